@@ -1,0 +1,18 @@
+# One image for every process: web (the default), worker, reconcile, watch. Build: docker build -t sandkeeper .
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1
+WORKDIR /app
+
+COPY requirements.txt .
+RUN python -m pip install -r requirements.txt
+
+COPY manage.py .
+COPY project project
+COPY sandboxes sandboxes
+RUN SECRET_KEY=build python manage.py collectstatic --noinput
+
+RUN useradd --system sandkeeper && chown -R sandkeeper var
+USER sandkeeper
+EXPOSE 8000
+CMD ["gunicorn", "project.wsgi", "--bind=0.0.0.0:8000", "--config=python:project.gunicorn"]

@@ -1,0 +1,58 @@
+# make run   a running Sandkeeper with demo data at http://127.0.0.1:8000
+# make test  every test that can run on this machine; says what it skipped and why
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: run test lint soak pins clean
+
+run: ports $(INSTALLED) .env
+	@$(BIN)/python manage.py migrate --verbosity 0
+	@$(BIN)/python manage.py ensure_dev_admin
+	@LOG_LEVEL=WARNING TICK_SECONDS=0.2 $(BIN)/python manage.py load_demo
+	@echo "Sandkeeper comes up at http://127.0.0.1:$$(sed -n 's/^WEB_PORT=//p' .env) - Ctrl-C ends everything."
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/honcho start || test $$? -eq 130
+
+test: $(INSTALLED)
+	@$(BIN)/python -m tests
+
+soak: $(INSTALLED)
+	@$(BIN)/python -m tests --soak
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	SECRET_KEY=lint $(BIN)/mypy .
+
+# Write the pinned requirements from the two .in files.
+pins: $(INSTALLED)
+	$(BIN)/uv pip compile --quiet --upgrade --custom-compile-command "make pins" requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --upgrade --custom-compile-command "make pins" requirements-dev.in -o requirements-dev.txt
+
+# Everything that `make run` and `make test` made, the data included.
+clean:
+	rm -rf $(VENV) .env var .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* convex/node_modules
+
+.PHONY: ports python
+ports: python
+	@$(PYTHON) project/ports.py
+
+python:
+	@test -n "$(PYTHON)" || { echo "Sandkeeper needs Python 3.11 or newer; install it or set PYTHON=/path/to/python3"; exit 1; }
+
+$(INSTALLED): requirements-dev.txt | python
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "venv is missing from this Python; on Debian: apt install python3-venv"; exit 1; }
+	@echo "Installing the pinned requirements into $(VENV) ..."
+	@{ $(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-dev.txt)" && \
+		$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt; } || \
+		$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@touch $@
+
+.env:
+	@$(PYTHON) project/development.py > $@
+	@echo "Wrote .env for development: DEBUG=1, and the emulator in the place of Daytona and Convex."

@@ -1,0 +1,207 @@
+"""Mixed REST load against web, two workers, reconcile and the emulator with injected faults, on PostgreSQL.
+
+    .venv/bin/python -m bench.load [--seconds 300] [--clients 8] [--outages]
+
+80 % ensure-running and touch, 15 % reads, 5 % changes; one call in twenty to Daytona and Convex fails. With
+`--outages`, Daytona is away for a fifth of the time and then Convex for another. DATABASE_URL names the server.
+Exit code 1 when one of the aims at the end is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from bench.load_calls import OWNERS, Caller, Tally
+from tests.support import convex
+from tests.support.emulator import Emulator
+from tests.support.environment import DEVELOPMENT, clean_environment
+from tests.support.processes import Running, free_port, manage, run_command, running
+from tests.support.waiting import wait_until
+
+SERVER = "postgres://postgres@127.0.0.1:5432/postgres"
+SCOPES = ("sandboxes:read", "sandboxes:write", "sandboxes:use", "sandboxes:any")
+PER_OWNER = 4
+SETTLE = 60.0  # seconds after the end in which everything must have settled
+
+
+def main() -> int:
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended, too
+    server = os.environ.get("DATABASE_URL", SERVER)
+    name = f"bench_load_{os.getpid()}"
+    _run(server, f"CREATE DATABASE {name}")
+    try:
+        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+            return Bench(f"{server.rpartition('/')[0]}/{name}", Path(folder), options, stack).run()
+    finally:
+        _run(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Bench:
+    def __init__(self, url: str, folder: Path, options: argparse.Namespace, stack: ExitStack) -> None:
+        self.url, self.folder, self.options, self.stack = url, folder, options, stack
+        self.emulator = stack.enter_context(Emulator("--transition", "0.3", "--archive", "1"))
+        self.environment = clean_environment(
+            **DEVELOPMENT,
+            DATABASE_URL=url,
+            LOG_LEVEL="WARNING",
+            LOG_JSON="1",
+            WEB_PROCESSES="1",
+            RATE_LIMIT_SERVICE="0",
+            DAYTONA_API_URL=self.emulator.daytona_url,
+            DAYTONA_API_KEY=self.emulator.daytona_key,
+            CONVEX_URL=self.emulator.convex_url,
+            CONVEX_DEPLOY_KEY=self.emulator.convex_key,
+        )
+
+    def run(self) -> int:
+        self.start()
+        caller = Caller(f"http://{self.address}", self.key)
+        sandboxes = caller.create(PER_OWNER)
+        before = self.memory()
+        self.spoil()
+        tally = self.load(caller, sandboxes)
+        self.emulator.faults.clear()
+        settled = self.settle()
+        aims = self.judge(tally, before=before, settled=settled)
+        for what, (met, text) in aims.items():
+            print(f"{'met   ' if met else 'MISSED'} {what}: {text}")
+        return 0 if all(met for met, _ in aims.values()) else 1
+
+    def start(self) -> None:
+        done = run_command("migrate", "--verbosity", "0", environment=self.environment, timeout=120)
+        assert done.returncode == 0, done.stderr
+        scopes = [word for scope in SCOPES for word in ("--scope", scope)]
+        made = run_command("create_service_key", "bench", "--quiet", *scopes, environment=self.environment)
+        self.key = made.stdout.strip()
+        self.address = f"127.0.0.1:{free_port()}"
+        serve = [sys.executable, "-m", "gunicorn", "project.wsgi", "--config", "python:project.gunicorn"]
+        commands = {
+            "web": [*serve, "--bind", self.address],
+            "worker 1": manage("run_worker", "--threads", "8"),
+            "worker 2": manage("run_worker", "--threads", "8"),
+            "reconcile": manage("reconcile_sandboxes", "--every", "30"),
+        }
+        self.programs: dict[str, Running] = {
+            name: self.stack.enter_context(
+                running(command, environment=self.environment, log=self.folder / f"{name}.log")
+            )
+            for name, command in commands.items()
+        }
+        self.programs["web"].said("Listening at")
+
+    def spoil(self) -> None:
+        """One call in twenty fails: before it was carried out, or after."""
+        for system in ("daytona", "convex"):
+            self.emulator.faults.add("status", system=system, status=503, probability=0.03)
+            self.emulator.faults.add("drop_after", system=system, probability=0.02)
+
+    def load(self, caller: Caller, sandboxes: list[tuple[str, str]]) -> Tally:
+        tally, ends = Tally(), time.monotonic() + self.options.seconds
+        threads = [
+            threading.Thread(target=caller.work, args=(tally, sandboxes, ends, number))
+            for number in range(self.options.clients)
+        ]
+        if self.options.outages:
+            threads.append(threading.Thread(target=self.outages))
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return tally
+
+    def outages(self) -> None:
+        """A fifth of the time well, a fifth without Daytona, well, without Convex, well."""
+        part = self.options.seconds / 5
+        for system in ("daytona", "convex"):
+            time.sleep(part)
+            self.emulator.faults.clear()  # rules are tried in order: the outage goes first
+            down = self.emulator.faults.add("status", system=system, status=503)
+            self.spoil()
+            time.sleep(part)
+            self.emulator.faults.remove(down)
+
+    def settle(self) -> float:
+        began = time.monotonic()
+        waiting = (
+            "SELECT (SELECT count(*) FROM sandboxes_operation WHERE status IN ('queued', 'in_progress'))"
+            " + (SELECT count(*) FROM sandboxes_sandbox WHERE revision > convex_revision)"
+        )
+        with psycopg.connect(self.url, autocommit=True) as connection:
+
+            def quiet() -> bool:
+                row = connection.execute(waiting).fetchone()
+                return row is not None and row[0] == 0
+
+            wait_until(quiet, timeout=SETTLE * 3, pause=0.2, what="everything settled")
+        return time.monotonic() - began
+
+    def differences(self) -> list[str]:
+        """Rows of which Django, Daytona and Convex do not say the same."""
+        query = "SELECT daytona_id, observed_state, status FROM sandboxes_sandbox WHERE deleted_at IS NULL"
+        with psycopg.connect(self.url) as connection:
+            rows = connection.execute(query).fetchall()
+        found = []
+        for daytona_id, state, status in rows:
+            remote = self.emulator.sandbox(daytona_id) or {}
+            shown = [row["status"] for row in convex.rows(self.emulator, daytona_id)]
+            if remote.get("state") != state or shown != [status]:
+                found.append(f"{daytona_id}: Daytona {remote.get('state')}, ours {state} {status}, Convex {shown}")
+        return found
+
+    def memory(self) -> dict[str, float]:
+        """Resident MB of each process."""
+        return {name: _resident(program.process.pid) for name, program in self.programs.items()}
+
+    def judge(self, tally: Tally, *, before: dict[str, float], settled: float) -> dict[str, tuple[bool, str]]:
+        print(json.dumps(tally.summary(), indent=2))
+        different = self.differences()
+        after = self.memory()
+        grown = {name: round(after[name] - before[name], 1) for name in before}
+        share = tally.yes / max(1, tally.asked)
+        return {
+            "no 5xx": (not tally.broken, f"{len(tally.broken)} {tally.broken[:3]}"),
+            "99 % of ensure-running say yes at once": (share >= 0.99, f"{share:.2%} of {tally.asked}"),
+            "settled in a minute": (settled <= SETTLE, f"{settled:.1f} s"),
+            "Django = Daytona = Convex": (not different, "; ".join(different[:3]) or "all"),
+            "memory is flat (MB grown)": (max(grown.values()) < 40, str(grown)),
+        }
+
+
+def _resident(pid: int) -> float:
+    """MB of a process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    own = sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+    return own + sum(_resident(int(child)) for child in children)
+
+
+def _run(server: str, statement: Any) -> None:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--outages", action="store_true", help="Daytona and Convex are away, one after the other")
+    options = parser.parse_args()
+    print(f"{options.clients} clients for {options.seconds:g} s, {len(OWNERS) * PER_OWNER} sandboxes")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""Make the pictures of the README again: `.venv/bin/python -m docs.make_pictures` (needs Debian's chromium).
+
+A Sandkeeper of its own with the demo data, on free ports and in a folder that is thrown away: emulator, web, worker
+and one sweep. What the pictures show happens in it: an eviction, a stop in flight, a sweep.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+from tests.support.emulator import Emulator
+from tests.support.environment import DEVELOPMENT, clean_environment
+from tests.support.processes import free_port, manage, run_command, running, worker
+
+PICTURES = Path(__file__).parent / "pictures"
+SIZE = {"width": 1440, "height": 900}
+SLOW = 60.0  # seconds: a stop that is still in flight when its picture is taken
+
+
+def main() -> int:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        print("There is no chromium. On Debian: apt install chromium")
+        return 1
+    PICTURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, Emulator(transition=0.1) as emulator:
+        environment = _environment(Path(folder), emulator)
+        for command in (["migrate"], ["ensure_dev_admin"], ["load_demo"], ["reconcile_sandboxes"]):
+            done = run_command(*command, environment=environment, timeout=300)
+            assert done.returncode in (0, 2), done.stdout + done.stderr
+        with _everything(Path(folder), environment) as address, sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            page = browser.new_page(viewport=SIZE, color_scheme="light")  # type: ignore[arg-type]
+            _sign_in(page, address)
+            _take(page, address, emulator)
+            browser.close()
+    return 0
+
+
+def _environment(folder: Path, emulator: Emulator) -> dict[str, str]:
+    return clean_environment(
+        **DEVELOPMENT,
+        DATABASE_URL=f"sqlite:///{folder / 'pictures.sqlite3'}",
+        DAYTONA_API_URL=emulator.daytona_url,
+        DAYTONA_API_KEY=emulator.daytona_key,
+        CONVEX_URL=emulator.convex_url,
+        CONVEX_DEPLOY_KEY=emulator.convex_key,
+        EVICTION_MIN_IDLE="0",
+        TICK_SECONDS="0.2",
+        LOG_LEVEL="WARNING",
+    )
+
+
+@contextmanager
+def _everything(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Web and worker; gives the address of the web."""
+    address = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "gunicorn", "project.wsgi", "--bind", address, "--threads", "4"]
+    sweep = manage("reconcile_sandboxes", "--every", "5")
+    with (
+        running(command, environment=environment, log=folder / "web.log") as web,
+        worker(environment, log=folder / "worker.log"),
+        running(sweep, environment=environment, log=folder / "sweep.log"),
+    ):
+        web.said("Listening at")
+        yield f"http://{address}"
+
+
+def _sign_in(page: Page, address: str) -> None:
+    page.goto(f"{address}/admin/")
+    page.get_by_label("Username").fill("admin")
+    page.get_by_label("Password").fill("admin")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Last sweep")).to_be_visible()
+
+
+def _take(page: Page, address: str, emulator: Emulator) -> None:
+    _evict(page, address, emulator)
+    page.screenshot(path=PICTURES / "sandbox.png", full_page=True)
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{address}/admin/")
+    page.screenshot(path=PICTURES / "dashboard-dark.png")
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{address}/admin/")
+    page.screenshot(path=PICTURES / "dashboard.png")
+    emulator.settings(transition=SLOW)
+    _stop_two(page, address)
+    page.screenshot(path=PICTURES / "list.png")
+
+
+def _evict(page: Page, address: str, emulator: Emulator) -> None:
+    """The quota is full; one of Ada's sandboxes starts, another one makes room. Ends on the page of that one."""
+    in_use = emulator.state()["sandboxes"]
+    cpu = sum(row["cpu"] for row in in_use if row["state"] in ("started", "stopping", "restoring", "pending_build"))
+    emulator.settings(quota={"cpu": cpu, "memory": 10_000, "disk": 10_000, "gpu": 0})
+    page.goto(f"{address}/admin/sandboxes/sandbox/?q=user_ada&status=stopped")
+    page.locator("#result_list .field-cell_name a").first.click()
+    page.locator("#do-start").click()
+    expect(page.locator('[data-live="head"] .sk-badge').first).to_contain_text("running", timeout=60_000)
+    page.goto(f"{address}/admin/sandboxes/sandbox/?q=user_ada&drift=yes")
+    page.locator("#result_list .field-cell_name a").first.click()
+    expect(page.locator("#why")).to_be_visible()
+
+
+def _stop_two(page: Page, address: str) -> None:
+    page.goto(f"{address}/admin/sandboxes/sandbox/?status=running")
+    for row in (1, 3):
+        page.locator("#result_list input.action-select").nth(row).check()
+    page.get_by_role("button", name="Stop…").click()
+    page.get_by_label("Reason").fill("maintenance at noon")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.get_by_text("Daytona is stopping it").first).to_be_visible(timeout=30_000)
+    page.goto(f"{address}/admin/sandboxes/sandbox/")
+    expect(page.get_by_text("Stop: Daytona is stopping it").first).to_be_visible()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

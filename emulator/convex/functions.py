@@ -1,0 +1,56 @@
+"""What a Convex function is here: its declaration, its context, and the two ways it can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from emulator.convex.tables import Tables
+from emulator.convex.validators import ANY, Validator
+
+Kind = Literal["Query", "Mutation", "Action"]
+
+
+@dataclass
+class Context:
+    """What a function sees. A deploy key carries no user identity, so there is none."""
+
+    tables: Tables
+    now: float  # ms, fixed for one call as Date.now() is inside a Convex function
+    accepted: list[tuple[str, Any]] = field(default_factory=list)  # (Daytona id, detail) for the log
+
+
+class UserError(Exception):
+    """`throw new Error(…)` in a function."""
+
+
+class ConvexError(Exception):
+    """`throw new ConvexError(data)`: the data reaches the caller, redacted or not."""
+
+    def __init__(self, data: Any) -> None:
+        super().__init__(str(data))
+        self.data = data
+
+
+@dataclass(frozen=True)
+class Function:
+    path: str  # module:export
+    kind: Kind
+    handler: Callable[[Context, dict[str, Any]], Any]
+    args: Validator = ANY
+    public: bool = False
+
+    @property
+    def identifier(self) -> str:
+        """The canonical path, as apiSpec and the texts about kinds write it."""
+        return self.path.replace(":", ".js:", 1)
+
+    def spec(self) -> dict[str, Any]:
+        return {
+            "identifier": self.identifier,
+            "functionType": self.kind,
+            "visibility": {"kind": "public" if self.public else "internal"},
+            "args": self.args.spec(),
+            "returns": {"type": "any"},
+        }

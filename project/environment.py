@@ -1,0 +1,115 @@
+"""Reading the environment: typed, with `X_FILE` secrets, and loud when something is wrong.
+
+django-environ parses the URLs and the `.env` file. Its other readers are too kind for an operator's typing
+error: they read `DEBUG=ture` as false, `10s` as ten and a secret that begins with `$` as another variable.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from environ.fileaware_mapping import FileAwareMapping
+
+YES = frozenset({"1", "true", "yes", "on"})
+NO = frozenset({"0", "false", "no", "off"})
+
+
+def _refusal(name: str, problem: str) -> ImproperlyConfigured:
+    # The value itself is not repeated: it may be a secret put into the wrong variable.
+    return ImproperlyConfigured(f"{name} {problem} See .env.example.")
+
+
+class Environment:
+    """The environment, then the lines of `env_file` for what the environment does not say.
+
+    A variable `X_FILE` names a file that holds the value of `X` (Docker and Kubernetes secrets). An empty value
+    counts as not set. Every reader raises ImproperlyConfigured, which names the variable.
+    """
+
+    def __init__(self, *, env_file: str = "") -> None:
+        if env_file and Path(env_file).is_file():
+            environ.Env.read_env(env_file)
+        self._values = FileAwareMapping()
+
+    def text(self, name: str, *, default: str = "") -> str:
+        try:
+            value = str(self._values.get(name, "")).strip()
+        except OSError as error:
+            raise _refusal(f"{name}_FILE", f"cannot be read ({error.strerror}).") from None
+        except UnicodeDecodeError:
+            raise _refusal(f"{name}_FILE", "is not text.") from None
+        if not value and self._values.get(f"{name}_FILE"):
+            raise _refusal(f"{name}_FILE", "names an empty file.")
+        return value or default
+
+    def required(self, name: str, *, why: str) -> str:
+        value = self.text(name)
+        if not value:
+            raise _refusal(name, f"is not set. {why}")
+        return value
+
+    def one_of(self, name: str, *choices: str, default: str) -> str:
+        value = self.text(name, default=default)
+        if value not in choices:
+            raise _refusal(name, f"must be one of {', '.join(choices)}.")
+        return value
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self.text(name).lower()
+        if value and value not in YES | NO:
+            raise _refusal(name, "must be 1 or 0.")
+        return value in YES if value else default
+
+    def whole(self, name: str, *, default: int, minimum: int = 0) -> int:
+        try:
+            number = int(self.text(name, default=str(default)))
+        except ValueError:
+            raise _refusal(name, "must be a whole number.") from None
+        if number < minimum:
+            raise _refusal(name, f"must be at least {minimum}.")
+        return number
+
+    def number(self, name: str, *, default: float, minimum: float = 0.0) -> float:
+        try:
+            number = float(self.text(name, default=str(default)))
+        except ValueError:
+            raise _refusal(name, "must be a number.") from None
+        if not minimum <= number < float("inf"):
+            raise _refusal(name, f"must be a number of at least {minimum:g}.")
+        return number
+
+    def words(self, name: str, *, default: list[str] | None = None) -> list[str]:
+        """Words divided by commas."""
+        found = [word.strip() for word in self.text(name).split(",")]
+        return [word for word in found if word] or list(default or [])
+
+    def json(self, name: str, *, default: Any) -> Any:
+        text = self.text(name)
+        try:
+            return json.loads(text) if text else default
+        except ValueError:
+            raise _refusal(name, "must be JSON.") from None
+
+    def database_url(self, name: str, *, default: str) -> tuple[str, dict[str, Any]]:
+        """The URL and what Django makes of it."""
+        url = self.text(name, default=default)
+        if not url.startswith(("postgres://", "postgresql://", "sqlite:///")):
+            raise _refusal(name, "must be a postgres:// or sqlite:/// address.")
+        try:
+            config: dict[str, Any] = environ.Env.db_url_config(url)
+        except ValueError:
+            raise _refusal(name, "is not a usable address.") from None
+        if url.startswith("sqlite:///"):
+            Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)  # SQLite makes files, not folders
+        return url, config
+
+    def cache_url(self, name: str, *, default: str) -> dict[str, Any]:
+        try:
+            config: dict[str, Any] = environ.Env.cache_url_config(self.text(name, default=default))
+        except (KeyError, ValueError, ImproperlyConfigured):
+            raise _refusal(name, "must be the address of a cache, such as redis://host:6379/0.") from None
+        return config

@@ -1,0 +1,66 @@
+"""The REST API's settings that are the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from corsheaders.defaults import default_headers
+
+__all__ = [
+    "CORS_ALLOW_HEADERS",
+    "CORS_EXPOSE_HEADERS",
+    "CORS_URLS_REGEX",
+    "REST_FRAMEWORK",
+    "SPECTACULAR_SETTINGS",
+]
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "sandboxes.api.authentication.BearerAuthentication",
+        "sandboxes.api.authentication.StaffSessionAuthentication",
+    ],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "sandboxes.api.schema.ViewSchema",
+    "EXCEPTION_HANDLER": "sandboxes.api.problems.handler",
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Sandkeeper",
+    "DESCRIPTION": "AI sandboxes on Daytona: who owns them, what is wanted, and what is true. See docs/clients.md.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "displayRequestDuration": True},
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "sandboxes.api.schema.finish",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "SandboxStatus": "sandboxes.states.Status",
+        "OperationStatus": "sandboxes.states.OperationStatus",
+        "OperationAction": "sandboxes.states.Action",
+        "RequestableAction": "sandboxes.api.representations.ACTIONS",
+        "Intent": "sandboxes.states.Intent",
+        "Source": "sandboxes.states.Source",
+    },
+}
+
+CORS_URLS_REGEX = r"^/api/"
+CORS_ALLOW_HEADERS = (*default_headers, "idempotency-key", "prefer", "x-on-behalf-of", "x-request-id")
+CORS_EXPOSE_HEADERS = (
+    "Location",
+    "Retry-After",
+    "RateLimit",
+    "RateLimit-Policy",
+    "X-Request-ID",
+    "Preference-Applied",
+    "Idempotency-Replayed",
+)

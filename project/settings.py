@@ -1,0 +1,311 @@
+"""Every setting, typed, from the environment (or `.env` beside manage.py). A wrong one refuses to start.
+
+A variable `X_FILE` names a file that holds the value of `X` (Docker and Kubernetes secrets).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from project.environment import Environment
+from project.logs import hide, logging_config
+from project.rest import *  # noqa: F403
+from project.unfold import UNFOLD as UNFOLD
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = Environment(env_file=os.environ.get("ENV_FILE", str(BASE_DIR / ".env")))
+
+
+# --- Django -----------------------------------------------------------------------------------------------
+
+DEBUG: bool = env.flag("DEBUG", default=False)
+SECRET_KEY: str = env.required("SECRET_KEY", why="Set it to a long random value and keep it secret.")
+SECRET_KEY_FALLBACKS: list[str] = env.words("SECRET_KEY_FALLBACKS")
+ALLOWED_HOSTS: list[str] = env.words("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.words("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "axes",
+    "corsheaders",
+    "csp",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_structlog",
+    "django_tasks",
+    "django_tasks_db",
+    "health_check",
+    "sandboxes",
+]
+
+MIDDLEWARE = [
+    "project.probes.Probes",
+    "sandboxes.api.middleware.RequestIds",
+    "sandboxes.api.middleware.ApiProblems",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "project.urls"
+WSGI_APPLICATION = "project.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "admin:index"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "sandboxes" / "templates"],  # ours before Unfold's of the same name
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.debug",
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "static/"
+STATIC_ROOT = env.text("STATIC_ROOT", default=str(VAR_DIR / "static"))
+# In development and tests files are served as they lie, without collectstatic.
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- Database: SQLite is the embedded default, PostgreSQL is production -------------------------------------
+
+DATABASE_URL, _database = env.database_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'sandkeeper.sqlite3'}")
+
+
+def _tuned(config: dict[str, Any]) -> dict[str, Any]:
+    config["CONN_MAX_AGE"] = env.whole("CONN_MAX_AGE", default=600)
+    if "sqlite" in config["ENGINE"]:
+        # WAL + IMMEDIATE: readers never wait, and a transaction that will write takes the lock when it begins
+        # instead of failing half way. Measured with the task queue: 160/s by default, 423/s so.
+        config["OPTIONS"] = {
+            "timeout": 30,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        }
+    else:
+        config["CONN_HEALTH_CHECKS"] = True
+        config["OPTIONS"] = {
+            "connect_timeout": 5,
+            "options": "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
+        }
+    return config
+
+
+DATABASES = {"default": _tuned(_database)}
+CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://sandkeeper")}
+
+# --- The other systems: workers and commands hold these keys, the web process does not need them -------------
+
+DAYTONA_API_URL: str = env.text("DAYTONA_API_URL").rstrip("/")
+DAYTONA_API_KEY: str = env.text("DAYTONA_API_KEY")
+DAYTONA_TARGET: str = env.text("DAYTONA_TARGET")
+DAYTONA_UNAUTHORIZED_PAUSE: float = env.number("DAYTONA_UNAUTHORIZED_PAUSE", default=60.0)
+DAYTONA_POOL_SIZE: int = env.whole("DAYTONA_POOL_SIZE", default=32, minimum=1)
+DAYTONA_CONNECT_TIMEOUT: float = env.number("DAYTONA_CONNECT_TIMEOUT", default=3.0)
+DAYTONA_READ_TIMEOUT: float = env.number("DAYTONA_READ_TIMEOUT", default=5.0)
+CONVEX_URL: str = env.text("CONVEX_URL").rstrip("/")
+CONVEX_DEPLOY_KEY: str = env.text("CONVEX_DEPLOY_KEY")
+CONVEX_UNAUTHORIZED_PAUSE: float = env.number("CONVEX_UNAUTHORIZED_PAUSE", default=60.0)
+CONVEX_PAUSED_PAUSE: float = env.number("CONVEX_PAUSED_PAUSE", default=10.0)
+CONVEX_CONNECT_TIMEOUT: float = env.number("CONVEX_CONNECT_TIMEOUT", default=3.0)
+CONVEX_READ_TIMEOUT: float = env.number("CONVEX_READ_TIMEOUT", default=15.0)
+
+# --- The rules: seconds unless the name says otherwise --------------------------------------------------------
+
+TIERS: dict[str, dict[str, Any]] = env.json(
+    "TIERS",
+    default={
+        "basic": {"cpu": 1, "memory_gb": 1, "disk_gb": 3, "snapshot": "daytona-small"},
+        "standard": {"cpu": 2, "memory_gb": 4, "disk_gb": 8, "snapshot": "daytona-medium"},
+        "performance": {"cpu": 4, "memory_gb": 8, "disk_gb": 10, "snapshot": "daytona-large"},
+    },
+)
+SANDBOXES_PER_OWNER: int = env.whole("SANDBOXES_PER_OWNER", default=5)
+OBSERVATION_TTL: float = env.number("OBSERVATION_TTL", default=60.0)
+TOUCH_EVERY: float = env.number("TOUCH_EVERY", default=15.0)
+TOUCH_FORWARD_EVERY: float = env.number("TOUCH_FORWARD_EVERY", default=60.0)
+EVICTION_SCOPE: str = env.one_of("EVICTION_SCOPE", "off", "owner", "organization", default="owner")
+EVICTION_MIN_IDLE: float = env.number("EVICTION_MIN_IDLE", default=120.0)
+EVICTION_MAX_PER_START: int = env.whole("EVICTION_MAX_PER_START", default=3)
+IDLE_STOP_AFTER: float = env.number("IDLE_STOP_AFTER", default=0.0)
+RECONCILE_MAX_CHANGE: float = env.number("RECONCILE_MAX_CHANGE", default=20.0)  # per cent
+RECONCILE_PAGE: int = env.whole("RECONCILE_PAGE", default=200)
+
+LEASE_SECONDS: float = env.number("LEASE_SECONDS", default=60.0)
+TICK_SECONDS: float = env.number("TICK_SECONDS", default=1.0)  # how long one tick may wait inside
+UNSETTLED_SECONDS: float = env.number("UNSETTLED_SECONDS", default=300.0)
+MISSING_CONFIRM_SECONDS: float = env.number("MISSING_CONFIRM_SECONDS", default=60.0)
+CONVEX_AGAIN_SECONDS: float = env.number("CONVEX_AGAIN_SECONDS", default=300.0)
+CONVEX_FIRST_PUSH_SECONDS: float = env.number("CONVEX_FIRST_PUSH_SECONDS", default=60.0)
+RETRY_BASE_SECONDS: float = env.number("RETRY_BASE_SECONDS", default=1.0)
+RETRY_MAX_SECONDS: float = env.number("RETRY_MAX_SECONDS", default=60.0)
+INTENT_RETRY_SECONDS: float = env.number("INTENT_RETRY_SECONDS", default=5.0)
+DELETE_STUCK_SECONDS: float = env.number("DELETE_STUCK_SECONDS", default=600.0)
+CALL_ECHO_SECONDS: float = env.number("CALL_ECHO_SECONDS", default=10.0)  # Daytona's GET cache
+HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=10.0)
+WORKER_SILENT_SECONDS: float = env.number("WORKER_SILENT_SECONDS", default=60.0)
+
+DEADLINES: dict[str, float] = {
+    "create": env.number("DEADLINE_CREATE", default=120.0),
+    "start": env.number("DEADLINE_START", default=60.0),
+    "start_archived": env.number("DEADLINE_START_ARCHIVED", default=180.0),
+    "stop": env.number("DEADLINE_STOP", default=60.0),
+    "recover": env.number("DEADLINE_RECOVER", default=90.0),
+    "archive": env.number("DEADLINE_ARCHIVE", default=3600.0),
+    "sync": env.number("DEADLINE_SYNC", default=60.0),
+    "capacity": env.number("DEADLINE_CAPACITY", default=300.0),
+}
+
+RETENTION_DAYS: dict[str, int] = {
+    "operations": env.whole("RETAIN_OPERATIONS_DAYS", default=90),
+    "events": env.whole("RETAIN_EVENTS_DAYS", default=90),
+    "tombstones": env.whole("RETAIN_TOMBSTONES_DAYS", default=90),
+    "tasks": env.whole("RETAIN_TASKS_DAYS", default=2),
+    "idempotency": env.whole("RETAIN_IDEMPOTENCY_DAYS", default=1),
+    "notices": env.whole("RETAIN_NOTICES_DAYS", default=90),
+    "sweeps": env.whole("RETAIN_SWEEPS_DAYS", default=14),
+}
+
+# --- Tasks ----------------------------------------------------------------------------------------------------
+
+TASKS: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": env.text("TASKS_BACKEND", default="django_tasks_db.DatabaseBackend"),
+        "QUEUES": ["default"],
+    }
+}
+
+# --- REST -----------------------------------------------------------------------------------------------------
+
+OIDC_ISSUER: str = env.text("OIDC_ISSUER")
+OIDC_AUDIENCE: list[str] = env.words("OIDC_AUDIENCE")
+OIDC_JWKS_URL: str = env.text("OIDC_JWKS_URL")
+OIDC_REQUIRED_CLAIMS: list[str] = env.words("OIDC_REQUIRED_CLAIMS")  # Clerk: sid
+if OIDC_ISSUER and not OIDC_AUDIENCE:
+    raise ImproperlyConfigured(
+        "OIDC_ISSUER is set without OIDC_AUDIENCE: any application's tokens would do. See .env.example."
+    )
+SERVICE_KEY_PEPPERS: list[str] = env.words("SERVICE_KEY_PEPPERS", default=[SECRET_KEY])
+CORS_ALLOWED_ORIGINS: list[str] = env.words("CORS_ALLOWED_ORIGINS", default=[])
+DATA_UPLOAD_MAX_MEMORY_SIZE: int = env.whole("MAX_BODY_BYTES", default=1_000_000)
+
+WEB_THREADS: int = env.whole("WEB_THREADS", default=8, minimum=1)  # half of them may wait for operations
+RATE_LIMITS: dict[str, int] = {  # requests a minute and caller; 0 = none
+    "owner": env.whole("RATE_LIMIT_OWNER", default=600),
+    "service": env.whole("RATE_LIMIT_SERVICE", default=60_000),
+    "staff": env.whole("RATE_LIMIT_STAFF", default=1_200),
+}
+
+# --- Safety ---------------------------------------------------------------------------------------------------
+
+AXES_FAILURE_LIMIT: int = env.whole("AXES_FAILURE_LIMIT", default=8)
+AXES_COOLOFF_TIME = env.number("AXES_COOLOFF_HOURS", default=0.25)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "sandboxes.api.authentication.address_of"
+AXES_LOCKOUT_TEMPLATE = "sandboxes/locked_out.html"
+AXES_ENABLE_ADMIN = False
+AXES_VERBOSE = False
+
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        # Unfold's Alpine components evaluate their attributes.
+        "script-src": [SELF, NONCE, "'unsafe-eval'"],
+        "style-src": [SELF, "'unsafe-inline'"],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "frame-ancestors": [NONE],
+        "base-uri": [SELF],
+        "form-action": [SELF],
+    }
+}
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.flag("SECURE_COOKIES", default=not DEBUG)
+SESSION_COOKIE_HTTPONLY = True
+SECURE_SSL_REDIRECT: bool = env.flag("SECURE_SSL_REDIRECT", default=not DEBUG)
+SECURE_HSTS_SECONDS: int = env.whole("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31_536_000)
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+TRUST_PROXY: bool = env.flag("TRUST_PROXY", default=False)
+SECURE_PROXY_SSL_HEADER: tuple[str, str] | None = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+
+# Who may read /metrics: whoever sends the token, or calls from one of the networks. Nobody unless one is set.
+METRICS_TOKEN: str = env.text("METRICS_TOKEN")
+METRICS_NETWORKS: list[str] = env.words("METRICS_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEBUG else [])
+
+# --- Logs -----------------------------------------------------------------------------------------------------
+
+LOG_LEVEL: str = env.one_of("LOG_LEVEL", "DEBUG", "INFO", "WARNING", "ERROR", default="INFO")
+LOG_JSON: bool = env.flag("LOG_JSON", default=not DEBUG)
+hide(
+    SECRET_KEY,
+    *SECRET_KEY_FALLBACKS,
+    METRICS_TOKEN,
+    DAYTONA_API_KEY,
+    CONVEX_DEPLOY_KEY,
+    *SERVICE_KEY_PEPPERS,
+    str(_database["PASSWORD"] or ""),
+)
+LOGGING = logging_config(level=LOG_LEVEL, as_json=LOG_JSON)
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # a refusal is an answer
+DJANGO_STRUCTLOG_USER_ID_FIELD = None
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # RequestIds has seen to it that it is well-formed

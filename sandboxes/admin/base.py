@@ -1,0 +1,66 @@
+"""What the admin classes share: nothing is edited or deleted behind the services' back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import ShowFacets
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from unfold.admin import ModelAdmin
+
+from sandboxes.admin.paging import PER_PAGE, NoCountPaginator, PageChangeList
+
+
+class MirrorAdmin(ModelAdmin):
+    """A list and pages to read; whatever changes something is a POST to an address of its own."""
+
+    list_per_page = PER_PAGE
+    list_fullwidth = True
+    list_disable_select_all = True
+    show_full_result_count = False
+    paginator = NoCountPaginator
+    actions: Any = None
+    sortable_by: Any = ()
+    show_facets = ShowFacets.NEVER  # a count per choice
+    list_before_template = "sandboxes/pieces/chosen_filters.html"
+    ordering: Any = ("-pk",)
+    nothing_yet = "There is nothing here yet."
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
+        return PageChangeList
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        return {}
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def readable(self, request: HttpRequest, rows: QuerySet[Any], object_id: str) -> Any:
+        """The row of a page, of a queryset that brings what the page needs.
+
+        Raises PermissionDenied without the view permission, Http404 where there is no such row.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            return rows.get(pk=object_id)
+        except (rows.model.DoesNotExist, ValidationError, ValueError):
+            raise Http404(f"There is no {self.opts.verbose_name} “{object_id}”.") from None
+
+    def page(
+        self, request: HttpRequest, template: str, *, title: str, status: int = 200, **context: Any
+    ) -> HttpResponse:
+        """A page of the admin in its frame."""
+        request.current_app = self.admin_site.name
+        frame = self.admin_site.each_context(request)
+        everything = {**frame, "opts": self.opts, "title": title, "model_admin": self, **context}
+        return TemplateResponse(request, template, everything, status=status)

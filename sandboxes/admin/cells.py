@@ -1,0 +1,116 @@
+"""The cells of the sandboxes list: each takes a row that came through `selectors.with_latest_operation`."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+
+from sandboxes import html
+from sandboxes.admin import selectors
+from sandboxes.models import Operation, Sandbox
+from sandboxes.states import Action, ActorKind, OperationStatus, Status
+
+# What happened to a sandbox, as the status that it is in tells it.
+HAPPENED = {
+    Status.STOPPED: "stopped",
+    Status.ARCHIVED: "archived",
+    Status.RUNNING: "started",
+    Status.GONE: "deleted",
+}
+ENDS_IN = {Action.STOP: Status.STOPPED, Action.ARCHIVE: Status.ARCHIVED, Action.DELETE: Status.GONE}
+
+
+def name(sandbox: Sandbox) -> SafeString:
+    marks = [
+        html.badge("ephemeral", colour="amber", symbol="local_fire_department") if sandbox.ephemeral else "",
+        html.badge("protected", colour="blue", symbol="shield") if is_protected(sandbox) else "",
+    ]
+    title = format_html('<span class="sk-strong">{}</span>', sandbox.name)
+    if not any(marks):
+        return title
+    return format_html('<span class="sk-row">{}{}{}</span>', title, *marks)
+
+
+def owner(sandbox: Sandbox) -> SafeString:
+    link = html.link(html.owner_url(sandbox.owner_id), sandbox.owner_id, css="sk-plain")
+    if not sandbox.owner.on_hold:
+        return link
+    return html.stack(link, html.badge("on hold", colour="red", symbol="front_hand"))
+
+
+def status(sandbox: Sandbox) -> SafeString:
+    """Badge; under it the step in flight, or who made it other than wanted. Refreshed while in flight."""
+    active = selectors.active_of(sandbox)
+    if active is not None:
+        second = in_flight(active)
+    elif selectors.agrees(sandbox):
+        second = SafeString("")
+    else:
+        second = disagreement(sandbox, selectors.latest_of(sandbox))
+    cell = html.stack(html.status_badge(sandbox.status, title=sandbox.error_reason), second)
+    return live(sandbox, "status", cell, is_active=selectors.is_moving(sandbox, active))
+
+
+def live(sandbox: Sandbox, key: str, content: SafeString, *, is_active: bool) -> SafeString:
+    """A piece of a row that admin.js asks for again while it is in flight."""
+    flag = format_html(' data-live-active="{}"', sandbox.pk) if is_active else ""
+    return format_html('<div class="sk-wrap" data-live="{}-{}"{}>{}</div>', sandbox.pk, key, flag, content)
+
+
+def in_flight(operation: Operation) -> SafeString:
+    return format_html(
+        '<span class="sk-small sk-inline-icon sk-pulse">{}<span>{}: {} · {}</span></span>',
+        html.icon("pending"),
+        operation.get_action_display(),
+        operation.step or operation.status,
+        html.since(operation.created_at),
+    )
+
+
+def disagreement(sandbox: Sandbox, latest: Operation | None) -> SafeString:
+    """`wanted running, stopped by evictor 12 min ago`; of an error its words."""
+    when = html.ago(sandbox.status_changed_at, empty="")
+    if sandbox.status == Status.ERROR:
+        words = f": {Truncator(sandbox.error_reason).chars(70)}" if sandbox.error_reason else ""
+        return format_html('<span class="sk-small sk-bad">failed {}{}</span>', when, words)
+    return format_html(
+        '<span class="sk-small sk-warn">wanted {}, {} by {} {}</span>',
+        sandbox.intent,
+        HAPPENED.get(Status(sandbox.status), sandbox.status),
+        who_did_it(sandbox, latest),
+        when,
+    )
+
+
+def who_did_it(sandbox: Sandbox, latest: Operation | None) -> str:
+    """Whose operation brought the sandbox where it is; Daytona itself where none of ours did."""
+    if (
+        latest is None
+        or latest.status != OperationStatus.SUCCEEDED
+        or ENDS_IN.get(Action(latest.action)) != sandbox.status
+    ):
+        return "Daytona"
+    return latest.actor_id if latest.actor_kind == ActorKind.SYSTEM else f"{latest.actor_kind} {latest.actor_id}"
+
+
+def last_used(sandbox: Sandbox) -> SafeString:
+    return html.ago(sandbox.last_used_at)
+
+
+def convex(sandbox: Sandbox) -> SafeString:
+    """How far Convex is behind, or nothing to see."""
+    lag = selectors.lag_of(sandbox, timezone.now())
+    if lag is None:
+        return live(sandbox, "convex", html.NOTHING, is_active=False)
+    words = html.duration(lag.total_seconds())
+    if sandbox.convex_error:
+        cell = html.badge(f"{words} behind", colour="red", symbol="cloud_off", title=sandbox.convex_error)
+    else:
+        cell = html.badge(f"{words} behind", colour="amber", symbol="cloud_sync")
+    return live(sandbox, "convex", cell, is_active=False)
+
+
+def is_protected(sandbox: Sandbox) -> bool:
+    return sandbox.protected_until is not None and sandbox.protected_until > timezone.now()

@@ -1,0 +1,193 @@
+"""The numbers of the dashboard, each with the list that it counts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, Sum
+from django.db.models.functions import TruncHour
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from sandboxes import html
+from sandboxes.admin.reading import worker_badge
+from sandboxes.models import Operation, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.services import usage
+from sandboxes.states import ACTIVE, Action, Actor, OperationStatus, Status
+
+HOURS = 24
+SAMPLE = 2000  # starts whose times are sorted for the percentiles
+TOP = 8
+
+
+CHART: dict[str, Any] = {
+    "maintainAspectRatio": False,
+    "animation": False,
+    "barThickness": 14,
+    "scales": {
+        "x": {"stacked": True, "grid": {"display": False}, "ticks": {"color": "#6b7280", "maxRotation": 0}},
+        "y": {"stacked": True, "beginAtZero": True, "ticks": {"precision": 0, "color": "#6b7280"}},
+    },
+    "plugins": {"legend": {"display": True, "position": "bottom", "labels": {"boxWidth": 12, "color": "#6b7280"}}},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    title: str
+    number: str
+    note: str
+    url: str
+    tone: str = ""
+
+
+def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
+    """Unfold calls this for the index page."""
+    if not request.user.has_perm("sandboxes.view_sandbox"):
+        return {**frame, "may_view": False}
+    now = timezone.now()
+    counts = statuses()
+    workers = WorkerHeartbeat.objects.order_by("stopped_at", "-beat_at")[:TOP]
+    return {
+        **frame,
+        "title": "Dashboard",
+        "may_view": True,
+        "is_empty": not counts,
+        "statuses": [
+            (status, html.status_badge(status), counts.get(status, 0), listed(status=status)) for status in Status
+        ],
+        "tiles": [time_to_running(now), oldest_in_flight(), failures(now), convex_lag(now)],
+        "quotas": usage.in_use(),
+        "quota": last_quota(now),
+        "refusal": usage.last_refusal(Actor.staff(request.user.get_username())),
+        "chart": json.dumps(per_hour(now)),
+        "chart_options": json.dumps(CHART),
+        "sweep": last_sweep(),
+        "workers": [(row, worker_badge(row)) for row in workers],
+        "owners": top_owners(),
+    }
+
+
+def listed(**filters: str) -> str:
+    return f"{reverse('admin:sandboxes_sandbox_changelist')}?{urlencode(filters)}"
+
+
+def operations_listed(**filters: str) -> str:
+    return f"{reverse('admin:sandboxes_operation_changelist')}?{urlencode(filters)}"
+
+
+def statuses() -> dict[str, int]:
+    rows = Sandbox.objects.order_by().values_list("status").annotate(rows=Count("*"))
+    return dict(rows)
+
+
+def time_to_running(now: datetime) -> Tile:
+    """From request to running, of the creates and starts of the last day."""
+    done = Operation.objects.filter(
+        action__in=(Action.CREATE, Action.START, Action.RECOVER),
+        status=OperationStatus.SUCCEEDED,
+        created_at__gte=now - timedelta(hours=HOURS),
+    )
+    times = done.order_by("-created_at").values_list("created_at", "finished_at")[:SAMPLE]
+    seconds = sorted((end - start).total_seconds() for start, end in times if end is not None)
+    url = operations_listed(status="succeeded", action="start")
+    if not seconds:
+        return Tile("Time to running", "none", "nothing was started in the last 24 hours", url)
+    high = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
+    note = f"median of {len(seconds)} in 24 hours; p95 {_seconds(high)}"
+    return Tile("Time to running", _seconds(median(seconds)), note, url)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f} s" if value < 60 else html.duration(value)
+
+
+def oldest_in_flight() -> Tile:
+    active = Operation.objects.filter(status__in=ACTIVE)
+    oldest = active.select_related("sandbox").order_by("created_at").first()
+    url = listed(in_flight="yes")
+    if oldest is None:
+        return Tile("Oldest in flight", "none", "nothing is in flight", url)
+    age = (timezone.now() - oldest.created_at).total_seconds()
+    note = f"{oldest.action} of {oldest.sandbox.name}: {oldest.step or oldest.status}; {active.count()} in flight"
+    return Tile("Oldest in flight", html.duration(age), note, url, "warn" if age > 600 else "")
+
+
+def last_quota(now: datetime) -> dict[str, Any] | None:
+    """The quota in Daytona's words, as it last refused an operation that then looked for room."""
+    recent = Operation.objects.filter(created_at__gte=now - timedelta(hours=HOURS), progress__has_key="room")
+    refused = recent.select_related("sandbox").order_by("-created_at").first()
+    if refused is None:
+        return None
+    return {
+        "operation": refused,
+        "region": refused.sandbox.target,
+        "words": refused.progress["room"].get("words", ""),
+    }
+
+
+def failures(now: datetime) -> Tile:
+    failed = Operation.objects.filter(status=OperationStatus.FAILED, created_at__gte=now - timedelta(hours=HOURS))
+    codes = Counter(dict(failed.order_by().values_list("code").annotate(Count("pk"))))
+    note = ", ".join(f"{count} x {code}" for code, count in codes.most_common(3)) or "in the last 24 hours"
+    url = operations_listed(status="failed")
+    return Tile("Failed operations", str(codes.total()), note, url, "bad" if codes else "")
+
+
+def convex_lag(now: datetime) -> Tile:
+    waiting = Sandbox.objects.filter(Sandbox.dirty(), convex_next_push_at__isnull=False)
+    changed = waiting.order_by().values_list("status_changed_at", flat=True)[:SAMPLE]
+    times = [moment for moment in changed if moment is not None]
+    url = listed(dirty="yes", status="all")
+    if not times:
+        return Tile("Convex lag", "0 s", "Convex shows what is true", url)
+    age = (now - min(times)).total_seconds()
+    count = f"{len(times)}{'+' if len(times) == SAMPLE else ''}"
+    return Tile("Convex lag", html.duration(age), f"{count} behind", url, "warn" if age > 60 else "")
+
+
+def per_hour(now: datetime) -> dict[str, Any]:
+    """Operations of the last day for Unfold's bar chart: ended well, failed, the rest."""
+    first = (now - timedelta(hours=HOURS - 1)).replace(minute=0, second=0, microsecond=0)
+    rows = Operation.objects.filter(created_at__gte=first).order_by()
+    counted = rows.annotate(hour=TruncHour("created_at")).values_list("hour", "status").annotate(Count("pk"))
+    table = {(hour, status): count for hour, status, count in counted}
+    hours = [first + timedelta(hours=step) for step in range(HOURS)]
+    other = [s for s in OperationStatus if s not in (OperationStatus.SUCCEEDED, OperationStatus.FAILED)]
+
+    def series(label: str, colour: str, *wanted: str) -> dict[str, Any]:
+        data = [sum(table.get((hour, status), 0) for status in wanted) for hour in hours]
+        return {"label": label, "data": data, "backgroundColor": colour, "stack": "all"}
+
+    return {
+        "labels": [hour.strftime("%H:00") for hour in hours],
+        "datasets": [
+            series("succeeded", "var(--color-primary-600)", OperationStatus.SUCCEEDED),
+            series("failed", "#dc2626", OperationStatus.FAILED),
+            series("cancelled or in flight", "#9ca3af", *other),
+        ],
+    }
+
+
+def last_sweep() -> dict[str, Any] | None:
+    sweep = Sweep.objects.filter(owner="").order_by("-started_at").first()
+    if sweep is None:
+        return None
+    counts = [(name.replace("_", " "), count) for name, count in sweep.counts.items() if isinstance(count, int)]
+    return {"row": sweep, "counts": counts, "url": reverse("admin:sandboxes_sweep_change", args=[sweep.pk])}
+
+
+def top_owners() -> list[dict[str, Any]]:
+    """By vCPU in use now: what the quota is spent on."""
+    rows = Sandbox.objects.filter(status=Status.RUNNING).order_by()
+    totals = rows.values("owner_id").annotate(running=Count("pk"), cpu=Sum("cpu"), memory=Sum("memory_gb"))
+    top = list(totals.order_by("-cpu", "owner_id")[:TOP])
+    most = max((row["cpu"] or 0 for row in top), default=0) or 1
+    return [{**row, "share": round(100 * (row["cpu"] or 0) / most)} for row in top]

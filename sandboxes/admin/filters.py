@@ -1,0 +1,154 @@
+"""The filters of the sandboxes list. Each is a link, so a filtered list has an address to share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from sandboxes.admin import selectors
+from sandboxes.models import Sandbox
+from sandboxes.models.sandbox import LAST_USED
+from sandboxes.states import Intent, Status
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class ChipFilter(admin.SimpleListFilter):
+    template = "sandboxes/pieces/filter.html"
+
+
+class StatusFilter(ChipFilter):
+    """Tombstones are hidden until asked for."""
+
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(status.value, status.value) for status in Status] + [("all", "all, gone too")]
+
+    def choices(self, changelist: Any) -> Any:
+        choices = list(super().choices(changelist))
+        choices[0]["display"] = "all but gone"
+        return iter(choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
+        if self.value() is None:
+            return queryset.exclude(status=Status.GONE)
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(status__in=str(self.value()).split(","))
+
+
+class ValueFilter(ChipFilter):
+    """One column, equal to the chosen value."""
+
+    column = ""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
+        return queryset if self.value() is None else queryset.filter(**{self.column: self.value()})
+
+
+class IntentFilter(ValueFilter):
+    title, parameter_name, column = "intent", "intent", "intent"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(intent.value, intent.value) for intent in Intent]
+
+
+class TierFilter(ValueFilter):
+    title, parameter_name, column = "tier", "tier", "resource_tier"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name, _ in selectors.tiers()]
+
+
+class RegionFilter(ValueFilter):
+    title, parameter_name, column = "region", "region", "target"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        asked = request.GET.get("region")
+        return [(name, name) for name in sorted({*selectors.regions(), *([asked] if asked else [])})]
+
+    def has_output(self) -> bool:
+        return True
+
+
+class YesNoFilter(ChipFilter):
+    """A question about a row."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def condition(self) -> Q:
+        raise AssertionError("a filter says its condition")
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
+        if self.value() == "yes":
+            return queryset.filter(self.condition())
+        return queryset.exclude(self.condition()) if self.value() == "no" else queryset
+
+
+def question(title: str, parameter: str, condition: Callable[[], Q]) -> type[YesNoFilter]:
+    """A YesNoFilter for one condition."""
+    name = f"{parameter.title().replace('_', '')}Filter"
+    body = {"title": title, "parameter_name": parameter, "condition": lambda _self: condition()}
+    return type(name, (YesNoFilter,), body)
+
+
+InFlightFilter = question("in flight", "in_flight", selectors.in_flight)
+DriftFilter = question("not as wanted", "drift", selectors.drifted)
+DirtyFilter = question("Convex behind", "dirty", selectors.behind_convex)
+ProtectedFilter = question("protected", "protected", lambda: Q(protected_until__gt=timezone.now()))
+EphemeralFilter = question("ephemeral", "ephemeral", lambda: Q(ephemeral=True))
+
+
+class LastUsedFilter(ChipFilter):
+    title = "last used"
+    parameter_name = "used"
+
+    RANGES: dict[str, tuple[str, timedelta | None, timedelta | None]] = {
+        "hour": ("within an hour", HOUR, None),
+        "day": ("1 to 24 hours ago", DAY, HOUR),
+        "week": ("1 to 7 days ago", 7 * DAY, DAY),
+        "month": ("7 to 30 days ago", 30 * DAY, 7 * DAY),
+        "older": ("longer ago", None, 30 * DAY),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(key, words) for key, (words, _, _) in self.RANGES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
+        chosen = self.RANGES.get(str(self.value()))
+        if chosen is None:
+            return queryset
+        _, not_before, before = chosen
+        now = timezone.now()
+        queryset = queryset.alias(last_used=LAST_USED)
+        if not_before is not None:
+            queryset = queryset.filter(last_used__gte=now - not_before)
+        return queryset if before is None else queryset.filter(last_used__lt=now - before)
+
+
+class OwnerHoldFilter(ChipFilter):
+    """For the list of owners."""
+
+    title = "on hold"
+    parameter_name = "hold"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset if self.value() is None else queryset.filter(hold_since__isnull=self.value() == "no")
+
+
+SANDBOX_FILTERS = [
+    StatusFilter, IntentFilter, InFlightFilter, DriftFilter, LastUsedFilter, TierFilter, RegionFilter,
+    DirtyFilter, ProtectedFilter, EphemeralFilter,
+]  # fmt: skip

@@ -1,0 +1,147 @@
+"""The page of one sandbox: what each system last said, what is wanted, what happened, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.utils import timezone
+
+from sandboxes.admin import cells, selectors
+from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
+from sandboxes.admin.why import why
+from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.states import STATUS_OF_STATE, Status
+
+EVENTS_PER_PAGE = 30
+EVENT_ICONS: dict[str, str] = {
+    SandboxEvent.Kind.INTENT: "person_raised_hand",
+    SandboxEvent.Kind.OPERATION: "bolt",
+    SandboxEvent.Kind.CALL: "north_east",
+    SandboxEvent.Kind.OBSERVATION: "visibility",
+    SandboxEvent.Kind.EVICTION: "move_down",
+    SandboxEvent.Kind.CONVEX: "cloud_sync",
+    SandboxEvent.Kind.CHANGE: "edit",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What one system last said of the sandbox. `agrees` is None where there is nothing to compare."""
+
+    name: str
+    status: str
+    word: str
+    at: datetime | None
+    agrees: bool | None
+    notes: list[str]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    verb: Verb
+    obstacle: str
+
+
+def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponseNotAllowed(["GET"])
+    rows = selectors.with_latest_operation(Sandbox.objects.all())
+    sandbox: Sandbox = model_admin.readable(request, rows, object_id)
+    active = selectors.active_of(sandbox)
+    latest = selectors.latest_of(sandbox)
+    return model_admin.page(
+        request,
+        "sandboxes/sandbox.html",
+        title=sandbox.name,
+        original=sandbox,
+        sandbox=sandbox,
+        active=active,
+        is_moving=selectors.is_moving(sandbox, active),
+        disagreement="" if active or selectors.agrees(sandbox) else cells.disagreement(sandbox, latest),
+        is_protected=cells.is_protected(sandbox),
+        sources=sources(sandbox, active),
+        buttons=buttons(request, sandbox, active),
+        why=why(sandbox),
+        kinds=SandboxEvent.Kind.values,
+        **timeline(request, sandbox),
+    )
+
+
+def buttons(request: HttpRequest, sandbox: Sandbox, active: Operation | None) -> list[Button]:
+    """The verbs this user may do; each with what stands in its way now."""
+    hidden = "protect" if cells.is_protected(sandbox) else "unprotect"
+    return [
+        Button(verb, obstacle(verb, sandbox, active=active))
+        for verb in allowed_verbs(request)
+        if verb.name != hidden
+    ]
+
+
+def sources(sandbox: Sandbox, active: Operation | None) -> list[Source]:
+    return [_daytona(sandbox, active), _ours(sandbox, active), _convex(sandbox)]
+
+
+def _daytona(sandbox: Sandbox, active: Operation | None) -> Source:
+    if sandbox.observed_at is None:
+        return Source("Daytona", "", "not asked yet", None, None, [])
+    status = Status.GONE if sandbox.deleted_at else STATUS_OF_STATE.get(sandbox.observed_state)
+    notes = []
+    if sandbox.desired_state not in ("", sandbox.observed_state):
+        notes.append(f"on its way to {sandbox.desired_state}")
+    if sandbox.missing_since and not sandbox.deleted_at:
+        notes.append("answers “not found”; believed after a second look")
+    if sandbox.unsettled_until and sandbox.unsettled_until > timezone.now():
+        notes.append("a call with an unknown outcome may still run")
+    agrees = None if active is not None else status == sandbox.status
+    return Source(
+        "Daytona", status or "", sandbox.observed_state, sandbox.observed_at, agrees, notes, sandbox.error_reason
+    )
+
+
+def _ours(sandbox: Sandbox, active: Operation | None) -> Source:
+    notes = [f"{active.action}: {active.step or active.status}"] if active else []
+    return Source("Sandkeeper", sandbox.status, sandbox.status, sandbox.status_changed_at, None, notes)
+
+
+def _convex(sandbox: Sandbox) -> Source:
+    if not sandbox.convex_known and not sandbox.convex_sent:
+        configured = settings.CONVEX_URL or sandbox.convex_pushed_at
+        word = "not told yet" if configured else "projection is off"
+        return Source("Convex", "", word, sandbox.convex_pushed_at, None, [], sandbox.convex_error)
+    word = str(sandbox.convex_sent.get("status") or ("removed" if not sandbox.convex_known else "sent"))
+    notes = [f"revision {sandbox.convex_revision} of {sandbox.revision}"] if sandbox.is_dirty else []
+    return Source(
+        "Convex",
+        word if word in Status.values else "",
+        word,
+        sandbox.convex_pushed_at,
+        not sandbox.is_dirty,
+        notes,
+        sandbox.convex_error,
+    )
+
+
+def timeline(request: HttpRequest, sandbox: Sandbox) -> dict[str, Any]:
+    """The events of the page asked for: `?show=intent` filters, `?page=2` goes on to older ones."""
+    shown = request.GET.get("show", "")
+    events = SandboxEvent.objects.filter(sandbox=sandbox).select_related("operation").order_by("-at", "-id")
+    if shown in SandboxEvent.Kind.values:
+        events = events.filter(kind=shown)
+    page = _page_number(request)
+    found = list(events[(page - 1) * EVENTS_PER_PAGE : page * EVENTS_PER_PAGE + 1])
+    return {
+        "shown": shown,
+        "events": [(event, EVENT_ICONS.get(event.kind, "info")) for event in found[:EVENTS_PER_PAGE]],
+        "events_page": page,
+        "more_events": len(found) > EVENTS_PER_PAGE,
+    }
+
+
+def _page_number(request: HttpRequest) -> int:
+    text = request.GET.get("page", "1")
+    return min(max(1, int(text)), 1000) if text.isdecimal() else 1

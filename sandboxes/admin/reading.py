@@ -1,0 +1,266 @@
+"""To read, never to change: operations, events, notices, sweeps, workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.db.models import Field, Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from unfold.decorators import display
+
+from sandboxes import html
+from sandboxes.admin import filters, selectors
+from sandboxes.admin.base import MirrorAdmin
+from sandboxes.codes import MEANINGS, Code
+from sandboxes.models import Notice, Operation, SandboxEvent, Sweep, WorkerHeartbeat
+from sandboxes.states import Action, OperationStatus
+
+Facts = list[tuple[str, object]]
+
+
+class ReadOnlyAdmin(MirrorAdmin):
+    """A list, and a page with every field of the row."""
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        row = self.readable(request, self.model.objects.all(), admin.utils.unquote(object_id))
+        return self.page(
+            request, "sandboxes/row.html", title=str(row), facts=self.facts(row), lead=self.lead(row), row=row
+        )
+
+    def lead(self, row: Any) -> str:
+        return ""
+
+    def facts(self, row: Model) -> Facts:
+        return [(str(field.verbose_name), _shown(row, field)) for field in row._meta.concrete_fields]
+
+
+def _shown(row: Model, field: Field[Any, Any]) -> object:
+    value = getattr(row, field.attname)
+    if value in ("", None, {}, []):
+        return html.NOTHING
+    if isinstance(value, datetime):
+        return html.ago(value)
+    if isinstance(value, dict | list):
+        return format_html('<pre class="sk-mono sk-wrap">{}</pre>', json.dumps(value, indent=2, default=str))
+    if field.is_relation:
+        return _link(field, value)
+    return value
+
+
+def _link(field: Any, value: Any) -> object:
+    model = field.related_model
+    address = reverse(
+        f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[admin.utils.quote(value)]
+    )
+    return html.link(address, value)
+
+
+class ChoiceFilter(filters.ValueFilter):
+    """One column with few values that are known beforehand: no query asks for them."""
+
+    values: Iterable[str] = ()
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(value, value.replace("_", " ")) for value in self.values]
+
+
+def choice(title: str, column: str, values: Iterable[str]) -> type[ChoiceFilter]:
+    body = {"title": title, "parameter_name": column, "column": column, "values": tuple(values)}
+    return type(f"{column.title()}Filter", (ChoiceFilter,), body)
+
+
+@admin.register(Operation)
+class OperationAdmin(ReadOnlyAdmin):
+    list_display = ("cell_action", "cell_sandbox", "cell_status", "cell_who", "cell_took", "cell_when")
+    list_filter = (
+        choice("status", "status", OperationStatus.values),
+        choice("action", "action", Action.values),
+        choice("code", "code", [code.value for code in Code if MEANINGS[code].status != 401]),
+    )
+    search_fields = ("id",)
+    search_help_text = "An operation's id, a sandbox's id, or a request id"
+    ordering = ("-created_at", "id")
+    list_select_related = ("sandbox",)
+    nothing_yet = "Nothing was requested yet."
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Operation], search_term: str
+    ) -> tuple[QuerySet[Operation], bool]:
+        word = search_term.strip()
+        uuid = selectors.as_uuid(word)
+        if uuid is None:
+            return queryset.filter(request_id=word), False
+        return queryset.filter(pk=uuid) | queryset.filter(sandbox_id=uuid), False
+
+    def lead(self, row: Operation) -> str:
+        if not row.code:
+            return ""
+        meaning = MEANINGS[Code(row.code)]
+        return f"{meaning.title}. {meaning.cure}"
+
+    @display(description="Operation")
+    def cell_action(self, row: Operation) -> str:
+        return row.get_action_display()
+
+    @display(description="Sandbox")
+    def cell_sandbox(self, row: Operation) -> str:
+        return html.stack(
+            html.link(html.sandbox_url(row.sandbox), row.sandbox.name, css="sk-plain"),
+            format_html('<span class="sk-small sk-faint">{}</span>', row.sandbox.owner_id),
+        )
+
+    @display(description="Status")
+    def cell_status(self, row: Operation) -> str:
+        words = row.step if row.is_active else row.code
+        return html.stack(
+            html.operation_badge(row.status, title=row.message),
+            format_html('<span class="sk-small">{}</span>', words) if words else "",
+        )
+
+    @display(description="Who")
+    def cell_who(self, row: Operation) -> str:
+        return html.stack(
+            f"{row.actor_kind} {row.actor_id}",
+            format_html('<span class="sk-small sk-faint">{}</span>', row.reason) if row.reason else "",
+        )
+
+    @display(description="Took")
+    def cell_took(self, row: Operation) -> str:
+        return html.since(row.created_at) if row.is_active else html.between(row.created_at, row.finished_at)
+
+    @display(description="Requested")
+    def cell_when(self, row: Operation) -> str:
+        return html.ago(row.created_at)
+
+
+@admin.register(SandboxEvent)
+class EventAdmin(ReadOnlyAdmin):
+    list_display = ("cell_when", "cell_sandbox", "kind", "text", "actor")
+    list_filter = (choice("kind", "kind", SandboxEvent.Kind.values),)
+    ordering = ("-at", "-id")
+    list_select_related = ("sandbox",)
+
+    @display(description="When")
+    def cell_when(self, row: SandboxEvent) -> str:
+        return html.ago(row.at)
+
+    @display(description="Sandbox")
+    def cell_sandbox(self, row: SandboxEvent) -> str:
+        return html.link(html.sandbox_url(row.sandbox), row.sandbox.name, css="sk-plain")
+
+
+class OpenFilter(filters.ChipFilter):
+    title = "open"
+    parameter_name = "open"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Yes"), ("no", "No")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Notice]) -> QuerySet[Notice]:
+        return queryset if self.value() is None else queryset.filter(closed_at__isnull=self.value() == "yes")
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    list_display = ("code", "cell_state", "cell_message", "count", "cell_first", "cell_last")
+    list_filter = (OpenFilter,)
+    ordering = ("-last_seen_at",)
+    nothing_yet = "All is well: nothing that staff must know."
+
+    def lead(self, row: Notice) -> str:
+        return row.cure
+
+    @display(description="State")
+    def cell_state(self, row: Notice) -> str:
+        if row.closed_at is None:
+            return html.badge("open", colour="amber", symbol="warning")
+        return html.badge("closed", colour="grey", symbol="check")
+
+    @display(description="Message")
+    def cell_message(self, row: Notice) -> str:
+        return format_html(
+            '<span class="sk-wrap">{}<br><span class="sk-faint">{}</span></span>', row.message, row.cure
+        )
+
+    @display(description="First seen")
+    def cell_first(self, row: Notice) -> str:
+        return html.ago(row.first_seen_at)
+
+    @display(description="Last seen")
+    def cell_last(self, row: Notice) -> str:
+        return html.ago(row.last_seen_at)
+
+
+SWEEP_LOOKS = {
+    Sweep.Result.RUNNING: ("blue", "pending"),
+    Sweep.Result.COMPLETE: ("green", "check_circle"),
+    Sweep.Result.PARTIAL: ("amber", "rule"),
+    Sweep.Result.REFUSED: ("red", "error"),
+}
+
+
+@admin.register(Sweep)
+class SweepAdmin(ReadOnlyAdmin):
+    list_display = ("cell_when", "cell_result", "cell_took", "cell_counts", "cell_dry", "host")
+    list_filter = (choice("result", "result", Sweep.Result.values),)
+    ordering = ("-started_at",)
+    nothing_yet = "No sweep has run. Start one with manage.py reconcile_sandboxes, by cron or with --every 30."
+
+    @display(description="Started")
+    def cell_when(self, row: Sweep) -> str:
+        return html.ago(row.started_at)
+
+    @display(description="Result")
+    def cell_result(self, row: Sweep) -> str:
+        colour, symbol = SWEEP_LOOKS[Sweep.Result(row.result)]
+        return html.badge(row.result, colour=colour, symbol=symbol, title=row.detail)
+
+    @display(description="Took")
+    def cell_took(self, row: Sweep) -> str:
+        return html.between(row.started_at, row.finished_at)
+
+    @display(description="Found")
+    def cell_counts(self, row: Sweep) -> str:
+        found = [f"{name} {count}" for name, count in row.counts.items() if isinstance(count, int) and count]
+        return ", ".join(found) or "nothing"
+
+    @display(description="Dry run")
+    def cell_dry(self, row: Sweep) -> str:
+        return html.badge("dry run", colour="grey", symbol="visibility") if row.dry_run else html.NOTHING
+
+
+@admin.register(WorkerHeartbeat)
+class WorkerAdmin(ReadOnlyAdmin):
+    list_display = ("worker_id", "cell_state", "host", "pid", "threads", "cell_started", "cell_beat")
+    ordering = ("-beat_at",)
+    nothing_yet = "No worker has been seen. Nothing moves without one: start manage.py run_worker."
+
+    @display(description="State")
+    def cell_state(self, row: WorkerHeartbeat) -> str:
+        return worker_badge(row)
+
+    @display(description="Started")
+    def cell_started(self, row: WorkerHeartbeat) -> str:
+        return html.ago(row.started_at)
+
+    @display(description="Last beat")
+    def cell_beat(self, row: WorkerHeartbeat) -> str:
+        return html.ago(row.beat_at)
+
+
+def worker_badge(row: WorkerHeartbeat) -> str:
+    if row.stopped_at is not None:
+        return html.badge("stopped", colour="grey", symbol="stop_circle")
+    if (timezone.now() - row.beat_at).total_seconds() > settings.WORKER_SILENT_SECONDS:
+        return html.badge("silent", colour="red", symbol="heart_broken")
+    return html.badge("at work", colour="green", symbol="favorite")

@@ -1,0 +1,137 @@
+"""Sandboxes: the list, the page, and the addresses of what can be done."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from unfold.decorators import display
+
+from sandboxes import html
+from sandboxes.admin import acting, cells, creating, outcomes, page, selectors
+from sandboxes.admin.base import MirrorAdmin
+from sandboxes.admin.filters import SANDBOX_FILTERS
+from sandboxes.admin.paging import PageChangeList
+from sandboxes.admin.verbs import VERBS, allowed_verbs
+from sandboxes.models import Sandbox
+from sandboxes.models.sandbox import LAST_USED
+
+
+@admin.register(Sandbox)
+class SandboxAdmin(MirrorAdmin):
+    list_display = (
+        "cell_name", "cell_owner", "cell_status", "cell_tier", "cell_region", "cell_last_used", "cell_convex",
+    )  # fmt: skip
+    list_filter = SANDBOX_FILTERS
+    search_fields = ("name",)  # shows the box; get_search_results says what is searched
+    search_help_text = "Start of a name or owner, or an id"
+    ordering = ("-created_at", "id")
+    nothing_yet = "No sandboxes yet. Create one, or take over Daytona's with manage.py reconcile_sandboxes --adopt."
+
+    sortable_by = ("cell_last_used",)
+
+    # the list
+
+    def get_ordering(self, request: HttpRequest) -> Any:
+        """Filtered by last use, it is sorted by it: both come from one index."""
+        return (LAST_USED.desc(), "id") if request.GET.get("used") else self.ordering
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Sandbox]:
+        rows: QuerySet[Sandbox] = super().get_queryset(request)
+        return selectors.with_latest_operation(rows)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Sandbox], search_term: str
+    ) -> tuple[QuerySet[Sandbox], bool]:
+        return selectors.found_by(queryset, search_term), False
+
+    def get_changelist_instance(self, request: HttpRequest) -> PageChangeList:
+        changes: PageChangeList = super().get_changelist_instance(request)
+        changes.verbs = allowed_verbs(request)
+        return changes
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """A user who may do nothing sees no checkboxes. The buttons post to `act/`, not to the list."""
+        return {verb.name: (acting.from_list, verb.name, verb.label) for verb in allowed_verbs(request)}
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("sandboxes.add_sandbox"))
+
+    @display(description="Name")
+    def cell_name(self, row: Sandbox) -> str:
+        return cells.name(row)
+
+    @display(description="Owner")
+    def cell_owner(self, row: Sandbox) -> str:
+        return cells.owner(row)
+
+    @display(description="Status")
+    def cell_status(self, row: Sandbox) -> str:
+        return cells.status(row)
+
+    @display(description="Tier")
+    def cell_tier(self, row: Sandbox) -> str:
+        return row.resource_tier
+
+    @display(description="Region")
+    def cell_region(self, row: Sandbox) -> str:
+        return row.target or html.NOTHING
+
+    @display(description="Last used", ordering=LAST_USED)
+    def cell_last_used(self, row: Sandbox) -> str:
+        return cells.last_used(row)
+
+    @display(description="Convex")
+    def cell_convex(self, row: Sandbox) -> str:
+        return cells.convex(row)
+
+    # the addresses
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        own = [
+            path("live/", wrap(self.live_view), name="sandboxes_sandbox_live"),
+            path("room/", wrap(creating.room_view), name="sandboxes_sandbox_room"),
+            path("outcome/<uuid:outcome_id>/", wrap(self.outcome_view), name="sandboxes_sandbox_outcome"),
+            *(
+                path(f"act/{name}/", wrap(self.act_view), {"verb": name}, name=f"sandboxes_sandbox_act_{name}")
+                for name in VERBS
+            ),
+        ]
+        return own + super().get_urls()
+
+    def live_view(self, request: HttpRequest) -> HttpResponse:
+        """The cells of some rows, for admin.js."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        rows = selectors.with_latest_operation(Sandbox.objects.filter(pk__in=_uuids(request.GET.get("ids", ""))))
+        return HttpResponse("".join(cells.status(row) + cells.convex(row) for row in rows[: self.list_per_page]))
+
+    def act_view(self, request: HttpRequest, verb: str) -> HttpResponse:
+        return acting.act(self, request, VERBS[verb])
+
+    def outcome_view(self, request: HttpRequest, outcome_id: UUID) -> HttpResponse:
+        return outcomes.show(self, request, outcome_id)
+
+    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
+        return creating.create_view(self, request)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        return page.show(self, request, object_id)
+
+
+def _uuids(text: str) -> list[UUID]:
+    found = []
+    for part in text.split(","):
+        try:
+            found.append(UUID(part))
+        except ValueError:
+            continue
+    return found[:100]

@@ -1,0 +1,116 @@
+"""What pages read, as querysets and small questions: nothing here writes."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Prefetch, Q, QuerySet
+
+from sandboxes.models import Operation, Sandbox
+from sandboxes.states import ACTIVE, Intent, Status
+
+# The statuses in which an intent is fulfilled, or about to be.
+AGREES: dict[str, frozenset[str]] = {
+    Intent.RUNNING: frozenset({Status.RUNNING, Status.STARTING, Status.CREATING}),
+    Intent.STOPPED: frozenset({Status.STOPPED, Status.STOPPING, Status.ARCHIVED}),
+    Intent.ARCHIVED: frozenset({Status.ARCHIVED, Status.STOPPING}),
+    Intent.DELETED: frozenset({Status.GONE, Status.STOPPING}),
+}
+
+
+MOVING = frozenset({Status.CREATING, Status.STARTING, Status.STOPPING})
+
+
+def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
+    """Each row's newest operation with one more query. It is the active one if any is: no operation can be
+    created beside an active one."""
+    newest = Operation.objects.order_by("-created_at")[:1]
+    # Not select_related: a join is made for the rows before a page too.
+    return rows.prefetch_related("owner", Prefetch("operations", queryset=newest, to_attr="newest_operations"))
+
+
+def latest_of(sandbox: Sandbox) -> Operation | None:
+    """The newest operation of a row that came through `with_latest_operation`."""
+    newest: list[Operation] = getattr(sandbox, "newest_operations", [])
+    return newest[0] if newest else None
+
+
+def active_of(sandbox: Sandbox) -> Operation | None:
+    latest = latest_of(sandbox)
+    return latest if latest is not None and latest.is_active else None
+
+
+def is_moving(sandbox: Sandbox, active: Operation | None) -> bool:
+    """Whether what is shown will soon be different: an operation is active, or Daytona is still at it."""
+    return active is not None or sandbox.status in MOVING
+
+
+def agrees(sandbox: Sandbox) -> bool:
+    return sandbox.status in AGREES[sandbox.intent]
+
+
+def in_flight() -> Q:
+    active = Operation.objects.filter(status__in=ACTIVE)
+    return Q(pk__in=active.values("sandbox_id"))
+
+
+def drifted() -> Q:
+    """Rows whose status is not what is wanted of them."""
+    wrong = Q()
+    for intent, statuses in AGREES.items():
+        wrong |= Q(intent=intent) & ~Q(status__in=statuses)
+    return wrong
+
+
+def behind_convex() -> Q:
+    return Sandbox.dirty()
+
+
+def compute_in_use() -> QuerySet[Sandbox]:
+    """Rows that (nearly) count against Daytona's compute quota."""
+    moving = (Status.CREATING, Status.STARTING, Status.RUNNING, Status.STOPPING)
+    return Sandbox.objects.filter(status__in=moving, deleted_at=None)
+
+
+def regions() -> list[str]:
+    """Regions worth offering: those with something running, and the configured one."""
+    running = Sandbox.objects.filter(status=Status.RUNNING).order_by().values_list("target", flat=True).distinct()
+    return sorted({*running, settings.DAYTONA_TARGET} - {""})
+
+
+def tiers() -> list[tuple[str, str]]:
+    """Tiers with their sizes, for people."""
+    return [
+        (name, f"{name} ({tier['cpu']} vCPU, {tier['memory_gb']} GiB, {tier['disk_gb']} GiB disk)")
+        for name, tier in settings.TIERS.items()
+    ]
+
+
+def found_by(rows: QuerySet[Sandbox], words: str) -> QuerySet[Sandbox]:
+    """Search: the beginning of a name or of an owner, our id, or Daytona's id."""
+    for word in words.split():
+        rows = rows.filter(_matching(word))
+    return rows
+
+
+def _matching(word: str) -> Q:
+    """What looks like an id is one: together with the beginnings it would walk the whole table."""
+    our_id = as_uuid(word)
+    if our_id is not None:
+        return Q(pk=our_id) | Q(daytona_id=word)
+    return Q(name__istartswith=word) | Q(owner__id__startswith=word) | Q(daytona_id=word)
+
+
+def as_uuid(word: str) -> str | None:
+    """The word as a UUID without dashes; None when it is none."""
+    bare = word.replace("-", "").lower()
+    is_uuid = len(bare) == 32 and all(c in "0123456789abcdef" for c in bare)
+    return bare if is_uuid else None
+
+
+def lag_of(sandbox: Sandbox, now: datetime) -> timedelta | None:
+    """How long Convex has been behind; None when it is not."""
+    if not sandbox.is_dirty:
+        return None
+    return now - (sandbox.status_changed_at or sandbox.created_at)

@@ -1,0 +1,119 @@
+"""“Why?”: the ranking of an eviction, or who would be stopped before a sandbox that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from sandboxes import clock
+from sandboxes.models import Sandbox, SandboxEvent
+from sandboxes.services import capacity, ranking
+from sandboxes.states import Status
+
+# The rules of the ranking, as a question that is passed or not.
+RULES: dict[str, tuple[str, str]] = {
+    "running": ("running", "does not run"),
+    "survives_a_stop": ("survives a stop", "a stop would destroy it"),
+    "not_protected": ("not protected", "protected"),
+    "no_operation": ("no operation active", "an operation is active"),
+    "idle": ("idle long enough", "used a moment ago"),
+    "readable": ("Daytona answered", "Daytona did not answer"),
+    "unchanged": ("unchanged since ranked", "changed meanwhile"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    words: str
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One candidate of a ranking, with each rule's verdict."""
+
+    place: int
+    sandbox: str
+    name: str
+    owner: str
+    status: str
+    last_used_at: datetime
+    verdicts: list[Verdict]
+    is_this: bool
+
+    @property
+    def may_be_stopped(self) -> bool:
+        return all(verdict.passed for verdict in self.verdicts)
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """`chosen`: the lines are a ranking that led to a stop; else they say who would go first."""
+
+    chosen: bool
+    lines: list[Line]
+    at: datetime | None = None
+    reason: str = ""
+    asked_by: Sandbox | None = None
+    scope: str = ""
+
+
+def why(sandbox: Sandbox) -> Why | None:
+    """What there is to explain about a sandbox and evictions; None when nothing."""
+    if sandbox.status in (Status.RUNNING, Status.STARTING):
+        return _if_room_is_needed(sandbox)
+    event = capacity.why(sandbox.pk)
+    return _of_the_eviction(sandbox, event) if event is not None else None
+
+
+def _of_the_eviction(sandbox: Sandbox, event: SandboxEvent) -> Why:
+    asked = event.data.get("for_sandbox")
+    return Why(
+        chosen=True,
+        lines=_lines(event.data.get("ranking") or [], this=sandbox.pk),
+        at=event.at,
+        reason=event.text,
+        asked_by=Sandbox.objects.filter(pk=asked).first() if asked else None,
+    )
+
+
+def _if_room_is_needed(sandbox: Sandbox) -> Why | None:
+    if settings.EVICTION_SCOPE == "off":
+        return None
+    others = [verdict.candidate for verdict in capacity.rank_for(sandbox)]
+    verdicts = ranking.rank(
+        [*others, *capacity.candidates_of([sandbox])],
+        now=clock.now(),
+        min_idle=settings.EVICTION_MIN_IDLE,
+        first_owner=sandbox.owner_id,
+    )
+    running = [v for v in verdicts if "running" not in v.broken or v.candidate.sandbox_id == sandbox.pk]
+    data = (verdict.as_data() for verdict in running)
+    return Why(chosen=False, lines=_lines(data, this=sandbox.pk), scope=settings.EVICTION_SCOPE)
+
+
+def _lines(verdicts: Iterable[dict[str, Any]], *, this: UUID) -> list[Line]:
+    return [
+        Line(
+            place=place,
+            sandbox=verdict["sandbox"],
+            name=verdict["name"],
+            owner=verdict["owner"],
+            status=verdict["status"],
+            last_used_at=datetime.fromisoformat(verdict["last_used_at"]),
+            verdicts=_verdicts(verdict["broken"]),
+            is_this=verdict["sandbox"] == str(this),
+        )
+        for place, verdict in enumerate(verdicts, start=1)
+    ]
+
+
+def _verdicts(broken: list[str]) -> list[Verdict]:
+    """Each rule of the ranking, and those that forbade it for another reason."""
+    names = [*ranking.RULES, *(name for name in broken if name not in ranking.RULES)]
+    return [Verdict(RULES.get(n, (n, n))[1 if n in broken else 0], n not in broken) for n in names]

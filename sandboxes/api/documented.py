@@ -1,0 +1,301 @@
+"""What a method answers: every status, every code, with examples. Read by people and by Schemathesis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Any, TypeVar
+
+import django_filters
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+    extend_schema_serializer,
+    inline_serializer,
+)
+from rest_framework import serializers
+
+from sandboxes.api import problems
+from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from sandboxes.api.representations import OperationShape
+from sandboxes.codes import MEANINGS, Code
+from sandboxes.states import Intent, Status
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ALWAYS = (
+    Code.UNAUTHENTICATED,
+    Code.INVALID_TOKEN,
+    Code.MISSING_SCOPE,
+    Code.PERMISSION_DENIED,
+    Code.NETWORK_NOT_ALLOWED,
+    Code.OWNER_REQUIRED,
+    Code.INVALID_REQUEST,
+    Code.NOT_ACCEPTABLE,
+    Code.PAYLOAD_TOO_LARGE,
+    Code.RATE_LIMITED,
+    Code.INTERNAL_ERROR,
+    Code.DATABASE_UNAVAILABLE,
+    Code.IDENTITY_PROVIDER_UNAVAILABLE,
+)
+WITH_BODY = (Code.MALFORMED_BODY, Code.UNSUPPORTED_MEDIA_TYPE)
+CHANGING = (Code.CSRF_FAILED,)
+IDEMPOTENT = (Code.REQUEST_IN_PROGRESS, Code.IDEMPOTENCY_KEY_REUSED)
+# How an operation that was waited for may have ended.
+ENDS = (
+    Code.SUPERSEDED,
+    Code.CANCELLED,
+    Code.TIMEOUT,
+    Code.CAPACITY_EXHAUSTED,
+    Code.QUOTA_TOO_SMALL,
+    Code.DISK_QUOTA_FULL,
+    Code.SANDBOX_ERRORED,
+    Code.SANDBOX_UNRECOVERABLE,
+    Code.SANDBOX_GONE,
+    Code.RECOVERY_COOLDOWN,
+    Code.NAME_TAKEN,
+    Code.SANDBOX_LIMIT_REACHED,
+    Code.DAYTONA_REJECTED,
+    Code.NOT_CONFIGURED,
+)
+# 405: `/sandboxes/bulk` is an address of its own, no sandbox.
+NO_SANDBOX = (Code.SANDBOX_NOT_FOUND, Code.NOT_FOUND, Code.METHOD_NOT_ALLOWED)
+NO_OPERATION = (Code.OPERATION_NOT_FOUND, Code.NOT_FOUND)
+REQUESTING = (
+    Code.SANDBOX_GONE,
+    Code.SANDBOX_CREATING,
+    Code.SANDBOX_DELETING,
+    Code.EPHEMERAL_WOULD_BE_DESTROYED,
+    Code.EPHEMERAL_CANNOT_ARCHIVE,
+    Code.OWNER_ON_HOLD,
+)
+
+
+class FieldError(serializers.Serializer[Any]):
+    field = serializers.CharField(help_text="Dotted path; empty for the whole body.")
+    message = serializers.CharField()
+    code = serializers.CharField()
+
+
+class Problem(serializers.Serializer[Any]):
+    """RFC 9457. Branch on `code`: it never changes its meaning."""
+
+    type = serializers.CharField(help_text="The address of the code's description.")
+    title = serializers.CharField(help_text="What the code means.")
+    status = serializers.IntegerField()
+    detail = serializers.CharField(help_text="What happened this time.")
+    instance = serializers.CharField(help_text="The request's path.")
+    code = serializers.ChoiceField(choices=[code.value for code in Code])
+    cure = serializers.CharField(help_text="What to do next.")
+    request_id = serializers.CharField()
+    errors = FieldError(many=True, required=False)  # type: ignore[assignment]
+    current_status = serializers.ChoiceField(choices=Status.choices, required=False)
+    intent = serializers.ChoiceField(choices=Intent.choices, required=False)
+    blocking_operation = serializers.CharField(required=False, help_text="The active operation's id.")
+    allowed_actions = serializers.ListField(child=serializers.CharField(), required=False)
+    retry_after = serializers.FloatField(required=False, help_text="Seconds.")
+    stopped_by = serializers.CharField(required=False)
+    stopped_at = serializers.CharField(required=False)
+    stopped_reason = serializers.CharField(required=False, allow_blank=True)
+    used = serializers.IntegerField(required=False)
+    limit = serializers.IntegerField(required=False)
+    operation = serializers.DictField(required=False, help_text="The operation that ended so.")
+
+
+@extend_schema_serializer(component_name="Code")
+class CodeShape(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    status = serializers.IntegerField()
+    title = serializers.CharField()
+    cure = serializers.CharField()
+
+
+class BulkResult(serializers.Serializer[Any]):
+    id = serializers.CharField(help_text="As it was sent.")
+    outcome = serializers.ChoiceField(choices=["accepted", "refused"])
+    operation = OperationShape(allow_null=True)
+    problem = Problem(allow_null=True)
+
+
+class BulkAnswer(serializers.Serializer[Any]):
+    accepted = serializers.IntegerField()
+    refused = serializers.IntegerField()
+    results = BulkResult(many=True)
+
+
+class InUse(serializers.Serializer[Any]):
+    """What Daytona counts against the quota of one region and class."""
+
+    target = serializers.CharField()
+    sandbox_class = serializers.CharField()
+    sandboxes = serializers.IntegerField()
+    in_use_cpu = serializers.IntegerField()
+    in_use_memory_gb = serializers.IntegerField()
+    own_sandboxes = serializers.IntegerField()
+    own_cpu = serializers.IntegerField()
+    own_memory_gb = serializers.IntegerField()
+
+
+class Ranked(serializers.Serializer[Any]):
+    """One candidate; it may be stopped if it breaks no rule."""
+
+    sandbox = serializers.UUIDField()
+    name = serializers.CharField()
+    owner = serializers.CharField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    cpu = serializers.IntegerField()
+    memory_gb = serializers.IntegerField()
+    last_used_at = serializers.DateTimeField()
+    broken = serializers.ListField(child=serializers.CharField())
+
+
+class Next(serializers.Serializer[Any]):
+    own = Ranked(many=True, help_text="In the order in which they would be stopped.")
+    others = serializers.DictField(child=serializers.IntegerField(), help_text="Other owners', counted per rule.")
+
+
+class CapacityAnswer(serializers.Serializer[Any]):
+    in_use = InUse(many=True)
+    last_refusal = OperationShape(allow_null=True)
+    next = Next()
+
+
+def _header(name: str, description: str, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description, **more)
+
+
+def _query(name: str, description: str, *, kind: Any = str, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.QUERY, description=description, **more)
+
+
+ON_BEHALF_OF = _header(
+    "X-On-Behalf-Of",
+    "The owner that a service key acts for; only keys with `sandboxes:any` may omit it.",
+    pattern=r"^[!-~]{1,255}$",
+    examples=[OpenApiExample("an owner", "user_2abc")],
+)
+REQUEST_ID = _header("X-Request-ID", "Yours; it comes back, is on the operation and in our logs.")
+PREFER = _header(
+    "Prefer",
+    "`wait=N`: wait up to N (at most 60) seconds for the operation to end.",
+    examples=[OpenApiExample("wait", "wait=20")],
+)
+IDEMPOTENCY_KEY = _header(
+    "Idempotency-Key",
+    "A repetition with the same key and body within 24 hours gets the first answer again.",
+    pattern=r"^[!-~]{1,255}$",
+)
+SANDBOX_ID = OpenApiParameter(
+    "sandbox_id",
+    str,
+    OpenApiParameter.PATH,
+    description="Our id or Daytona's.",
+    pattern=r"^[A-Za-z0-9._:-]{1,255}$",
+)
+CAPACITY_QUERY = (
+    _query("sandbox", "The sandbox to be started: our id or Daytona's."),
+    _query("target", "A region, without a sandbox.", pattern=r"^[A-Za-z0-9._-]{0,100}$"),
+)
+ANSWER_HEADERS = (
+    _header("X-Request-ID", "Of this request.", response=True),
+    _header("RateLimit", "What is left in this minute.", response=True),
+    _header("RateLimit-Policy", "The limit.", response=True),
+    _header("Retry-After", "Seconds.", response=[429, 503]),
+)
+LOCATION = _header("Location", "The operation's address.", response=[202])
+PREFERENCE_APPLIED = _header("Preference-Applied", "We waited.", response=[200, 202])
+
+
+def page_parameters(orders: Iterable[str], default: str) -> list[OpenApiParameter]:
+    words = [word for name in orders for word in (name, f"-{name}")]
+    return [
+        _query("limit", f"Rows a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} if absent.", kind=int),
+        _query("cursor", "Only as it stands in `next`."),
+        _query("order", f"`-` reverses; `{default}` if absent.", enum=words),
+    ]
+
+
+def filter_parameters(filters: type[django_filters.FilterSet] | None) -> list[OpenApiParameter]:
+    """A list's filters as query parameters."""
+    return [_filter_parameter(name, one) for name, one in (filters.base_filters if filters else {}).items()]
+
+
+def _filter_parameter(name: str, one: django_filters.Filter) -> OpenApiParameter:
+    words = str(one.extra.get("help_text", ""))
+    if isinstance(one, django_filters.MultipleChoiceFilter):
+        return _query(name, words, enum=[value for value, _ in one.extra["choices"]], many=True)
+    if isinstance(one, django_filters.IsoDateTimeFilter):
+        return _query(name, words, kind=OpenApiTypes.DATETIME)
+    return _query(name, words)
+
+
+@cache
+def page_of(shape: type[serializers.Serializer[Any]], name: str) -> Any:
+    """A page of a list."""
+    following = serializers.URLField(allow_null=True, help_text="The next page; null on the last one.")
+    return inline_serializer(f"{name}Page", {"results": shape(many=True), "next": following})
+
+
+def documented(
+    summary: str,
+    *,
+    answers: dict[int, Any],
+    refusals: Iterable[Code] = (),
+    body: Any = None,
+    waits: bool = False,
+    post: bool = False,
+    changes: bool = False,
+    parameters: Iterable[OpenApiParameter] = (),
+    description: str = "",
+) -> Callable[[F], F]:
+    """Document a method: its answers by status, and every code it may refuse with.
+
+    `waits`: takes `Prefer: wait`, so all ends of an operation are answers; `post`: takes an Idempotency-Key.
+    """
+    codes = [*ALWAYS, *refusals]
+    codes += WITH_BODY if body is not None else ()
+    codes += CHANGING if changes or post else ()
+    codes += IDEMPOTENT if post else ()
+    codes += ENDS if waits else ()
+    headers = [ON_BEHALF_OF, REQUEST_ID, *ANSWER_HEADERS]
+    headers += [PREFER, LOCATION, PREFERENCE_APPLIED] if waits else []
+    headers += [IDEMPOTENCY_KEY] if post else []
+    return extend_schema(
+        summary=summary,
+        description=description or None,
+        request=body,
+        parameters=[*headers, *parameters],
+        responses={**answers, **problem_responses(codes)},
+    )
+
+
+def problem_responses(codes: Iterable[Code]) -> dict[Any, OpenApiResponse]:
+    by_status: dict[int, list[Code]] = {}
+    for code in sorted(set(codes)):
+        by_status.setdefault(MEANINGS[code].status, []).append(code)
+    return {
+        (status, problems.MEDIA_TYPE): OpenApiResponse(
+            Problem,
+            description="\n".join(f"* `{code}`: {MEANINGS[code].title}. {MEANINGS[code].cure}" for code in found),
+            examples=[_example(code) for code in found],
+        )
+        for status, found in sorted(by_status.items())
+    }
+
+
+def _example(code: Code) -> OpenApiExample:
+    meaning = MEANINGS[code]
+    value = {
+        "type": f"{problems.TYPE}{code}",
+        "title": meaning.title,
+        "status": meaning.status,
+        "detail": meaning.title,
+        "instance": "/api/v1/sandboxes/9f0c2c9e-5b0e-4f0b-8a55-0d4c1d6c7a10/start",
+        "code": code.value,
+        "cure": meaning.cure,
+        "request_id": "6f1c0c5f9c1e4a0f",
+    }
+    return OpenApiExample(code.value, value, response_only=True, media_type=problems.MEDIA_TYPE)

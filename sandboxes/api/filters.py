@@ -1,0 +1,89 @@
+"""What lists can be filtered by. A parameter nobody knows is refused: a typo would otherwise widen the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+from django.db.models import Q, QuerySet
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+
+from sandboxes.api.pagination import PARAMETERS
+from sandboxes.models import Operation, Sandbox
+from sandboxes.states import Action, Intent, OperationStatus, Status
+
+
+class SandboxFilter(django_filters.FilterSet):
+    status = django_filters.MultipleChoiceFilter(
+        choices=Status.choices, help_text="May be given several times. Without it, `gone` ones are left out."
+    )
+    intent = django_filters.MultipleChoiceFilter(choices=Intent.choices, help_text="What was last asked for.")
+    owner = django_filters.CharFilter(field_name="owner_id", help_text="An owner's id.")
+    harness_id = django_filters.CharFilter()
+    tier = django_filters.CharFilter(field_name="resource_tier")
+    target = django_filters.CharFilter(help_text="Daytona's region.")
+    updated_since = django_filters.IsoDateTimeFilter(
+        field_name="updated_at",
+        lookup_expr="gte",
+        help_text="Changed at or after this time, `gone` ones included: with `order=updated_at` a feed of changes.",
+    )
+    q = django_filters.CharFilter(method="search", max_length=200, help_text="Part of the name, or an id.")
+
+    class Meta:
+        model = Sandbox
+        fields: list[str] = []
+
+    def search(self, rows: QuerySet[Sandbox], _name: str, words: str) -> QuerySet[Sandbox]:
+        return rows.filter(Q(name__icontains=words) | Q(daytona_id=words) | Q(pk__in=_uuids(words)))
+
+    def filter_queryset(self, queryset: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
+        rows: QuerySet[Sandbox] = super().filter_queryset(queryset)
+        asked = self.form.cleaned_data
+        return rows if asked["status"] or asked["updated_since"] else rows.exclude(status=Status.GONE)
+
+
+class OperationFilter(django_filters.FilterSet):
+    status = django_filters.MultipleChoiceFilter(
+        choices=OperationStatus.choices, help_text="May be given several times."
+    )
+    action = django_filters.MultipleChoiceFilter(choices=Action.choices, help_text="May be given several times.")
+    owner = django_filters.CharFilter(field_name="sandbox__owner_id", help_text="An owner's id.")
+    code = django_filters.CharFilter(help_text="How it ended.")
+    request_id = django_filters.CharFilter(help_text="The X-Request-ID of the request that asked for it.")
+    created_since = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+
+    class Meta:
+        model = Operation
+        fields: list[str] = []
+
+
+def filtered(
+    filters: type[django_filters.FilterSet] | None, request: Request, rows: QuerySet[Any]
+) -> QuerySet[Any]:
+    """The rows that the query asks for.
+
+    Raises:
+        ValidationError: for a value that does not fit and for a parameter that there is not.
+    """
+    known = PARAMETERS | set(filters.base_filters if filters else ())
+    unknown = [name for name in request.query_params if name not in known]
+    if unknown:
+        raise ValidationError({name: ["There is no such parameter."] for name in unknown})
+    if empty := [name for name, value in request.query_params.items() if not value]:
+        raise ValidationError({name: ["Leave the parameter out, or give it a value."] for name in empty})
+    if filters is None:
+        return rows
+    found = filters(request.query_params, queryset=rows, request=request)
+    if not found.is_valid():
+        raise ValidationError(found.errors)
+    return found.qs
+
+
+def _uuids(words: str) -> list[str]:
+    from uuid import UUID
+
+    try:
+        return [str(UUID(words))]
+    except ValueError:
+        return []

@@ -1,0 +1,52 @@
+"""The outermost layer: the request id in and out, and no error under /api/ that is not a problem."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from sandboxes.api import problems
+
+HEADER = "X-Request-ID"
+WELL_FORMED = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
+
+
+class RequestIds:
+    """Takes the caller's X-Request-ID, or makes one; django-structlog binds it to the log lines."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get(HEADER, "")
+        request_id = given if WELL_FORMED.fullmatch(given) else uuid.uuid4().hex
+        request.META["HTTP_X_REQUEST_ID"] = request_id
+        request.__dict__.pop("headers", None)  # Django caches them; django-structlog reads them
+        request.request_id = request_id  # type: ignore[attr-defined]
+        response = self._get_response(request)
+        response[HEADER] = request_id
+        return response
+
+
+class ApiProblems:
+    """What Django itself answers under /api/ (a bad Host, an unforeseen exception) becomes a problem too."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self._get_response(request)
+        if response.status_code < 400 or not request.path.startswith("/api/"):
+            return response
+        if response.get("Content-Type", "").startswith(problems.MEDIA_TYPE):
+            return response
+        status, body = problems.body_of_status(request, response.status_code)
+        made = HttpResponse(body, status=status, content_type=problems.MEDIA_TYPE)
+        for name, value in response.items():
+            if name.lower() not in ("content-type", "content-length"):
+                made[name] = value
+        return made

@@ -1,0 +1,156 @@
+"""What clients are shown. Daytona's and Convex's own words are for staff; clients get codes with a cure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from rest_framework import serializers
+
+from sandboxes.codes import MEANINGS, Code
+from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.services import lifecycle
+from sandboxes.states import Action
+
+ACTIONS = [action.value for action in Action if action != Action.CREATE]
+
+
+class ForViewer(serializers.ModelSerializer[Any]):
+    """Leaves out the fields of `Meta.for_staff` unless the caller is staff."""
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown = dict(super().to_representation(instance))
+        if not self.context["principal"].is_staff:
+            for name in getattr(self.Meta, "for_staff", ()):
+                shown.pop(name, None)
+        return shown
+
+
+@extend_schema_serializer(component_name="Operation")
+class OperationShape(ForViewer):
+    """One requested action, in flight or finished."""
+
+    sandbox = serializers.UUIDField(source="sandbox_id", help_text="Our id of the sandbox.")
+    daytona_id = serializers.CharField(source="sandbox.daytona_id", allow_null=True)
+    owner = serializers.CharField(source="sandbox.owner_id")
+    actor = serializers.SerializerMethodField(help_text="Who asked: `<kind>:<id>`.")
+    caused_by = serializers.UUIDField(
+        source="caused_by_id", required=False, allow_null=True, help_text="The operation it was done for (staff)."
+    )
+    title = serializers.SerializerMethodField(help_text="What `code` means; empty without one.")
+    cure = serializers.SerializerMethodField(help_text="What to do about it; empty without a code.")
+    message = serializers.CharField(required=False, help_text="Daytona's or Convex's words (staff).")
+
+    class Meta:
+        model = Operation
+        fields = [
+            "id", "sandbox", "daytona_id", "owner", "action", "status", "step", "actor", "source", "reason",
+            "force", "request_id", "caused_by", "attempt", "code", "title", "cure", "message", "created_at",
+            "started_at", "finished_at", "deadline",
+        ]  # fmt: skip
+        read_only_fields = fields
+        for_staff = ("message", "caused_by")
+
+    def get_actor(self, row: Operation) -> str:
+        return f"{row.actor_kind}:{row.actor_id}"
+
+    def get_title(self, row: Operation) -> str:
+        return MEANINGS[Code(row.code)].title if row.code else ""
+
+    def get_cure(self, row: Operation) -> str:
+        return MEANINGS[Code(row.code)].cure if row.code else ""
+
+
+@extend_schema_serializer(component_name="IntentSet")
+class IntentShape(serializers.ModelSerializer[Sandbox]):
+    """What was last asked for, by whom and why, and since when it is so."""
+
+    by = serializers.SerializerMethodField(help_text="`<kind>:<id>`.")
+    reason = serializers.CharField(source="intent_reason")
+    at = serializers.DateTimeField(source="intent_at", allow_null=True)
+    met_at = serializers.DateTimeField(
+        source="intent_met_at", allow_null=True, help_text="When it first came true; null while it has not."
+    )
+
+    class Meta:
+        model = Sandbox
+        fields = ["by", "reason", "at", "met_at"]
+        read_only_fields = fields
+
+    def get_by(self, row: Sandbox) -> str:
+        return f"{row.intent_actor_kind}:{row.intent_actor_id}"
+
+
+@extend_schema_serializer(component_name="Resources")
+class ResourcesShape(serializers.ModelSerializer[Sandbox]):
+    """As Daytona granted them."""
+
+    class Meta:
+        model = Sandbox
+        fields = ["cpu", "memory_gb", "disk_gb"]
+        read_only_fields = fields
+
+
+@extend_schema_serializer(component_name="Sandbox")
+class SandboxShape(ForViewer):
+    """One sandbox. Its rows carry `active`: the list of its one active operation, or nothing."""
+
+    owner = serializers.CharField(source="owner_id")
+    tier = serializers.CharField(source="resource_tier")
+    intent_set = IntentShape(source="*")
+    resources = ResourcesShape(source="*")
+    operation = serializers.SerializerMethodField(help_text="The active operation, or null.")
+    allowed_actions = serializers.SerializerMethodField(help_text="What a request would accept now.")
+    observed_state = serializers.CharField(required=False, help_text="Daytona's own word (staff).")
+    error_reason = serializers.CharField(required=False, help_text="Daytona's words on an error (staff).")
+    convex_error = serializers.CharField(required=False, help_text="Convex's words on a refused push (staff).")
+
+    class Meta:
+        model = Sandbox
+        fields = [
+            "id", "daytona_id", "name", "owner", "status", "status_changed_at", "intent", "intent_set",
+            "operation", "allowed_actions", "language", "tier", "resources", "target", "ephemeral", "snapshot",
+            "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
+            "protected_until", "protected_reason", "last_accessed_at", "last_activity_at", "observed_at",
+            "recoverable", "observed_state", "error_reason", "convex_error", "created_at", "updated_at",
+            "deleted_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+        for_staff = ("observed_state", "error_reason", "convex_error")
+
+    @extend_schema_field(OperationShape(allow_null=True))
+    def get_operation(self, row: Sandbox) -> dict[str, Any] | None:
+        active = _active(row)
+        if active is None:
+            return None
+        active.sandbox = row  # spares the query for what is here already
+        return dict(OperationShape(active, context=self.context).data)
+
+    @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=ACTIONS)))
+    def get_allowed_actions(self, row: Sandbox) -> list[str]:
+        return lifecycle.allowed_actions(row, active=_active(row), on_hold=row.owner.on_hold)
+
+
+def _active(row: Sandbox) -> Operation | None:
+    active: list[Operation] = row.active  # type: ignore[attr-defined]
+    return active[0] if active else None
+
+
+@extend_schema_serializer(component_name="Event")
+class EventShape(ForViewer):
+    """One line of a sandbox's timeline."""
+
+    text = serializers.SerializerMethodField()
+    operation = serializers.UUIDField(source="operation_id", allow_null=True)
+    data = serializers.DictField(required=False, help_text="Details (staff).")  # type: ignore[assignment]
+
+    class Meta:
+        model = SandboxEvent
+        fields = ["id", "at", "kind", "text", "actor", "operation", "data"]
+        read_only_fields = fields
+        for_staff = ("data",)
+
+    def get_text(self, row: SandboxEvent) -> str:
+        if row.kind == SandboxEvent.Kind.OBSERVATION and not self.context["principal"].is_staff:
+            return row.text.partition(":")[0]  # "Daytona says error: <its words>"
+        return row.text

@@ -1,0 +1,94 @@
+"""What clients may send. Unknown fields are refused by name: a typo is no wish."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+
+from sandboxes.api.representations import ACTIONS
+
+MAX_BULK = 200
+MAX_MINUTES = 525_600  # a year
+INTERVALS = ("auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes")
+
+
+class Strict(serializers.Serializer[Any]):
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = [name for name in data if name not in self.fields] if isinstance(data, Mapping) else []
+        if unknown:
+            raise serializers.ValidationError({str(name): ["There is no such field."] for name in unknown})
+        return super().to_internal_value(data)
+
+
+class Reason(Strict):
+    reason = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=500, help_text="Why; shown to people."
+    )
+
+
+class ActionBody(Reason):
+    force = serializers.BooleanField(
+        required=False, default=False, help_text="Let a stop destroy an ephemeral sandbox."
+    )
+
+
+class NothingBody(Strict):
+    """An empty object, or no body at all."""
+
+
+class NewSandbox(Reason):
+    name = serializers.CharField(required=False, default="sandbox", max_length=200)
+    tier = serializers.ChoiceField(choices=list(settings.TIERS), required=False, default="basic")
+    language = serializers.ChoiceField(
+        choices=["python", "typescript", "javascript"], required=False, default="python"
+    )
+    harness_id = serializers.CharField(required=False, default="", allow_blank=True, max_length=255)
+    target = serializers.RegexField(
+        r"^[A-Za-z0-9._-]{0,100}$", required=False, default="", help_text="Daytona's region; default: ours."
+    )
+    ephemeral = serializers.BooleanField(required=False, default=False, help_text="A stop deletes it.")
+    git_repo = serializers.CharField(
+        required=False, default="", allow_blank=True, max_length=500, help_text="Kept and shown; cloning is yours."
+    )
+    auto_stop_minutes = serializers.IntegerField(required=False, default=15, min_value=0, max_value=MAX_MINUTES)
+    auto_archive_minutes = serializers.IntegerField(
+        required=False, default=10_080, min_value=0, max_value=MAX_MINUTES
+    )
+    auto_delete_minutes = serializers.IntegerField(
+        required=False, default=-1, min_value=-1, max_value=MAX_MINUTES, help_text="-1: never."
+    )
+
+
+class Changes(Strict):
+    """What a PATCH may change; what is absent stays."""
+
+    name = serializers.CharField(required=False, max_length=200)
+    auto_stop_minutes = serializers.IntegerField(required=False, min_value=0, max_value=MAX_MINUTES)
+    auto_archive_minutes = serializers.IntegerField(required=False, min_value=0, max_value=MAX_MINUTES)
+    auto_delete_minutes = serializers.IntegerField(
+        required=False, min_value=-1, max_value=MAX_MINUTES, help_text="-1: never; 0 is refused."
+    )
+    protected_until = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="Never evicted until then; null lifts the protection."
+    )
+    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+
+
+class BulkBody(ActionBody):
+    action = serializers.ChoiceField(choices=ACTIONS)
+    ids = serializers.ListField(
+        child=serializers.CharField(max_length=255),
+        min_length=1,
+        max_length=MAX_BULK,
+        help_text="Ours or Daytona's.",
+    )
+
+
+class CapacityQuery(Strict):
+    sandbox = serializers.CharField(required=False, default="", max_length=255, help_text="To be started; its id.")
+    target = serializers.RegexField(
+        r"^[A-Za-z0-9._-]{0,100}$", required=False, default="", help_text="A region, without a sandbox."
+    )

@@ -1,0 +1,74 @@
+"""End users' tokens: OIDC JWTs of the one configured issuer (Clerk or any other)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jwt
+from django.conf import settings
+
+from sandboxes.api.jwks import key_set
+from sandboxes.codes import Code, Refused
+
+ALGORITHMS = ("RS256", "ES256")
+LEEWAY_SECONDS = 10
+
+
+def owner_of(token: str) -> str:
+    """The `sub` of a valid token.
+
+    Checked: the signature (RS256 or ES256, whatever the header claims), `iss`, `exp`, `nbf`, that `aud` or
+    `azp` is ours, and that the claims of OIDC_REQUIRED_CLAIMS are there.
+
+    Raises:
+        Refused: INVALID_TOKEN, IDENTITY_PROVIDER_UNAVAILABLE.
+    """
+    if not settings.OIDC_ISSUER:
+        raise Refused(Code.INVALID_TOKEN, "This service takes no end users' tokens: OIDC_ISSUER is not set.")
+    try:
+        claims = _verified(token)
+    except jwt.PyJWTError as error:
+        raise Refused(Code.INVALID_TOKEN, f"The token is not valid: {_words(error)}.") from None
+    if not _meant_for_us(claims):
+        raise Refused(Code.INVALID_TOKEN, "The token is meant for another application (aud, azp).")
+    owner = claims["sub"]
+    if not isinstance(owner, str) or not 1 <= len(owner) <= 255 or not owner.isprintable():
+        raise Refused(Code.INVALID_TOKEN, "The token's sub is not a name of 1 to 255 characters.")
+    return owner
+
+
+def _verified(token: str) -> dict[str, Any]:
+    header = jwt.get_unverified_header(token)
+    if header.get("alg") not in ALGORITHMS:
+        raise jwt.InvalidAlgorithmError("the algorithm is neither RS256 nor ES256")
+    key = key_set(settings.OIDC_ISSUER, settings.OIDC_JWKS_URL).find(str(header.get("kid", "")))
+    if key is None:
+        raise jwt.InvalidKeyError("its key is not one of the issuer's")
+    return jwt.decode(
+        token,
+        key,
+        algorithms=list(ALGORITHMS),
+        issuer=settings.OIDC_ISSUER,
+        leeway=LEEWAY_SECONDS,
+        options={"verify_aud": False, "require": ["iss", "exp", "sub", *settings.OIDC_REQUIRED_CLAIMS]},
+    )
+
+
+def _meant_for_us(claims: dict[str, Any]) -> bool:
+    """Clerk's session tokens carry `azp` and no `aud`, most others the reverse."""
+    audience = claims.get("aud", [])
+    named = {audience} if isinstance(audience, str) else set(audience or [])
+    if isinstance(claims.get("azp"), str):
+        named.add(claims["azp"])
+    return bool(named & set(settings.OIDC_AUDIENCE))
+
+
+def _words(error: jwt.PyJWTError) -> str:
+    known: dict[type[jwt.PyJWTError], str] = {
+        jwt.ExpiredSignatureError: "it has expired",
+        jwt.ImmatureSignatureError: "it is not valid yet",
+        jwt.InvalidSignatureError: "the signature is wrong",
+        jwt.InvalidIssuerError: "another issuer made it",
+        jwt.DecodeError: "it is not a JWT",
+    }
+    return known.get(type(error), str(error).rstrip("."))

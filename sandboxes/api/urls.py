@@ -1,0 +1,50 @@
+"""The addresses. An id in a path is ours or Daytona's; whatever is not here is a problem, too."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
+from django.urls.converters import StringConverter
+
+from sandboxes.api.views import actions, capacity, operations, public, sandboxes
+from sandboxes.states import Action
+
+
+class IdConverter(StringConverter):
+    regex = r"[A-Za-z0-9._:-]{1,255}"
+
+
+register_converter(IdConverter, "id")
+
+DIRECT_ACTIONS = (Action.START, Action.STOP, Action.ARCHIVE, Action.RECOVER, Action.SYNC)
+
+of_sandbox = [
+    *(
+        path(action.value, actions.ActionView.as_view(action=action), name=f"sandbox-{action}")
+        for action in DIRECT_ACTIONS
+    ),
+    path("ensure-running", actions.EnsureRunning.as_view(), name="sandbox-ensure-running"),
+    path("touch", actions.Touch.as_view(), name="sandbox-touch"),
+    path("operations", operations.SandboxOperations.as_view(), name="sandbox-operations"),
+    path("events", operations.SandboxEvents.as_view(), name="sandbox-events"),
+]
+
+v1: list[URLPattern | URLResolver] = [
+    path("sandboxes", sandboxes.SandboxList.as_view(), name="sandboxes"),
+    path("sandboxes/bulk", actions.Bulk.as_view(), name="bulk"),
+    path("sandboxes/<id:sandbox_id>", sandboxes.SandboxDetail.as_view(), name="sandbox"),
+    path("sandboxes/<id:sandbox_id>/", include(of_sandbox)),
+    path("operations", operations.OperationList.as_view(), name="operations"),
+    path("operations/<uuid:operation_id>", operations.OperationDetail.as_view(), name="operation"),
+    path("operations/<uuid:operation_id>/cancel", operations.OperationCancel.as_view(), name="operation-cancel"),
+    path("capacity", capacity.Capacity.as_view(), name="capacity"),
+    path("problems", public.ProblemList.as_view(), name="problems"),
+    path("problems/<slug:code>", public.ProblemDetail.as_view(), name="problem"),
+    path("schema", public.Schema.as_view(), name="schema"),
+    path("docs", public.Docs.as_view(url_name="api:schema"), name="docs"),
+]
+
+app_name = "api"
+urlpatterns = [
+    path("v1/", include(v1)),
+    re_path(r"^.*$", public.Unknown.as_view(), name="unknown"),
+]

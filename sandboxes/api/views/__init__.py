@@ -1,0 +1,3 @@
+"""Thin: validate, call one service, show."""
+
+from __future__ import annotations

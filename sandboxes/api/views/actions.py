@@ -1,0 +1,164 @@
+"""What is done to a sandbox: start, stop, archive, recover, sync, ensure-running, touch; one or many."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sandboxes.api import problems
+from sandboxes.api.documented import NO_SANDBOX, REQUESTING, SANDBOX_ID, BulkAnswer, documented
+from sandboxes.api.permissions import USE, WRITE, Need, check_permission
+from sandboxes.api.preferences import wait_seconds
+from sandboxes.api.representations import OperationShape, SandboxShape
+from sandboxes.api.requests import ActionBody, BulkBody, NothingBody, Reason
+from sandboxes.api.views.base import ApiView
+from sandboxes.codes import Code, Refused
+from sandboxes.models import Operation
+from sandboxes.services import intent, lifecycle, waiting
+from sandboxes.states import Action, OperationStatus, Source
+
+
+class ActionView(ApiView):
+    """One action on one sandbox; `action` comes from the URL table."""
+
+    action: Action = Action.SYNC
+
+    @property
+    def needs(self) -> dict[str, Need]:  # type: ignore[override]
+        return {"post": Need(WRITE, f"{self.action}_sandbox")}
+
+    @documented(
+        "Request an action",
+        body=ActionBody,
+        answers={200: OperationShape, 202: OperationShape},
+        refusals=[*NO_SANDBOX, *REQUESTING],
+        waits=True,
+        post=True,
+        parameters=[SANDBOX_ID],
+        description="The newest request wins: it supersedes another active operation. The same one again joins it.",
+    )
+    def post(self, request: Request, sandbox_id: str) -> Response:
+        body = self.body(ActionBody)
+        found = lifecycle.identify(sandbox_id, actor=self.actor)
+        operation = self.begin(
+            lambda: lifecycle.request(
+                found, self.action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
+            )
+        )
+        return self.answer(operation)
+
+
+class EnsureRunning(ApiView):
+    """The gate that agents ask before they use a sandbox."""
+
+    needs = {"post": Need(USE, "start_sandbox")}
+
+    @documented(
+        "Ask before use: is it running, or start it unless a person stopped it",
+        body=Reason,
+        answers={200: SandboxShape, 202: OperationShape},
+        refusals=[
+            *NO_SANDBOX,
+            Code.SANDBOX_GONE,
+            Code.SANDBOX_DELETING,
+            Code.SANDBOX_STOPPED_BY_USER,
+            Code.SANDBOX_UNRECOVERABLE,
+            Code.OWNER_ON_HOLD,
+        ],
+        waits=True,
+        post=True,
+        parameters=[SANDBOX_ID],
+    )
+    def post(self, request: Request, sandbox_id: str) -> Response:
+        reason = self.body(Reason)["reason"]
+        seconds = wait_seconds(request.headers.get("Prefer", ""))
+        asked = self._ask(sandbox_id, reason)
+        if isinstance(asked, intent.Ready):
+            return self._ready(asked)
+        if seconds is None:
+            return self.accepted(asked)
+        with waiting.seat() as seated:
+            if not seated:
+                return self.accepted(asked)
+            response = self._wait(sandbox_id, asked, reason, deadline=time.monotonic() + seconds)
+        response["Preference-Applied"] = f"wait={seconds}"
+        return response
+
+    def _ask(self, sandbox_id: str, reason: str) -> intent.Ready | Operation:
+        return intent.ensure_running(
+            sandbox_id, actor=self.actor, source=Source.API, reason=reason, request_id=self.request_id
+        )
+
+    def _wait(self, sandbox_id: str, asked: Operation, reason: str, *, deadline: float) -> Response:
+        """A look may show that a start is needed, a person's stop may come between: ask again until it runs."""
+        while True:
+            ended = waiting.until_settled(asked, deadline=deadline)
+            if ended.is_active:
+                return self.accepted(ended)
+            if ended.status == OperationStatus.FAILED:
+                return self.ended(ended)
+            again = self._ask(sandbox_id, reason)
+            if isinstance(again, intent.Ready):
+                return self._ready(again)
+            asked = again
+
+    def _ready(self, ready: intent.Ready) -> Response:
+        ready.sandbox.active = []  # type: ignore[attr-defined]  # that is what ready means; spares a query
+        return Response(SandboxShape(ready.sandbox, context=self.shape_context).data)
+
+
+class Touch(ApiView):
+    needs = {"post": Need(USE, "start_sandbox")}
+
+    @documented(
+        "Record that it is used",
+        body=NothingBody,
+        answers={204: OpenApiResponse(description="Recorded.")},
+        refusals=[*NO_SANDBOX, Code.SANDBOX_GONE],
+        post=True,
+        parameters=[SANDBOX_ID],
+        description="Keeps it from the idle stop and moves it to the end of the line for eviction.",
+    )
+    def post(self, request: Request, sandbox_id: str) -> Response:
+        self.body(NothingBody)
+        intent.touch(lifecycle.identify(sandbox_id, actor=self.actor), actor=self.actor)
+        return Response(status=204)
+
+
+class Bulk(ApiView):
+    """Many at once, each on its own: one refusal stops none of the others."""
+
+    # Staff need the permission of the action that they ask for.
+    needs = {"post": Need(WRITE, "view_sandbox")}
+
+    @documented(
+        "Request one action for up to 200 sandboxes",
+        body=BulkBody,
+        answers={207: BulkAnswer},
+        post=True,
+        description="Each on its own; `results` says what became of it. The status is 207, however many succeed.",
+    )
+    def post(self, request: Request) -> Response:
+        body = self.body(BulkBody)
+        action = Action(body.pop("action"))
+        check_permission(self.principal, f"{action}_sandbox")
+        ids = dict.fromkeys(body.pop("ids"))
+        results = [self._one(which, action, body) for which in ids]
+        accepted = sum(result["outcome"] == "accepted" for result in results)
+        counts = {"accepted": accepted, "refused": len(results) - accepted}
+        return Response({**counts, "results": results}, status=207)
+
+    def _one(self, sandbox_id: str, action: Action, body: dict[str, Any]) -> dict[str, Any]:
+        try:
+            found = lifecycle.identify(sandbox_id, actor=self.actor)
+            operation = lifecycle.request(
+                found, action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
+            )
+        except Refused as no:
+            refusal = problems.problem(self.request._request, Code(no.code), detail=no.detail, **no.extra)
+            return {"id": sandbox_id, "outcome": "refused", "operation": None, "problem": refusal}
+        return {"id": sandbox_id, "outcome": "accepted", "operation": self.show(operation), "problem": None}

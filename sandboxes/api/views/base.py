@@ -1,0 +1,199 @@
+"""What every view shares: the caller's rights, the rate limit, the Idempotency-Key, the wait for an operation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.urls import reverse
+from rest_framework.exceptions import ErrorDetail, NotAuthenticated, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import Serializer
+from rest_framework.views import APIView
+
+from sandboxes.api import permissions, problems, throttling
+from sandboxes.api.permissions import Need
+from sandboxes.api.preferences import wait_seconds
+from sandboxes.api.principals import Principal
+from sandboxes.api.representations import OperationShape
+from sandboxes.codes import Code, Refused
+from sandboxes.models import Operation
+from sandboxes.services import idempotency, waiting
+from sandboxes.states import Actor, OperationStatus
+
+KEPT_HEADERS = ("Location", "Preference-Applied", "Retry-After", "Content-Type")
+TRANSIENT = frozenset({429, 500, 503})
+
+
+class Replayed(Exception):
+    """This Idempotency-Key has its answer."""
+
+    def __init__(self, stored: idempotency.Stored) -> None:
+        self.stored = stored
+
+
+class ApiView(APIView):
+    """`needs` names, per method, what the caller must have; a method without an entry is not there."""
+
+    needs: ClassVar[dict[str, Need]] = {}
+    permission_classes = ()
+    throttle_classes = ()
+    metadata_class = None
+
+    _rate: throttling.Rate | None = None
+    _claim: idempotency.Claim | None = None
+
+    # Who
+
+    @property
+    def principal(self) -> Principal:
+        found: Principal = self.request.user  # type: ignore[assignment]
+        return found
+
+    @property
+    def actor(self) -> Actor:
+        return self.principal.actor
+
+    @property
+    def request_id(self) -> str:
+        return str(getattr(self.request._request, "request_id", ""))
+
+    # Before and after the method
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        _ = request._request.body  # MAX_BODY_BYTES holds for every body, also one that nobody reads
+        super().initial(request, *args, **kwargs)
+        need = self.needs.get((request.method or "").lower())
+        if need is None and request.method != "HEAD":
+            return  # answered 405 below
+        if not isinstance(request.user, Principal):
+            raise NotAuthenticated
+        self._rate = throttling.count(self.principal)
+        if self._rate:
+            throttling.check(self._rate)
+        permissions.check(self.principal, need or self.needs["get"])
+        if request.method == "POST" and "Idempotency-Key" in request.headers:
+            self._begin_idempotent(request)
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, Replayed):
+            return self._replay(exc.stored)
+        try:
+            return super().handle_exception(exc)
+        except Exception:
+            if self._claim:
+                idempotency.release(self._claim)
+            raise
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if self._rate:
+            for name, value in self._rate.headers.items():
+                final[name] = value
+        if self._claim:
+            final.add_post_render_callback(self._keep_answer)
+        return final
+
+    # Idempotency-Key
+
+    def _begin_idempotent(self, request: Request) -> None:
+        key = request.headers["Idempotency-Key"]
+        if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
+            raise _invalid("Idempotency-Key", "1 to 255 printable ASCII characters.")
+        begun = idempotency.begin(self.principal.id, key, fingerprint=_fingerprint(request, self.principal.owner))
+        if isinstance(begun, idempotency.Stored):
+            raise Replayed(begun)
+        self._claim = begun
+
+    def _keep_answer(self, response: Response) -> None:
+        assert self._claim
+        if response.status_code in TRANSIENT:
+            idempotency.release(self._claim)
+            return
+        headers = {name: response[name] for name in KEPT_HEADERS if name in response}
+        idempotency.finish(
+            self._claim, status=response.status_code, headers=headers, body=response.rendered_content.decode()
+        )
+
+    def _replay(self, stored: idempotency.Stored) -> Response:
+        data = json.loads(stored.body) if stored.body else None
+        response = Response(data, status=stored.status, content_type=stored.headers.pop("Content-Type", None))
+        for name, value in {**stored.headers, "Idempotency-Replayed": "true"}.items():
+            response[name] = value
+        return response
+
+    # Asking for a change, and answering it
+
+    def body(self, shape: type[Serializer[Any]]) -> dict[str, Any]:
+        """The validated body."""
+        given = shape(data=self.request.data)
+        given.is_valid(raise_exception=True)
+        return dict(given.validated_data)
+
+    def begin(self, ask: Callable[[], Operation]) -> Operation:
+        """Ask a service for an operation, once per Idempotency-Key even if an earlier attempt died half way."""
+        if self._claim is None:
+            return ask()
+        if self._claim.operation:
+            return Operation.objects.select_related("sandbox").get(pk=self._claim.operation)
+        with transaction.atomic():
+            operation = ask()
+            idempotency.note(self._claim, operation.pk)
+        return operation
+
+    def answer(self, operation: Operation) -> Response:
+        """202 with the operation; with `Prefer: wait` and a place to wait in, how it ended."""
+        seconds = wait_seconds(self.request.headers.get("Prefer", ""))
+        if seconds is None or not operation.is_active:
+            return self.accepted(operation)
+        with waiting.seat() as seated:
+            if not seated:
+                return self.accepted(operation)
+            ended = waiting.until_settled(operation, deadline=time.monotonic() + seconds)
+        response = self.accepted(ended) if ended.is_active else self.ended(ended)
+        response["Preference-Applied"] = f"wait={seconds}"
+        return response
+
+    def accepted(self, operation: Operation) -> Response:
+        headers = {"Location": reverse("api:operation", args=[operation.pk])}
+        return Response(self.show(operation), status=202, headers=headers)
+
+    def ended(self, operation: Operation) -> Response:
+        if operation.status == OperationStatus.SUCCEEDED:
+            return Response(self.show(operation))
+        return problems.response(self.request._request, self.failure(operation))
+
+    def failure(self, operation: Operation) -> Refused:
+        """The refusal that a failed or cancelled operation amounts to; staff read the other system's words."""
+        words = operation.message if self.principal.is_staff else ""
+        return Refused(
+            Code(operation.code),
+            words,
+            operation=self.show(operation),
+            current_status=operation.sandbox.status,
+            intent=operation.sandbox.intent,
+        )
+
+    def show(self, operation: Operation) -> dict[str, Any]:
+        return dict(OperationShape(operation, context=self.shape_context).data)
+
+    @property
+    def shape_context(self) -> dict[str, Any]:
+        return {"principal": self.principal}
+
+
+def _fingerprint(request: Request, owner: str | None) -> str:
+    """What makes two requests the same: method, path with query, whom it is for, body."""
+    raw: HttpRequest = request._request
+    parts = [raw.method or "", raw.get_full_path(), owner or "", hashlib.sha256(raw.body).hexdigest()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _invalid(field: str, message: str) -> ValidationError:
+    return ValidationError({field: [ErrorDetail(message, code="invalid")]})

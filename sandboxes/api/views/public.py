@@ -1,0 +1,62 @@
+"""What anybody may read: the schema, its pages, the list of problems; and what is not there."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from sandboxes.api.documented import CodeShape, problem_responses
+from sandboxes.codes import MEANINGS, Code, Refused
+
+
+class Public(APIView):
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    metadata_class = None
+
+
+class ProblemList(Public):
+    """Every code, with its HTTP status, what happened and what to do next."""
+
+    @extend_schema(auth=[], responses=inline_serializer("CodeList", {"results": CodeShape(many=True)}))
+    def get(self, request: Request) -> Response:
+        return Response({"results": [_meaning(code) for code in Code]})
+
+
+class ProblemDetail(Public):
+    """What a problem's `type` points to."""
+
+    @extend_schema(auth=[], responses={200: CodeShape, **problem_responses([Code.NOT_FOUND])})
+    def get(self, request: Request, code: str) -> Response:
+        if code not in Code.__members__.values():
+            raise NotFound
+        return Response(_meaning(Code(code)))
+
+
+class Unknown(Public):
+    """Every other address under /api/."""
+
+    def http_method_not_allowed(self, request: Request, *args: object, **kwargs: object) -> NoReturn:  # type: ignore[override]
+        raise Refused(Code.NOT_FOUND)
+
+
+class Schema(SpectacularJSONAPIView):
+    authentication_classes = ()
+    permission_classes = ()
+
+
+class Docs(SpectacularSwaggerSplitView):
+    authentication_classes = ()
+    permission_classes = ()
+
+
+def _meaning(code: Code) -> dict[str, object]:
+    meaning = MEANINGS[code]
+    return {"code": code.value, "status": meaning.status, "title": meaning.title, "cure": meaning.cure}

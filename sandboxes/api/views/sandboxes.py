@@ -1,0 +1,131 @@
+"""Sandboxes: list, create, get, patch, delete."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sandboxes.api import reading
+from sandboxes.api.documented import (
+    NO_SANDBOX,
+    SANDBOX_ID,
+    documented,
+    filter_parameters,
+    page_of,
+    page_parameters,
+)
+from sandboxes.api.filters import SandboxFilter
+from sandboxes.api.permissions import READ, WRITE, Need, check_permission
+from sandboxes.api.representations import OperationShape, SandboxShape
+from sandboxes.api.requests import INTERVALS, Changes, NewSandbox
+from sandboxes.api.views.base import ApiView
+from sandboxes.api.views.lists import ListView
+from sandboxes.codes import Code, Refused
+from sandboxes.models import Sandbox
+from sandboxes.services import lifecycle
+from sandboxes.states import Action, Source
+
+
+class SandboxList(ListView):
+    needs = {"get": Need(READ, "view_sandbox"), "post": Need(WRITE, "add_sandbox")}
+    orders = {"created_at": "created_at", "updated_at": "updated_at", "name": "name", "last_used": "used_at"}
+    default_order = "-created_at"
+    shape = SandboxShape
+    filters = SandboxFilter
+
+    @documented(
+        "List sandboxes",
+        answers={200: page_of(SandboxShape, "Sandbox")},
+        parameters=[*page_parameters(orders, default_order), *filter_parameters(filters)],
+    )
+    def get(self, request: Request) -> Response:
+        return self.page(reading.sandboxes(self.actor))
+
+    @documented(
+        "Create a sandbox",
+        body=NewSandbox,
+        answers={200: OperationShape, 202: OperationShape},
+        refusals=[Code.OWNER_ON_HOLD, Code.SANDBOX_LIMIT_REACHED],
+        waits=True,
+        post=True,
+    )
+    def post(self, request: Request) -> Response:
+        new = self.body(NewSandbox)
+        reason = new.pop("reason")
+        owner = self.principal.owner
+        if owner is None:
+            raise Refused(Code.OWNER_REQUIRED)
+        operation = self.begin(
+            lambda: lifecycle.create(
+                owner,
+                actor=self.actor,
+                source=Source.API,
+                new=lifecycle.NewRequest(**new),
+                reason=reason,
+                request_id=self.request_id,
+            )
+        )
+        return self.answer(operation)
+
+
+class SandboxDetail(ApiView):
+    needs = {
+        "get": Need(READ, "view_sandbox"),
+        "patch": Need(WRITE, "view_sandbox"),
+        "delete": Need(WRITE, "delete_sandbox"),
+    }
+
+    @documented("Get a sandbox", answers={200: SandboxShape}, refusals=NO_SANDBOX, parameters=[SANDBOX_ID])
+    def get(self, request: Request, sandbox_id: str) -> Response:
+        return self._shown(lifecycle.find(sandbox_id, actor=self.actor))
+
+    @documented(
+        "Change a sandbox's name, intervals or protection",
+        body=Changes,
+        answers={200: SandboxShape},
+        refusals=[*NO_SANDBOX, Code.SANDBOX_GONE],
+        changes=True,
+        parameters=[SANDBOX_ID],
+    )
+    def patch(self, request: Request, sandbox_id: str) -> Response:
+        changes = self.body(Changes)
+        row = lifecycle.find(sandbox_id, actor=self.actor)
+        with transaction.atomic():
+            self._change(row.pk, changes)
+        return self._shown(lifecycle.find(sandbox_id, actor=self.actor))
+
+    @documented(
+        "Delete a sandbox",
+        answers={200: OperationShape, 202: OperationShape},
+        refusals=[*NO_SANDBOX, Code.SANDBOX_GONE],
+        waits=True,
+        changes=True,
+        parameters=[SANDBOX_ID],
+        description="Also in Daytona, for ever. Nothing supersedes it.",
+    )
+    def delete(self, request: Request, sandbox_id: str) -> Response:
+        found = lifecycle.identify(sandbox_id, actor=self.actor)
+        operation = lifecycle.request(
+            found, Action.DELETE, actor=self.actor, source=Source.API, request_id=self.request_id
+        )
+        return self.answer(operation)
+
+    def _change(self, sandbox_id: UUID, changes: dict[str, Any]) -> None:
+        if "name" in changes:
+            check_permission(self.principal, "rename_sandbox")
+            lifecycle.rename(sandbox_id, changes["name"], actor=self.actor)
+        if intervals := {name.removesuffix("_minutes"): changes[name] for name in INTERVALS if name in changes}:
+            check_permission(self.principal, "change_sandbox")
+            lifecycle.set_intervals(sandbox_id, actor=self.actor, **intervals)
+        if "protected_until" in changes:
+            check_permission(self.principal, "protect_sandbox")
+            lifecycle.protect(
+                sandbox_id, actor=self.actor, until=changes["protected_until"], reason=changes["reason"]
+            )
+
+    def _shown(self, row: Sandbox) -> Response:
+        return Response(SandboxShape(reading.shown(row), context=self.shape_context).data)

@@ -1,0 +1,152 @@
+"""System checks: what is configured and cannot work (E), or should not stay so (W), each with its cure.
+
+`manage.py check` runs them, and so does every command before it begins; W1xx only `check --deploy`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as Caution
+
+LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+URLS = ("DAYTONA_API_URL", "CONVEX_URL", "OIDC_ISSUER", "OIDC_JWKS_URL")
+TIER_SIZES = ("cpu", "memory_gb", "disk_gb")
+
+Apps = Sequence[AppConfig] | None
+
+
+@register()
+def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.CONVEX_URL and not settings.CONVEX_DEPLOY_KEY:
+        hint = "Set CONVEX_DEPLOY_KEY, or unset CONVEX_URL to run without Convex."
+        found.append(Error("CONVEX_URL is set without CONVEX_DEPLOY_KEY.", hint=hint, id="sandboxes.E001"))
+    if settings.DAYTONA_API_URL and not settings.DAYTONA_API_KEY:
+        hint = "Set DAYTONA_API_KEY; the web process needs neither."
+        found.append(Error("DAYTONA_API_URL is set without DAYTONA_API_KEY.", hint=hint, id="sandboxes.E002"))
+    if bool(settings.OIDC_ISSUER) != bool(settings.OIDC_JWKS_URL):
+        hint = "Set both to accept end users' tokens, or neither."
+        found.append(Error("OIDC_ISSUER and OIDC_JWKS_URL belong together.", hint=hint, id="sandboxes.E003"))
+    return found
+
+
+@register()
+def addresses_are_usable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for name in URLS:
+        address = urlsplit(getattr(settings, name))
+        if not address.geturl():
+            continue
+        if address.scheme not in ("http", "https") or not address.hostname:
+            hint = "Write it with its scheme, such as https://app.daytona.io/api."
+            found.append(Error(f"{name} is not an http address.", hint=hint, id="sandboxes.E004"))
+        elif address.scheme == "http" and address.hostname not in LOCAL_HOSTS:
+            hint = "Use https: keys and tokens go over this connection."
+            found.append(Caution(f"{name} is plain http to another machine.", hint=hint, id="sandboxes.W001"))
+    return found
+
+
+@register()
+def tiers_are_complete(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    hint = 'Write {"basic": {"cpu": 1, "memory_gb": 1, "disk_gb": 3, "snapshot": "daytona-small"}}.'
+    return [
+        Error(f"TIERS {problem}.", hint=hint, id="sandboxes.E005") for problem in _tier_problems(settings.TIERS)
+    ]
+
+
+def _tier_problems(tiers: object) -> Iterator[str]:
+    if not isinstance(tiers, dict) or not tiers:
+        yield "must be a JSON object with at least one tier"
+        return
+    for name, tier in tiers.items():
+        if not isinstance(tier, dict):
+            yield f"has no object for “{name}”"
+            continue
+        wrong = [size for size in TIER_SIZES if not isinstance(tier.get(size), int) or tier[size] < 1]
+        unknown = set(tier) - {*TIER_SIZES, "snapshot"}
+        if wrong or unknown:
+            yield f"“{name}” has a wrong or unknown {', '.join([*wrong, *sorted(unknown)])}"
+
+
+@register()
+def times_fit_together(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    longest = max(
+        settings.DAYTONA_CONNECT_TIMEOUT + settings.DAYTONA_READ_TIMEOUT,
+        settings.CONVEX_CONNECT_TIMEOUT + settings.CONVEX_READ_TIMEOUT,
+    )
+    if longest + settings.TICK_SECONDS >= settings.LEASE_SECONDS:
+        hint = "Raise LEASE_SECONDS, or another worker takes a sandbox over while a call is under way."
+        found.append(Error("LEASE_SECONDS is not longer than a call may take.", hint=hint, id="sandboxes.E006"))
+    if settings.WORKER_SILENT_SECONDS <= settings.HEARTBEAT_SECONDS:
+        hint = "Make WORKER_SILENT_SECONDS a few times HEARTBEAT_SECONDS."
+        found.append(Error("A worker would count as dead between two beats.", hint=hint, id="sandboxes.E007"))
+    return found
+
+
+@register()
+def metrics_networks_are_networks(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    for network in settings.METRICS_NETWORKS:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            hint = "Write networks such as 10.0.0.0/8, divided by commas."
+            found.append(Error(f"METRICS_NETWORKS: {error}.", hint=hint, id="sandboxes.E008"))
+    return found
+
+
+@register()
+def debug_stays_at_home(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    public = [host for host in settings.ALLOWED_HOSTS if host not in LOCAL_HOSTS]
+    if not (settings.DEBUG and public):
+        return []
+    hint = "Set DEBUG=0: its error pages show settings and source to everybody."
+    return [Caution(f"DEBUG=1 while {public[0]} is an allowed host.", hint=hint, id="sandboxes.W002")]
+
+
+@register()
+def connections_are_kept(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    default = settings.DATABASES["default"]
+    if "sqlite" in default["ENGINE"] or default.get("CONN_MAX_AGE"):
+        return []
+    hint = "Unset CONN_MAX_AGE: a connection per task took three quarters of the task rate."
+    return [Caution("CONN_MAX_AGE is 0.", hint=hint, id="sandboxes.W003")]
+
+
+@register(Tags.database)
+def one_machine_with_sqlite(
+    app_configs: Apps, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    if not databases or "sqlite" not in settings.DATABASES["default"]["ENGINE"]:
+        return []
+    from django.db import connection
+
+    from sandboxes.models import WorkerHeartbeat
+
+    if WorkerHeartbeat._meta.db_table not in connection.introspection.table_names():
+        return []  # before the first migration
+    hosts = set(WorkerHeartbeat.objects.filter(stopped_at=None).values_list("host", flat=True))
+    if len(hosts) < 2:
+        return []
+    hint = "Set DATABASE_URL to a PostgreSQL server: SQLite's locks do not hold across machines."
+    return [Caution(f"{len(hosts)} machines work on one SQLite file.", hint=hint, id="sandboxes.W004")]
+
+
+@register(Tags.security, deploy=True)
+def ready_for_production(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if settings.SERVICE_KEY_PEPPERS == [settings.SECRET_KEY]:
+        hint = "Set SERVICE_KEY_PEPPERS, or rotating SECRET_KEY revokes every service key."
+        found.append(Caution("Service keys hang on SECRET_KEY.", hint=hint, id="sandboxes.W101"))
+    if "sqlite" in settings.DATABASES["default"]["ENGINE"]:
+        hint = "Set DATABASE_URL to a PostgreSQL server unless one machine does everything."
+        found.append(Caution("The database is SQLite.", hint=hint, id="sandboxes.W102"))
+    return found

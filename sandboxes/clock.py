@@ -1,0 +1,40 @@
+"""One clock for all workers: the database's. Times that are compared come from here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.db import connection
+
+# How far this process pretends to be ahead of the database: tests of expiry move it, nothing else does.
+_ahead = timedelta()
+
+
+def now() -> datetime:
+    """The database's present time, aware, in UTC.
+
+    SQLite is embedded, so its clock is this machine's and needs no query.
+    """
+    if connection.vendor != "postgresql":
+        return datetime.now(UTC) + _ahead
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (value,) = cursor.fetchone()
+    return value.astimezone(UTC) + _ahead
+
+
+def ahead() -> timedelta:
+    """How far this process pretends to be ahead (tests), for a query that reads the time itself, by `Now()`."""
+    return _ahead
+
+
+def move(seconds: float) -> None:
+    """Pretend that `seconds` more have passed (tests)."""
+    global _ahead
+    _ahead += timedelta(seconds=seconds)
+
+
+def restore() -> None:
+    """Stop pretending (tests)."""
+    global _ahead
+    _ahead = timedelta()

@@ -1,0 +1,79 @@
+"""Making the demo: the services are asked as people ask them, and a worker in this process does the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import httpx
+
+from sandboxes.demo.plan import Planned, planned
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import lifecycle
+from sandboxes.services.worker import Worker
+from sandboxes.states import ACTIVE, Action, Actor, Source
+
+THREADS = 4
+PATIENCE = 60.0  # seconds for one round of operations
+
+
+def load(control: httpx.Client) -> int:
+    """Make what is missing of the demo and return how many sandboxes were made."""
+    missing = [one for one in planned() if not Sandbox.objects.filter(owner=one.owner, name=one.name).exists()]
+    if not missing:
+        return 0
+    worker = Worker(threads=THREADS)
+    worker.start()
+    try:
+        made = [(one, _create(one)) for one in missing]
+        _settle()
+        for step in range(2):
+            for one, sandbox in made:
+                for action in one.ending.actions[step : step + 1]:
+                    _ask(sandbox, action)
+            _settle()
+        _let_fate_happen(control, made)
+        _settle()
+    finally:
+        worker.stop()
+    return len(made)
+
+
+def _create(one: Planned) -> Sandbox:
+    new = lifecycle.NewRequest(
+        name=one.name,
+        tier=one.tier,
+        language=one.language,
+        # The demo is to stay as it is: Daytona's own timers would stop everything within a quarter of an hour.
+        auto_stop_minutes=0,
+    )
+    return lifecycle.create(one.owner, actor=Actor.owner(one.owner), source=Source.API, new=new).sandbox
+
+
+def _ask(sandbox: Sandbox, action: Action) -> None:
+    lifecycle.request(sandbox.pk, action, actor=Actor.owner(sandbox.owner_id), source=Source.API)
+
+
+def _let_fate_happen(control: httpx.Client, made: Iterable[tuple[Planned, Sandbox]]) -> None:
+    for one, sandbox in made:
+        if one.ending.fate:
+            sandbox.refresh_from_db()
+            control.patch(f"/sandboxes/{sandbox.daytona_id}", json=dict(one.ending.fate)).raise_for_status()
+            lifecycle.request(
+                sandbox.pk, Action.SYNC, actor=Actor.system("demo"), source=Source.COMMAND, reason="Demo data"
+            )
+
+
+def _settle() -> None:
+    """Wait until every operation has ended and Convex has been told."""
+    deadline = time.monotonic() + PATIENCE
+    while _unfinished():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"After {PATIENCE:g} s there are still {_unfinished()} things to do.")
+        time.sleep(0.1)
+
+
+def _unfinished() -> int:
+    operations = Operation.objects.filter(status__in=ACTIVE).count()
+    dirty = Sandbox.objects.filter(Sandbox.dirty(), daytona_id__isnull=False, deleted_at=None)
+    return operations + dirty.count()

@@ -1,0 +1,112 @@
+"""Everything that can be wrong between us and Convex, each with its cure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from sandboxes.gateways.convex_errors import ConvexError
+from sandboxes.gateways.convex_functions import NEEDED, OWN, REMOVES, Capabilities
+
+if TYPE_CHECKING:
+    from sandboxes.gateways.convex import ConvexGateway
+
+MAX_SKEW = 30.0  # seconds
+_KINDS: tuple[tuple[Literal["query", "mutation"], str], ...] = (
+    ("query", "deployment:functions:runInternalQueries"),
+    ("mutation", "deployment:functions:runInternalMutations"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`level` error: the projection does not work; warning: it works with less."""
+
+    level: Literal["ok", "warning", "error"]
+    code: str
+    text: str
+    cure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    findings: tuple[Finding, ...]
+    capabilities: Capabilities | None = None
+    own_functions: bool = False
+
+    @property
+    def broken(self) -> bool:
+        return any(finding.level == "error" for finding in self.findings)
+
+    @property
+    def codes(self) -> set[str]:
+        return {finding.code for finding in self.findings if finding.level != "ok"}
+
+
+def diagnose(gateway: ConvexGateway) -> Diagnosis:
+    """Ask Convex who we are, what it is and what it has. One finding each; stops where asking is no use."""
+    try:
+        state = gateway.deployment_state()
+        found = [_state(state), *_clock(gateway.clock_skew)]
+        capabilities = gateway.capabilities(refresh=True)
+        own = gateway.own_functions() if state == "running" else capabilities.present >= OWN
+        found += _functions(capabilities, own=own)
+        if state == "running":
+            found += _permissions(gateway, own=own)
+    except ConvexError as error:
+        return Diagnosis((Finding("error", error.code, error.message, error.detail),))
+    return Diagnosis(tuple(found), capabilities, own)
+
+
+def _state(state: str) -> Finding:
+    if state == "running":
+        return Finding("ok", "convex_reachable", "Convex answers, the key is valid, the deployment runs.")
+    return Finding("error", "convex_paused", f"Convex's deployment is {state}.", "Resume it on Convex's dashboard.")
+
+
+def _clock(skew: float | None) -> list[Finding]:
+    if skew is None or abs(skew) <= MAX_SKEW:
+        return []
+    text = f"Convex's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's."
+    return [Finding("warning", "convex_clock_skew", text, "Set this machine's clock (NTP).")]
+
+
+def _functions(capabilities: Capabilities, *, own: bool) -> list[Finding]:
+    if own:
+        return [Finding("ok", "convex_own_functions", "Sandkeeper's own functions are deployed and used.")]
+    if not capabilities.known:
+        text = "The deploy key may not list functions, so nothing tells whether they are all there."
+        cure = "Add the permission deployment:data:view to the key."
+        return [Finding("warning", "convex_cannot_list", text, cure)]
+    missing = [_missing(name) for name in capabilities.missing if name not in capabilities.mismatched]
+    wrong = [_mismatched(name, why) for name, why in capabilities.mismatched.items()]
+    less = [
+        Finding("warning", "convex_function_optional", f"Convex has no {text}.", "Deploy it, or do without.")
+        for text in capabilities.missing_optional
+    ]
+    return [*missing, *wrong, *less]
+
+
+def _missing(name: str) -> Finding:
+    text = f"Convex has no function {name}."
+    return Finding("error", "convex_function_missing", text, "Deploy it, or convex/sandkeeper.ts instead.")
+
+
+def _mismatched(name: str, why: str) -> Finding:
+    needed = name in NEEDED or name in REMOVES
+    text = f"Convex's function {name} cannot be used: {why}."
+    cure = "Deploy the version that fits, or convex/sandkeeper.ts instead."
+    return Finding("error" if needed else "warning", "convex_function_mismatch", text, cure)
+
+
+def _permissions(gateway: ConvexGateway, *, own: bool) -> list[Finding]:
+    return [
+        Finding(
+            "error",
+            "convex_unauthorized",
+            f"The deploy key may run no internal {kind}.",
+            f"Add the permission {permission} to the key.",
+        )
+        for kind, permission in _KINDS
+        if gateway.may_run(kind, own=own) is False
+    ]

@@ -1,0 +1,125 @@
+"""What we send to Convex and read back, typed. Absent and null differ there, so absent keys are left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Outcome = Literal["applied", "stale", "foreign_owner", "no_row"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What a sandbox's row says. Empty strings are absent keys; `created_at_ms` since the epoch."""
+
+    name: str
+    status: str
+    ephemeral: bool
+    cpu: float
+    memory_gb: float
+    disk_gb: float
+    created_at_ms: int
+    error_message: str = ""
+    language: str = ""
+    snapshot: str = ""
+    git_repo: str = ""
+    harness_id: str = ""
+
+    def created(self) -> dict[str, Any]:
+        """The fields that createInternal takes."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "ephemeral": self.ephemeral,
+            "resources": {"cpu": self.cpu, "memoryGB": self.memory_gb, "diskGB": self.disk_gb},
+            **_present(language=self.language, harnessId=self.harness_id),
+        }
+
+    def whole(self) -> dict[str, Any]:
+        """The fields of a row in `sandkeeper:apply`."""
+        return (
+            self.created()
+            | {"createdAt": self.created_at_ms}
+            | _present(errorMessage=self.error_message, snapshotId=self.snapshot, gitRepo=self.git_repo)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One change for `sandkeeper:apply`: a row to write, `remove`, or neither: a touch.
+
+    `revision` guards rows and removals; `last_accessed_ms` never moves backwards whatever it is.
+    """
+
+    sandbox_id: str
+    daytona_id: str
+    owner: str
+    revision: int
+    row: Row | None = None
+    remove: bool = False
+    last_accessed_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.remove and self.row is not None:
+            raise ValueError("a change either removes the row or writes it")
+
+    def wire(self) -> dict[str, Any]:
+        change: dict[str, Any] = {
+            "sandboxId": self.sandbox_id,
+            "daytonaSandboxId": self.daytona_id,
+            "userId": self.owner,
+            "revision": self.revision,
+        }
+        if self.remove or self.row is not None:
+            change["row"] = self.row.whole() if self.row is not None else None
+        if self.last_accessed_ms is not None:
+            change["lastAccessedAt"] = self.last_accessed_ms
+        return change
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What became of one change. `revision` is the one stored now: go on above it after `stale`."""
+
+    daytona_id: str
+    outcome: Outcome
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRow:
+    """A row as Convex has it. From `listForReconcile` only the id and the status are known."""
+
+    daytona_id: str
+    status: str
+    owner: str = ""
+    name: str = ""
+    error_message: str = ""
+    sandbox_id: str = ""
+    revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowPage:
+    rows: tuple[ListedRow, ...]
+    cursor: str | None  # None: this was the last page
+
+
+def read_applied(value: Any) -> list[Applied]:
+    return [Applied(item["daytonaSandboxId"], item["outcome"], int(item["revision"])) for item in value]
+
+
+def read_row(item: Any) -> ListedRow:
+    return ListedRow(
+        daytona_id=item["daytonaSandboxId"],
+        status=item["status"],
+        owner=item.get("userId", ""),
+        name=item.get("name", ""),
+        error_message=item.get("errorMessage", ""),
+        sandbox_id=item.get("sandboxId", ""),
+        revision=int(item["revision"]) if "revision" in item else None,
+    )
+
+
+def _present(**values: str) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value}

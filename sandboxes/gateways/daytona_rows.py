@@ -1,0 +1,198 @@
+"""A sandbox as Daytona describes it, read leniently: an odd field spoils itself at most, never the row."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+LARGEST_NUMBER = 2**31 - 1
+
+
+class UnreadableBody(ValueError):
+    """A 2xx answer whose body does not describe a sandbox, or a page of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSandbox:
+    """One answer of Daytona about one sandbox. Text that was missing is "", numbers and times are None.
+
+    A GET projects `state` from the raw state and `desired_state`, the list does not: read both.
+    `labels_odd`: the labels are no mapping of strings to strings, which breaks the SDK's list for the whole
+    organisation (recording 19_sdk_poisoned_list).
+    """
+
+    id: str
+    organization_id: str
+    name: str
+    target: str
+    snapshot: str
+    cpu: int | None
+    memory_gb: int | None
+    disk_gb: int | None
+    state: str
+    desired_state: str
+    error_reason: str
+    recoverable: bool
+    backup_state: str
+    auto_stop_interval: int | None
+    auto_archive_interval: int | None
+    auto_delete_interval: int | None
+    sandbox_class: str
+    labels: dict[str, str]
+    labels_odd: bool
+    created_at: datetime | None
+    updated_at: datetime | None
+    last_activity_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list. `bad_rows` says of each row that is no sandbox where it stood and what it had."""
+
+    items: tuple[RemoteSandbox, ...]
+    next_cursor: str | None
+    bad_rows: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSandbox:
+    """What to create. Sizes in CPUs and GiB, times in minutes; None leaves the choice to Daytona.
+
+    A snapshot or sizes, never both. A v0.190 server refuses sizes even without a snapshot, because its default one
+    stands in (recording 01_create_get).
+    """
+
+    name: str
+    snapshot: str | None = None
+    cpu: int | None = None
+    memory_gb: int | None = None
+    disk_gb: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+    auto_stop: int | None = None
+    auto_archive: int | None = None
+    auto_delete: int | None = None
+    env: Mapping[str, str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        sized = (self.cpu, self.memory_gb, self.disk_gb) != (None, None, None)
+        if self.snapshot and sized:
+            raise ValueError("a new sandbox takes a snapshot or sizes, never both")
+
+
+def read_sandbox(body: bytes) -> RemoteSandbox:
+    """Raises UnreadableBody unless the body is a JSON object with an id."""
+    return sandbox_from(_json(body))
+
+
+def read_page(body: bytes) -> Page:
+    """Raises UnreadableBody unless the body has the form of a page, `nextCursor` included.
+
+    The end of the list must be said, not guessed: a caller concludes from it which sandboxes are missing.
+    """
+    answer = _json(body)
+    rows = answer.get("items") if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or "nextCursor" not in answer:
+        raise UnreadableBody("the list's answer has no items or no nextCursor")
+    cursor = answer["nextCursor"]
+    if not isinstance(cursor, str | None):
+        raise UnreadableBody("the list's nextCursor is not text")
+    items: list[RemoteSandbox] = []
+    bad: list[str] = []
+    for number, row in enumerate(rows):
+        try:
+            items.append(sandbox_from(row))
+        except UnreadableBody as error:
+            bad.append(f"row {number}: {error}")
+    return Page(tuple(items), cursor or None, tuple(bad))
+
+
+def sandbox_from(row: object) -> RemoteSandbox:
+    """Raises UnreadableBody unless the row is an object with an id."""
+    if not isinstance(row, dict):
+        raise UnreadableBody(f"not an object but {type(row).__name__}")
+    key = _text(row.get("id")).strip()
+    if not key or key != row["id"]:
+        raise UnreadableBody(f"an object without an id (it has {_names(row)})")
+    labels, labels_odd = _labels(row.get("labels"))
+    return RemoteSandbox(
+        id=key,
+        organization_id=_text(row.get("organizationId")),
+        name=_text(row.get("name")),
+        target=_text(row.get("target")),
+        snapshot=_text(row.get("snapshot")),
+        cpu=_whole(row.get("cpu")),
+        memory_gb=_whole(row.get("memory")),
+        disk_gb=_whole(row.get("disk")),
+        state=_text(row.get("state")),
+        desired_state=_text(row.get("desiredState")),
+        error_reason=_text(row.get("errorReason")),
+        recoverable=row.get("recoverable") is True,
+        backup_state=_text(row.get("backupState")),
+        auto_stop_interval=_whole(row.get("autoStopInterval")),
+        auto_archive_interval=_whole(row.get("autoArchiveInterval")),
+        auto_delete_interval=_whole(row.get("autoDeleteInterval")),
+        sandbox_class=_text(row.get("sandboxClass")),
+        labels=labels,
+        labels_odd=labels_odd,
+        created_at=_time(row.get("createdAt")),
+        updated_at=_time(row.get("updatedAt")),
+        last_activity_at=_time(row.get("lastActivityAt")),
+    )
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableBody("the body is not JSON") from error
+
+
+def _names(row: Mapping[str, object]) -> str:
+    return ", ".join(sorted(storable(str(name))[:30] for name in row)[:8]) or "nothing"
+
+
+def storable(text: str) -> str:
+    """Without NUL and lone surrogates: JSON may spell them, and no database takes them."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+
+
+def _text(value: object) -> str:
+    return storable(value) if isinstance(value, str) else ""
+
+
+def _whole(value: object) -> int | None:
+    """A size or an interval; a fraction is rounded up, so that sums never come out too small."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = math.ceil(float(value))
+    except (ValueError, OverflowError):
+        return None
+    return number if abs(number) <= LARGEST_NUMBER else None
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _labels(value: object) -> tuple[dict[str, str], bool]:
+    """Daytona stores anything (recording 18_labels_edge): numbers become text, the rest is dropped."""
+    if not isinstance(value, dict):
+        return {}, True
+    kept = {_text(name): _text(label) for name, label in value.items() if isinstance(label, str)}
+    odd = len(kept) < len(value)
+    for name, label in value.items():
+        if isinstance(label, bool | int | float):
+            kept[_text(name)] = json.dumps(label)
+    return kept, odd

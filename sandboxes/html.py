@@ -1,0 +1,127 @@
+"""Small pieces of HTML that lists and pages share: badges, ages, icons. Nothing here reads the database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from django.contrib.admin.utils import quote
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+
+from sandboxes.models import Operation, Sandbox
+from sandboxes.states import OperationStatus, Status
+
+NOTHING = mark_safe('<span class="sk-faint">&ndash;</span>')
+
+# Colour and icon together: the word and the shape carry the meaning, the colour only helps.
+STATUS_LOOKS: dict[str, tuple[str, str]] = {
+    Status.CREATING: ("blue", "add_circle"),
+    Status.STARTING: ("blue", "arrow_circle_up"),
+    Status.RUNNING: ("green", "play_circle"),
+    Status.STOPPING: ("amber", "arrow_circle_down"),
+    Status.STOPPED: ("grey", "stop_circle"),
+    Status.ARCHIVED: ("violet", "inventory_2"),
+    Status.ERROR: ("red", "error"),
+    Status.GONE: ("hollow", "block"),
+}
+OPERATION_LOOKS: dict[str, tuple[str, str]] = {
+    OperationStatus.QUEUED: ("blue", "schedule"),
+    OperationStatus.IN_PROGRESS: ("blue", "pending"),
+    OperationStatus.SUCCEEDED: ("green", "check_circle"),
+    OperationStatus.FAILED: ("red", "error"),
+    OperationStatus.CANCELLED: ("grey", "cancel"),
+}
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def icon(name: str) -> SafeString:
+    return format_html('<span class="material-symbols-outlined" aria-hidden="true">{}</span>', name)
+
+
+def badge(text: object, *, colour: str = "grey", symbol: str = "", title: str = "") -> SafeString:
+    """A word in a coloured pill, with an icon when `symbol` names one of Material Symbols."""
+    shape = icon(symbol) if symbol else ""
+    return format_html(
+        '<span class="sk-badge sk-{}" title="{}">{}{}</span>', colour, title, shape, str(text).replace("_", " ")
+    )
+
+
+def status_badge(status: str, *, title: str = "") -> SafeString:
+    colour, symbol = STATUS_LOOKS.get(status, ("grey", "help"))
+    return badge(status, colour=colour, symbol=symbol, title=title)
+
+
+def operation_badge(status: str, *, title: str = "") -> SafeString:
+    colour, symbol = OPERATION_LOOKS.get(status, ("grey", "help"))
+    return badge(status, colour=colour, symbol=symbol, title=title)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the largest unit that is not zero: `45 s`, `12 min`, `3 h`, `5 d`."""
+    whole = max(0, int(seconds))
+    size, unit = next((pair for pair in UNITS if whole >= pair[0]), UNITS[-1])
+    return f"{whole // size} {unit}"
+
+
+def exact(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def ago(moment: datetime | None, *, empty: str = "never") -> SafeString:
+    """A time as people say it, the exact one on hover; admin.js keeps it true while the page stays open."""
+    if moment is None:
+        return format_html('<span class="sk-faint">{}</span>', empty)
+    return _time(moment, relative(moment), "ago")
+
+
+def since(moment: datetime | None) -> SafeString:
+    """How long something has lasted: `45 s`."""
+    if moment is None:
+        return SafeString("")
+    return _time(moment, duration((timezone.now() - moment).total_seconds()), "since")
+
+
+def relative(moment: datetime) -> str:
+    seconds = (timezone.now() - moment).total_seconds()
+    if abs(seconds) < 1:
+        return "now"
+    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
+
+
+def between(start: datetime | None, end: datetime | None) -> str:
+    """`1.4 s` under ten seconds, else as `duration`; empty while one of the two is unknown."""
+    if start is None or end is None:
+        return ""
+    seconds = (end - start) / timedelta(seconds=1)
+    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
+
+
+def _time(moment: datetime, words: str, kind: str) -> SafeString:
+    return format_html(
+        '<time datetime="{}" title="{}" data-age="{}">{}</time>', moment.isoformat(), exact(moment), kind, words
+    )
+
+
+def link(url: str, text: object, *, css: str = "sk-link") -> SafeString:
+    return format_html('<a class="{}" href="{}">{}</a>', css, url, text)
+
+
+def sandbox_url(sandbox: Sandbox) -> str:
+    return reverse("admin:sandboxes_sandbox_change", args=[sandbox.pk])
+
+
+def owner_url(owner_id: str) -> str:
+    return reverse("admin:sandboxes_owner_change", args=[quote(owner_id)])
+
+
+def operation_url(operation: Operation) -> str:
+    return reverse("admin:sandboxes_operation_change", args=[operation.pk])
+
+
+def stack(*lines: object) -> SafeString:
+    """Lines under one another in one cell; empty ones are left out."""
+    return format_html(
+        '<span class="sk-stack">{}</span>', format_html_join("", "<span>{}</span>", ((x,) for x in lines if x))
+    )

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from sandboxes.services import doctor
+from sandboxes.services.doctor import Level
+
+MARKS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.BROKEN: "BROKEN "}
+
+
+class Command(BaseCommand):
+    help = "Say what is wrong with this installation, each with its cure; exit code 1 when something is broken."
+    requires_system_checks = []  # the examination reports them
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object, for programs")
+
+    def handle(self, *, as_json: bool, **options: Any) -> None:
+        findings = []
+        for finding in doctor.examine():
+            findings.append(finding)
+            if not as_json:
+                cure = f" {finding.cure}" if finding.cure else ""
+                self.stdout.write(f"{MARKS[finding.level]} {finding.text}{cure}")
+        is_broken = any(finding.level == Level.BROKEN for finding in findings)
+        if as_json:
+            found = [asdict(finding) for finding in findings]
+            self.stdout.write(json.dumps({"broken": is_broken, "findings": found}, indent=2))
+        if is_broken:
+            sys.exit(1)

@@ -1,0 +1,111 @@
+"""Stop idle sandboxes ahead of need, by the rules of capacity, and show the verdict on each."""
+
+from __future__ import annotations
+
+import json
+import re
+from argparse import ArgumentParser, ArgumentTypeError
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.table import Table
+
+from sandboxes.codes import Refused
+from sandboxes.gateways.daytona import DaytonaError
+from sandboxes.services.evict_ahead import Line, Outcome, Wanted, evict_ahead
+
+WHY_NOT = {
+    "running": "it does not run, or is to be deleted",
+    "survives_a_stop": "a stop would destroy it",
+    "not_protected": "protected",
+    "no_operation": "an operation is under way",
+    "idle": "used too recently",
+    "readable": "Daytona does not answer for it",
+    "unchanged": "used just now",
+}
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Command(BaseCommand):
+    help = (
+        "Stop running sandboxes that were not used for long, least recently used first; they come back when they "
+        "are next needed. Never stopped: those that a stop destroys, protected ones, those with an operation. "
+        "Exit codes: 0, or 2 when the room that was asked for could not be made."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--idle", type=seconds, help="without use for so long: 90s, 30m, 2h, 1d")
+        parser.add_argument("--free-cpu", type=whole, default=0, metavar="VCPU", help="until so many vCPU are free")
+        parser.add_argument(
+            "--free-memory", type=whole, default=0, metavar="GIB", help="until so many GiB are free"
+        )
+        parser.add_argument("--owner", default="", help="only this owner's")
+        parser.add_argument("--target", default="", help="only in this region")
+        parser.add_argument("--limit", type=whole, help="stop so many at most")
+        parser.add_argument("--dry-run", action="store_true", help="show the verdicts, stop nothing")
+        parser.add_argument(
+            "--json", action="store_true", dest="as_json", help="print the result as one JSON object"
+        )
+
+    def handle(self, *, as_json: bool, **options: Any) -> None:
+        wanted = Wanted(**{name: options[name] for name in Wanted.__slots__})
+        try:
+            outcome = evict_ahead(wanted)
+        except Refused as no:
+            raise CommandError(no.detail) from None
+        except DaytonaError as error:
+            raise CommandError(f"Daytona cannot be called: {error.message}") from None
+        if as_json:
+            self.stdout.write(json.dumps(_data(wanted, outcome)))
+        else:
+            console = Console(file=cast("IO[str]", self.stdout))
+            if outcome.lines:
+                console.print(_table(wanted, outcome.lines))
+            console.print(_summary(wanted, outcome), markup=False, highlight=False, soft_wrap=True)
+        if not outcome.enough:
+            raise SystemExit(2)
+
+
+def seconds(text: str) -> float:
+    """`90s`, `30m`, `2h`, `1d`; a number alone counts seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} is no duration; write 90s, 30m, 2h or 1d")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def whole(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise ArgumentTypeError(f"{text!r} is no whole number above 0")
+    return int(text)
+
+
+def _data(wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "dry_run": wanted.dry_run,
+        "stopped": outcome.stops,
+        "cpu": outcome.cpu,
+        "memory_gb": outcome.memory_gb,
+        "enough": outcome.enough,
+        "verdicts": [line.verdict.as_data() | {"stopped": line.stopped} for line in outcome.lines],
+    }
+
+
+def _table(wanted: Wanted, lines: list[Line]) -> Table:
+    table = Table()
+    for title in ("sandbox", "owner", "last used (UTC)", "vCPU", "GiB", "verdict"):
+        table.add_column(title, overflow="fold")
+    yes = "would be stopped" if wanted.dry_run else "is stopped"
+    for line in lines:
+        one = line.verdict.candidate
+        words = yes if line.stopped else "kept: " + ", ".join(WHY_NOT[rule] for rule in line.verdict.broken)
+        used = f"{one.last_used_at:%Y-%m-%d %H:%M}"
+        table.add_row(one.name, one.owner, used, str(one.cpu), str(one.memory_gb), words)
+    return table
+
+
+def _summary(wanted: Wanted, outcome: Outcome) -> str:
+    verb = "would be stopped" if wanted.dry_run else "are being stopped"
+    room = f"{outcome.stops} sandboxes {verb}: {outcome.cpu} vCPU and {outcome.memory_gb} GiB of memory."
+    return room if outcome.enough else f"{room} That is less than was asked for, and no other may be stopped."

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from sandboxes.demo import emulated, loading
+
+
+class Command(BaseCommand):
+    help = "Make 60 demo sandboxes of 15 owners in the emulator of this machine; makes only what is missing."
+
+    def handle(self, **options: Any) -> None:
+        if not settings.DEBUG:
+            raise CommandError("Demo data is made with DEBUG=1 alone.")
+        try:
+            with emulated.quick_emulator() as control:
+                made = loading.load(control)
+        except emulated.NotTheEmulator as error:
+            raise CommandError(str(error)) from None
+        self.stdout.write(f"Made {made} demo sandboxes." if made else "The demo data is there.")

@@ -1,0 +1,35 @@
+"""Delete what is past its retention, or everything about one owner."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from sandboxes.codes import Refused
+from sandboxes.services import prune
+
+
+class Command(BaseCommand):
+    help = (
+        "Delete finished operations, events, tombstones, task results, kept answers, notices and sweeps past their "
+        "retention (RETAIN_…_DAYS). The sweep does so once a day. --owner erases an owner whose sandboxes are gone."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--owner", help="erase this owner instead; refused while a sandbox of theirs exists")
+        parser.add_argument("--dry-run", action="store_true", help="count, delete nothing")
+        parser.add_argument("--json", action="store_true", dest="as_json", help="print the counts as a JSON object")
+
+    def handle(self, *, owner: str | None, dry_run: bool, as_json: bool, **options: Any) -> None:
+        try:
+            counts = prune.erase_owner(owner, dry_run=dry_run) if owner else prune.prune(dry_run=dry_run)
+        except Refused as no:
+            raise CommandError(no.detail) from None
+        if as_json:
+            self.stdout.write(json.dumps(counts))
+            return
+        went = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing"
+        self.stdout.write(f"Would delete {went}." if dry_run else f"Deleted {went}.")

@@ -1,0 +1,34 @@
+"""Follow Daytona's events, so that what it does by itself shows at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from sandboxes.gateways import daytona_events
+from sandboxes.services.watch import Watch
+
+
+class Command(BaseCommand):
+    help = (
+        "Follow Daytona's events until SIGTERM: each makes one look, each new connection a sweep. "
+        "Optional: without it, what Daytona does by itself shows with the next sweep. One is enough."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            stream = daytona_events.stream()
+        except daytona_events.DaytonaError as error:
+            raise CommandError(f"{error.message} See .env.example.") from None
+        stop = threading.Event()
+
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, on_signal)
+        Watch(stream, stop=stop).run()

@@ -1,0 +1,155 @@
+"""Metrics for Prometheus, read from the database when they are asked for.
+
+Any web process can answer for all: workers leave their call counters in their heartbeat rows. Numbers of what
+ended are of the last ten minutes, because old rows are pruned and a counter may not go down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Min, Sum
+from django_tasks.base import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from sandboxes import clock
+from sandboxes.codes import NoticeCode
+from sandboxes.models import Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.services import heartbeat
+from sandboxes.states import ACTIVE, Action, Source, Status
+
+__all__ = ["CONTENT_TYPE", "exposition"]
+
+WINDOW = timedelta(minutes=10)
+UNCLAIMED = timedelta(seconds=30)  # longer than the pump's own pause between two tasks for one row
+TOOK = ExpressionWrapper(F("finished_at") - F("created_at"), output_field=DurationField())
+
+
+def exposition() -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(FromDatabase())
+    return generate_latest(registry)
+
+
+class FromDatabase(Collector):
+    def collect(self) -> Iterator[Metric]:
+        now = clock.now()
+        yield _sandboxes()
+        yield from _operations_ended(now)
+        yield from _operations_active(now)
+        yield from _queue(now)
+        yield from _projection(now)
+        yield from _sweeps(now)
+        yield from _workers(now)
+        yield from _calls()
+        yield _notices()
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"sandkeeper_{name}", text, value=value)
+
+
+def _gauges(name: str, text: str, labels: list[str], rows: Iterable[tuple[list[str], float]]) -> Metric:
+    family = GaugeMetricFamily(f"sandkeeper_{name}", text, labels=labels)
+    for values, number in rows:
+        family.add_metric(values, number)
+    return family
+
+
+def _age(now: datetime, since: datetime | None) -> float:
+    return max(0.0, (now - since).total_seconds()) if since else 0.0
+
+
+def _sandboxes() -> Metric:
+    counted = dict(Sandbox.objects.values_list("status").annotate(number=Count("pk")).order_by())
+    rows = (([status.value], counted.get(status.value, 0)) for status in Status)
+    return _gauges("sandboxes", "Sandboxes by status.", ["status"], rows)
+
+
+def _operations_ended(now: datetime) -> Iterator[Metric]:
+    ended = Operation.objects.filter(finished_at__gte=now - WINDOW)
+    by_result = ended.values_list("action", "status", "code").order_by()
+    groups = list(by_result.annotate(number=Count("pk"), mean=Avg(TOOK), longest=Max(TOOK)))
+    labels = ["action", "status", "code"]
+    rows = [([action, status, code], float(number)) for action, status, code, number, _, _ in groups]
+    yield _gauges("operations_ended", "Operations that ended in the last ten minutes.", labels, rows)
+    rows = [([action, status, code], mean.total_seconds()) for action, status, code, _, mean, _ in groups]
+    yield _gauges("operations_mean_seconds", "Their mean duration, from the request to the end.", labels, rows)
+    rows = [([action, status, code], longest.total_seconds()) for action, status, code, _, _, longest in groups]
+    yield _gauges("operations_longest_seconds", "Their longest duration.", labels, rows)
+    evictions = Operation.objects.filter(source=Source.EVICTION, created_at__gte=now - WINDOW).count()
+    yield _gauge("evictions", "Stops to make room, requested in the last ten minutes.", evictions)
+
+
+def _operations_active(now: datetime) -> Iterator[Metric]:
+    active = Operation.objects.filter(status__in=ACTIVE)
+    counted = dict(active.values_list("action").annotate(number=Count("pk")).order_by())
+    rows = (([action.value], counted.get(action.value, 0)) for action in Action)
+    yield _gauges("operations_active", "Operations in flight.", ["action"], rows)
+    oldest = active.aggregate(oldest=Min("created_at"))["oldest"]
+    yield _gauge("operations_oldest_seconds", "Age of the oldest operation in flight.", _age(now, oldest))
+
+
+def _queue(now: datetime) -> Iterator[Metric]:
+    unclaimed = Operation.objects.filter(status__in=ACTIVE, next_check_at__lte=now - UNCLAIMED)
+    yield _gauge("operations_unclaimed", "Operations due for half a minute that no worker took.", unclaimed.count())
+    waiting = DBTaskResult.objects.filter(status=TaskResultStatus.READY).count()
+    yield _gauge("tasks_waiting", "Tasks that wait for a worker's thread.", waiting)
+
+
+def _projection(now: datetime) -> Iterator[Metric]:
+    dirty = Sandbox.objects.filter(Sandbox.dirty(), convex_next_push_at__isnull=False)
+    found = dirty.aggregate(number=Count("pk"), oldest=Min("status_changed_at"))
+    yield _gauge("dirty_sandboxes", "Sandboxes whose latest change Convex has not been told.", found["number"])
+    yield _gauge("dirty_oldest_seconds", "Age of the oldest of those changes.", _age(now, found["oldest"]))
+
+
+def _sweeps(now: datetime) -> Iterator[Metric]:
+    whole = Sweep.objects.filter(dry_run=False, owner="", finished_at__isnull=False)
+    complete = whole.filter(result=Sweep.Result.COMPLETE).order_by("-finished_at").first()
+    if complete is not None:
+        yield _gauge(
+            "sweep_age_seconds", "Time since the last complete sweep ended.", _age(now, complete.finished_at)
+        )
+    last = whole.order_by("-finished_at").first()
+    if last is None or last.finished_at is None:
+        return
+    yield _gauge("sweep_seconds", "How long the last sweep took.", _age(last.finished_at, last.started_at))
+    yield _gauge("sweep_complete", "1 when the last sweep saw everything.", last.result == Sweep.Result.COMPLETE)
+    rows = [([name], float(number)) for name, number in last.counts.items()]
+    yield _gauges("sweep_found", "What the last sweep found, such as drift and orphan.", ["kind"], rows)
+
+
+def _workers(now: datetime) -> Iterator[Metric]:
+    alive = heartbeat.alive().aggregate(number=Count("pk"), threads=Sum("threads"))
+    yield _gauge("workers", "Workers that gave a sign of life.", alive["number"])
+    yield _gauge("worker_threads", "Their threads.", alive["threads"] or 0)
+    rows = [
+        ([worker.worker_id], _age(now, worker.beat_at))
+        for worker in WorkerHeartbeat.objects.filter(stopped_at=None).only("worker_id", "beat_at")
+    ]
+    yield _gauges("worker_silence_seconds", "Time since a worker's last sign of life.", ["worker"], rows)
+
+
+def _calls() -> Iterator[Metric]:
+    labels = ["worker", "system", "operation", "result"]
+    calls = CounterMetricFamily("sandkeeper_calls", "Calls to Daytona and Convex by result.", labels=labels)
+    seconds = CounterMetricFamily("sandkeeper_call_seconds", "Seconds that these calls took.", labels=labels)
+    for worker, counters in WorkerHeartbeat.objects.values_list("worker_id", "counters"):
+        for key, (number, took) in counters.items():
+            values = [worker, *key.split(" ", 2)]
+            calls.add_metric(values, number)
+            seconds.add_metric(values, took)
+    yield calls
+    yield seconds
+
+
+def _notices() -> Metric:
+    open_now = set(Notice.objects.filter(closed_at=None).values_list("code", flat=True))
+    rows = (([code.value], float(code.value in open_now)) for code in NoticeCode)
+    return _gauges("notices_open", "1 for each condition that staff must know.", ["code"], rows)

@@ -1,0 +1,21 @@
+"""Data and constraints; no I/O. Sandbox and Operation are written by services alone."""
+
+from __future__ import annotations
+
+from sandboxes.models.access import IdempotencyAnswer, ServiceKey
+from sandboxes.models.operation import Operation, SandboxEvent
+from sandboxes.models.running import Lease, Notice, Sweep, WorkerHeartbeat
+from sandboxes.models.sandbox import Owner, Sandbox
+
+__all__ = [
+    "IdempotencyAnswer",
+    "Lease",
+    "Notice",
+    "Operation",
+    "Owner",
+    "Sandbox",
+    "SandboxEvent",
+    "ServiceKey",
+    "Sweep",
+    "WorkerHeartbeat",
+]

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+from sandboxes.models.sandbox import Sandbox
+from sandboxes.states import ACTIVE, Action, ActorKind, OperationStatus, Source
+
+
+class Operation(models.Model):
+    """One requested action, in flight or finished. At most one is active per sandbox. Services alone write it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="operations")
+    action = models.CharField(max_length=20, choices=Action.choices)
+    status = models.CharField(max_length=20, choices=OperationStatus.choices, default=OperationStatus.QUEUED)
+    step = models.CharField(max_length=200, blank=True, help_text="What it does now, for people.")
+    actor_kind = models.CharField(max_length=20, choices=ActorKind.choices)
+    actor_id = models.CharField(max_length=255)
+    reason = models.CharField(max_length=500, blank=True)
+    source = models.CharField(max_length=20, choices=Source.choices)
+    request_id = models.CharField(max_length=100, blank=True)
+    caused_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="caused", db_index=True
+    )
+    previous_intent = models.JSONField(null=True, blank=True)
+    force = models.BooleanField(default=False)
+    calls: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(default=list, blank=True)
+    progress: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict, blank=True, help_text="How far it has come: the search for room, the wait for Convex."
+    )
+    attempt = models.PositiveIntegerField(default=0)
+    next_check_at = models.DateTimeField(null=True, blank=True)
+    ticked_at = models.DateTimeField(null=True, blank=True)
+    deadline = models.DateTimeField(null=True, blank=True)
+    code = models.CharField(max_length=50, blank=True)
+    message = models.TextField(blank=True, help_text="For staff: may hold Daytona's or Convex's words.")
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=["sandbox"], condition=Q(status__in=ACTIVE), name="one_active_operation_per_sandbox"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["next_check_at"], name="operation_due", condition=Q(status__in=ACTIVE)),
+            models.Index(fields=["sandbox", "-created_at"], name="operation_of_sandbox"),
+            models.Index(fields=["-created_at", "id"], name="operation_created"),
+            models.Index(fields=["finished_at"], name="operation_finished"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.status}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+    @property
+    def has_called(self) -> bool:
+        return bool(self.calls)
+
+
+class SandboxEvent(models.Model):
+    """One line of a sandbox's timeline; append-only: the audit trail."""
+
+    class Kind(models.TextChoices):
+        INTENT = "intent"
+        OPERATION = "operation"
+        CALL = "call"
+        OBSERVATION = "observation"
+        EVICTION = "eviction"
+        CONVEX = "convex"
+        CHANGE = "change"
+
+    id = models.BigAutoField(primary_key=True)
+    sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="events")
+    operation = models.ForeignKey(
+        Operation, null=True, blank=True, on_delete=models.SET_NULL, related_name="events"
+    )
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    at = models.DateTimeField()
+    text = models.CharField(max_length=500)
+    actor = models.CharField(max_length=300, blank=True)
+    data = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [
+            models.Index(fields=["sandbox", "-at", "-id"], name="event_of_sandbox"),
+            models.Index(fields=["at"], name="event_at"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Greatest
+from django.utils.text import slugify
+
+from sandboxes.states import ActorKind, Intent, Seen, Status
+
+
+class Owner(models.Model):
+    """The end user a sandbox belongs to: the `sub` of their identity token, not a Django user."""
+
+    id = models.CharField(primary_key=True, max_length=255)
+    sandbox_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Empty: SANDBOXES_PER_OWNER of the settings."
+    )
+    limit_reason = models.CharField(max_length=500, blank=True)
+    hold_since = models.DateTimeField(null=True, blank=True)
+    hold_actor = models.CharField(max_length=300, blank=True)
+    hold_reason = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        permissions = [
+            ("hold_owner", "Can put an owner on hold"),
+            ("limit_owner", "Can set an owner's limit"),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+    @property
+    def on_hold(self) -> bool:
+        return self.hold_since is not None
+
+
+LIVE = ~Q(status="gone")
+# `Sandbox.last_used_at` for the database.
+LAST_USED = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_activity_at", "created_at"))
+
+
+class Sandbox(models.Model):
+    """One sandbox: who owns it, what is wanted, and what Daytona last said. Services alone write it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    daytona_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
+    daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
+    organization_id = models.CharField(max_length=255, blank=True)
+    name = models.CharField(max_length=200)
+    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes")
+    harness_id = models.CharField(max_length=255, blank=True)
+    language = models.CharField(max_length=50, default="python")
+    resource_tier = models.CharField(max_length=50, default="basic")
+    cpu = models.PositiveIntegerField(default=0, help_text="vCPU, as Daytona answered.")
+    memory_gb = models.PositiveIntegerField(default=0, help_text="GiB, as Daytona answered.")
+    disk_gb = models.PositiveIntegerField(default=0, help_text="GiB, as Daytona answered.")
+    target = models.CharField(max_length=100, blank=True, help_text="Daytona's region.")
+    sandbox_class = models.CharField(max_length=100, blank=True)
+    ephemeral = models.BooleanField(default=False, help_text="Daytona deletes it when it stops.")
+    snapshot = models.CharField(max_length=255, blank=True)
+    git_repo = models.CharField(max_length=500, blank=True)
+    labels = models.JSONField(default=dict, blank=True)
+    auto_stop_minutes = models.IntegerField(default=15)
+    auto_archive_minutes = models.IntegerField(default=10080)
+    auto_delete_minutes = models.IntegerField(default=-1)
+
+    intent = models.CharField(max_length=20, choices=Intent.choices, default=Intent.RUNNING)
+    intent_actor_kind = models.CharField(max_length=20, choices=ActorKind.choices, default=ActorKind.SYSTEM)
+    intent_actor_id = models.CharField(max_length=255, blank=True)
+    intent_reason = models.CharField(max_length=500, blank=True)
+    intent_at = models.DateTimeField(null=True, blank=True)
+    intent_met_at = models.DateTimeField(null=True, blank=True)
+
+    observed_state = models.CharField(max_length=50, blank=True)
+    desired_state = models.CharField(max_length=50, blank=True)
+    error_reason = models.TextField(blank=True)
+    recoverable = models.BooleanField(default=False)
+    observed_auto_delete = models.IntegerField(null=True, blank=True)
+    last_activity_at = models.DateTimeField(null=True, blank=True, help_text="Daytona's clock of use.")
+    observed_at = models.DateTimeField(null=True, blank=True, help_text="When the GET that said so began.")
+    observe_after = models.DateTimeField(null=True, blank=True, help_text="Look again then.")
+    missing_since = models.DateTimeField(null=True, blank=True, help_text="First 404 without a 200 since.")
+    listed_at = models.DateTimeField(null=True, blank=True, help_text="Last seen in Daytona's list.")
+    last_call: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict, blank=True, help_text="Our latest call to Daytona: name, at, outcome."
+    )
+    unsettled_until = models.DateTimeField(
+        null=True, blank=True, help_text="A call with an unknown outcome may still run until then."
+    )
+
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.CREATING)
+    status_changed_at = models.DateTimeField(null=True, blank=True)
+    last_accessed_at = models.DateTimeField(null=True, blank=True)
+    touch_forwarded_at = models.DateTimeField(null=True, blank=True)
+    protected_until = models.DateTimeField(null=True, blank=True)
+    protected_reason = models.CharField(max_length=500, blank=True)
+
+    pending_changes: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict, blank=True, help_text="Labels and intervals that Daytona has still to be told."
+    )
+    lease_token = models.CharField(max_length=40, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+
+    revision = models.BigIntegerField(default=1)
+    convex_revision = models.BigIntegerField(default=0)
+    convex_known = models.BooleanField(default=False, help_text="Convex has, or may have, a row of it.")
+    convex_sent = models.JSONField(default=dict, blank=True, help_text="The values Convex was last sent.")
+    convex_error = models.TextField(blank=True)
+    convex_refusal = models.CharField(
+        max_length=50, blank=True, help_text="Convex refused the row of a sandbox that is still being created."
+    )
+    convex_attempt = models.PositiveIntegerField(default=0)
+    convex_next_push_at = models.DateTimeField(null=True, blank=True)
+    convex_again_at = models.DateTimeField(
+        null=True, blank=True, help_text="A lost call may commit late: send once more then."
+    )
+    convex_pushed_at = models.DateTimeField(null=True, blank=True)
+    convex_lease_token = models.CharField(max_length=40, blank=True)
+    convex_lease_until = models.DateTimeField(null=True, blank=True)
+
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is gone.")
+
+    class Meta:
+        verbose_name_plural = "sandboxes"
+        permissions = [
+            ("start_sandbox", "Can start sandboxes"),
+            ("stop_sandbox", "Can stop sandboxes"),
+            ("archive_sandbox", "Can archive sandboxes"),
+            ("recover_sandbox", "Can recover sandboxes"),
+            ("sync_sandbox", "Can sync sandboxes"),
+            ("protect_sandbox", "Can protect sandboxes from eviction"),
+            ("cancel_operation", "Can cancel operations"),
+            ("push_sandbox", "Can push sandboxes to Convex again"),
+            ("rename_sandbox", "Can rename sandboxes"),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-created_at", "id"], name="sandbox_owner_created"),
+            models.Index(fields=["-created_at", "id"], name="sandbox_created"),
+            models.Index(fields=["status", "-created_at"], name="sandbox_status_created"),
+            models.Index(fields=["-updated_at", "id"], name="sandbox_updated"),
+            models.Index(fields=["daytona_name"], name="sandbox_daytona_name"),
+            models.Index(
+                fields=["observe_after"], name="sandbox_observe_due", condition=Q(observe_after__isnull=False)
+            ),
+            models.Index(
+                fields=["convex_next_push_at"],
+                name="sandbox_push_due",
+                condition=Q(convex_next_push_at__isnull=False),
+            ),
+            models.Index(
+                fields=["target", "sandbox_class", "last_accessed_at"],
+                name="sandbox_running",
+                condition=Q(status="running"),
+            ),
+            # The filters of the admin's list, whose rare answers would otherwise walk the whole table.
+            models.Index(fields=["intent", "-created_at"], name="sandbox_live_intent", condition=LIVE),
+            models.Index(fields=["resource_tier", "-created_at"], name="sandbox_live_tier", condition=LIVE),
+            models.Index(fields=["target", "-created_at"], name="sandbox_live_region", condition=LIVE),
+            models.Index(LAST_USED, name="sandbox_live_last_used", condition=LIVE),
+            models.Index(
+                fields=["-created_at"], name="sandbox_dirty", condition=Q(revision__gt=F("convex_revision"))
+            ),
+            models.Index(
+                fields=["-created_at"], name="sandbox_protected", condition=Q(protected_until__isnull=False)
+            ),
+            models.Index(fields=["-created_at"], name="sandbox_ephemeral", condition=Q(ephemeral=True)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def short_id(self) -> str:
+        return self.id.hex[:12]
+
+    def compose_daytona_name(self) -> str:
+        """`<slug>-<short id>`: unique in the organisation, so a create is safe to repeat."""
+        return f"{slugify(self.name)[:40] or 'sandbox'}-{self.short_id}"
+
+    @property
+    def seen(self) -> Seen | None:
+        """The stored observation, as the planner reads it; None while Daytona has not been seen to have it."""
+        if self.deleted_at is not None:
+            return Seen(self.observed_state or "destroyed", self.desired_state, missing=True)
+        if self.daytona_id is None or self.observed_at is None:
+            return None
+        return Seen(self.observed_state, self.desired_state, self.recoverable)
+
+    @property
+    def is_dirty(self) -> bool:
+        return self.revision > self.convex_revision
+
+    @property
+    def last_used_at(self) -> datetime:
+        """The later of our clock and Daytona's, which terminals, previews and commands move."""
+        times = [t for t in (self.last_accessed_at, self.last_activity_at) if t is not None]
+        return max(times) if times else self.created_at
+
+    @classmethod
+    def dirty(cls) -> Q:
+        return Q(revision__gt=F("convex_revision"))

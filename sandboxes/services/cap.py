@@ -1,0 +1,54 @@
+"""The cap: how many sandboxes an owner may have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import Owner, Sandbox
+from sandboxes.states import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    used: int
+    limit: int
+
+    @property
+    def has_room(self) -> bool:
+        return self.used < self.limit
+
+
+def cap(owner_id: str) -> Cap:
+    """How many sandboxes the owner has, and may have. Rows that are gone do not count."""
+    owner = Owner.objects.filter(pk=owner_id).first()
+    return cap_of(owner) if owner else Cap(0, settings.SANDBOXES_PER_OWNER)
+
+
+def cap_of(owner: Owner) -> Cap:
+    limit = settings.SANDBOXES_PER_OWNER if owner.sandbox_limit is None else owner.sandbox_limit
+    return Cap(Sandbox.objects.filter(owner=owner).exclude(status=Status.GONE).count(), limit)
+
+
+def reserve(owner_id: str) -> Owner:
+    """Lock the owner's row for the rest of the transaction and see that there is room for one more sandbox.
+
+    Raises:
+        Refused: OWNER_ON_HOLD, SANDBOX_LIMIT_REACHED.
+    """
+    Owner.objects.get_or_create(pk=owner_id)
+    # The UPDATE locks the row, so of two creates at once the second counts the first one's sandbox.
+    Owner.objects.filter(pk=owner_id).update(updated_at=clock.now())
+    owner = Owner.objects.get(pk=owner_id)
+    if owner.on_hold:
+        raise Refused(Code.OWNER_ON_HOLD, "The owner is on hold.")
+    room = cap_of(owner)
+    if not room.has_room:
+        raise Refused(
+            Code.SANDBOX_LIMIT_REACHED, f"The owner has {room.used} of {room.limit} sandboxes.",
+            used=room.used, limit=room.limit,
+        )  # fmt: skip
+    return owner

@@ -1,0 +1,222 @@
+"""Capacity: a full quota makes room.
+
+Daytona reserves before it checks, so a refusal can be false (recording 16_quota_concurrency): one operation at a
+time, by lease of the region and class, tries again first and only then asks for a victim.
+"""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from sandboxes import clock
+from sandboxes.codes import Code
+from sandboxes.gateways.daytona import DaytonaGateway
+from sandboxes.gateways.daytona_errors import DaytonaError
+from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.services import leases, record
+from sandboxes.services.lifecycle.begin import begin
+from sandboxes.services.lifecycle.call import Answer
+from sandboxes.services.lifecycle.look import look, note
+from sandboxes.services.ranking import Candidate, Verdict, judge, rank
+from sandboxes.states import ACTIVE, Action, Actor, OperationStatus, Source, Status
+
+EVICTOR = Actor.system("evictor")
+LEASE_SECONDS = 30.0
+RETRY_AFTER_VICTIM = 10.0  # Daytona's usage cache shows a freed slot late
+LOOKED_AT = 200  # candidates of other owners that one ranking reads
+
+# The phases of the search, in `operation.progress["room"]["phase"]`:
+# retry (a short random pause, then the call once more) → choose → victim (waiting for its stop) → freed (calls
+# again for 10 s) → choose …, at most EVICTION_MAX_PER_START times.
+
+
+def refused(row: Sandbox, operation: Operation, answer: Answer, *, now: datetime) -> Answer:
+    """The quota is full: what the operation does next. Pure but for `operation.progress` and its deadline."""
+    assert answer.quota is not None
+    if answer.quota.limit is not None and answer.quota.limit < _need(row, answer.quota.resource):
+        return Answer(answer.outcome, fail=Code.QUOTA_TOO_SMALL, rejected=answer.quota.message)
+    room = dict(operation.progress.get("room") or {})
+    if not room:
+        pause = random.uniform(0.2, 0.8)
+        room = {"phase": "retry", "victims": [], "not_before": (now + timedelta(seconds=pause)).isoformat()}
+        operation.deadline = now + timedelta(seconds=settings.DEADLINES["capacity"])
+    elif room["phase"] == "retry" or now >= datetime.fromisoformat(room["until"]):
+        room["phase"] = "choose"
+    room["words"] = answer.quota.message.splitlines()[0]
+    operation.progress = {**operation.progress, "room": room}
+    return Answer(answer.outcome, "waiting for capacity", pause=0.2)
+
+
+def _need(row: Sandbox, resource: str) -> int:
+    return {"CPU": row.cpu, "memory": row.memory_gb}.get(resource, 0)
+
+
+def is_to_wait(operation: Operation, *, now: datetime) -> bool:
+    """Whether the search for room forbids the call now."""
+    room = operation.progress.get("room")
+    if not room:
+        return False
+    if not room.get("lease") or room["phase"] in ("choose", "victim"):
+        return True
+    return room["phase"] == "retry" and now < datetime.fromisoformat(room["not_before"])
+
+
+def seek(daytona: DaytonaGateway, row: Sandbox, operation: Operation) -> None:
+    """Go on with the search for room: remote calls and the victim's stop; outside the operation's transaction."""
+    room = dict(operation.progress["room"])
+    _hold_lease(row, operation, room)
+    if room.get("lease"):
+        if room["phase"] == "victim":
+            _follow_victim(room)
+        if room["phase"] == "choose":
+            _choose(daytona, row, operation, room)
+    operation.progress = {**operation.progress, "room": room}
+    Operation.objects.filter(pk=operation.pk, status__in=ACTIVE).update(progress=operation.progress)
+
+
+def lease_name(row: Sandbox) -> str:
+    return f"room:{row.target or 'default'}:{row.sandbox_class or 'container'}"
+
+
+def _hold_lease(row: Sandbox, operation: Operation, room: dict[str, Any]) -> None:
+    name = lease_name(row)
+    if room.get("lease"):
+        held = leases.Held(name, room["lease"], 0)
+        if leases.renew(held, seconds=LEASE_SECONDS):
+            return
+    taken = leases.take(name, holder=f"operation {operation.pk}", seconds=LEASE_SECONDS)
+    room["lease"] = taken.token if taken else ""
+    room["lease_name"] = name
+
+
+def _follow_victim(room: dict[str, Any]) -> None:
+    stop = Operation.objects.filter(pk=room["victims"][-1]).values_list("status", flat=True).first()
+    if stop in ACTIVE:
+        return
+    if stop == OperationStatus.SUCCEEDED:
+        room["phase"] = "freed"
+        room["until"] = (clock.now() + timedelta(seconds=RETRY_AFTER_VICTIM)).isoformat()
+        return
+    if stop == OperationStatus.CANCELLED:  # taken back by a person: as if it had not been chosen
+        room["victims"] = room["victims"][:-1]
+    room["phase"] = "choose"
+
+
+def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, room: dict[str, Any]) -> None:
+    if len(room["victims"]) >= settings.EVICTION_MAX_PER_START:
+        room["exhausted"] = f"{len(room['victims'])} sandboxes were stopped and Daytona still has no room"
+        return
+    ranking = rank_for(row)
+    for place, verdict in enumerate(ranking):
+        if not verdict.may_be_stopped:
+            continue
+        stop = evict(daytona, verdict.candidate, caused_by=operation, ranking=ranking)
+        if isinstance(stop, Operation):
+            room["victims"] = [*room["victims"], str(stop.pk)]
+            room["phase"] = "victim"
+            return
+        ranking[place] = stop
+    room["exhausted"] = "nothing may be stopped for it"
+    room["ranking"] = [verdict.as_data() for verdict in ranking]
+
+
+def exhausted(operation: Operation) -> str:
+    """Why the search for room has ended without any; empty while it goes on."""
+    return str((operation.progress.get("room") or {}).get("exhausted", ""))
+
+
+def leave(operation: Operation) -> None:
+    """The search is over: somebody else may search."""
+    room = operation.progress.get("room") or {}
+    if room.get("lease"):
+        leases.release(leases.Held(room["lease_name"], room["lease"], 0))
+        operation.progress = {**operation.progress, "room": {**room, "lease": ""}}
+
+
+def rank_for(row: Sandbox) -> list[Verdict]:
+    """Who would be stopped for this sandbox: same region and class, by EVICTION_SCOPE, own ones first."""
+    if settings.EVICTION_SCOPE == "off":
+        return []
+    now = clock.now()
+    rows = Sandbox.objects.exclude(status=Status.GONE).exclude(pk=row.pk)
+    own = list(_beside(rows.filter(owner_id=row.owner_id), row)[:LOOKED_AT])
+    others: list[Sandbox] = []
+    if settings.EVICTION_SCOPE == "organization":
+        foreign = _beside(rows.filter(status=Status.RUNNING).exclude(owner_id=row.owner_id), row)
+        others = list(foreign.order_by("last_accessed_at")[:LOOKED_AT])
+    return rank(candidates_of(own + others), now=now, min_idle=settings.EVICTION_MIN_IDLE, first_owner=row.owner_id)
+
+
+def _beside(rows: Any, row: Sandbox) -> Any:
+    """Those that share the quota: Daytona counts per region and class."""
+    return rows.filter(target=row.target, sandbox_class=row.sandbox_class or "container")
+
+
+def candidates_of(rows: list[Sandbox]) -> list[Candidate]:
+    active = Operation.objects.filter(status__in=ACTIVE, sandbox__in=[row.pk for row in rows])
+    busy = set(active.values_list("sandbox_id", flat=True))
+    return [Candidate.of(row, busy=row.pk in busy) for row in rows]
+
+
+def evict(
+    daytona: DaytonaGateway,
+    ranked: Candidate,
+    *,
+    caused_by: Operation | None,
+    ranking: list[Verdict],
+    min_idle: float | None = None,
+    reason: str = "Stopped to make room",
+) -> Operation | Verdict:
+    """Stop the candidate, if a GET just before and the row still show it as it was ranked.
+
+    Its intent stays, so it comes back when it is next needed. Returns the stop, or the verdict that now forbids
+    it. `min_idle` in seconds, by default EVICTION_MIN_IDLE.
+    """
+    idle = settings.EVICTION_MIN_IDLE if min_idle is None else min_idle
+    victim = Sandbox.objects.get(pk=ranked.sandbox_id)
+    try:
+        seen = look(daytona, victim)
+    except DaytonaError:
+        return Verdict(ranked, ("readable",))
+    with record.locked(victim.pk) as row:
+        now = clock.now()
+        busy = record.active_operation(row.pk)
+        note(row, seen, now=now)
+        record.settle(row, active=busy, now=now)
+        verdict = judge(Candidate.of(row, busy=busy is not None), now=now, min_idle=idle)
+        if verdict.broken or seen.remote is None or row.last_accessed_at != victim.last_accessed_at:
+            return verdict if verdict.broken else Verdict(ranked, ("unchanged",))
+        stop = begin(
+            row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=now, reason=reason, caused_by=caused_by
+        )
+        _tell(row, stop, caused_by=caused_by, ranking=ranking, reason=reason, now=now)
+    return stop
+
+
+def _tell(
+    row: Sandbox,
+    stop: Operation,
+    *,
+    caused_by: Operation | None,
+    ranking: list[Verdict],
+    reason: str,
+    now: datetime,
+) -> None:
+    """ "Why was mine stopped?" has an answer: the ranking of that moment with every verdict."""
+    data = {
+        "ranking": [verdict.as_data() for verdict in ranking],
+        "for_sandbox": str(caused_by.sandbox_id) if caused_by else None,
+        "for_operation": str(caused_by.pk) if caused_by else None,
+    }
+    record.event(row, SandboxEvent.Kind.EVICTION, reason, operation=stop, actor=EVICTOR, data=data, at=now)
+
+
+def why(sandbox_id: UUID) -> SandboxEvent | None:
+    """The latest eviction of this sandbox, with the ranking of that moment."""
+    evictions = SandboxEvent.objects.filter(sandbox_id=sandbox_id, kind=SandboxEvent.Kind.EVICTION)
+    return evictions.order_by("-at", "-id").first()

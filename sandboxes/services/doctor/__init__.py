@@ -1,0 +1,7 @@
+"""What is wrong with this installation, and the cure: checks as data; the command prints them."""
+
+from __future__ import annotations
+
+from sandboxes.services.doctor.examine import Finding, Level, examine
+
+__all__ = ["Finding", "Level", "examine"]

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from django.db import DatabaseError
+
+from project.logs import redact
+from sandboxes.services.doctor import local, remote
+from sandboxes.services.doctor.finding import Finding, Level, broken
+
+__all__ = ["Finding", "Level", "examine"]
+
+Look = Callable[[], Iterator[Finding]]
+
+# What needs the tables comes after what says whether they are there.
+FIRST: list[Look] = [local.look_at_configuration, local.look_at_database, local.look_at_migrations]
+TABLES: list[Look] = [
+    local.look_at_workers,
+    local.look_at_operations,
+    local.look_at_projection,
+    local.look_at_sweeps,
+    local.look_at_notices,
+    local.look_at_passwords,
+]
+REMOTE: list[Look] = [remote.look_at_daytona, remote.look_at_convex]
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything, in an order in which the first broken line explains the later ones. Never raises."""
+    usable = True
+    for look in FIRST:
+        for finding in _safely(look):
+            usable = usable and not (finding.check in ("database", "migrations") and finding.level == Level.BROKEN)
+            yield finding
+        if not usable:
+            break
+    for look in [*(TABLES if usable else []), *REMOTE]:
+        yield from _safely(look)
+
+
+def _safely(look: Look) -> Iterator[Finding]:
+    try:
+        yield from look()
+    except DatabaseError as error:
+        words = redact(str(error)).strip().splitlines() or ["no reason given"]
+        yield broken("database", f"A query failed: {words[0]}", "Look at the database server's log.")

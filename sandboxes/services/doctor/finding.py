@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: `check` is stable, for programs; `text` and `cure` are for people."""
+
+    check: str
+    level: Level
+    text: str
+    cure: str = ""
+
+
+def ok(check: str, text: str) -> Finding:
+    return Finding(check, Level.OK, text)
+
+
+def warning(check: str, text: str, cure: str) -> Finding:
+    return Finding(check, Level.WARNING, text, cure)
+
+
+def broken(check: str, text: str, cure: str) -> Finding:
+    return Finding(check, Level.BROKEN, text, cure)
+
+
+def length(time: timedelta) -> str:
+    """A length of time in words, such as “3 min”."""
+    seconds = max(0, int(time.total_seconds()))
+    for size, unit in ((86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,127 @@
+"""This installation: the database, the configuration, the workers, what waits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.checks import ERROR, WARNING, run_checks
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Min
+
+from project.logs import redact
+from sandboxes import clock
+from sandboxes.models import Notice, Operation, Sandbox, Sweep
+from sandboxes.services import heartbeat
+from sandboxes.services.doctor.finding import Finding, broken, length, ok, warning
+from sandboxes.states import ACTIVE
+
+LATE = timedelta(seconds=60)
+
+
+def look_at_configuration() -> Iterator[Finding]:
+    messages = [found for found in run_checks() if found.level >= WARNING and not found.is_silenced()]
+    for found in messages:
+        make = broken if found.level >= ERROR else warning
+        yield make("configuration", str(found.msg), str(found.hint or "See `manage.py check`."))
+    if not messages:
+        yield ok("configuration", "The settings fit together.")
+
+
+def look_at_database() -> Iterator[Finding]:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        words = redact(str(error)).strip().splitlines() or ["no reason given"]
+        yield broken(
+            "database", f"The database does not answer: {words[0]}", "Look at DATABASE_URL and the server."
+        )
+    else:
+        yield ok("database", f"The database answers ({connection.display_name}).")
+
+
+def look_at_migrations() -> Iterator[Finding]:
+    executor = MigrationExecutor(connection)
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if waiting:
+        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in waiting[:3])
+        yield broken("migrations", f"{len(waiting)} migrations are missing: {names}.", "Run `manage.py migrate`.")
+    else:
+        yield ok("migrations", "The tables are up to date.")
+
+
+def look_at_workers() -> Iterator[Finding]:
+    alive = list(heartbeat.alive())
+    if alive:
+        threads = sum(worker.threads for worker in alive)
+        yield ok("workers", f"{len(alive)} workers with {threads} threads are alive.")
+    else:
+        silence = length(timedelta(seconds=settings.WORKER_SILENT_SECONDS))
+        yield broken(
+            "workers", f"No worker has given a sign of life for {silence}.", "Start `manage.py run_worker`."
+        )
+    for worker in heartbeat.silent():
+        ago = length(clock.now() - worker.beat_at)
+        cure = "Look at its log; what it held is taken over by the others."
+        yield warning("worker_silent", f"Worker {worker.worker_id} fell silent {ago} ago.", cure)
+
+
+def look_at_operations() -> Iterator[Finding]:
+    now = clock.now()
+    active = Operation.objects.filter(status__in=ACTIVE)
+    overdue = active.filter(next_check_at__lte=now - LATE)
+    late = overdue.count()
+    if late:
+        oldest = overdue.aggregate(oldest=Min("next_check_at"))["oldest"] or now
+        text = f"{late} operations are due and nobody takes them; the oldest since {length(now - oldest)}."
+        yield broken("operations", text, "Start more workers, or give them more --threads.")
+    else:
+        yield ok("operations", f"{active.count()} operations are in flight, none is late.")
+
+
+def look_at_projection() -> Iterator[Finding]:
+    if not settings.CONVEX_URL:
+        return
+    now = clock.now()
+    dirty = Sandbox.objects.filter(Sandbox.dirty(), convex_next_push_at__isnull=False)
+    oldest = dirty.aggregate(oldest=Min("status_changed_at"))["oldest"] or now
+    if now - oldest > LATE:
+        text = f"{dirty.count()} sandboxes wait for Convex, the oldest change is {length(now - oldest)} old."
+        cure = "See the lines about Convex; a sandbox's page shows what Convex said."
+        yield warning("dirty", text, cure)
+    else:
+        yield ok("dirty", f"{dirty.count()} sandboxes wait for Convex, none for long.")
+
+
+def look_at_sweeps() -> Iterator[Finding]:
+    complete = Sweep.objects.filter(result=Sweep.Result.COMPLETE, dry_run=False, owner="")
+    last = complete.order_by("-finished_at").first()
+    cure = "Run `manage.py reconcile_sandboxes`, by cron or with --every 30."
+    if last is None or last.finished_at is None:
+        yield warning("sweep", "No sweep has ever been completed.", cure)
+        return
+    age = clock.now() - last.finished_at
+    if age > timedelta(seconds=settings.OBSERVATION_TTL):
+        yield warning("sweep", f"The last complete sweep ended {length(age)} ago.", cure)
+    else:
+        yield ok("sweep", f"The last complete sweep ended {length(age)} ago.")
+
+
+def look_at_notices() -> Iterator[Finding]:
+    notices = list(Notice.objects.filter(closed_at=None).order_by("first_seen_at"))
+    for notice in notices:
+        yield warning(f"notice_{notice.code}", f"{notice.message} (seen {notice.count} times)", notice.cure)
+    if not notices:
+        yield ok("notices", "No notice is open.")
+
+
+def look_at_passwords() -> Iterator[Finding]:
+    if settings.DEBUG:
+        return
+    user = get_user_model()._default_manager.filter(username="admin", is_active=True).first()
+    if user is not None and user.check_password("admin"):
+        yield broken("password", "The user admin has the password admin.", "Run `manage.py changepassword admin`.")

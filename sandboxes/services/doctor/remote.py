@@ -1,0 +1,41 @@
+"""The other systems: one read of Daytona, Convex's own diagnosis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from django.conf import settings
+
+from sandboxes.gateways import convex, daytona
+from sandboxes.services.doctor.finding import Finding, Level, broken, ok
+
+LEVELS = {"ok": Level.OK, "warning": Level.WARNING, "error": Level.BROKEN}
+
+
+def look_at_daytona() -> Iterator[Finding]:
+    try:
+        page = daytona.gateway().list_page(limit=1)
+    except daytona.NotConfigured as error:
+        yield broken("daytona", error.message, "Set DAYTONA_API_URL and DAYTONA_API_KEY for workers and commands.")
+    except daytona.Unauthorized:
+        cure = "Put a valid key into DAYTONA_API_KEY and restart the workers."
+        yield broken("daytona", "Daytona refuses DAYTONA_API_KEY.", cure)
+    except daytona.Suspended as error:
+        yield broken(
+            "daytona", f"Daytona has suspended the organisation: {error.message}", "Settle it with Daytona."
+        )
+    except daytona.DaytonaError as error:
+        cure = f"Look whether {settings.DAYTONA_API_URL} can be reached from here; operations wait until then."
+        yield broken("daytona", f"Daytona does not answer as it should: {error.message}", cure)
+    else:
+        some = "has sandboxes" if page.items else "has no sandboxes yet"
+        yield ok("daytona", f"Daytona answers, the key is valid, the organisation {some}.")
+
+
+def look_at_convex() -> Iterator[Finding]:
+    gateway = convex.gateway()
+    if gateway is None:
+        yield ok("convex", "CONVEX_URL is not set: nothing is shown in Convex.")
+        return
+    for found in gateway.diagnose().findings:
+        yield Finding(found.code, LEVELS[found.level], found.text, found.cure)

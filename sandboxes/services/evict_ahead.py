@@ -1,0 +1,139 @@
+"""Making room ahead of need: stop what has been idle for long, by the same rules as a start that finds no room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce, Greatest
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.gateways.daytona import gateway
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import capacity
+from sandboxes.services.ranking import Verdict, judge
+from sandboxes.states import Status
+
+CHUNK = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to stop. `idle` in seconds without use (default: EVICTION_MIN_IDLE); `free_cpu` in vCPU and
+    `free_memory` in GiB end it when so much is on its way to be free, `limit` after so many stops."""
+
+    idle: float | None = None
+    free_cpu: int = 0
+    free_memory: int = 0
+    owner: str = ""
+    target: str = ""
+    limit: int | None = None
+    dry_run: bool = False
+
+    @property
+    def min_idle(self) -> float:
+        return settings.EVICTION_MIN_IDLE if self.idle is None else self.idle
+
+    @property
+    def reason(self) -> str:
+        sizes = [(self.free_cpu, "vCPU"), (self.free_memory, "GiB of memory")]
+        room = " and ".join(f"{size} {unit}" for size, unit in sizes if size)
+        unused = f"Stopped after {timedelta(seconds=round(self.min_idle))} without use"
+        return f"{unused}, to free {room}" if room else unused
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One candidate, least recently used first. `stopped` says that it is, or in a dry run would be."""
+
+    verdict: Verdict
+    stopped: bool
+
+
+@dataclass
+class Outcome:
+    """`enough`: all that was wanted is on its way to be free."""
+
+    lines: list[Line] = field(default_factory=list)
+    stops: int = 0
+    cpu: int = 0
+    memory_gb: int = 0
+    enough: bool = True
+
+
+def evict_ahead(wanted: Wanted) -> Outcome:
+    """Stop what may be stopped; their intents stay, so they come back when they are next needed.
+
+    Raises:
+        Refused: INVALID_REQUEST when neither idleness nor room says what to stop, or when room is wanted and
+            sandboxes run in several regions: Daytona counts each by itself.
+        DaytonaError: this process cannot call Daytona at all.
+    """
+    _check(wanted)
+    outcome = Outcome()
+    for verdict in _judged(wanted):
+        if verdict.may_be_stopped:
+            verdict = _stop(wanted, verdict)
+        if verdict.may_be_stopped:
+            outcome.stops += 1
+            outcome.cpu += verdict.candidate.cpu
+            outcome.memory_gb += verdict.candidate.memory_gb
+        outcome.lines.append(Line(verdict, verdict.may_be_stopped))
+        if _is_done(wanted, outcome):
+            break
+    outcome.enough = outcome.cpu >= wanted.free_cpu and outcome.memory_gb >= wanted.free_memory
+    return outcome
+
+
+def _check(wanted: Wanted) -> None:
+    room = wanted.free_cpu or wanted.free_memory
+    if wanted.idle is None and not room:
+        raise Refused(Code.INVALID_REQUEST, "Say what to stop: by idleness, or how much room to make.")
+    if not room or wanted.target:
+        return
+    regions = sorted(_running(wanted).values_list("target", flat=True).distinct())
+    if len(regions) > 1:
+        names = ", ".join(region or "(none)" for region in regions)
+        raise Refused(Code.INVALID_REQUEST, f"Sandboxes run in {names}: say for which region to make room.")
+
+
+def _running(wanted: Wanted) -> QuerySet[Sandbox]:
+    rows = Sandbox.objects.filter(status=Status.RUNNING)
+    rows = rows.filter(owner_id=wanted.owner) if wanted.owner else rows
+    return rows.filter(target=wanted.target) if wanted.target else rows
+
+
+def _judged(wanted: Wanted) -> Iterator[Verdict]:
+    """Verdicts, least recently used first, until nobody has been idle for long enough any more."""
+    used = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_activity_at", "created_at"))
+    ids = list(_running(wanted).order_by(used, "pk").values_list("pk", flat=True))
+    for start in range(0, len(ids), CHUNK):
+        rows = Sandbox.objects.in_bulk(ids[start : start + CHUNK])
+        ordered = sorted(rows.values(), key=lambda row: (row.last_used_at, row.pk))
+        now = clock.now()
+        verdicts = [judge(one, now=now, min_idle=wanted.min_idle) for one in capacity.candidates_of(ordered)]
+        yield from verdicts
+        if all("idle" in verdict.broken for verdict in verdicts):
+            return
+
+
+def _stop(wanted: Wanted, verdict: Verdict) -> Verdict:
+    """The verdict after a GET and under the row's lock; in a dry run the one from our row."""
+    if wanted.dry_run:
+        return verdict
+    stop = capacity.evict(
+        gateway(), verdict.candidate, caused_by=None, ranking=[verdict], min_idle=wanted.min_idle,
+        reason=wanted.reason,
+    )  # fmt: skip
+    return verdict if isinstance(stop, Operation) else stop
+
+
+def _is_done(wanted: Wanted, outcome: Outcome) -> bool:
+    if wanted.limit is not None and outcome.stops >= wanted.limit:
+        return True
+    room = wanted.free_cpu or wanted.free_memory
+    return bool(room) and outcome.cpu >= wanted.free_cpu and outcome.memory_gb >= wanted.free_memory

@@ -1,0 +1,75 @@
+"""Workers show that they live: one row each, with what they counted."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import datetime, timedelta
+from uuid import uuid4
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from sandboxes import clock
+from sandboxes.codes import NoticeCode
+from sandboxes.gateways import counters
+from sandboxes.models import WorkerHeartbeat
+from sandboxes.services import notices
+
+FORGET_AFTER = timedelta(days=1)
+
+
+class Heartbeat:
+    """The row of this process. `beat` writes it, `stop` says that the process ended in good order."""
+
+    def __init__(self, *, threads: int) -> None:
+        self.host = socket.gethostname()
+        self.worker_id = f"{self.host[:40]}-{os.getpid()}-{uuid4().hex[:6]}"
+        self.threads = threads
+        self.started_at: datetime | None = None
+
+    def beat(self) -> None:
+        """Write the row, with the calls counted so far, and forget workers that ended a day ago."""
+        now = clock.now()
+        self.started_at = self.started_at or now
+        WorkerHeartbeat.objects.update_or_create(
+            worker_id=self.worker_id,
+            defaults={
+                "host": self.host,
+                "pid": os.getpid(),
+                "threads": self.threads,
+                "started_at": self.started_at,
+                "beat_at": now,
+                "counters": counted(),
+            },
+        )
+        WorkerHeartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
+        notices.close(NoticeCode.WORKER_SILENT)
+
+    def stop(self) -> None:
+        now = clock.now()
+        rows = WorkerHeartbeat.objects.filter(worker_id=self.worker_id)
+        rows.update(stopped_at=now, beat_at=now, counters=counted())
+
+
+def counted() -> dict[str, list[float]]:
+    """The calls of this process as JSON: `{"daytona start busy": [calls, seconds]}`."""
+    return {" ".join(key): [tally.calls, round(tally.seconds, 6)] for key, tally in counters.snapshot().items()}
+
+
+def alive() -> QuerySet[WorkerHeartbeat]:
+    """The workers that gave a sign of life within WORKER_SILENT_SECONDS."""
+    since = clock.now() - timedelta(seconds=settings.WORKER_SILENT_SECONDS)
+    return WorkerHeartbeat.objects.filter(stopped_at=None, beat_at__gte=since)
+
+
+def silent() -> QuerySet[WorkerHeartbeat]:
+    """The workers that fell silent without having stopped in good order."""
+    since = clock.now() - timedelta(seconds=settings.WORKER_SILENT_SECONDS)
+    return WorkerHeartbeat.objects.filter(stopped_at=None, beat_at__lt=since)
+
+
+def review() -> None:
+    """Tell staff when operations are waiting and no worker lives; for whoever runs without being a worker."""
+    if not alive().exists():
+        notices.tell(NoticeCode.WORKER_SILENT, "No worker has given a sign of life.")

@@ -1,0 +1,86 @@
+"""Idempotency-Key: the first request's answer is kept for a day and given again to its repetitions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import IdempotencyAnswer
+
+KEPT = timedelta(hours=24)
+# Longer than the longest request (`Prefer: wait=60`): after that its process must have died.
+ABANDONED = timedelta(minutes=2)
+OPERATION = "operation"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to answer this key. `operation` is what an earlier, died attempt had begun."""
+
+    pk: int
+    since: datetime
+    operation: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the first request was answered."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def begin(principal: str, key: str, *, fingerprint: str) -> Claim | Stored:
+    """Claim the key, or get the answer that it had.
+
+    Raises:
+        Refused: IDEMPOTENCY_KEY_REUSED for another fingerprint, REQUEST_IN_PROGRESS while the first still runs.
+    """
+    now = clock.now()
+    IdempotencyAnswer.objects.filter(principal=principal, key=key, created_at__lt=now - KEPT).delete()
+    try:
+        with transaction.atomic():
+            row = IdempotencyAnswer.objects.create(
+                principal=principal, key=key, fingerprint=fingerprint, created_at=now
+            )
+        return Claim(row.pk, now)
+    except IntegrityError:
+        row = IdempotencyAnswer.objects.get(principal=principal, key=key)
+    if row.fingerprint != fingerprint:
+        raise Refused(Code.IDEMPOTENCY_KEY_REUSED)
+    if row.status is not None:
+        return Stored(row.status, dict(row.headers), row.body)
+    return _take_over(row, now=now)
+
+
+def _take_over(row: IdempotencyAnswer, *, now: datetime) -> Claim:
+    mine = IdempotencyAnswer.objects.filter(pk=row.pk, created_at=row.created_at, status=None)
+    if row.created_at > now - ABANDONED or mine.update(created_at=now) != 1:
+        raise Refused(Code.REQUEST_IN_PROGRESS, retry_after=1)
+    begun = row.headers.get(OPERATION)
+    return Claim(row.pk, now, UUID(begun) if begun else None)
+
+
+def note(claim: Claim, operation: UUID) -> None:
+    """Remember what was begun, in the same transaction: if we die now, the next attempt finds it."""
+    _mine(claim).update(headers={OPERATION: str(operation)})
+
+
+def finish(claim: Claim, *, status: int, headers: dict[str, str], body: str) -> None:
+    _mine(claim).update(status=status, headers=headers, body=body)
+
+
+def release(claim: Claim) -> None:
+    """Nothing was answered that is worth repeating: the key may be tried again."""
+    _mine(claim).delete()
+
+
+def _mine(claim: Claim) -> QuerySet[IdempotencyAnswer]:
+    return IdempotencyAnswer.objects.filter(pk=claim.pk, created_at=claim.since, status=None)

@@ -1,0 +1,144 @@
+"""The intent gate: what programs ask before they use a sandbox. It fails closed: all it needs is in our rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
+from django.db.models.functions import Now
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.gateways.daytona import gateway
+from sandboxes.gateways.daytona_errors import DaytonaError
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import lifecycle, projection
+from sandboxes.services.lifecycle.find import named, not_found
+from sandboxes.services.queue import enqueue
+from sandboxes.states import ACTIVE, Action, Actor, Intent, Source, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """It runs, and a GET said so a moment ago."""
+
+    sandbox: Sandbox
+
+
+def ensure_running(
+    sandbox_id: UUID | str, *, actor: Actor, source: Source, reason: str = "", request_id: str = ""
+) -> Ready | Operation:
+    """Yes at once (one SELECT, at most one UPDATE), or the operation to wait for. The id is ours or Daytona's.
+
+    The order is the rule: what a person wants comes first, then what is true. An intent `stopped` or `archived`
+    refuses; a sandbox that Daytona or the evictor stopped is started.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE, SANDBOX_STOPPED_BY_USER (who, when, why), OWNER_ON_HOLD,
+            SANDBOX_UNRECOVERABLE.
+    """
+    row = _read(sandbox_id, actor)
+    gate(row)
+    now: datetime = row.present + clock.ahead()  # type: ignore[attr-defined]
+    busy: bool = row.busy  # type: ignore[attr-defined]
+    if row.status == Status.RUNNING and not busy:
+        if is_fresh(row, now=now):
+            _touch_row(row, now=now)
+            return Ready(row)
+        return lifecycle.request(
+            row.pk, Action.SYNC, actor=actor, source=source, reason=reason, request_id=request_id
+        )
+    if row.status == Status.ERROR and not row.recoverable and not busy:
+        raise Refused(Code.SANDBOX_UNRECOVERABLE, row.get_status_display(), current_status=row.status)
+    return lifecycle.request(row.pk, Action.START, actor=actor, source=source, reason=reason, request_id=request_id)
+
+
+def _read(sandbox_id: UUID | str, actor: Actor) -> Sandbox:
+    """All that the gate needs in one SELECT: the row, its owner, whether something is active, the time."""
+    active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE)
+    rows = lifecycle.visible_to(actor).select_related("owner").annotate(busy=Exists(active), present=Now())
+    row = rows.filter(named(str(sandbox_id))).first()
+    if row is None:
+        raise not_found(sandbox_id)
+    return row
+
+
+def gate(row: Sandbox) -> None:
+    """What a person wants, before anything else.
+
+    Raises:
+        Refused: SANDBOX_GONE, SANDBOX_STOPPED_BY_USER, OWNER_ON_HOLD.
+    """
+    if row.intent == Intent.DELETED or row.status == Status.GONE:
+        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” is deleted.", current_status=row.status)
+    if row.intent in (Intent.STOPPED, Intent.ARCHIVED):
+        raise _stopped_by_user(row)
+    if row.owner.on_hold:
+        raise Refused(Code.OWNER_ON_HOLD, "The owner is on hold.", current_status=row.status)
+
+
+def _stopped_by_user(row: Sandbox) -> Refused:
+    who = f"{row.intent_actor_kind}:{row.intent_actor_id}"
+    when = row.intent_at.isoformat() if row.intent_at else ""
+    return Refused(
+        Code.SANDBOX_STOPPED_BY_USER,
+        f"{who} wants “{row.name}” {row.intent} since {when}."
+        + (f" {row.intent_reason}" if row.intent_reason else ""),
+        current_status=row.status,
+        intent=row.intent,
+        stopped_by=who,
+        stopped_at=when,
+        stopped_reason=row.intent_reason,
+    )
+
+
+def is_fresh(row: Sandbox, *, now: datetime) -> bool:
+    """Whether a GET showed it running within OBSERVATION_TTL."""
+    if row.observed_at is None or row.observed_state not in ("started", "snapshotting"):
+        return False
+    return (now - row.observed_at).total_seconds() <= settings.OBSERVATION_TTL and row.missing_since is None
+
+
+def touch(sandbox_id: UUID, *, actor: Actor) -> None:
+    """Record that it is used: at most one write per TOUCH_EVERY seconds, forwarded at most every
+    TOUCH_FORWARD_EVERY.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE.
+    """
+    row = lifecycle.visible_to(actor).filter(pk=sandbox_id).first()
+    if row is None:
+        raise not_found(sandbox_id)
+    if row.status == Status.GONE:
+        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” no longer exists in Daytona.")
+    _touch_row(row, now=clock.now())
+
+
+def _touch_row(row: Sandbox, *, now: datetime) -> None:
+    """Monotonic, and without the row's lock: an UPDATE that moves the clock forward or changes nothing."""
+    stale = now - timedelta(seconds=settings.TOUCH_EVERY)
+    if row.last_accessed_at is not None and row.last_accessed_at > stale:
+        return
+    due = row.touch_forwarded_at is None or now - row.touch_forwarded_at >= timedelta(
+        seconds=settings.TOUCH_FORWARD_EVERY
+    )
+    older = Sandbox.objects.filter(Q(last_accessed_at=None) | Q(last_accessed_at__lte=stale), pk=row.pk)
+    forward = {"touch_forwarded_at": now} if due else {}
+    if older.update(last_accessed_at=now, **forward) == 1 and due:
+        enqueue("forward_touch", row.pk)
+
+
+def forward_touch(sandbox_id: UUID) -> bool:
+    """Tell Daytona (its idle stop counts from there) and Convex (“last used”) of the use."""
+    row = Sandbox.objects.filter(pk=sandbox_id).first()
+    if row is None or row.daytona_id is None or row.status == Status.GONE:
+        return False
+    try:
+        gateway().keep_alive(row.daytona_id)
+    except DaytonaError:
+        return False  # the next use tells it again
+    projection.touch(row)
+    return True

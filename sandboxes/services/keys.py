@@ -1,0 +1,120 @@
+"""Service keys: `sandkeeper_<prefix>_<secret>`. We keep the prefix and an HMAC, never the secret."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import ServiceKey
+
+START = "sandkeeper_"
+LAST_USED_EVERY = timedelta(minutes=1)
+
+
+def create_key(
+    name: str,
+    *,
+    scopes: Iterable[str],
+    created_by: str = "",
+    expires_at: datetime | None = None,
+    allowed_networks: Iterable[str] = (),
+) -> tuple[ServiceKey, str]:
+    """Make a key and return it with its plaintext, which is shown this once and stored nowhere.
+
+    Raises:
+        Refused: INVALID_REQUEST for an unknown scope, a malformed network or a name that is taken.
+    """
+    prefix = secrets.token_hex(6)
+    plaintext = f"{START}{prefix}_{secrets.token_urlsafe(32)}"
+    if ServiceKey.objects.filter(name=name).exists():
+        raise Refused(Code.INVALID_REQUEST, f"There is a key named “{name}” already.")
+    key = ServiceKey.objects.create(
+        name=name,
+        prefix=prefix,
+        digest=_digest(plaintext, settings.SERVICE_KEY_PEPPERS[0]),
+        scopes=_valid_scopes(scopes),
+        allowed_networks=_valid_networks(allowed_networks),
+        created_by=created_by,
+        expires_at=expires_at,
+    )
+    return key, plaintext
+
+
+def authenticate(plaintext: str, *, address: str) -> ServiceKey:
+    """The key of this plaintext, used from this IP address.
+
+    One SELECT; at most once a minute also an UPDATE of `last_used_at`, which signs the key with the first
+    pepper again: an old pepper can be dropped once every key was used.
+
+    Raises:
+        Refused: INVALID_TOKEN (unknown, wrong, revoked or expired: never says which), NETWORK_NOT_ALLOWED.
+    """
+    prefix = plaintext.removeprefix(START).partition("_")[0]
+    key = ServiceKey.objects.annotate(present=Now()).filter(prefix=prefix[:20]).first()
+    if key is None or not _signed(plaintext, key.digest) or not _in_force(key, key.present):
+        raise Refused(Code.INVALID_TOKEN, "The service key is unknown, revoked or expired.")
+    if not _allowed(key, address):
+        raise Refused(Code.NETWORK_NOT_ALLOWED, f"The key may not be used from {address or 'this address'}.")
+    if key.last_used_at is None or key.present - key.last_used_at > LAST_USED_EVERY:
+        ServiceKey.objects.filter(pk=key.pk).update(
+            last_used_at=key.present, digest=_digest(plaintext, settings.SERVICE_KEY_PEPPERS[0])
+        )
+    return key
+
+
+def revoke(key: ServiceKey) -> bool:
+    """End a key for good; False when it was revoked before."""
+    now = clock.now()
+    return ServiceKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now) == 1
+
+
+def _digest(plaintext: str, pepper: str) -> str:
+    return hmac.new(pepper.encode(), plaintext.encode(), hashlib.sha256).hexdigest()
+
+
+def _signed(plaintext: str, digest: str) -> bool:
+    return any(hmac.compare_digest(_digest(plaintext, pepper), digest) for pepper in settings.SERVICE_KEY_PEPPERS)
+
+
+def _in_force(key: ServiceKey, now: datetime) -> bool:
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
+
+
+def _allowed(key: ServiceKey, address: str) -> bool:
+    if not key.allowed_networks:
+        return True
+    try:
+        host = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(host in ipaddress.ip_network(network, strict=False) for network in key.allowed_networks)
+
+
+def _valid_scopes(scopes: Iterable[str]) -> list[str]:
+    wanted = sorted(set(scopes))
+    unknown = [scope for scope in wanted if scope not in ServiceKey.Scope.values]
+    if unknown or not wanted:
+        known = ", ".join(ServiceKey.Scope.values)
+        raise Refused(
+            Code.INVALID_REQUEST, f"A key needs scopes out of {known}; got {', '.join(wanted) or 'none'}."
+        )
+    return wanted
+
+
+def _valid_networks(networks: Iterable[str]) -> list[str]:
+    valid = []
+    for network in networks:
+        try:
+            valid.append(str(ipaddress.ip_network(network, strict=False)))
+        except ValueError:
+            raise Refused(Code.INVALID_REQUEST, f"“{network}” is not a network such as 10.0.0.0/8.") from None
+    return valid

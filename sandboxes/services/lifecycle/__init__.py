@@ -1,0 +1,29 @@
+"""The loop: request, advance, settle. What a person asks becomes an intent and a durable operation; short ticks
+move it on until Daytona shows it."""
+
+from __future__ import annotations
+
+from sandboxes.services.lifecycle.advance import advance
+from sandboxes.services.lifecycle.change import protect, rename, set_intervals
+from sandboxes.services.lifecycle.create import NewRequest, create
+from sandboxes.services.lifecycle.find import find, identify, visible_to
+from sandboxes.services.lifecycle.observe import observe
+from sandboxes.services.lifecycle.request import cancel, request
+from sandboxes.services.lifecycle.rules import allowed_actions, obstacles
+
+__all__ = [
+    "NewRequest",
+    "advance",
+    "allowed_actions",
+    "cancel",
+    "create",
+    "find",
+    "identify",
+    "observe",
+    "obstacles",
+    "protect",
+    "rename",
+    "request",
+    "set_intervals",
+    "visible_to",
+]

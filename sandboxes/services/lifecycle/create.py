@@ -1,0 +1,101 @@
+"""create(): a new sandbox's row and its operation, under the owner's cap. Safe to repeat in Daytona."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import transaction
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import Operation, Owner, Sandbox
+from sandboxes.services import cap
+from sandboxes.services.lifecycle.begin import begin
+from sandboxes.states import Action, Actor, Intent, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRequest:
+    """What a person asks for; minutes for the intervals, -1 or 0 as Daytona has them."""
+
+    name: str = "sandbox"
+    tier: str = "basic"
+    language: str = "python"
+    harness_id: str = ""
+    target: str = ""
+    ephemeral: bool = False
+    git_repo: str = ""
+    auto_stop_minutes: int = 15
+    auto_archive_minutes: int = 10080
+    auto_delete_minutes: int = -1
+
+
+def create(
+    owner_id: str, *, actor: Actor, source: Source, new: NewRequest, reason: str = "", request_id: str = ""
+) -> Operation:
+    """Reserve a place under the owner's cap and begin the create.
+
+    Raises:
+        Refused: SANDBOX_LIMIT_REACHED, OWNER_ON_HOLD, INVALID_REQUEST (no such tier),
+            SANDBOX_NOT_FOUND for an actor that may not act for this owner.
+    """
+    if not actor.may_see(owner_id):
+        raise Refused(Code.SANDBOX_NOT_FOUND, "There is no such owner.")
+    if new.tier not in settings.TIERS:
+        known = ", ".join(settings.TIERS)
+        raise Refused(Code.INVALID_REQUEST, f"There is no tier “{new.tier}”: choose one of {known}.")
+    with transaction.atomic():
+        row = _row(cap.reserve(owner_id), actor=actor, new=new, reason=reason)
+        row.save(force_insert=True)
+        operation = begin(
+            row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason, request_id=request_id
+        )
+        row.save()
+    return operation
+
+
+def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox:
+    now = clock.now()
+    tier = settings.TIERS[new.tier]
+    row = Sandbox(
+        owner=owner,
+        name=new.name,
+        harness_id=new.harness_id,
+        language=new.language,
+        resource_tier=new.tier,
+        cpu=tier["cpu"],
+        memory_gb=tier["memory_gb"],
+        disk_gb=tier["disk_gb"],
+        snapshot=tier.get("snapshot", ""),
+        target=new.target or settings.DAYTONA_TARGET,
+        ephemeral=new.ephemeral,
+        git_repo=new.git_repo,
+        auto_stop_minutes=new.auto_stop_minutes,
+        auto_archive_minutes=new.auto_archive_minutes,
+        auto_delete_minutes=0 if new.ephemeral else new.auto_delete_minutes,
+        intent=Intent.RUNNING,
+        intent_actor_kind=actor.kind,
+        intent_actor_id=actor.id,
+        intent_reason=reason[:500],
+        intent_at=now,
+        status_changed_at=now,
+        last_accessed_at=now,
+        created_at=now,
+    )
+    row.daytona_name = row.compose_daytona_name()
+    row.labels = labels_of(row)
+    return row
+
+
+def labels_of(row: Sandbox) -> dict[str, str]:
+    """The labels we put on a sandbox in Daytona; `sandkeeper_id` proves that it is ours."""
+    labels = {
+        "sandkeeper_id": str(row.pk),
+        "harness_user_id": row.owner_id,
+        "harness_resource_tier": row.resource_tier,
+        "harness_id": row.harness_id,
+        "harness_name": row.name,
+        "code-toolbox-language": row.language,
+    }
+    return {name: value for name, value in labels.items() if value}

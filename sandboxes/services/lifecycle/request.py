@@ -1,0 +1,170 @@
+"""request() and cancel(): one transaction each, no remote call. The newest request of a person wins."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.services import record
+from sandboxes.services.lifecycle.begin import begin, finish, intent_as_data, restore_intent, set_intent
+from sandboxes.services.lifecycle.find import check, not_found
+from sandboxes.services.lifecycle.rules import allowed_actions, refusal
+from sandboxes.services.queue import enqueue
+from sandboxes.states import ACTION_FOR, INTENT_OF, Action, Actor, Intent, OperationStatus, Source
+
+
+def request(
+    sandbox_id: UUID,
+    action: Action,
+    *,
+    actor: Actor,
+    source: Source,
+    reason: str = "",
+    force: bool = False,
+    request_id: str = "",
+) -> Operation:
+    """Ask for an action: the intent changes at once, the operation follows it.
+
+    The same action already active is joined (a double click is one operation); another one is superseded.
+    `force` lets a stop destroy an ephemeral sandbox.
+
+    Raises:
+        Refused: what the row alone can say no to; the intent is left alone then.
+    """
+    try:
+        with record.locked(sandbox_id) as row:
+            check(actor, row)
+            now = clock.now()
+            active = record.active_operation(row.pk)
+            _refuse(row, action, active=active, force=force)
+            if action == Action.SYNC:
+                return _sync(row, active, actor=actor, source=source, reason=reason, request_id=request_id, now=now)
+            previous = intent_as_data(row)
+            set_intent(row, INTENT_OF[action], actor=actor, reason=reason, now=now)
+            if active is not None and _joins(action, active):
+                return _join(row, active, actor=actor, reason=reason, force=force, now=now)
+            if active is not None:
+                _supersede(row, active, by=action, now=now)
+            return begin(
+                row, action, actor=actor, source=source, now=now, reason=reason, force=force,
+                request_id=request_id, previous_intent=previous,
+            )  # fmt: skip
+    except record.LostLease:
+        raise not_found(sandbox_id) from None
+
+
+def _refuse(row: Sandbox, action: Action, *, active: Operation | None, force: bool) -> None:
+    no = refusal(row, action, active=active, on_hold=row.owner.on_hold, force=force)
+    if no is None:
+        return
+    no.extra |= {
+        "current_status": row.status,
+        "intent": row.intent,
+        "allowed_actions": allowed_actions(row, active=active, on_hold=row.owner.on_hold),
+    }
+    if active is not None:
+        no.extra["blocking_operation"] = str(active.pk)
+    raise no
+
+
+def _joins(action: Action, active: Operation) -> bool:
+    return active.action == action or (active.action == Action.CREATE and action == Action.START)
+
+
+def _join(row: Sandbox, active: Operation, *, actor: Actor, reason: str, force: bool, now: datetime) -> Operation:
+    """The same wish again. An evictor's stop that a person asks for too is that person's from now on."""
+    active.actor_kind, active.actor_id = actor.kind, actor.id
+    active.reason = reason[:500] or active.reason
+    active.force = active.force or force
+    active.next_check_at = now
+    active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "next_check_at"])
+    record.settle(row, active=active, now=now)
+    enqueue("advance_operation", active.pk)
+    return active
+
+
+def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) -> None:
+    finish(
+        row,
+        active,
+        OperationStatus.CANCELLED,
+        now=now,
+        code=Code.SUPERSEDED,
+        message=f"A later {by} took its place.",
+    )
+
+
+def _sync(
+    row: Sandbox,
+    active: Operation | None,
+    *,
+    actor: Actor,
+    source: Source,
+    reason: str,
+    request_id: str,
+    now: datetime,
+) -> Operation:
+    """Look now. It never supersedes: with an operation active it makes that one due."""
+    if active is None:
+        return begin(row, Action.SYNC, actor=actor, source=source, now=now, reason=reason, request_id=request_id)
+    active.next_check_at = now
+    active.save(update_fields=["next_check_at"])
+    enqueue("advance_operation", active.pk)
+    return active
+
+
+def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: str = "") -> Operation:
+    """Take a request back, if nothing was asked of Daytona yet; cancelling a create is a delete.
+
+    Raises:
+        Refused: OPERATION_NOT_FOUND, OPERATION_FINISHED, OPERATION_NOT_CANCELLABLE.
+    """
+    operation = Operation.objects.select_related("sandbox").filter(pk=operation_id).first()
+    if operation is None or not actor.may_see(operation.sandbox.owner_id):
+        raise Refused(Code.OPERATION_NOT_FOUND, f"No operation {operation_id}.")
+    if operation.action == Action.CREATE and operation.is_active:
+        return request(
+            operation.sandbox_id, Action.DELETE, actor=actor, source=Source(operation.source),
+            reason=reason or "The create was cancelled.", request_id=request_id,
+        )  # fmt: skip
+    with record.locked(operation.sandbox_id) as row:
+        operation.refresh_from_db()
+        if not operation.is_active:
+            raise Refused(Code.OPERATION_FINISHED, f"It has {operation.status}.")
+        if operation.has_called:
+            raise Refused(Code.OPERATION_NOT_CANCELLABLE, f"Daytona was already asked: {operation.step}.")
+        take_back(row, operation, actor=actor, reason=reason, now=clock.now())
+    return operation
+
+
+def take_back(row: Sandbox, operation: Operation, *, actor: Actor, reason: str, now: datetime) -> None:
+    """Cancel it, restore the intent from before, and go on with that one if it was not met yet."""
+    restore_intent(row, operation, now=now)
+    record.event(
+        row, SandboxEvent.Kind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
+        data={"reason": reason} if reason else {},
+    )  # fmt: skip
+    finish(row, operation, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=reason)
+    if row.intent_met_at is None and row.deleted_at is None:
+        keep_intent(row, now=now, caused_by=operation)
+
+
+def keep_intent(row: Sandbox, *, now: datetime, caused_by: Operation | None = None) -> Operation:
+    """Issue the action of an intent that is not met yet again, in the system's name.
+
+    A create whose delete was taken back before either was called goes on first.
+    """
+    unmade = row.daytona_id is None and row.intent != Intent.DELETED
+    return begin(
+        row,
+        Action.CREATE if unmade else ACTION_FOR[Intent(row.intent)],
+        actor=Actor.system("intent"),
+        source=Source.SWEEP,
+        now=now,
+        reason=f"{row.intent_actor_kind}:{row.intent_actor_id} wants it {row.intent}",
+        force=True,
+        caused_by=caused_by,
+    )

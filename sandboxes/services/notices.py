@@ -1,0 +1,36 @@
+"""Notices: one open row per condition that staff must know, with first and last time, count and cure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from project.logs import redact
+from sandboxes import clock
+from sandboxes.codes import CURES, NoticeCode
+from sandboxes.models import Notice
+
+
+def tell(code: NoticeCode, message: str) -> None:
+    """Open the notice of this condition, or count it up with the latest words."""
+    now = clock.now()
+    words = redact(message)[:2000]
+    if _count_up(code, words, now):
+        return
+    try:
+        with transaction.atomic():
+            Notice.objects.create(code=code, message=words, cure=CURES[code], first_seen_at=now, last_seen_at=now)
+    except IntegrityError:  # another process opened it a moment ago
+        _count_up(code, words, now)
+
+
+def close(*codes: NoticeCode) -> None:
+    """These conditions are over."""
+    Notice.objects.filter(code__in=codes, closed_at=None).update(closed_at=clock.now())
+
+
+def _count_up(code: NoticeCode, words: str, now: datetime) -> bool:
+    open_ = Notice.objects.filter(code=code, closed_at=None)
+    return open_.update(message=words, last_seen_at=now, count=F("count") + 1) == 1

@@ -1,0 +1,71 @@
+"""Owners: the hold and the limit."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import Owner, Sandbox
+from sandboxes.services import lifecycle, record
+from sandboxes.services.cap import Cap, cap, cap_of
+from sandboxes.services.lifecycle.begin import set_intent
+from sandboxes.states import Action, Actor, Intent, Source, Status
+
+__all__ = ["Cap", "cap", "cap_of", "hold", "lift", "set_limit"]
+
+
+def hold(
+    owner_id: str, *, actor: Actor, reason: str, source: Source = Source.ADMIN, destroy_ephemeral: bool = False
+) -> int:
+    """Put the owner on hold and stop what runs; nothing of theirs starts until it is lifted.
+
+    Ephemeral sandboxes are left running unless `destroy_ephemeral`: a stop destroys them. One that is still
+    being created is stopped as soon as it runs. Returns the number of sandboxes that will stop.
+    """
+    Owner.objects.get_or_create(pk=owner_id)
+    Owner.objects.filter(pk=owner_id).update(
+        hold_since=clock.now(), hold_actor=str(actor), hold_reason=reason[:500], updated_at=clock.now()
+    )
+    return sum(
+        _stop(pk, actor=actor, reason=f"Owner on hold: {reason}", source=source, force=destroy_ephemeral)
+        for pk in _live(owner_id)
+    )
+
+
+def _live(owner_id: str) -> list[UUID]:
+    rows = Sandbox.objects.filter(owner_id=owner_id).exclude(intent=Intent.DELETED)
+    resting = (Status.GONE, Status.STOPPED, Status.ARCHIVED, Status.ERROR)
+    return list(rows.exclude(status__in=resting).values_list("pk", flat=True))
+
+
+def _stop(sandbox_id: UUID, *, actor: Actor, reason: str, source: Source, force: bool) -> int:
+    try:
+        lifecycle.request(sandbox_id, Action.STOP, actor=actor, source=source, reason=reason, force=force)
+    except Refused as no:
+        return _stop_when_created(sandbox_id, actor=actor, reason=reason) if no.code == Code.SANDBOX_CREATING else 0
+    return 1
+
+
+def _stop_when_created(sandbox_id: UUID, *, actor: Actor, reason: str) -> int:
+    """The create goes on; the intent is kept afterwards like any other that is not met yet."""
+    with record.locked(sandbox_id) as row:
+        if row.ephemeral:
+            return 0
+        set_intent(row, Intent.STOPPED, actor=actor, reason=reason, now=clock.now())
+    return 1
+
+
+def lift(owner_id: str, *, actor: Actor, reason: str = "") -> None:
+    """End the hold. What was stopped stays stopped until somebody starts it."""
+    Owner.objects.filter(pk=owner_id).update(
+        hold_since=None, hold_actor=str(actor), hold_reason=reason[:500], updated_at=clock.now()
+    )
+
+
+def set_limit(owner_id: str, limit: int | None, *, actor: Actor, reason: str) -> None:
+    """How many sandboxes the owner may have; None for the default of the settings."""
+    Owner.objects.get_or_create(pk=owner_id)
+    Owner.objects.filter(pk=owner_id).update(
+        sandbox_limit=limit, limit_reason=f"{actor}: {reason}"[:500], updated_at=clock.now()
+    )

@@ -1,0 +1,34 @@
+"""Pushing once more because a person asks for it: Convex's row was changed or lost behind our back."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import SandboxEvent
+from sandboxes.services import record
+from sandboxes.services.queue import enqueue
+from sandboxes.states import Actor
+
+
+def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
+    """Have it looked up in Convex and every value sent, whether or not it differs from what was sent before.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND.
+    """
+    try:
+        with record.locked(sandbox_id) as row:
+            if not actor.may_see(row.owner_id):
+                raise Refused(Code.SANDBOX_NOT_FOUND, f"No sandbox {sandbox_id}.")
+            now = clock.now()
+            # A call that got lost may still be carried out: `convex_again_at` stays as it is.
+            row.convex_revision = min(row.convex_revision, row.revision - 1)
+            row.convex_sent = {}
+            row.convex_attempt = 0
+            row.convex_next_push_at = now
+            record.event(row, SandboxEvent.Kind.CONVEX, "Push to Convex requested again", actor=actor, at=now)
+            enqueue("push_sandbox", row.pk)
+    except record.LostLease:
+        raise Refused(Code.SANDBOX_NOT_FOUND, f"No sandbox {sandbox_id}.") from None

@@ -1,0 +1,70 @@
+"""A push by our own functions in Convex: up to 100 rows in one call, each with its revision.
+
+Convex writes only what is newer, so a late or repeated call can never win and nothing has to be asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sandboxes.gateways.convex import MAX_CHANGES, Applied, ConvexError, ConvexGateway, ConvexRejected
+from sandboxes.services.projection import lease, outcome
+from sandboxes.services.projection.outcome import Report
+from sandboxes.services.projection.values import change_of, wanted
+
+
+def push(convex: ConvexGateway, ids: Sequence[UUID]) -> int:
+    """Bring Convex's rows in line; returns how many sandboxes had something to push."""
+    found = 0
+    for start in range(0, len(ids), MAX_CHANGES):
+        held = lease.claim(ids[start : start + MAX_CHANGES])
+        found += len(held.rows)
+        try:
+            _send(convex, held, [outcome.report_of(held, row) for row in held.rows])
+        except lease.Lost:
+            continue
+    return found
+
+
+def _send(convex: ConvexGateway, held: lease.Held, reports: list[Report]) -> None:
+    if not reports:
+        return
+    lease.keep(held)
+    try:
+        answers = convex.apply([change_of(report.row) for report in reports])
+    except ConvexRejected as error:
+        if len(reports) == 1:
+            outcome.failed(held, reports, error)
+            return
+        # All or nothing: one row that Convex does not take shall not hold up the others.
+        middle = len(reports) // 2
+        _send(convex, held, reports[:middle])
+        _send(convex, held, reports[middle:])
+    except ConvexError as error:
+        outcome.failed(held, reports, error)
+    else:
+        _settle(held, reports, answers)
+
+
+def _settle(held: lease.Held, reports: list[Report], answers: list[Applied]) -> None:
+    applied = []
+    for report, answer in zip(reports, answers, strict=True):
+        if answer.outcome == "applied":
+            applied.append(_as_sent(report))
+        elif answer.outcome == "foreign_owner":
+            outcome.failed(held, [report], outcome.foreign(report.row))
+        else:
+            outcome.go_above(held, report, stored=answer.revision)
+    outcome.pushed(held, applied)
+
+
+def _as_sent(report: Report) -> Report:
+    shown = wanted(report.row)
+    report.known = shown is not None
+    # Every change carries all values, so none needs to be remembered.
+    report.sent = {} if shown is None else {"row": True}
+    report.did.append("row removed" if shown is None else f"shows {shown.status}")
+    if report.is_again:
+        report.again = None
+    return report

@@ -1,0 +1,245 @@
+"""What came of a push, written down: on the row, on its timeline, as a notice, as a rest for everybody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from project.logs import redact
+from sandboxes import clock
+from sandboxes.codes import Code, NoticeCode
+from sandboxes.gateways import convex_errors as convex
+from sandboxes.models import Notice, Operation, Sandbox, SandboxEvent
+from sandboxes.services import notices, record
+from sandboxes.services.projection import lease, rest
+from sandboxes.services.queue import enqueue
+from sandboxes.states import ACTIVE, Action
+
+ERROR_LIMIT = 2000
+
+
+class ForeignOwner(Exception):
+    """Convex's row of this sandbox names another owner: reported, never overwritten."""
+
+
+class NotYet(Exception):
+    """Nothing is wrong, but the call has to wait; the text says for what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """`label` begins `convex_error`. `notice`: the condition that staff must know. `rests`: for all rows."""
+
+    label: str
+    notice: NoticeCode | None = None
+    rests: bool = False
+
+
+WAITING = Meaning("Waiting")
+MEANINGS: dict[type[Exception], Meaning] = {
+    NotYet: WAITING,
+    convex.ConvexThrottled: WAITING,
+    convex.ConvexConflict: WAITING,
+    convex.ConvexUnavailable: WAITING,
+    convex.ConvexPaused: Meaning("Paused", NoticeCode.CONVEX_PAUSED, rests=True),
+    convex.ConvexUnauthorized: Meaning("Unauthorized", NoticeCode.CONVEX_UNAUTHORIZED, rests=True),
+    convex.FunctionMissing: Meaning("Function missing", NoticeCode.CONVEX_FUNCTION_MISSING),
+    ForeignOwner: Meaning("Foreign owner", NoticeCode.CONVEX_FOREIGN_OWNER),
+}
+REFUSED = Meaning("Refused", NoticeCode.CONVEX_REFUSED)
+_ALL = [meaning for meaning in (*MEANINGS.values(), REFUSED) if meaning.notice]
+# Conditions of the whole deployment, and those of single rows, which are over when no row has them any more.
+OF_ALL = [meaning.notice for meaning in _ALL if meaning.notice and meaning.rests]
+OF_ROWS = {meaning.notice: meaning.label for meaning in _ALL if meaning.notice and not meaning.rests}
+
+
+@dataclass
+class Report:
+    """What a push learns and does about one row, until it is written down.
+
+    `sent`, `known`: as on the row. `again`: a lost call may commit until then; `is_again`: it is then, and
+    everything is sent once more. `did`: for the timeline. `lacks`: what Convex cannot show of the sandbox,
+    because an optional function is not there.
+    """
+
+    row: Sandbox
+    sent: dict[str, Any]
+    known: bool
+    again: datetime | None
+    is_again: bool = False
+    did: list[str] = field(default_factory=list)
+    lacks: str = ""
+
+    @property
+    def has_row(self) -> bool:
+        return "row" in self.sent
+
+    @property
+    def is_unsettled(self) -> bool:
+        """A call of ours got lost, and it is too early to say that it will never be carried out."""
+        return self.again is not None and not self.is_again
+
+
+def meaning_of(error: Exception) -> Meaning:
+    return next((meaning for kind, meaning in MEANINGS.items() if isinstance(error, kind)), REFUSED)
+
+
+def words_of(error: Exception) -> str:
+    return redact(f"{meaning_of(error).label}: {error}")[:ERROR_LIMIT]
+
+
+def pushed(held: lease.Held, reports: list[Report]) -> int:
+    """Convex has the values of the revision that was read. A row that changed meanwhile stays dirty and due.
+
+    Returns how many were still ours to write.
+    """
+    now = clock.now()
+    with transaction.atomic():
+        revisions = lease.revisions(held, [report.row.pk for report in reports])
+        done = [report for report in reports if report.row.pk in revisions]
+        changed = [report for report in done if report.row.revision != revisions[report.row.pk]]
+        _mark_pushed(held, [report for report in done if report not in changed], now)
+        for report in changed:
+            lease.write(held, [report.row.pk], **_result(report, now), convex_next_push_at=now)
+            enqueue("push_sandbox", report.row.pk)
+        _add_events(done, now)
+    for report in done:
+        if report.lacks and report.lacks != report.row.convex_error:
+            notices.tell(NoticeCode.CONVEX_FUNCTION_MISSING, report.lacks)
+    _well(had_errors=any(report.row.convex_error for report in done))
+    return len(done)
+
+
+def _result(report: Report, now: datetime) -> dict[str, Any]:
+    return {
+        "convex_revision": report.row.revision,
+        "convex_known": report.known,
+        "convex_sent": report.sent,
+        "convex_error": report.lacks,
+        "convex_refusal": "",
+        "convex_attempt": 0,
+        "convex_again_at": report.again,
+        "convex_pushed_at": now,
+    }
+
+
+def _mark_pushed(held: lease.Held, reports: list[Report], now: datetime) -> None:
+    """Rows of which the same is to be written take one UPDATE together: those of a batch nearly always."""
+    alike: dict[str, tuple[dict[str, Any], list[UUID]]] = {}
+    for report in reports:
+        result = _result(report, now) | {"convex_revision": F("revision"), "convex_next_push_at": report.again}
+        alike.setdefault(repr(result), (result, []))[1].append(report.row.pk)
+    for result, ids in alike.values():
+        lease.write(held, ids, **result)
+
+
+def _add_events(reports: list[Report], now: datetime) -> None:
+    SandboxEvent.objects.bulk_create(
+        SandboxEvent(
+            sandbox_id=report.row.pk,
+            kind=SandboxEvent.Kind.CONVEX,
+            at=now,
+            text=redact(f"Convex: {', '.join(report.did)}")[:500],
+            data={"revision": report.row.revision},
+        )
+        for report in reports
+        if report.did
+    )
+
+
+def _well(*, had_errors: bool) -> None:
+    """A push succeeded: what stood against all pushes is over, what stood against these rows perhaps."""
+    if rest.look().reason:
+        rest.over()
+        for code in OF_ALL:
+            notices.close(code)
+    if not had_errors:
+        return
+    for open_ in Notice.objects.filter(code__in=OF_ROWS, closed_at=None):
+        code = NoticeCode(open_.code)
+        if not Sandbox.objects.filter(convex_error__startswith=f"{OF_ROWS[code]}:").exists():
+            notices.close(code)
+
+
+def failed(held: lease.Held, reports: list[Report], error: Exception) -> None:
+    """Convex did not take it: the rows stay dirty, are tried again later, and say why."""
+    words = words_of(error)
+    is_news = meaning_of(error) is not WAITING
+    now = clock.now()
+    with transaction.atomic():
+        for report in reports:
+            written = _keep_dirty(held, report, words, now)
+            if written and is_news and words != report.row.convex_error:
+                record.event(report.row, SandboxEvent.Kind.CONVEX, words, at=now)
+    tell(error)
+
+
+def _keep_dirty(held: lease.Held, report: Report, words: str, now: datetime) -> bool:
+    row = report.row
+    written = lease.write(
+        held,
+        [row.pk],
+        convex_known=report.known,
+        convex_sent=report.sent,
+        convex_error=words,
+        convex_attempt=row.convex_attempt + 1,
+        convex_again_at=report.again,
+        convex_next_push_at=now + timedelta(seconds=rest.pause(row.convex_attempt)),
+    )
+    return written == 1
+
+
+def tell(error: Exception) -> None:
+    """What an error means beyond the row that met it: a notice, a rest for everybody."""
+    meaning = meaning_of(error)
+    if meaning.notice is not None:
+        notices.tell(meaning.notice, words_of(error))
+    if meaning.rests and meaning.notice is not None:
+        rest.begin(meaning.notice)
+    elif isinstance(error, convex.ConvexThrottled | convex.ConvexUnavailable):
+        rest.unanswered()
+
+
+def no_room(held: lease.Held, report: Report, error: convex.ConvexError) -> None:
+    """Convex's own cap refused the row. A sandbox that is still being created is undone by its operation;
+    one that exists stays, and is tried again."""
+    failed(held, [report], error)
+    create = Operation.objects.filter(sandbox=report.row, action=Action.CREATE, status__in=ACTIVE).first()
+    if create is None:
+        return
+    with transaction.atomic():
+        unpushed = Sandbox.objects.filter(pk=report.row.pk, convex_lease_token="", convex_revision=0)
+        if unpushed.update(convex_refusal=Code.SANDBOX_LIMIT_REACHED) == 1:
+            enqueue("advance_operation", create.pk)
+
+
+def go_above(held: lease.Held, report: Report, stored: int) -> None:
+    """Convex has a revision as new as ours that says something else: a database restored from a backup, or a
+    row that was changed over there. Ours goes on above it."""
+    row = report.row
+    with transaction.atomic():
+        if not lease.write(held, [row.pk], convex_known=True, convex_sent={"row": True}):
+            return
+        with record.locked(row.pk) as fresh:
+            fresh.revision = max(fresh.revision, stored) + 1
+            fresh.convex_next_push_at = clock.now()
+            words = f"Convex: had revision {stored} with other values; going on above it with {fresh.revision}"
+            record.event(fresh, SandboxEvent.Kind.CONVEX, words, data={"stored": stored, "ours": row.revision})
+            enqueue("push_sandbox", row.pk)
+
+
+def foreign(row: Sandbox, owner: str = "") -> ForeignOwner:
+    other = f"{owner!r}" if owner else "another owner"
+    return ForeignOwner(
+        f"Convex's row of {row.daytona_id} belongs to {other}, not to {row.owner_id!r}. Correct it in Convex."
+    )
+
+
+def report_of(held: lease.Held, row: Sandbox) -> Report:
+    is_again = row.convex_again_at is not None and row.convex_again_at <= held.now
+    return Report(row, dict(row.convex_sent), row.convex_known, row.convex_again_at, is_again)

@@ -1,0 +1,87 @@
+"""What all processes know of Convex together: whether to leave it alone, and which way to push.
+
+They rest together, and afterwards one sandbox tries for all of them. The row of the Lease `convex` says why
+(`holder`) and until when; its `data` says how many failures there were in a row, and whether our own functions
+are there.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from sandboxes import clock
+from sandboxes.models import Lease
+
+NAME = "convex"
+UNANSWERED = "unanswered"
+# So many calls in a row may go unanswered before everybody rests, not only the sandbox that met it.
+PATIENCE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """`reason`: "" when all is well. `until`: no call before then. `failures`: in a row.
+
+    `own`: whether the latest push found our own functions there; None when there was none yet.
+    """
+
+    reason: str = ""
+    until: datetime | None = None
+    failures: int = 0
+    own: bool | None = None
+
+    def lasts(self, now: datetime) -> bool:
+        return self.until is not None and self.until > now
+
+    @property
+    def is_probing(self) -> bool:
+        """The rest is over, but nobody knows yet whether its reason is."""
+        return self.until is not None
+
+
+def look() -> Rest:
+    row = Lease.objects.filter(name=NAME).first()
+    if row is None:
+        return Rest()
+    return Rest(row.holder, row.until, row.data.get("failures", 0), row.data.get("own"))
+
+
+def begin(reason: str) -> None:
+    """The whole deployment or the key is unusable: nobody calls for RETRY_MAX_SECONDS."""
+    until = clock.now() + timedelta(seconds=settings.RETRY_MAX_SECONDS)
+    _write(reason, until, 1)
+
+
+def unanswered() -> None:
+    """One more call without a usable answer: after a few in a row everybody rests, longer each time."""
+    failures = look().failures + 1
+    until = None
+    if failures >= PATIENCE:
+        until = clock.now() + timedelta(seconds=pause(failures - PATIENCE))
+    _write(UNANSWERED, until, failures)
+
+
+def over() -> None:
+    """A call succeeded."""
+    _write("", None, 0)
+
+
+def remember(*, own: bool) -> None:
+    """Whether our own functions are there: the pump goes by it, which may not ask Convex."""
+    state = look()
+    _write(state.reason, state.until, state.failures, own=own)
+
+
+def pause(failures: int) -> float:
+    """Seconds until the next try after so many failures: doubled each time, and never two at the same moment."""
+    longest = min(settings.RETRY_BASE_SECONDS * 2.0 ** min(failures, 30), settings.RETRY_MAX_SECONDS)
+    return longest * random.uniform(0.75, 1.0)
+
+
+def _write(reason: str, until: datetime | None, failures: int, *, own: bool | None = None) -> None:
+    data = {"failures": failures, "own": look().own if own is None else own}
+    Lease.objects.update_or_create(name=NAME, defaults={"holder": reason, "until": until, "data": data})

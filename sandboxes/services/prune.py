@@ -1,0 +1,137 @@
+"""Retention: what is old and done with goes, in batches; each kind of row has its own setting."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django_tasks.base import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import IdempotencyAnswer, Notice, Operation, Owner, Sandbox, SandboxEvent, Sweep
+from sandboxes.states import ACTIVE
+
+BATCH = 500
+ERASED = "(erased)"
+
+
+def prune(*, dry_run: bool = False, beat: Callable[[], None] = lambda: None) -> dict[str, int]:
+    """Delete what is older than its retention; returns how many rows of each kind (dry run: would go).
+
+    `beat` is called between batches and may raise to end it there.
+    """
+    now = clock.now()
+    return {name: _count(rows) if dry_run else _delete(rows, beat) for name, rows in expired(now).items()}
+
+
+def expired(now: datetime) -> dict[str, QuerySet[Any]]:
+    """The rows past their retention, by the name of its setting in RETENTION_DAYS."""
+
+    def before(name: str) -> datetime:
+        return now - timedelta(days=settings.RETENTION_DAYS[name])
+
+    return {
+        "tombstones": _settled_tombstones(before("tombstones")),
+        "operations": Operation.objects.filter(finished_at__lt=before("operations")).exclude(status__in=ACTIVE),
+        "events": SandboxEvent.objects.filter(at__lt=before("events")),
+        "tasks": DBTaskResult.objects.filter(_is_over(before("tasks"))),
+        "idempotency": IdempotencyAnswer.objects.filter(created_at__lt=before("idempotency")),
+        "notices": Notice.objects.filter(closed_at__lt=before("notices")),
+        "sweeps": Sweep.objects.filter(started_at__lt=before("sweeps")),
+    }
+
+
+def _settled_tombstones(before: datetime) -> QuerySet[Sandbox]:
+    """Gone for long, with nothing left to tell Convex or to wait for; their timeline goes with them."""
+    active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE)
+    gone = Sandbox.objects.filter(~Exists(active), deleted_at__lt=before, convex_again_at=None)
+    settled = gone.filter(Q(unsettled_until=None) | Q(unsettled_until__lt=before))
+    if not settings.CONVEX_URL:
+        return settled
+    return settled.filter(Q(revision__lte=F("convex_revision")) | Q(convex_known=False))
+
+
+def _is_over(before: datetime) -> Q:
+    """Ended, or RUNNING since then: its worker died. One that still waits says less than its row by now."""
+    ended = Q(status__in=(TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED), finished_at__lt=before)
+    abandoned = Q(status=TaskResultStatus.RUNNING, started_at__lt=before)
+    return ended | abandoned | Q(status=TaskResultStatus.READY, enqueued_at__lt=before)
+
+
+def _count(rows: QuerySet[Any]) -> int:
+    return rows.count()
+
+
+def _delete(rows: QuerySet[Any], beat: Callable[[], None]) -> int:
+    """Batch by batch, so that no lock is held for long. Returns the rows themselves, not what went with them."""
+    model: type[Model] = rows.model
+    total = 0
+    while batch := list(rows.order_by().values_list("pk", flat=True)[:BATCH]):
+        beat()
+        model._default_manager.filter(pk__in=batch).delete()
+        total += len(batch)
+    return total
+
+
+def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
+    """Erase an owner whose sandboxes are all gone: rows, timelines, kept answers, and their name elsewhere.
+
+    Returns how many rows of each kind went, or in a dry run would go.
+
+    Raises:
+        Refused: INVALID_REQUEST when there is no such owner, a sandbox of theirs is not gone, or Convex has
+            still to be told that one is.
+    """
+    with transaction.atomic():
+        # Locks the owner, as a create does: none can begin meanwhile.
+        if Owner.objects.filter(pk=owner_id).update(updated_at=clock.now()) != 1:
+            raise Refused(Code.INVALID_REQUEST, f"There is no owner {owner_id!r}.")
+        theirs = Sandbox.objects.filter(owner_id=owner_id)
+        _refuse_while_needed(theirs)
+        rows: dict[str, QuerySet[Any]] = {
+            "operations": Operation.objects.filter(sandbox__in=theirs),
+            "events": SandboxEvent.objects.filter(sandbox__in=theirs),
+            "sandboxes": theirs,
+            "idempotency": IdempotencyAnswer.objects.filter(principal=f"owner:{owner_id}"),
+            "sweeps": Sweep.objects.filter(owner=owner_id),
+            "owners": Owner.objects.filter(pk=owner_id),
+        }
+        counts = {name: found.count() for name, found in rows.items()}
+        counts["mentions"] = _unmention(owner_id, dry_run=dry_run)
+        if not dry_run:
+            for found in rows.values():
+                found.delete()
+    return counts
+
+
+def _refuse_while_needed(theirs: QuerySet[Sandbox]) -> None:
+    living = theirs.filter(deleted_at=None).count()
+    if living:
+        raise Refused(Code.INVALID_REQUEST, f"{living} of their sandboxes are not gone: delete them first.")
+    waiting = theirs.count() - theirs.filter(pk__in=_settled_tombstones(clock.now()).values("pk")).count()
+    if waiting:
+        raise Refused(
+            Code.INVALID_REQUEST, f"{waiting} of their deleted sandboxes are not settled yet: try again in a while."
+        )
+
+
+def _unmention(owner_id: str, *, dry_run: bool) -> int:
+    """Rankings that were stored with other owners' sandboxes name them as candidates."""
+    text = Cast("data", TextField())
+    events = SandboxEvent.objects.filter(kind=SandboxEvent.Kind.EVICTION).exclude(sandbox__owner_id=owner_id)
+    mentioning = list(events.annotate(text_of_data=text).filter(text_of_data__contains=json.dumps(owner_id)))
+    for event in mentioning:
+        for line in event.data.get("ranking", []):
+            if line.get("owner") == owner_id:
+                line |= {"owner": ERASED, "name": ERASED}
+    if not dry_run:
+        SandboxEvent.objects.bulk_update(mentioning, ["data"], batch_size=BATCH)
+    return len(mentioning)

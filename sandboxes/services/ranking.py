@@ -1,0 +1,91 @@
+"""Who would be stopped for room, and why not the others. Pure: rules with names, a ranking with verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sandboxes.models import Sandbox
+from sandboxes.states import Intent, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A sandbox as it was ranked."""
+
+    sandbox_id: UUID
+    daytona_id: str | None
+    name: str
+    owner: str
+    status: str
+    intent: str
+    cpu: int
+    memory_gb: int
+    auto_delete: int | None
+    protected_until: datetime | None
+    last_used_at: datetime
+    busy: bool
+
+    @classmethod
+    def of(cls, row: Sandbox, *, busy: bool) -> Candidate:
+        return cls(
+            row.pk, row.daytona_id, row.name, row.owner_id, row.status, row.intent, row.cpu, row.memory_gb,
+            row.observed_auto_delete, row.protected_until, row.last_used_at, busy,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One line of the ranking: the rules this candidate breaks; none = it may be stopped."""
+
+    candidate: Candidate
+    broken: tuple[str, ...]
+
+    @property
+    def may_be_stopped(self) -> bool:
+        return not self.broken
+
+    def as_data(self) -> dict[str, Any]:
+        c = self.candidate
+        return {
+            "sandbox": str(c.sandbox_id), "name": c.name, "owner": c.owner, "status": c.status, "cpu": c.cpu,
+            "memory_gb": c.memory_gb, "last_used_at": c.last_used_at.isoformat(), "broken": list(self.broken),
+        }  # fmt: skip
+
+
+Rule = Callable[[Candidate, datetime, float], bool]
+
+# Each says whether the candidate passes. The names are what people read.
+RULES: dict[str, Rule] = {
+    "running": lambda c, now, idle: c.status == Status.RUNNING and c.intent != Intent.DELETED,
+    # An auto-delete of 0 makes Daytona delete it when it stops; a positive one dooms it some minutes later.
+    "survives_a_stop": lambda c, now, idle: c.auto_delete is None or c.auto_delete < 0,
+    "not_protected": lambda c, now, idle: c.protected_until is None or c.protected_until <= now,
+    "no_operation": lambda c, now, idle: not c.busy,
+    "idle": lambda c, now, idle: (now - c.last_used_at).total_seconds() >= idle,
+}
+
+
+def judge(candidate: Candidate, *, now: datetime, min_idle: float) -> Verdict:
+    """The rules this candidate breaks; `min_idle` in seconds."""
+    return Verdict(candidate, tuple(name for name, passes in RULES.items() if not passes(candidate, now, min_idle)))
+
+
+def rank(
+    candidates: Iterable[Candidate], *, now: datetime, min_idle: float, first_owner: str = ""
+) -> list[Verdict]:
+    """Least recently used first; the asking owner's own ones before everybody else's."""
+    ordered = sorted(candidates, key=lambda c: (c.owner != first_owner, c.last_used_at, c.sandbox_id))
+    return [judge(c, now=now, min_idle=min_idle) for c in ordered]
+
+
+def for_owner(verdicts: Iterable[dict[str, Any]], owner: str) -> dict[str, Any]:
+    """What an owner may read of a stored ranking: their own lines, others' only as counts per rule."""
+    lines = list(verdicts)
+    foreign = [line for line in lines if line["owner"] != owner]
+    counts = Counter(rule for line in foreign for rule in (line["broken"] or ["may_be_stopped"]))
+    return {"own": [line for line in lines if line["owner"] == owner], "others": dict(counts)}

@@ -1,0 +1,8 @@
+"""Reconcile: drift between Daytona, Convex and our rows is seen and healed. A list row is only a hint."""
+
+from __future__ import annotations
+
+from sandboxes.services.reconcile.result import Finding, Kind, Options, Report, SweepResult
+from sandboxes.services.reconcile.sweep import Taken, sweep
+
+__all__ = ["Finding", "Kind", "Options", "Report", "SweepResult", "Taken", "sweep"]

@@ -1,0 +1,93 @@
+"""What a sweep does when the list has been read: broken intents, Convex, idleness, notices, retention."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from sandboxes.codes import NoticeCode, Refused
+from sandboxes.gateways.daytona import DaytonaError
+from sandboxes.services import evict_ahead, leases, notices, prune, verify_convex
+from sandboxes.services.reconcile import intents
+from sandboxes.services.reconcile.pages import words
+from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.run import Run
+
+DAY = 86_400.0
+
+
+def steps(run: Run) -> None:
+    """Those that need no answer of Daytona are made after a partial list, too."""
+    intents.review(run)
+    if run.options.verify_convex:
+        _verify(run)
+    if run.options.dry_run:
+        return
+    if not run.reasons:
+        _close_notices(run)
+        _stop_idle(run)
+    _prune_daily(run)
+
+
+def _verify(run: Run) -> None:
+    """Compare Convex's rows with ours; what differs is made due for a push."""
+    owner, repair = run.options.owner, not run.options.dry_run
+    try:
+        if owner:
+            found = verify_convex.verify_owner(owner, repair=repair)
+        else:
+            found = verify_convex.verify_all(progress=lambda done, total: run.beat(), repair=repair)
+    except Refused as no:
+        run.partial(no.detail)
+        return
+    if found.error:
+        run.partial(f"Convex was not compared to the end: {found.error}")
+    run.report.count("convex_checked", found.checked)
+    for kind, count in found.counts.items():
+        run.report.count(f"convex_{kind}", count)
+    run.report.add(*[_from_convex(one) for one in found.findings])
+    run.report.counts[Kind.CONVEX] = sum(found.counts.values())
+
+
+def _from_convex(found: verify_convex.Finding) -> Finding:
+    return Finding(
+        kind=Kind.CONVEX,
+        text=f"{found.kind.replace('_', ' ')}: {found.detail}",
+        daytona_id=found.daytona_id,
+        sandbox_id=found.sandbox_id,
+        owner=found.owner,
+    )
+
+
+def _close_notices(run: Run) -> None:
+    """A complete list proves that Daytona answers us, and which sandboxes have no row."""
+    for code in (NoticeCode.DAYTONA_UNAUTHORIZED, NoticeCode.DAYTONA_NOT_CONFIGURED):
+        notices.close(code)
+    if run.options.owner:
+        return
+    notices.close(NoticeCode.SWEEP_STALE)
+    if orphans := run.report.counts[Kind.ORPHAN]:
+        notices.tell(NoticeCode.ORPHANS, f"Daytona has {orphans} sandboxes with an owner that have no row here.")
+    else:
+        notices.close(NoticeCode.ORPHANS)
+
+
+def _stop_idle(run: Run) -> None:
+    if settings.IDLE_STOP_AFTER <= 0:
+        return
+    wanted = evict_ahead.Wanted(idle=settings.IDLE_STOP_AFTER, owner=run.options.owner)
+    try:
+        run.report.count("idle_stopped", evict_ahead.evict_ahead(wanted).stops)
+    except DaytonaError as error:
+        run.partial(f"idle sandboxes were not stopped: {words(error)}")
+
+
+def _prune_daily(run: Run) -> None:
+    """Once a day over all machines: the lease is kept for a day, and given back only when it failed."""
+    held = leases.take("prune", holder="the daily prune", seconds=DAY)
+    if held is None:
+        return
+    try:
+        run.report.count("pruned", sum(prune.prune(beat=run.beat).values()))
+    except BaseException:
+        leases.release(held)
+        raise

@@ -1,0 +1,127 @@
+"""Looking at sandboxes one by one: a GET each, recorded as any worker would; in a dry run only said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from django.db.models import Exists, OuterRef
+
+from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import lifecycle
+from sandboxes.services.lifecycle.look import Look, look
+from sandboxes.services.reconcile.pages import words
+from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.run import Run
+from sandboxes.states import ACTIVE
+
+log = structlog.get_logger(__name__)
+NOT_ALL = "some sandboxes could not be looked at"
+UNANSWERED_MOST = 10  # looks in one sweep that may fail before it gives Daytona up
+
+
+def is_busy() -> Exists:
+    """Whether an operation is active, whose own ticks look at the sandbox."""
+    return Exists(Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a row says of Daytona's sandbox."""
+
+    state: str
+    desired: str
+    auto_delete: int | None
+    labels: tuple[tuple[str, str], ...]
+    gone: datetime | None
+    missing: datetime | None
+
+    @classmethod
+    def of(cls, row: Sandbox) -> Stored:
+        labels = tuple(sorted(row.labels.items()))
+        return cls(
+            row.observed_state, row.desired_state, row.observed_auto_delete, labels, row.deleted_at,
+            row.missing_since,
+        )  # fmt: skip
+
+
+def examine(run: Run, daytona: DaytonaGateway, ids: list[UUID]) -> None:
+    """GET each of these sandboxes and report what was otherwise than stored. With Daytona down it gives up soon."""
+
+    def one(sandbox_id: UUID) -> None:
+        if run.report.counts[Kind.UNANSWERED] >= UNANSWERED_MOST:
+            return
+        try:
+            finding = _dry(daytona, sandbox_id) if run.options.dry_run else _observe(sandbox_id)
+        except DaytonaError as error:
+            finding = _unanswered(run, sandbox_id, words(error))
+        except Exception as error:  # one bad row spoils no other
+            log.exception("look_failed", sandbox_id=str(sandbox_id))
+            finding = _unanswered(run, sandbox_id, f"it could not be recorded: {type(error).__name__}")
+        if finding is not None:
+            run.report.add(finding)
+
+    run.report.count("looked_at", len(ids))
+    run.side_by_side(one, ids)
+
+
+def _observe(sandbox_id: UUID) -> Finding | None:
+    before = Sandbox.objects.filter(pk=sandbox_id).first()
+    if before is None or not lifecycle.observe(sandbox_id, raises=True):
+        return None  # pruned meanwhile, or somebody else looks at it right now
+    after = Sandbox.objects.get(pk=sandbox_id)
+    return finding_of(after, Stored.of(before), Stored.of(after))
+
+
+def _dry(daytona: DaytonaGateway, sandbox_id: UUID) -> Finding | None:
+    row = Sandbox.objects.filter(pk=sandbox_id).first()
+    if row is None:
+        return None
+    return finding_of(row, Stored.of(row), _would_store(row, look(daytona, row)))
+
+
+def _would_store(row: Sandbox, seen: Look) -> Stored:
+    """As `lifecycle.look.note` would record it."""
+    before = Stored.of(row)
+    if seen.remote is None:
+        gone = row.deleted_at or (seen.started if seen.confirmed else None)
+        return Stored(before.state, before.desired, before.auto_delete, before.labels, gone, seen.started)
+    remote = seen.remote
+    labels = tuple(sorted(remote.labels.items()))
+    gone = seen.started if remote.state == "destroyed" else None
+    return Stored(remote.state, remote.desired_state, remote.auto_delete_interval, labels, gone, None)
+
+
+def finding_of(row: Sandbox, before: Stored, after: Stored) -> Finding | None:
+    """What a look changed, in words; None when all was as stored and the list had lied."""
+    kind, text = _change(before, after)
+    if kind is None:
+        return None
+    return Finding(
+        kind=kind, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "", name=row.name, owner=row.owner_id
+    )
+
+
+def _change(before: Stored, after: Stored) -> tuple[Kind | None, str]:
+    if after.gone is not None:
+        return (None, "") if before.gone is not None else (Kind.GONE, "no longer exists in Daytona")
+    if before.gone is not None:
+        return Kind.REVIVED, f"was believed gone and is {after.state}"
+    if after.missing is not None:
+        return Kind.MISSING, "Daytona does not find it; not believed yet"
+    if before.state != after.state:
+        return Kind.DRIFT, f"{before.state or 'never observed'} → {after.state}"
+    if before != after:
+        what = [
+            name for name in ("desired", "auto_delete", "labels") if getattr(before, name) != getattr(after, name)
+        ]
+        return (Kind.DRIFT, f"{' and '.join(what).replace('_', '-')} changed") if what else (None, "")
+    return None, ""
+
+
+def _unanswered(run: Run, sandbox_id: UUID, text: str) -> Finding:
+    run.partial(NOT_ALL)
+    return Finding(kind=Kind.UNANSWERED, text=text, sandbox_id=sandbox_id)

@@ -1,0 +1,95 @@
+"""The local steps: what is due, rows that slipped, notices. No remote call: they go on while Daytona is down."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+
+from sandboxes.codes import NoticeCode
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import heartbeat, notices, pump
+from sandboxes.services.reconcile.examine import is_busy
+from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.run import Run, update_free
+from sandboxes.states import ACTIVE, STATUS_OF_STATE, Action, Status
+
+MOST_ROUNDS = 20  # of the pump, in one sweep
+TRANSITIONAL = (Status.CREATING, Status.STARTING, Status.STOPPING)
+MOST_STUCK = 100
+NAMED = 3  # sandboxes that a notice names
+
+
+def steps(run: Run) -> None:
+    """Make due what slipped, enqueue what is due, and say what stands still."""
+    make_due(run)
+    stuck = list(stuck_deletes(run.started).select_related("sandbox")[:MOST_STUCK])
+    run.report.add(*[_stuck(operation) for operation in stuck])
+    if run.options.dry_run:
+        return
+    for _ in range(MOST_ROUNDS):
+        enqueued = pump.due()
+        run.report.count("enqueued", enqueued)
+        if not enqueued:
+            break
+        run.beat()
+    _tell_stuck(stuck)
+    heartbeat.review()
+    if not Sandbox.objects.filter(_says_an_unknown_word()).exists():
+        notices.close(NoticeCode.UNKNOWN_STATE)
+
+
+def make_due(run: Run) -> None:
+    """A lost write may not leave a row that nobody looks at. In a dry run they are only counted."""
+    for name, (rows, column) in slipped().items():
+        count = rows.count() if run.options.dry_run else update_free(rows, **{column: run.started})
+        if count:
+            run.report.count(f"slipped_{name}", count)
+
+
+def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
+    """The rows that nobody would look at again, by kind, each with the column that makes them due."""
+    idle = Sandbox.objects.filter(~is_busy(), observe_after=None)
+    living = idle.filter(deleted_at=None)
+    may_change = Q(deleted_at=None) | Q(unsettled_until__isnull=False)
+    dirty = Q(revision__gt=F("convex_revision"), convex_next_push_at=None, daytona_id__isnull=False)
+    found: dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]] = {
+        "operations": (Operation.objects.filter(status__in=ACTIVE, next_check_at=None), "next_check_at"),
+        "intents": (idle.filter(may_change, intent_met_at=None), "observe_after"),
+        "changes": (living.exclude(pending_changes={}), "observe_after"),
+        "doubts": (living.filter(missing_since__isnull=False), "observe_after"),
+        "moving": (living.filter(status__in=TRANSITIONAL), "observe_after"),
+    }
+    if settings.CONVEX_URL:
+        found["pushes"] = (Sandbox.objects.filter(dirty), "convex_next_push_at")
+    return found
+
+
+def stuck_deletes(now: datetime) -> QuerySet[Operation]:
+    """Deletes have no deadline; after DELETE_STUCK_SECONDS staff are told."""
+    since = now - timedelta(seconds=settings.DELETE_STUCK_SECONDS)
+    rows = Operation.objects.filter(status__in=ACTIVE, action=Action.DELETE, created_at__lt=since)
+    return rows.order_by("created_at")
+
+
+def _stuck(operation: Operation) -> Finding:
+    row = operation.sandbox
+    text = f"its delete has been under way since {operation.created_at:%Y-%m-%d %H:%M} UTC"
+    return Finding(
+        kind=Kind.STUCK, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "", name=row.name,
+        owner=row.owner_id,
+    )  # fmt: skip
+
+
+def _tell_stuck(stuck: list[Operation]) -> None:
+    if not stuck:
+        notices.close(NoticeCode.DELETE_STUCK)
+        return
+    names = ", ".join(str(one.sandbox.daytona_id or one.sandbox_id) for one in stuck[:NAMED])
+    more = " and more" if len(stuck) > NAMED else ""
+    notices.tell(NoticeCode.DELETE_STUCK, f"Daytona has not finished deleting {names}{more}.")
+
+
+def _says_an_unknown_word() -> Q:
+    return Q(deleted_at=None, observed_at__isnull=False) & ~Q(observed_state__in=[*STATUS_OF_STATE, ""])

@@ -1,0 +1,98 @@
+"""Daytona's list, page by page, and what it has shown; nothing is concluded from it here."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from types import TracebackType
+
+from django.conf import settings
+
+from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Page, RateLimited
+from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.run import Run
+
+PATIENCE = 3  # throttled answers in a row that are waited for
+LONGEST_WAIT = 30.0
+
+
+class Shown:
+    """The ids that the list has shown, in a temporary file: memory stays flat, however many there are."""
+
+    def __init__(self) -> None:
+        self._file = sqlite3.connect("", isolation_level=None)
+        self._file.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000;")
+        self._file.execute("CREATE TABLE shown (id TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def __enter__(self) -> Shown:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, ids: Iterable[str]) -> int:
+        """Returns how many of them are new."""
+        before = self._file.total_changes
+        self._file.executemany("INSERT OR IGNORE INTO shown VALUES (?)", [(one,) for one in ids])
+        return self._file.total_changes - before
+
+    def lacks(self, ids: Sequence[str]) -> set[str]:
+        """Those of up to some thousand ids that it has not shown."""
+        marks = ",".join("?" * len(ids))
+        known = self._file.execute(f"SELECT id FROM shown WHERE id IN ({marks})", list(ids))  # noqa: S608 - only marks
+        return set(ids).difference(row[0] for row in known)
+
+
+def walk(run: Run, daytona: DaytonaGateway, shown: Shown) -> Iterator[Page]:
+    """All pages, oldest sandbox first. A page without a new id, or an error, ends the walk as partial.
+
+    A list that repeats itself would never end, and one that broke off proves nothing of what it lacks
+    (recordings 10_list, 12_list_concurrent_changes, 15_outages).
+    """
+    cursor: str | None = None
+    while True:
+        run.keep()
+        try:
+            page = _page(run, daytona, cursor)
+        except DaytonaError as error:
+            run.tell_of(error)
+            run.partial(f"the list broke off: {words(error)}")
+            return
+        fresh = shown.add(item.id for item in page.items)
+        run.report.count("pages")
+        run.report.count("listed", fresh)
+        _bad_rows(run, page)
+        yield page
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+        if not fresh:
+            run.partial("the list repeats itself")
+            return
+
+
+def _page(run: Run, daytona: DaytonaGateway, cursor: str | None) -> Page:
+    labels = {"harness_user_id": run.options.owner} if run.options.owner else None
+    for patience in range(PATIENCE, -1, -1):
+        try:
+            return daytona.list_page(cursor=cursor, limit=settings.RECONCILE_PAGE, labels=labels)
+        except RateLimited as error:
+            if not patience:
+                raise
+            run.wait(min(max(error.retry_after, 0.2), LONGEST_WAIT))
+    raise AssertionError("unreachable")
+
+
+def _bad_rows(run: Run, page: Page) -> None:
+    """A row that is no sandbox spoils no other; but what it stands for is not known to be missing either."""
+    for words_ in page.bad_rows:
+        run.report.add(Finding(kind=Kind.BAD_ROW, text=f"Daytona's list has a row that cannot be read: {words_}"))
+    if page.bad_rows:
+        run.partial("the list has rows that cannot be read")
+
+
+def words(error: DaytonaError) -> str:
+    """The error for people: its kind and Daytona's words."""
+    return f"{type(error).__name__}: {error.message}".rstrip(": ")

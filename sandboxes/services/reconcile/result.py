@@ -1,0 +1,123 @@
+"""What a sweep is asked and what it answers."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sandboxes.models import Sweep
+
+MOST_FINDINGS = 1000  # of a kind that are kept to be shown; the counts are of all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """`dry_run` looks, and writes nothing but its line in the list of sweeps. `owner` limits all to one owner.
+    `force` believes even a list that lacks very many sandboxes."""
+
+    owner: str = ""
+    dry_run: bool = False
+    adopt: bool = False
+    enforce_intent: bool = False
+    verify_convex: bool = False
+    force: bool = False
+
+
+class Kind(StrEnum):
+    DRIFT = "drift"
+    MISSING = "missing"
+    GONE = "gone"
+    REVIVED = "revived"
+    ORPHAN = "orphan"
+    ADOPTED = "adopted"
+    LEFTOVER = "leftover"
+    INTENT_BROKEN = "intent_broken"
+    ENFORCED = "enforced"
+    STUCK = "stuck"
+    CONVEX = "convex"
+    UNMATCHED = "unmatched"
+    BAD_ROW = "bad_row"
+    UNANSWERED = "unanswered"
+
+
+# What a dry run reports with exit code 2: something is not as it should be, or would be changed.
+OUT_OF_LINE = frozenset(Kind) - {Kind.UNANSWERED, Kind.BAD_ROW}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line of the result: what of which sandbox, in words."""
+
+    kind: Kind
+    text: str
+    daytona_id: str = ""
+    sandbox_id: UUID | str | None = None
+    name: str = ""
+    owner: str = ""
+
+    def as_data(self) -> dict[str, str]:
+        return {
+            "kind": self.kind.value,
+            "text": self.text,
+            "sandbox": str(self.sandbox_id or ""),
+            "daytona_id": self.daytona_id,
+            "name": self.name,
+            "owner": self.owner,
+        }
+
+
+@dataclass
+class Report:
+    """Counts and findings as they come in, from any thread; flat, however many sandboxes there are."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    findings: list[Finding] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def count(self, name: str, number: int = 1) -> None:
+        with self._lock:
+            self.counts[name] += number
+
+    def add(self, *findings: Finding) -> None:
+        for finding in findings:
+            with self._lock:
+                self.counts[finding.kind.value] += 1
+                if self.counts[finding.kind.value] <= MOST_FINDINGS:
+                    self.findings.append(finding)
+
+    @property
+    def out_of_line(self) -> int:
+        return sum(self.counts[kind.value] for kind in OUT_OF_LINE)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """How a sweep ended. `detail` says why it is partial or refused."""
+
+    options: Options
+    result: str
+    report: Report
+    detail: str
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0: clean or healed; 2: a dry run found something; 3: partial or refused."""
+        if self.result != Sweep.Result.COMPLETE:
+            return 3
+        return 2 if self.options.dry_run and self.report.out_of_line else 0
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "result": self.result,
+            "dry_run": self.options.dry_run,
+            "owner": self.options.owner,
+            "seconds": round(self.seconds, 3),
+            "counts": dict(sorted(self.report.counts.items())),
+            "findings": [finding.as_data() for finding in self.report.findings],
+            "detail": self.detail,
+        }

@@ -1,0 +1,121 @@
+"""The sweep: local steps, Daytona's list beside our rows, and what follows from the difference."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from uuid import UUID
+
+import structlog
+
+from sandboxes import clock
+from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, gateway
+from sandboxes.models import Lease, Sweep
+from sandboxes.services import leases
+from sandboxes.services.reconcile import afterwards, listed, local, missing
+from sandboxes.services.reconcile.examine import examine
+from sandboxes.services.reconcile.pages import Shown, walk, words
+from sandboxes.services.reconcile.result import Options, SweepResult
+from sandboxes.services.reconcile.run import LEASE, LEASE_SECONDS, Interrupted, Run
+
+LOOKS_AT_ONCE = 100
+log = structlog.get_logger(__name__)
+
+
+class Taken(Exception):
+    """Another sweep is under way; `lease` says whose."""
+
+    def __init__(self, lease: Lease | None) -> None:
+        self.lease = lease
+        super().__init__(f"a sweep is under way: {lease.holder if lease else 'it has just ended'}")
+
+
+def sweep(
+    options: Options = Options(),  # noqa: B008 - frozen
+    *,
+    stop: threading.Event | None = None,
+    progress: Callable[[int], None] = lambda shown: None,
+) -> SweepResult:
+    """One full pass. `stop` ends it between two pages; `progress` gets how many sandboxes the list has shown.
+
+    Raises:
+        Taken: one sweep at a time, over any number of machines.
+    """
+    started = clock.now()
+    held = leases.take(LEASE, holder=f"{socket.gethostname()}, process {os.getpid()}", seconds=LEASE_SECONDS)
+    if held is None:
+        raise Taken(leases.holder_of(LEASE))
+    run = Run(options, started, held, stop or threading.Event(), progress)
+    since = time.monotonic()
+    line = _begin(run)
+    try:
+        _carry_out(run)
+    except Interrupted as why:
+        run.partial(str(why))
+    except BaseException as error:
+        run.partial(f"it broke: {type(error).__name__}")
+        raise
+    finally:
+        result = _result(run, time.monotonic() - since)
+        _end(line, result)
+        leases.release(held)
+    return result
+
+
+def _begin(run: Run) -> Sweep:
+    # A sweep that was killed left its line open; it held the lease that is ours now.
+    Sweep.objects.filter(result=Sweep.Result.RUNNING).update(
+        result=Sweep.Result.PARTIAL, finished_at=run.started, detail="its process ended without a word"
+    )
+    return Sweep.objects.create(
+        host=socket.gethostname(), started_at=run.started, dry_run=run.options.dry_run, owner=run.options.owner
+    )
+
+
+def _carry_out(run: Run) -> None:
+    local.steps(run)
+    try:
+        daytona = gateway()
+    except DaytonaError as error:
+        run.tell_of(error)
+        run.partial(words(error))
+    else:
+        _compare(run, daytona)
+    afterwards.steps(run)
+    if not run.options.dry_run:
+        local.make_due(run)  # what a look just found to be on its way
+
+
+def _compare(run: Run, daytona: DaytonaGateway) -> None:
+    with Shown() as shown:
+        waiting: list[UUID] = []
+        for page in walk(run, daytona, shown):
+            waiting += listed.compare(run, daytona, page)
+            if len(waiting) >= LOOKS_AT_ONCE:
+                examine(run, daytona, waiting)
+                waiting = []
+            run.progress(run.report.counts["listed"])
+        examine(run, daytona, waiting)
+        if not run.reasons:
+            missing.look(run, daytona, shown)
+
+
+def _result(run: Run, seconds: float) -> SweepResult:
+    result = Sweep.Result.COMPLETE
+    if run.refused:
+        result = Sweep.Result.REFUSED
+    elif run.reasons:
+        result = Sweep.Result.PARTIAL
+    return SweepResult(run.options, result, run.report, "; ".join(run.reasons), seconds)
+
+
+def _end(line: Sweep, result: SweepResult) -> None:
+    line.result = result.result
+    line.finished_at = clock.now()
+    line.counts = dict(result.report.counts)
+    line.detail = result.detail
+    line.save()
+    log.debug("sweep_ended", result=result.result, detail=result.detail, seconds=round(result.seconds, 3))

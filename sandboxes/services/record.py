@@ -1,0 +1,222 @@
+"""Writing a sandbox back: the row lock, the lease, the observation, the status, the timeline.
+
+Whoever changes a Sandbox or its Operations does it inside `locked`, so status and revision cannot be forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from project.logs import redact
+from sandboxes import clock
+from sandboxes.codes import NoticeCode
+from sandboxes.gateways.daytona import RemoteSandbox
+from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.services import notices
+from sandboxes.services.queue import enqueue
+from sandboxes.states import ACTIVE, STATUS_OF_STATE, Intent, Status, is_met, status_of
+
+
+class LostLease(Exception):
+    """The row is gone, or another worker has taken the sandbox over: nothing may be written."""
+
+
+def claim(sandbox_id: UUID) -> str | None:
+    """Take the sandbox's lease; None while another worker has it."""
+    now = clock.now()
+    token = uuid4().hex
+    free = Sandbox.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now), pk=sandbox_id)
+    until = now + timedelta(seconds=settings.LEASE_SECONDS)
+    # Two workers may both have read it as free: the UPDATE of the second changes no row.
+    return token if free.update(lease_token=token, lease_until=until) == 1 else None
+
+
+def release(sandbox_id: UUID, token: str) -> None:
+    Sandbox.objects.filter(pk=sandbox_id, lease_token=token).update(lease_token="", lease_until=None)
+
+
+@contextmanager
+def locked(sandbox_id: UUID, *, token: str | None = None) -> Iterator[Sandbox]:
+    """One transaction in which nobody else writes this sandbox; what the block changed is saved at its end.
+
+    With `token`, raises LostLease when the lease is no longer that one. On SQLite the transaction itself is
+    the lock (it begins IMMEDIATE).
+    """
+    with transaction.atomic():
+        rows = Sandbox.objects.select_for_update(of=("self",)).select_related("owner").filter(pk=sandbox_id)
+        row = (rows if token is None else rows.filter(lease_token=token)).first()
+        if row is None:
+            raise LostLease(str(sandbox_id))
+        before = _values(row)
+        shown = _shown(row)
+        yield row
+        if _shown(row) != shown:
+            _mark_dirty(row)
+        after = _values(row)
+        changed = [name for name, value in after.items() if value != before[name]]
+        if changed:
+            row.save(update_fields=[*changed, "updated_at"])
+
+
+def _values(row: Sandbox) -> dict[str, Any]:
+    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def _shown(row: Sandbox) -> tuple[object, ...]:
+    """What Convex must see of a sandbox."""
+    error = row.error_reason if row.status == Status.ERROR else ""
+    return row.status, row.name, error, row.daytona_id
+
+
+def _mark_dirty(row: Sandbox) -> None:
+    row.revision += 1
+    if row.daytona_id is None:
+        return  # Convex's rows are named by Daytona's id
+    row.convex_next_push_at = clock.now()
+    if settings.CONVEX_URL:
+        enqueue("push_sandbox", row.pk)
+
+
+def active_operation(sandbox_id: UUID) -> Operation | None:
+    return Operation.objects.filter(sandbox_id=sandbox_id, status__in=ACTIVE).first()
+
+
+def settle(row: Sandbox, *, active: Operation | None, now: datetime) -> None:
+    """Bring the status, and whether the intent is met, in line with observation and active operation."""
+    status = status_of(
+        seen=row.seen,
+        action=active.action if active else None,
+        called=active.has_called if active else False,
+        last=row.status,
+    )
+    if status != row.status:
+        row.status = status
+        row.status_changed_at = now
+    if row.unsettled_until is not None and row.unsettled_until <= now:
+        row.unsettled_until = None
+    if row.intent_met_at is None and row.unsettled_until is None and _has_come_true(row):
+        row.intent_met_at = now
+    _look_again(row, active=active, now=now)
+
+
+def _has_come_true(row: Sandbox) -> bool:
+    """Whether the observation agrees with the intent; one from before it was wanted proves nothing."""
+    if row.deleted_at is None and row.observed_at and row.intent_at and row.observed_at < row.intent_at:
+        return False
+    return is_met(intent=row.intent, seen=row.seen)
+
+
+def _look_again(row: Sandbox, *, active: Operation | None, now: datetime) -> None:
+    """An intent not met, or a doubt about existence, is looked at again, with growing pauses.
+
+    What is gone is looked at only while a call of ours may still bring it about.
+    """
+    is_gone = row.deleted_at is not None
+    if active is not None or (is_gone and row.unsettled_until is None):
+        row.observe_after = None  # its ticks observe; there is nothing to see
+    elif row.pending_changes and not is_gone:
+        row.observe_after = row.observe_after or now
+    elif row.missing_since is not None and not is_gone:
+        sure = row.missing_since + timedelta(seconds=settings.MISSING_CONFIRM_SECONDS)
+        row.observe_after = max(sure, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
+    elif row.intent_met_at is None:
+        row.observe_after = now + timedelta(seconds=_pause(row, now))
+    else:
+        row.observe_after = None
+
+
+def _pause(row: Sandbox, now: datetime) -> float:
+    since = (now - (row.intent_at or row.created_at)).total_seconds()
+    return min(max(settings.INTENT_RETRY_SECONDS, since / 2), settings.INTENT_RETRY_SECONDS * 120)
+
+
+def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: datetime) -> bool:
+    """Record what a GET said, if it started later than the stored observation. Returns whether it did."""
+    if row.observed_at is not None and started <= row.observed_at:
+        return False
+    before = (row.observed_state, row.desired_state, row.error_reason)
+    _copy(row, remote)
+    row.observed_at = started
+    row.missing_since = None
+    if remote.state == "destroyed":
+        gone(row, now=now)
+    elif row.deleted_at is not None:
+        _revive(row, now=now)
+    if row.observed_state not in STATUS_OF_STATE:
+        notices.tell(NoticeCode.UNKNOWN_STATE, f"Daytona says “{row.observed_state}” of “{row.name}” ({row.pk}).")
+    if (row.observed_state, row.desired_state, row.error_reason) != before:
+        words = f"Daytona says {remote.state}" + (f": {remote.error_reason}" if remote.error_reason else "")
+        event(
+            row,
+            SandboxEvent.Kind.OBSERVATION,
+            words,
+            at=now,
+            data={"before": before[0], "desired": remote.desired_state},
+        )
+    return True
+
+
+def _copy(row: Sandbox, remote: RemoteSandbox) -> None:
+    row.daytona_id = row.daytona_id or remote.id
+    row.organization_id = remote.organization_id or row.organization_id
+    row.observed_state = remote.state[:50]
+    row.desired_state = (remote.desired_state or "")[:50]
+    row.error_reason = redact(remote.error_reason or "")
+    row.recoverable = remote.recoverable
+    row.observed_auto_delete = remote.auto_delete_interval
+    row.last_activity_at = remote.last_activity_at or row.last_activity_at
+    row.cpu, row.memory_gb, row.disk_gb = (
+        row.cpu if remote.cpu is None else remote.cpu,
+        row.memory_gb if remote.memory_gb is None else remote.memory_gb,
+        row.disk_gb if remote.disk_gb is None else remote.disk_gb,
+    )
+    row.target = remote.target or row.target
+    row.sandbox_class = remote.sandbox_class or row.sandbox_class
+    row.snapshot = remote.snapshot or row.snapshot
+    row.labels = dict(remote.labels)
+    row.ephemeral = remote.auto_delete_interval == 0 if remote.auto_delete_interval is not None else row.ephemeral
+
+
+def gone(row: Sandbox, *, now: datetime) -> None:
+    """It no longer exists: the row becomes a tombstone."""
+    if row.deleted_at is None:
+        row.deleted_at = now
+        event(row, SandboxEvent.Kind.OBSERVATION, "It no longer exists in Daytona", at=now)
+
+
+def _revive(row: Sandbox, *, now: datetime) -> None:
+    """It was believed gone and is there: it lives again, or is deleted again if that is the intent."""
+    row.deleted_at = None
+    if row.intent == Intent.DELETED:
+        row.intent_met_at = None
+    event(row, SandboxEvent.Kind.OBSERVATION, "It was believed gone and is there again", at=now)
+
+
+def event(
+    sandbox: Sandbox,
+    kind: str,
+    text: str,
+    *,
+    operation: Operation | None = None,
+    actor: object = "",
+    data: dict[str, Any] | None = None,
+    at: datetime | None = None,
+) -> None:
+    """Append one line to the sandbox's timeline."""
+    SandboxEvent.objects.create(
+        sandbox=sandbox,
+        operation=operation,
+        kind=kind,
+        at=at or clock.now(),
+        text=redact(text)[:500],
+        actor=str(actor),
+        data=data or {},
+    )

@@ -1,0 +1,58 @@
+"""Waiting for an operation inside a request, without taking the whole web process for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from threading import BoundedSemaphore
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from sandboxes.models import Operation
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 0.5
+
+
+@cache
+def _seats() -> BoundedSemaphore:
+    """Half of this process's threads may wait; the others go on answering at once."""
+    return BoundedSemaphore(max(1, settings.WEB_THREADS // 2))
+
+
+@contextmanager
+def seat() -> Iterator[bool]:
+    """A place to wait in, for the length of the block; False when all are taken."""
+    taken = _seats().acquire(blocking=False)
+    try:
+        yield taken
+    finally:
+        if taken:
+            _seats().release()
+
+
+def until_settled(operation: Operation, *, deadline: float) -> Operation:
+    """The operation as soon as it has ended, or as it is at `deadline` (of `time.monotonic()`).
+
+    Holds no database connection between the looks.
+    """
+    pause = FIRST_PAUSE
+    while operation.is_active and (left := deadline - time.monotonic()) > 0:
+        _let_go()
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.5, LONGEST_PAUSE)
+        operation = _look(operation.pk)
+    return operation
+
+
+def _let_go() -> None:
+    if not connection.in_atomic_block:
+        connection.close()
+
+
+def _look(operation_id: UUID) -> Operation:
+    return Operation.objects.select_related("sandbox").get(pk=operation_id)

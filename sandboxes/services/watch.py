@@ -1,0 +1,208 @@
+"""Watching: Daytona's events become looks, so that what it does by itself shows at once."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import structlog
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db.models import Q
+
+from sandboxes.gateways.daytona_events import DaytonaError, Event, EventStream
+from sandboxes.models import Sandbox
+from sandboxes.services import lifecycle, reconcile, record
+from sandboxes.services.lifecycle import call
+
+log = structlog.get_logger(__name__)
+
+THREADS = 4
+DEBOUNCE = 0.15  # seconds; what happens to one sandbox within it takes one look
+FIRST_AGAIN, LONGEST_AGAIN = 0.2, 4.0  # pauses before looking again
+PATIENCE = 15.0  # seconds; Daytona answers GETs from a cache of up to 10 s
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
+GOOD_CONNECTION = 30.0  # a connection that lasted so long starts the backoff anew
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Look at this sandbox at `due`. `since`: when the event came; both of the monotonic clock."""
+
+    event: Event
+    due: float
+    since: float
+    pause: float = FIRST_AGAIN
+
+
+class Hints:
+    """The latest hint of each sandbox, debounced. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._hints: dict[str, Hint] = {}
+
+    def add(self, event: Event) -> None:
+        """Its latest event counts, and is due when the first of a burst is."""
+        now = time.monotonic()
+        with self._lock:
+            waiting = self._hints.get(event.daytona_id)
+            due = now + DEBOUNCE if waiting is None else min(waiting.due, now + DEBOUNCE)
+            self._hints[event.daytona_id] = Hint(event, due, now)
+
+    def again(self, hint: Hint) -> None:
+        """Look again later, unless a newer event has come or it was long enough."""
+        now = time.monotonic()
+        if now - hint.since > PATIENCE:
+            return
+        later = replace(hint, due=now + hint.pause, pause=min(hint.pause * 2, LONGEST_AGAIN))
+        with self._lock:
+            self._hints.setdefault(hint.event.daytona_id, later)
+
+    def take_due(self) -> list[Hint]:
+        now = time.monotonic()
+        with self._lock:
+            due = [hint for hint in self._hints.values() if hint.due <= now]
+            for hint in due:
+                del self._hints[hint.event.daytona_id]
+        return due
+
+
+class Watch:
+    """`run` blocks until `stop` is set. A lost connection is made again, and followed by a sweep: nothing replays
+    what happened meanwhile."""
+
+    def __init__(self, stream: EventStream, *, stop: threading.Event) -> None:
+        self.hints = Hints()
+        self.connected = threading.Event()
+        self._stream = stream
+        self._stop = stop
+        self._sweep_wanted = threading.Event()
+
+    def run(self) -> None:
+        parts: list[Callable[[], None]] = [self._follow, self._sweep_when_wanted]
+        threads = [threading.Thread(target=self._part, args=(part,), daemon=True) for part in parts]
+        for thread in threads:
+            thread.start()
+        try:
+            self._answer_hints()
+        finally:
+            self._stop.set()
+            self._sweep_wanted.set()
+            for thread in threads:
+                thread.join()
+
+    def _part(self, part: Callable[[], None]) -> None:
+        try:
+            part()
+        finally:
+            connections.close_all()
+
+    # the connection
+
+    def _follow(self) -> None:
+        backoff = FIRST_BACKOFF
+        while not self._stop.is_set():
+            began = time.monotonic()
+            asked_for = self._follow_once()
+            if time.monotonic() - began > GOOD_CONNECTION:
+                backoff = FIRST_BACKOFF
+            self._stop.wait(max(asked_for, backoff * random.uniform(0.5, 1.0)))
+            backoff = min(backoff * 2, LONGEST_BACKOFF)
+
+    def _follow_once(self) -> float:
+        """One connection from beginning to end; returns how long Daytona wants to be left alone, or 0."""
+        try:
+            self._stream.follow(self.hints.add, stop=self._stop, on_connect=self._on_connect)
+        except DaytonaError as error:
+            log.warning("events_not_connected", error=error.message)
+            return self._meaning(error)
+        finally:
+            self.connected.clear()
+        log.info("events_disconnected")
+        return 0.0
+
+    def _meaning(self, error: DaytonaError) -> float:
+        """A refused key is a notice, and bad keys lock the address out: no haste then."""
+        close_old_connections()
+        with suppress(DatabaseError, InterfaceError):
+            call.meaning(error)
+        return float(getattr(error, "retry_after", 0.0))
+
+    def _on_connect(self) -> None:
+        log.info("events_connected")
+        self.connected.set()
+        self._sweep_wanted.set()
+
+    # a sweep after each connect
+
+    def _sweep_when_wanted(self) -> None:
+        while not self._stop.is_set():
+            self._sweep_wanted.wait()
+            if self._stop.is_set():
+                return
+            self._sweep_wanted.clear()
+            if not self._swept():
+                self._sweep_wanted.set()
+                self._stop.wait(2.0)
+
+    def _swept(self) -> bool:
+        """Whether a sweep of our own was made: one that was under way may have passed what changed since."""
+        close_old_connections()
+        try:
+            result = reconcile.sweep(stop=self._stop)
+        except reconcile.Taken:
+            return False
+        except (DatabaseError, InterfaceError) as error:
+            log.error("sweep_failed", error=str(error))
+            return False
+        log.info("swept", result=result.result, drift=result.report.counts["drift"], detail=result.detail)
+        return True
+
+    # hints
+
+    def _answer_hints(self) -> None:
+        with ThreadPoolExecutor(THREADS) as pool:
+            while not self._stop.wait(0.02):
+                for hint in self.hints.take_due():
+                    pool.submit(self._answer, hint)
+
+    def _answer(self, hint: Hint) -> None:
+        close_old_connections()
+        try:
+            if not look(hint.event):
+                self.hints.again(hint)
+        except (DaytonaError, DatabaseError, InterfaceError) as error:
+            log.warning("look_failed", daytona_id=hint.event.daytona_id, error=f"{type(error).__name__}: {error}")
+            self.hints.again(hint)
+        except Exception:
+            log.exception("look_failed", daytona_id=hint.event.daytona_id)
+
+
+def look(event: Event) -> bool:
+    """GET the sandbox and record what it says. False: it still shows the older state, look again."""
+    row = _row_of(event)
+    if row is None:
+        return True  # not ours; an orphan is the sweep's to report
+    looked = lifecycle.observe(row.pk, raises=True, ended=event.is_end)
+    if record.active_operation(row.pk) is not None:
+        return True  # its ticks look
+    return looked and _shows(Sandbox.objects.get(pk=row.pk), event)
+
+
+def _row_of(event: Event) -> Sandbox | None:
+    wanted = Q(daytona_id=event.daytona_id)
+    with suppress(ValueError):
+        wanted |= Q(pk=UUID(event.sandkeeper_id), daytona_id=None)
+    return Sandbox.objects.filter(wanted).first()
+
+
+def _shows(row: Sandbox, event: Event) -> bool:
+    if event.is_end:
+        return row.deleted_at is not None or (event.state != "destroyed" and row.desired_state == "destroyed")
+    return (row.observed_state, row.desired_state) == (event.state, event.desired_state)

@@ -1,0 +1,88 @@
+// Keeps pages true while they are open: ages grow, and what is in flight is asked for again every two seconds.
+// A piece is an element with data-live="key"; pieces with data-live-active are in flight. The address to ask is
+// data-live-url of <main data-live-url> (a list: only its active rows are asked for) or the page itself.
+"use strict";
+(() => {
+  const EVERY = 2000;
+  const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+
+  function duration(seconds) {
+    const whole = Math.max(0, Math.floor(seconds));
+    const [size, unit] = UNITS.find(([size]) => whole >= size) || UNITS[UNITS.length - 1];
+    return `${Math.floor(whole / size)} ${unit}`;
+  }
+
+  function age() {
+    for (const time of document.querySelectorAll("time[data-age]")) {
+      const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
+      if (time.dataset.age === "since") time.textContent = duration(seconds);
+      else if (Math.abs(seconds) < 1) time.textContent = "now";
+      else time.textContent = seconds > 0 ? `${duration(seconds)} ago` : `in ${duration(-seconds)}`;
+    }
+  }
+
+  function address(active) {
+    const list = document.querySelector("[data-live-url]");
+    if (!list) return location.href;
+    const url = new URL(list.dataset.liveUrl, location.href);
+    url.searchParams.set("ids", [...new Set(active.map((piece) => piece.dataset.liveActive))].join(","));
+    return url.href;
+  }
+
+  // A piece that has not changed, but for its ages, is left alone: focus and open details stay where they are.
+  const bare = (piece) => piece.outerHTML.replace(/(<time[^>]*>)[^<]*/g, "$1");
+  const shown = new WeakMap();
+
+  function swap(piece, fresh) {
+    if (!fresh || bare(fresh) === (shown.get(piece) ?? bare(piece))) return;
+    const focused = piece.contains(document.activeElement) ? document.activeElement.id : "";
+    shown.set(fresh, bare(fresh));
+    piece.replaceWith(fresh);
+    if (focused) document.getElementById(focused)?.focus();
+  }
+
+  async function refresh() {
+    const active = [...document.querySelectorAll("[data-live-active]")];
+    if (!active.length || document.hidden) return;
+    const answer = await fetch(address(active), { credentials: "same-origin", headers: { "X-Live": "1" } });
+    if (!answer.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const piece of document.querySelectorAll("[data-live]")) {
+      swap(piece, page.querySelector(`[data-live="${CSS.escape(piece.dataset.live)}"]`));
+    }
+    age();
+  }
+
+  async function loop() {
+    try { await refresh(); } catch { /* the server is away for a moment: ask again */ }
+    setTimeout(loop, EVERY);
+  }
+
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh().catch(() => {}); });
+
+  // The room under an owner's cap, said as soon as the owner is typed.
+  function room(input) {
+    const target = document.getElementById("room");
+    let wanted = 0;
+    input.addEventListener("input", async () => {
+      const mine = ++wanted;
+      await new Promise((done) => setTimeout(done, 250));
+      if (mine !== wanted) return;
+      const url = new URL(input.dataset.roomUrl, location.href);
+      url.searchParams.set("owner", input.value);
+      const answer = await fetch(url, { credentials: "same-origin" });
+      if (answer.ok && mine === wanted) target.innerHTML = await answer.text();
+    });
+  }
+
+  // Unfold hides the page until its scripts have run, and what is hidden cannot take the focus that it asks for.
+  window.addEventListener("load", () => {
+    if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
+  });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll("input[data-room-url]").forEach(room);
+    setInterval(age, 1000);
+    setTimeout(loop, EVERY);
+  });
+})();

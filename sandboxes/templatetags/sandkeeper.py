@@ -1,0 +1,47 @@
+"""The admin's pieces of HTML, for templates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+
+from sandboxes import html
+from sandboxes.models import Notice
+
+register = template.Library()
+register.simple_tag(html.ago)
+register.simple_tag(html.since)
+register.simple_tag(html.between)
+register.simple_tag(html.badge)
+register.simple_tag(html.status_badge)
+register.simple_tag(html.operation_badge)
+register.simple_tag(html.icon)
+register.simple_tag(html.sandbox_url)
+register.simple_tag(html.owner_url)
+register.simple_tag(html.operation_url)
+
+
+@register.simple_tag
+def minutes(count: int) -> str:
+    """Daytona's intervals are minutes; people read `7 d`."""
+    return html.duration(count * 60)
+
+
+@register.simple_tag
+def chosen_filters(changes: Any) -> list[tuple[str, str]]:
+    """(words, address without it) of each filter in force."""
+    return [
+        (f"{spec.title}: {spec.value()}", changes.get_query_string(remove=[spec.parameter_name]))
+        for spec in changes.filter_specs
+        if getattr(spec, "parameter_name", None) and spec.value() is not None
+    ]
+
+
+@register.inclusion_tag("sandboxes/pieces/notices.html", takes_context=True)
+def open_notices(context: dict[str, Any]) -> dict[str, Any]:
+    """The banner of every page: what staff must know now."""
+    request = context.get("request")
+    if request is None or not request.user.has_perm("sandboxes.view_notice"):
+        return {"notices": []}
+    return {"notices": Notice.objects.filter(closed_at=None).order_by("first_seen_at")}

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from tests.admin import people
+
+
+@pytest.fixture
+def admin(db: None, client: Client) -> Client:
+    """A browser in which a superuser is signed in."""
+    client.force_login(people.root())
+    return client
+
+
+@pytest.fixture
+def viewer(db: None) -> Client:
+    browser = Client()
+    browser.force_login(people.viewer())
+    return browser
+
+
+@pytest.fixture
+def operator(db: None) -> Client:
+    browser = Client()
+    browser.force_login(people.operator())
+    return browser

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from sandboxes.admin.verbs import VERBS
+from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.states import Action, Intent, OperationStatus, Source, Status
+from tests.admin.looking import act, confirm, page, text_of
+from tests.support import rows
+
+ASKING = [verb.name for verb in VERBS.values() if verb.asks]
+REQUESTS = {verb.name: verb.action for verb in VERBS.values() if verb.action is not None}
+
+
+def fit_for(verb: str) -> Sandbox:
+    """A sandbox with which the verb can do something."""
+    status = {"start": Status.STOPPED, "recover": Status.ERROR}.get(verb, Status.RUNNING)
+    row = rows.sandbox(status=status, protected_until=rows.ago(hours=-1) if verb == "unprotect" else None)
+    if verb == "cancel":
+        rows.operation(row, Action.STOP, OperationStatus.QUEUED)
+    return row
+
+
+@pytest.mark.parametrize("verb", REQUESTS)
+def test_an_action_becomes_an_operation_of_the_one_who_pressed_it(admin: Client, verb: str) -> None:
+    row = fit_for(verb)
+    confirm(admin, verb, row, reason="because")
+    operation = Operation.objects.get(sandbox=row)
+    assert (operation.action, operation.source) == (REQUESTS[verb], Source.ADMIN)
+    assert (operation.actor_kind, operation.actor_id) == ("staff", "admin")
+    assert operation.reason == ("because" if VERBS[verb].asks else "")
+    assert operation.request_id
+
+
+def test_protect_keeps_it_from_eviction_for_as_long_as_chosen(admin: Client) -> None:
+    row = rows.sandbox()
+    act(admin, "protect", row, confirmed="1", reason="a demo", hours="8")
+    row.refresh_from_db()
+    assert row.protected_until is not None
+    assert 7.9 < (row.protected_until - rows.ago()).total_seconds() / 3600 < 8.1
+    assert row.protected_reason == "a demo"
+    act(admin, "unprotect", row)
+    row.refresh_from_db()
+    assert row.protected_until is None
+
+
+def test_cancel_takes_back_what_daytona_was_not_yet_asked(admin: Client) -> None:
+    row = rows.sandbox()
+    confirm(admin, "stop", row)
+    act(admin, "cancel", row)
+    assert Operation.objects.filter(sandbox=row, action=Action.STOP).get().status == OperationStatus.CANCELLED
+    row.refresh_from_db()
+    assert row.intent == Intent.RUNNING
+
+
+def test_push_to_convex_makes_it_due_and_leaves_a_trace(admin: Client) -> None:
+    row = rows.sandbox()
+    act(admin, "push", row)
+    row.refresh_from_db()
+    assert row.is_dirty
+    assert row.convex_next_push_at is not None
+    trace = SandboxEvent.objects.get(sandbox=row, kind=SandboxEvent.Kind.CONVEX)
+    assert trace.actor == "staff:admin"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_get_to_an_action_is_refused(admin: Client, verb: str) -> None:
+    row = fit_for(verb)
+    before = Operation.objects.count()
+    answer = admin.get(reverse(f"admin:sandboxes_sandbox_act_{verb}"), {"_selected_action": str(row.pk)})
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "POST"
+    assert Operation.objects.count() == before
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_list_posted_to_itself_as_django_does_it_goes_the_same_way(admin: Client, verb: str) -> None:
+    row = fit_for(verb)
+    before = Operation.objects.count()
+    data = {"action": verb, "_selected_action": [str(row.pk)], "index": "0"}
+    answer = admin.post(reverse("admin:sandboxes_sandbox_changelist"), data)
+    if VERBS[verb].asks:
+        assert "Reason" in text_of(answer)
+        assert Operation.objects.count() == before
+    else:
+        assert answer.status_code == 302
+
+
+@pytest.mark.parametrize("verb", ASKING)
+def test_what_asks_first_names_the_sandbox_and_does_nothing_yet(admin: Client, verb: str) -> None:
+    row = rows.sandbox("atlas", of="user_bob")
+    words = text_of(act(admin, verb, row))
+    assert f"{VERBS[verb].label} atlas?" in words
+    assert "user_bob" in words
+    assert VERBS[verb].consequence in words
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize("verb", ASKING)
+def test_without_a_reason_it_asks_again(admin: Client, verb: str) -> None:
+    row = rows.sandbox()
+    words = text_of(confirm(admin, verb, row, reason="  "))
+    assert "Say why: the owner and programs see it." in words
+    assert not Operation.objects.exists()
+
+
+def test_ephemeral_ones_are_named_as_what_a_stop_destroys(admin: Client) -> None:
+    plain, fleeting = rows.sandbox("plain"), rows.sandbox("fleeting", ephemeral=True)
+    words = text_of(act(admin, "stop", plain, fleeting))
+    assert "Stopping 1 sandbox " in words
+    destroyed = words.split("Destroyed by a stop: 1 ephemeral sandbox")[1]
+    assert "fleeting" in destroyed
+    assert "plain" not in destroyed
+
+
+def test_an_ephemeral_one_is_left_running_unless_agreed(admin: Client) -> None:
+    plain, fleeting = rows.sandbox("plain"), rows.sandbox("fleeting", ephemeral=True)
+    words = text_of(confirm(admin, "stop", plain, fleeting))
+    assert "fleeting user_alice" in words
+    assert "Daytona deletes it when it stops. Stop it again and agree to destroy it" in words
+    assert list(Operation.objects.values_list("sandbox__name", flat=True)) == ["plain"]
+
+
+def test_an_ephemeral_one_is_stopped_once_agreed(admin: Client) -> None:
+    fleeting = rows.sandbox("fleeting", ephemeral=True)
+    confirm(admin, "stop", fleeting, force="on")
+    assert Operation.objects.get().force
+
+
+def test_what_will_be_skipped_is_said_before_with_the_reason(admin: Client) -> None:
+    here, gone = rows.sandbox("here"), rows.sandbox("departed", status=Status.GONE)
+    words = text_of(act(admin, "delete", here, gone))
+    assert "Skipped: 1 departed user_alice \u2013 “departed” no longer exists in Daytona." in words
+
+
+def test_nothing_to_do_offers_no_button(admin: Client) -> None:
+    gone = rows.sandbox(status=Status.GONE)
+    words = text_of(act(admin, "stop", gone))
+    assert "There is nothing to do here." in words
+    assert "Reason" not in words
+
+
+def test_for_one_sandbox_the_refusal_comes_back_on_its_page(admin: Client) -> None:
+    rows.owner(hold_since=rows.ago(hours=1))
+    row = rows.sandbox(status=Status.STOPPED)
+    words = text_of(act(admin, "start", row))
+    assert "The owner of “atlas” is on hold. Staff can lift the hold on the owner's page." in words
+    assert not Operation.objects.exists()
+
+
+def test_nothing_chosen_and_nonsense_chosen_lead_back_to_the_list(admin: Client) -> None:
+    address = reverse("admin:sandboxes_sandbox_act_start")
+    for chosen in ([], ["nonsense"]):
+        words = text_of(admin.post(address, {"_selected_action": chosen}, follow=True))
+        assert "No sandbox was chosen." in words
+
+
+def test_a_sandbox_that_does_not_exist_is_skipped_with_a_word(admin: Client) -> None:
+    row, other = rows.sandbox("here"), "00000000-0000-4000-8000-000000000000"
+    data = {"_selected_action": [str(row.pk), other]}
+    words = text_of(admin.post(reverse("admin:sandboxes_sandbox_act_sync"), data, follow=True))
+    assert f"No sandbox {other}." in words
+    assert Operation.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("verb", "status", "why"),
+    [
+        ("start", Status.RUNNING, "It is running."),
+        ("stop", Status.STOPPED, "It is stopped."),
+        ("archive", Status.ARCHIVED, "It is archived."),
+        ("recover", Status.RUNNING, "Only a sandbox in error can be recovered."),
+        ("cancel", Status.RUNNING, "No operation is active."),
+        ("stop", Status.GONE, "“atlas” no longer exists in Daytona."),
+        ("protect", Status.GONE, "“atlas” no longer exists in Daytona."),
+    ],
+)
+def test_a_button_that_cannot_work_is_disabled_and_says_why(
+    admin: Client, verb: str, status: Status, why: str
+) -> None:
+    content = page(admin, rows.sandbox(status=status)).content.decode()
+    assert f'data-why="{why}" aria-label="{VERBS[verb].label}: {why}"' in content
+    assert f'id="do-{verb}"' not in content
+
+
+def test_a_start_for_an_owner_on_hold_is_disabled(admin: Client) -> None:
+    rows.owner(hold_since=rows.ago(hours=1))
+    content = page(admin, rows.sandbox(status=Status.STOPPED)).content.decode()
+    assert 'data-why="The owner of “atlas” is on hold."' in content
+
+
+def test_an_operation_that_has_reached_daytona_cannot_be_cancelled(admin: Client) -> None:
+    row = rows.sandbox(status=Status.STOPPING)
+    rows.operation(row, Action.STOP, OperationStatus.IN_PROGRESS, calls=[{"name": "stop"}])
+    assert "Daytona was already asked: request the opposite instead." in page(admin, row).content.decode()
+
+
+def test_a_sandbox_that_only_looks_running_can_still_be_started(admin: Client) -> None:
+    row = rows.sandbox(status=Status.RUNNING, intent_met_at=None)
+    assert 'id="do-start"' in page(admin, row).content.decode()

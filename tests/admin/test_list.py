@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from sandboxes.models import Operation
+from sandboxes.states import Action, Intent, OperationStatus, Status
+from tests.admin.looking import listing, names_listed
+from tests.support import rows
+
+LIST = "admin:sandboxes_sandbox_changelist"
+
+
+def test_a_row_says_what_staff_need_at_a_glance(admin: Client) -> None:
+    rows.sandbox("atlas", resource_tier="standard", target="eu", last_accessed_at=rows.ago(minutes=12, seconds=1))
+    words = listing(admin)
+    for part in ("atlas", "user_alice", "running", "standard", "eu", "12 min ago"):
+        assert part in words
+
+
+def test_a_time_shows_the_exact_one_on_hover(admin: Client) -> None:
+    moment = rows.ago(minutes=12)
+    rows.sandbox(last_accessed_at=moment)
+    content = admin.get(reverse(LIST)).content.decode()
+    assert f'title="{moment:%Y-%m-%d %H:%M:%S} UTC"' in content
+
+
+def test_a_status_has_an_icon_beside_its_colour(admin: Client) -> None:
+    rows.sandbox(status=Status.ERROR)
+    content = admin.get(reverse(LIST)).content.decode()
+    assert 'class="sk-badge sk-red"' in content
+    assert '<span class="material-symbols-outlined" aria-hidden="true">error</span>' in content
+
+
+def test_an_evicted_sandbox_says_what_was_wanted_and_who_stopped_it(admin: Client) -> None:
+    row = rows.sandbox(
+        status=Status.STOPPED, intent=Intent.RUNNING, status_changed_at=rows.ago(minutes=12, seconds=5)
+    )
+    rows.operation(row, Action.STOP, actor_kind="system", actor_id="evictor", at=rows.ago(minutes=12))
+    assert "wanted running, stopped by evictor 12 min ago" in listing(admin)
+
+
+def test_a_sandbox_that_nobody_of_us_stopped_was_stopped_by_daytona(admin: Client) -> None:
+    row = rows.sandbox(status=Status.STOPPED, intent=Intent.RUNNING)
+    rows.operation(row, Action.START, at=rows.ago(hours=3))
+    assert "wanted running, stopped by Daytona 1 h ago" in listing(admin)
+
+
+def test_a_sandbox_in_error_says_daytonas_words(admin: Client) -> None:
+    rows.sandbox(
+        status=Status.ERROR, error_reason="no space left", status_changed_at=rows.ago(minutes=12, seconds=1)
+    )
+    assert "failed 12 min ago : no space left" in listing(admin)
+
+
+def test_a_row_as_it_is_wanted_says_nothing_of_the_intent(admin: Client) -> None:
+    rows.sandbox(status=Status.STOPPED)
+    assert "wanted" not in listing(admin).replace("not as wanted", "").replace("Not as wanted", "")
+
+
+def test_a_row_in_flight_shows_its_step_and_how_long_it_has_taken(admin: Client) -> None:
+    row = rows.sandbox(status=Status.STOPPING)
+    rows.operation(
+        row, Action.STOP, OperationStatus.IN_PROGRESS, at=rows.ago(seconds=42), step="Daytona is stopping it"
+    )
+    assert "Stop: Daytona is stopping it · 42 s" in listing(admin)
+
+
+def test_convex_is_mentioned_only_when_it_is_behind(admin: Client) -> None:
+    rows.sandbox("level")
+    assert "behind" not in listing(admin, q="level").replace("Convex behind", "")
+    rows.sandbox("late", revision=3, status_changed_at=rows.ago(minutes=4))
+    assert "4 min behind" in listing(admin, q="late")
+
+
+def test_an_owner_on_hold_is_marked(admin: Client) -> None:
+    rows.owner(hold_since=rows.ago(hours=1), hold_reason="abuse")
+    rows.sandbox()
+    assert "on hold" in listing(admin)
+
+
+def test_tombstones_are_hidden_until_asked_for(admin: Client) -> None:
+    rows.sandbox("alive")
+    rows.sandbox("dead", status=Status.GONE)
+    assert names_listed(admin) == ["alive"]
+    assert names_listed(admin, status="gone") == ["dead"]
+    assert names_listed(admin, status="all") == ["alive", "dead"]
+
+
+FILTERS: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, str]]] = {
+    # what is special about the row: (its fields, a query that finds it, a query that does not)
+    "its status": ({"status": Status.ARCHIVED}, {"status": "archived"}, {"status": "stopped"}),
+    "one of two statuses": ({"status": Status.ARCHIVED}, {"status": "error,archived"}, {"status": "error"}),
+    "its intent": ({"intent": Intent.ARCHIVED}, {"intent": "archived"}, {"intent": "deleted"}),
+    "its tier": ({"resource_tier": "performance"}, {"tier": "performance"}, {"tier": "standard"}),
+    "its region": ({"target": "ap"}, {"region": "ap"}, {"region": "sa"}),
+    "not as wanted": ({"status": Status.STOPPED, "intent": Intent.RUNNING}, {"drift": "yes"}, {"tier": "none"}),
+    "Convex behind": ({"revision": 9}, {"dirty": "yes"}, {"tier": "none"}),
+    "protected": ({"protected_until": rows.ago(hours=-1)}, {"protected": "yes"}, {"tier": "none"}),
+    "ephemeral": ({"ephemeral": True}, {"ephemeral": "yes"}, {"tier": "none"}),
+    "used this hour": ({"last_activity_at": rows.ago(minutes=1)}, {"used": "hour"}, {"used": "older"}),
+    "used today": ({"last_accessed_at": rows.ago(hours=5)}, {"used": "day"}, {"used": "hour"}),
+    "used this week": ({"last_accessed_at": rows.ago(days=3)}, {"used": "week"}, {"used": "day"}),
+    "used this month": ({"last_accessed_at": rows.ago(days=9)}, {"used": "month"}, {"used": "week"}),
+    "used long ago": ({"last_accessed_at": rows.ago(days=90)}, {"used": "older"}, {"used": "month"}),
+}
+OTHER: dict[str, Any] = {"last_accessed_at": rows.ago(days=50), "created_at": rows.ago(days=60)}
+NOT_THE_OTHER = ("not as wanted", "Convex behind", "protected", "ephemeral")
+
+
+@pytest.mark.parametrize("case", FILTERS)
+def test_a_filter_finds_what_it_says_and_nothing_else(admin: Client, case: str) -> None:
+    fields, finds, misses = FILTERS[case]
+    rows.sandbox("special", **{**OTHER, **fields})
+    rows.sandbox("ordinary", **OTHER)
+    found = names_listed(admin, **finds)
+    assert "special" in found
+    assert "special" not in names_listed(admin, **misses)
+    if case != "used long ago":
+        assert "ordinary" not in found
+
+
+@pytest.mark.parametrize("case", NOT_THE_OTHER)
+def test_a_question_answered_with_no_finds_the_rest(admin: Client, case: str) -> None:
+    fields, finds, _ = FILTERS[case]
+    rows.sandbox("special", **fields)
+    rows.sandbox("ordinary")
+    assert names_listed(admin, **dict.fromkeys(finds, "no")) == ["ordinary"]
+
+
+def test_what_is_in_flight_can_be_filtered(admin: Client) -> None:
+    rows.sandbox("resting")
+    rows.operation(rows.sandbox("moving"), Action.STOP, OperationStatus.QUEUED)
+    assert names_listed(admin, in_flight="yes") == ["moving"]
+    assert names_listed(admin, in_flight="no") == ["resting"]
+
+
+@pytest.mark.parametrize("words", ["Atl", "atlas", "user_bo", "{id}", "{hex}", "{daytona}", "atl user_b"])
+def test_search_finds_the_start_of_a_name_or_owner_and_whole_ids(admin: Client, words: str) -> None:
+    row = rows.sandbox("Atlas", of="user_bob")
+    rows.sandbox("Borealis", of="user_alice")
+    query = words.format(id=row.pk, hex=row.pk.hex, daytona=row.daytona_id)
+    assert names_listed(admin, q=query) == ["Atlas"]
+
+
+@pytest.mark.parametrize("words", ["tlas", "bob", "00000000-0000-4000-8000-000000000000", "%", "_"])
+def test_search_does_not_find_the_middle_of_words(admin: Client, words: str) -> None:
+    rows.sandbox("Atlas", of="user_bob")
+    assert names_listed(admin, q=words) == []
+
+
+def test_a_page_has_25_rows_and_says_whether_there_are_more(admin: Client) -> None:
+    for number in range(26):
+        rows.sandbox(f"box-{number:02}", created_at=rows.ago(hours=number))
+    first = admin.get(reverse(LIST))
+    assert len(first.context["cl"].result_list) == 25
+    assert 'rel="next"' in first.content.decode()
+    second = admin.get(reverse(LIST), {"p": "2"})
+    assert [row.name for row in second.context["cl"].result_list] == ["box-25"]
+    assert 'rel="next"' not in second.content.decode()
+    assert 'rel="prev"' in second.content.decode()
+
+
+@pytest.mark.parametrize("number", ["201", "99999999", "0", "x"])
+def test_a_page_that_does_not_exist_is_no_error(admin: Client, number: str) -> None:
+    rows.sandbox()
+    assert admin.get(reverse(LIST), {"p": number}, follow=True).status_code == 200
+
+
+def test_a_full_page_takes_at_most_twelve_queries_and_counts_nothing(admin: Client) -> None:
+    for number in range(30):
+        row = rows.sandbox(f"box-{number}", of=f"user_{number}", status=Status.STOPPED, intent=Intent.RUNNING)
+        rows.operation(row)
+    with CaptureQueriesContext(connection) as queries:
+        assert admin.get(reverse(LIST)).status_code == 200
+    assert len(queries) <= 12, [query["sql"][:150] for query in queries]
+    assert not [query["sql"] for query in queries if "COUNT(" in query["sql"].upper()]
+
+
+def test_the_list_takes_as_many_queries_for_many_rows_as_for_few(admin: Client) -> None:
+    def taken() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            admin.get(reverse(LIST))
+        return len(queries)
+
+    rows.operation(rows.sandbox("first"))
+    few = taken()
+    for number in range(20):
+        rows.operation(rows.sandbox(f"box-{number}"), Action.STOP, OperationStatus.IN_PROGRESS)
+    assert taken() == few
+
+
+def test_an_empty_list_says_what_to_do(admin: Client) -> None:
+    assert "No sandboxes yet. Create one" in listing(admin)
+    assert "Nothing matches." in listing(admin, q="nobody")
+
+
+def test_a_chosen_filter_is_shown_and_can_be_removed(admin: Client) -> None:
+    response = admin.get(reverse(LIST), {"status": "running", "tier": "basic"})
+    chosen = response.content.decode().split('aria-label="Chosen filters"')[1].split("</p>")[0]
+    assert 'href="?tier=basic"' in chosen
+    assert 'href="?status=running"' in chosen
+
+
+def test_rows_in_flight_can_be_asked_for_alone(admin: Client) -> None:
+    moving, resting = rows.sandbox("moving"), rows.sandbox("resting")
+    rows.operation(moving, Action.STOP, OperationStatus.IN_PROGRESS)
+    address = reverse("admin:sandboxes_sandbox_live")
+    content = admin.get(address, {"ids": f"{moving.pk},nonsense"}).content.decode()
+    assert f'data-live="{moving.pk}-status" data-live-active="{moving.pk}"' in content
+    assert str(resting.pk) not in content
+    Operation.objects.update(status=OperationStatus.SUCCEEDED)
+    assert "data-live-active" not in admin.get(address, {"ids": str(moving.pk)}).content.decode()
+
+
+def test_a_stranger_is_sent_to_the_sign_in(client: Client, db: None) -> None:
+    for name in (LIST, "admin:sandboxes_sandbox_live", "admin:index"):
+        answer = client.get(reverse(name))
+        assert answer.status_code == 302
+        assert answer.headers["Location"].startswith("/admin/login/")

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from sandboxes.codes import NoticeCode
+from sandboxes.models import Notice, Sweep
+from sandboxes.services import notices
+from sandboxes.states import Action, OperationStatus
+from tests.admin.looking import text_of
+from tests.support import rows
+
+
+def test_an_operation_shows_its_code_with_the_cure(admin: Client) -> None:
+    operation = rows.operation(
+        rows.sandbox(),
+        Action.START,
+        OperationStatus.FAILED,
+        code="disk_quota_full",
+        message="Total disk limit exceeded",
+    )
+    words = text_of(admin.get(reverse("admin:sandboxes_operation_change", args=[operation.pk])))
+    assert "Archive or delete sandboxes; stopping frees no disk." in words
+    assert "Total disk limit exceeded" in words
+
+
+def test_operations_are_found_by_id_by_sandbox_and_by_request(admin: Client) -> None:
+    one = rows.operation(rows.sandbox("one"), request_id="req-1")
+    rows.operation(rows.sandbox("two"), request_id="req-2")
+    address = reverse("admin:sandboxes_operation_changelist")
+    for words in (str(one.pk), str(one.sandbox_id), "req-1"):
+        assert list(admin.get(address, {"q": words}).context["cl"].result_list) == [one], words
+
+
+@pytest.mark.parametrize(("name", "value"), [("status", "failed"), ("action", "start"), ("code", "timeout")])
+def test_operations_can_be_filtered(admin: Client, name: str, value: str) -> None:
+    row = rows.sandbox()
+    rows.operation(row)
+    wanted = rows.operation(row, Action.START, OperationStatus.FAILED, code="timeout")
+    found = admin.get(reverse("admin:sandboxes_operation_changelist"), {name: value}).context["cl"].result_list
+    assert list(found) == [wanted]
+
+
+@pytest.mark.parametrize("model", ["operation", "sandboxevent"])
+def test_a_list_takes_few_queries_and_counts_nothing(admin: Client, model: str) -> None:
+    for number in range(30):
+        rows.event(rows.sandbox(f"box-{number}"), operation=rows.operation(rows.sandbox(f"other-{number}")))
+    with CaptureQueriesContext(connection) as queries:
+        admin.get(reverse(f"admin:sandboxes_{model}_changelist"))
+    assert len(queries) <= 12
+    assert not [query["sql"] for query in queries if "COUNT(" in query["sql"].upper()]
+
+
+def test_an_event_shows_its_data(admin: Client) -> None:
+    event = rows.event(rows.sandbox("atlas"), data={"revision": 7})
+    words = text_of(admin.get(reverse("admin:sandboxes_sandboxevent_change", args=[event.pk])))
+    assert '"revision": 7' in words
+
+
+def test_a_notice_shows_count_and_cure_and_can_be_filtered_by_open(admin: Client) -> None:
+    notices.tell(NoticeCode.CONVEX_PAUSED, "The deployment is paused.")
+    notices.tell(NoticeCode.CONVEX_PAUSED, "The deployment is still paused.")
+    notices.tell(NoticeCode.ORPHANS, "2 orphans")
+    notices.close(NoticeCode.ORPHANS)
+    address = reverse("admin:sandboxes_notice_changelist")
+    assert [row.code for row in admin.get(address, {"open": "yes"}).context["cl"].result_list] == ["convex_paused"]
+    assert [row.code for row in admin.get(address, {"open": "no"}).context["cl"].result_list] == ["orphans"]
+    notice = Notice.objects.get(code="convex_paused")
+    words = text_of(admin.get(reverse("admin:sandboxes_notice_change", args=[notice.pk])))
+    assert "Resume the deployment on Convex's dashboard" in words
+    assert "The deployment is still paused." in words
+
+
+def test_a_sweep_shows_what_it_found(admin: Client) -> None:
+    Sweep.objects.create(result="partial", started_at=rows.ago(minutes=1), counts={"drift": 4, "orphans": 0})
+    words = text_of(admin.get(reverse("admin:sandboxes_sweep_changelist")))
+    assert "partial" in words
+    assert "drift 4" in words
+    assert "orphans" not in words

@@ -1,0 +1,117 @@
+"""docs/clients.md: its examples run, in order, against an installation; its tables say what the code says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from sandboxes.codes import MEANINGS, Code
+from sandboxes.models import Operation, Sandbox
+from tests.e2e.conftest import Installation
+from tests.support.emulator import Emulator
+from tests.support.environment import ROOT
+
+PAGE = (ROOT / "docs" / "clients.md").read_text()
+TYPESCRIPT = ROOT / "convex" / "node_modules" / ".bin" / "tsc"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture
+def installation(emulator: Emulator, transactional_db: None, tmp_path: Path) -> Iterator[Installation]:
+    made = Installation(emulator, tmp_path)
+    with made.stack:
+        made.start_web()
+        made.start_worker()
+        yield made
+
+
+def run(installation: Installation, folder: Path, *command: str) -> str:
+    known = {
+        "PATH": os.environ["PATH"],
+        "SANDKEEPER_URL": str(installation.http.base_url).rstrip("/"),
+        "SANDKEEPER_KEY": installation.http.headers["Authorization"].removeprefix("Bearer "),
+        "OWNER": installation.owner,
+    }
+    done = subprocess.run(command, cwd=folder, env=known, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_curl_examples(installation: Installation, tmp_path: Path) -> None:
+    script = tmp_path / "examples.sh"
+    script.write_text("set -euo pipefail\n" + "\n".join(blocks("sh")))
+    said = run(installation, tmp_path, "bash", str(script))
+    assert '"name": "my first"' in said
+    assert "Wanted stopped: lunch" in said
+    assert "\nsucceeded\n" in said
+    assert "archive succeeded" in said
+    assert "1 accepted" in said
+    assert "no-such-one: refused sandbox_not_found" in said
+    asked = Operation.objects.exclude(action="sync").order_by("created_at")
+    assert list(asked.values_list("action", flat=True)) == ["create", "stop", "start", "archive"]
+
+
+def test_the_python_example(installation: Installation, tmp_path: Path) -> None:
+    box = installation.created()
+    [example] = blocks("python")
+    script = tmp_path / "example.py"
+    script.write_text(example)
+    assert run(installation, tmp_path, sys.executable, str(script)) == "running\n"
+    installation.do(installation.post(f"/sandboxes/{box['id']}/stop", {"reason": "lunch"}))
+    guarded = example.replace("print(ensure", "try:\n    ensure")
+    script.write_text(guarded.replace('["status"])', "\nexcept NotReady as no:\n    print(no.code)"))
+    assert run(installation, tmp_path, sys.executable, str(script)) == "sandbox_stopped_by_user\n"
+
+
+@pytest.mark.node
+def test_the_typescript_example(installation: Installation, tmp_path: Path) -> None:
+    box = installation.created()
+    [example] = blocks("ts")
+    (tmp_path / "example.ts").write_text(example)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    options = ("--strict", "--target", "es2022", "--module", "esnext", "--lib", "es2022,dom")
+    run(installation, tmp_path, str(TYPESCRIPT), *options, "example.ts")
+    caller = tmp_path / "caller.js"
+    caller.write_text(
+        'import { ensureRunning } from "./example.js";\n'
+        "const { SANDKEEPER_URL: url, SANDKEEPER_KEY: key, OWNER: owner } = process.env;\n"
+        "const say = (words) => console.log(words);\n"
+        f'const box = "{box["id"]}";\n'
+        "await ensureRunning(box, { url, key, owner }).then((s) => say(s.status), (e) => say(e.problem.code));\n"
+    )
+    assert run(installation, tmp_path, "node", str(caller)) == "running\n"
+    installation.do(installation.post(f"/sandboxes/{box['id']}/stop"))
+    assert run(installation, tmp_path, "node", str(caller)) == "sandbox_stopped_by_user\n"
+    Sandbox.objects.update(intent="running")
+    assert run(installation, tmp_path, "node", str(caller)) == "running\n", "an idle stop is started"
+
+
+def test_the_table_of_codes_is_the_codes() -> None:
+    told = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
+    meant = [(code, MEANINGS[code]) for code in Code]
+    assert told == [(code.value, str(one.status), one.title, one.cure) for code, one in meant]
+
+
+def test_what_an_agent_does_is_told_for_every_code_that_ensure_running_may_answer() -> None:
+    schema = Client().get("/api/v1/schema").json()
+    answers = schema["paths"]["/api/v1/sandboxes/{sandbox_id}/ensure-running"]["post"]["responses"]
+    codes = {
+        (status, example["value"]["code"])
+        for status, answer in answers.items()
+        if int(status) >= 400
+        for example in answer["content"]["application/problem+json"]["examples"].values()
+    }
+    table = PAGE.partition("## Before each tool call")[2].partition("In Python:")[0]
+    by_status = {"400", "401", "403", "404", "405", "406", "413", "415", "422", "429", "500", "503"}
+    untold = {code for status, code in codes if status not in by_status and f"`{code}`" not in table}
+    assert untold == set()

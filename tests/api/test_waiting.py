@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.db import connection
+
+from sandboxes.api.preferences import wait_seconds
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import waiting
+from sandboxes.states import Action
+from tests.api.callers import Api, problem, program
+from tests.api.working import working
+from tests.support import rows
+from tests.support.driving import do
+from tests.support.emulator import Emulator
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("", None),
+        ("respond-async", None),
+        ("wait=10", 10),
+        ("respond-async, wait=10", 10),
+        ('wait="5"; foo=bar', 5),
+        ("Wait = 7", 7),
+        ("wait=600", 60),
+        ("wait=-1", None),
+        ("wait=soon", None),
+        ("wait=" + "9" * 500, None),
+        ("wait=0", 0),
+    ],
+)
+def test_what_a_caller_prefers(header: str, seconds: int | None) -> None:
+    assert wait_seconds(header) == seconds
+
+
+def test_an_end_in_time_is_200(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    box = running()
+    with working():
+        answer = program("alice").post(f"/sandboxes/{box.pk}/stop", Prefer="wait=20")
+    assert answer.status_code == 200
+    assert (answer.json()["action"], answer.json()["status"]) == ("stop", "succeeded")
+    assert answer["Preference-Applied"] == "wait=20"
+
+
+def test_a_create_and_a_delete_can_be_waited_for(world: Emulator) -> None:
+    api = program("alice")
+    with working():
+        created = api.post("/sandboxes", {"name": "waited"}, Prefer="wait=20")
+        assert (created.status_code, created.json()["status"]) == (200, "succeeded")
+        deleted = api.delete(f"/sandboxes/{created.json()['sandbox']}", Prefer="wait=20")
+    assert (deleted.status_code, deleted.json()["status"]) == (200, "succeeded")
+
+
+def test_an_end_in_failure_is_the_problem_of_its_code(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    box = running()
+    do(box, Action.STOP)
+    world.change(box.daytona_id or "", state="error", errorReason="gone bad", recoverable=False)
+    with working():
+        answer = program("alice").post(f"/sandboxes/{box.pk}/start", Prefer="wait=20")
+    found = problem(answer, "sandbox_unrecoverable")
+    assert found["operation"]["status"] == "failed"
+    assert found["current_status"] == "error"
+    assert answer["Preference-Applied"] == "wait=20"
+
+
+@pytest.mark.django_db
+def test_no_end_in_time_is_202(alice: Api, atlas: Sandbox) -> None:
+    began = time.monotonic()
+    answer = alice.post(f"/sandboxes/{atlas.pk}/stop", Prefer="wait=1")
+    assert answer.status_code == 202
+    assert answer["Preference-Applied"] == "wait=1"
+    assert 1 <= time.monotonic() - began < 5
+
+
+@pytest.mark.django_db
+def test_an_operation_can_be_waited_for_by_its_address(alice: Api, atlas: Sandbox) -> None:
+    operation = rows.operation(atlas, "stop", "in_progress")
+    answer = alice.get(f"/operations/{operation.pk}", Prefer="wait=1")
+    assert (answer.status_code, answer.json()["status"]) == (200, "in_progress")
+    Operation.objects.filter(pk=operation.pk).update(status="succeeded")
+    answer = alice.get(f"/operations/{operation.pk}", Prefer="wait=30")
+    assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
+    Operation.objects.filter(pk=operation.pk).update(status="cancelled", code="superseded")
+    problem(alice.get(f"/operations/{operation.pk}", Prefer="wait=30"), "superseded")
+
+
+@pytest.fixture
+def full() -> Iterator[None]:
+    """All places to wait in are taken."""
+    seats = waiting._seats()
+    taken = 0
+    while seats.acquire(blocking=False):
+        taken += 1
+    yield
+    for _ in range(taken):
+        seats.release()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("what", ["stop", "ensure-running"])
+def test_without_a_place_to_wait_in_it_is_202_at_once(alice: Api, full: None, what: str) -> None:
+    status = "running" if what == "stop" else "stopped"
+    box = rows.sandbox(of="alice", status=status, intent="running")
+    began = time.monotonic()
+    answer = alice.post(f"/sandboxes/{box.pk}/{what}", Prefer="wait=30")
+    assert answer.status_code == 202
+    assert "Preference-Applied" not in answer
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_waiter_holds_no_database_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    operation = rows.operation(rows.sandbox(of="alice"), "stop", "in_progress")
+    held: list[bool] = []
+    pause = time.sleep
+
+    def watched(seconds: float) -> None:
+        held.append(connection.connection is not None)
+        pause(seconds)
+
+    monkeypatch.setattr(time, "sleep", watched)
+    waiting.until_settled(operation, deadline=time.monotonic() + 0.3)
+    assert len(held) > 2
+    assert not any(held)

@@ -1,0 +1,150 @@
+"""One-line breakages of our own code: each must fail the test named beside it, in a copy of the tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIFECYCLE = "sandboxes/services/lifecycle"
+SERVICES = "tests/services"
+
+
+@dataclass(frozen=True)
+class Breakage:
+    name: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+BREAKAGES = [
+    Breakage(
+        "no lease check",
+        "sandboxes/services/record.py",
+        "row = (rows if token is None else rows.filter(lease_token=token)).first()",
+        "row = rows.first()",
+        f"{SERVICES}/lifecycle/test_lease.py::test_a_worker_whose_lease_was_taken_over_writes_nothing",
+    ),
+    Breakage(
+        "a lone 404 believed",
+        f"{LIFECYCLE}/look.py",
+        "if seen.confirmed or _was_ending(row):",
+        "if True:",
+        f"{SERVICES}/lifecycle/test_missing.py::test_a_lone_404_is_not_believed",
+    ),
+    Breakage(
+        "an ephemeral victim",
+        "sandboxes/services/ranking.py",
+        "c.auto_delete is None or c.auto_delete < 0",
+        "True",
+        f"{SERVICES}/test_capacity.py::test_one_that_a_stop_would_destroy_or_doom_is_never_a_victim",
+    ),
+    Breakage(
+        "eviction on 429",
+        f"{LIFECYCLE}/call.py",
+        'return Answer(refused, "Daytona throttles; waiting", pause=max(error.retry_after, 0.2), counted=False)',
+        'return Answer(refused, "no room", quota=daytona.ComputeQuotaFull("no room", limit=100.0))',
+        f"{SERVICES}/test_capacity.py::test_throttling_stops_nobody",
+    ),
+    Breakage(
+        "the gate before the intent",
+        "sandboxes/services/intent.py",
+        "    row = _read(sandbox_id, actor)\n    gate(row)\n",
+        "    row = _read(sandbox_id, actor)\n",
+        f"{SERVICES}/test_intent.py::test_the_gate_closes_with_the_request_not_with_daytona",
+    ),
+    Breakage(
+        "labels replaced",
+        f"{LIFECYCLE}/change.py",
+        "{**remote.labels, **labels}",
+        "labels",
+        f"{SERVICES}/lifecycle/test_change.py::test_a_label_of_somebody_else_survives_a_rename",
+    ),
+    Breakage(
+        "HTTP 200 taken for success",
+        "sandboxes/gateways/convex_wire.py",
+        'if body is not None and status == "success" and response.status_code == 200:',
+        "if body is not None and response.status_code == 200:",
+        "tests/gateways/convex/test_envelope.py::test_only_an_envelope_is_success",
+    ),
+    Breakage(
+        "owner unchecked",
+        f"{LIFECYCLE}/find.py",
+        "if not actor.may_see(row.owner_id):",
+        "if False:",
+        f"{SERVICES}/lifecycle/test_request.py::test_for_a_foreign_owner_it_does_not_exist",
+    ),
+    Breakage(
+        "push marking a later revision",
+        "sandboxes/services/projection/outcome.py",
+        "if report.row.revision != revisions[report.row.pk]]",
+        "if False]",
+        f"{SERVICES}/projection/test_one_at_a_time.py::test_a_change_during_a_push_leaves_the_row_dirty_and_due",
+    ),
+    Breakage(
+        "delete superseded",
+        f"{LIFECYCLE}/rules.py",
+        "if row.intent == Intent.DELETED and action != Action.DELETE:",
+        "if False:",
+        f"{SERVICES}/lifecycle/test_request.py::test_nothing_supersedes_a_delete",
+    ),
+    Breakage(
+        "an unsettled call forgotten",
+        "sandboxes/services/record.py",
+        "if row.intent_met_at is None and row.unsettled_until is None and",
+        "if row.intent_met_at is None and",
+        f"{SERVICES}/lifecycle/test_late_calls.py::test_a_stop_during_a_hung_start_ends_stopped",
+    ),
+    Breakage(
+        "a stranger of our name adopted",
+        f"{LIFECYCLE}/look.py",
+        'if row.daytona_id is None and remote.labels.get("sandkeeper_id") != str(row.pk):',
+        "if False:",
+        f"{SERVICES}/lifecycle/test_create.py::test_a_name_that_somebody_else_has_is_not_adopted",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tree as it is, to be broken."""
+    folder = tmp_path_factory.mktemp("broken")
+    for name in ("sandboxes", "project", "emulator", "tests"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("manage.py", "pyproject.toml", ".env.example"):
+        shutil.copy(ROOT / name, folder / name)
+    (folder / "convex").mkdir()
+    shutil.copy(ROOT / "convex" / "cases.json", folder / "convex" / "cases.json")
+    return folder
+
+
+def outcome(folder: Path, test: str) -> tuple[int, str]:
+    """pytest's exit code and words for one test, run on SQLite in that folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", test],
+        cwd=folder, env=environment | {"TEST_DATABASE_URL": ""}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES, ids=[breakage.name for breakage in BREAKAGES])
+def test_a_breakage_fails_its_named_test(copy: Path, breakage: Breakage) -> None:
+    file = copy / breakage.file
+    whole = file.read_text()
+    assert whole.count(breakage.old) == 1, f"{breakage.file} no longer has: {breakage.old}"
+    file.write_text(whole.replace(breakage.old, breakage.new))
+    try:
+        code, words = outcome(copy, breakage.test)
+    finally:
+        file.write_text(whole)
+    assert code == 1, words  # 1: tests failed; anything else is no proof
+    assert "failed" in words.splitlines()[-1], words

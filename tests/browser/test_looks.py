@@ -1,0 +1,135 @@
+"""Every page in light and dark, wide and narrow: quiet, readable, without a sideways scroll."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from sandboxes.codes import NoticeCode
+from sandboxes.models import Sandbox, ServiceKey, Sweep, WorkerHeartbeat
+from sandboxes.services import notices
+from sandboxes.states import Action, Intent, OperationStatus, Status
+from tests.admin import people
+from tests.browser.conftest import Desk
+from tests.support import rows
+
+pytestmark = pytest.mark.browser
+
+PAGES = [
+    "index", "sandboxes_sandbox_changelist", "sandboxes_sandbox_add", "sandboxes_owner_changelist",
+    "sandboxes_operation_changelist", "sandboxes_sandboxevent_changelist", "sandboxes_notice_changelist",
+    "sandboxes_sweep_changelist", "sandboxes_workerheartbeat_changelist", "sandboxes_servicekey_changelist",
+    "sandboxes_servicekey_add", "auth_user_changelist", "auth_user_add", "auth_group_changelist", "password_change",
+]  # fmt: skip
+
+# The contrast of each badge's words against what is behind them (WCAG: 4.5 for small text).
+CONTRAST = """
+() => {
+  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
+  function painted(colours) {
+    canvas.fillStyle = "#fff"; canvas.fillRect(0, 0, 1, 1);
+    for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  }
+  function light(rgb) {
+    const [r, g, b] = rgb.map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  }
+  function behind(element) {
+    const colours = [];
+    for (let at = element; at; at = at.parentElement) colours.unshift(getComputedStyle(at).backgroundColor);
+    return colours;
+  }
+  return [...document.querySelectorAll(".sk-badge, .sk-faint, .sk-warn, .sk-link, .sk-good, .sk-bad, .sk-button")]
+    .filter((e) => e.checkVisibility() && !e.disabled && e.textContent.trim())
+    .map((e) => {
+      const back = behind(e);
+      const [a, b] = [light(painted(back)), light(painted([...back, getComputedStyle(e).color]))];
+      return [e.textContent.trim(), (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)];
+    });
+}
+"""
+
+
+def furnish() -> Sandbox:
+    for status in Status:
+        rows.sandbox(f"box-{status}", status=status, error_reason="no disk" if status == Status.ERROR else "")
+    row = rows.sandbox(
+        "evicted", status=Status.STOPPED, intent=Intent.RUNNING, revision=4, convex_error="refused: x"
+    )
+    rows.operation(row, Action.STOP, OperationStatus.FAILED, code="timeout", message="too slow")
+    rows.event(row)
+    rows.operation(rows.sandbox("moving", ephemeral=True), Action.STOP, OperationStatus.IN_PROGRESS)
+    rows.owner("held", hold_since=rows.ago(hours=1), hold_reason="abuse")
+    notices.tell(NoticeCode.ORG_SUSPENDED, "The organisation is suspended.")
+    Sweep.objects.create(result="complete", started_at=rows.ago(minutes=1), counts={"drift": 2})
+    beat: dict[str, Any] = {"host": "h", "pid": 1, "threads": 1, "started_at": rows.ago(hours=1)}
+    WorkerHeartbeat.objects.create(worker_id="one", beat_at=rows.ago(seconds=1), **beat)
+    ServiceKey.objects.create(name="key", prefix="abc", digest="x", scopes=["sandboxes:read"])
+    return row
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 768])
+def test_every_page_is_quiet_readable_and_fits(desk: Desk, transactional_db: None, theme: Any, width: int) -> None:
+    row = furnish()
+    desk.sign_in(people.root())
+    desk.page.set_viewport_size({"width": width, "height": 900})
+    desk.page.emulate_media(color_scheme=theme)
+    addresses: list[tuple[object, ...]] = [(name,) for name in PAGES]
+    addresses += [
+        ("sandboxes_sandbox_change", row.pk),
+        ("sandboxes_owner_change", "held"),
+        ("sandboxes_operation_change", row.operations.get().pk),
+    ]
+    pale = []
+    for name, *arguments in addresses:
+        desk.open(str(name), *arguments)
+        expect(desk.page.locator("html")).to_have_class(re.compile("dark" if theme == "dark" else "^(?!.*dark)"))
+        pale += [(name, words, ratio) for words, ratio in desk.page.evaluate(CONTRAST) if ratio < 4.5]
+        wide = desk.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{name} scrolls {wide} px sideways"
+    assert not pale
+
+
+def test_the_numbers_of_the_dashboard_lead_to_what_they_count(desk: Desk, transactional_db: None) -> None:
+    furnish()
+    desk.sign_in(people.viewer())
+    for status in ("running", "stopped", "gone"):
+        desk.open("index")
+        tile = desk.page.locator(f'a[data-status="{status}"]')
+        count = int(tile.locator(".sk-big").inner_text())
+        tile.click()
+        expect(desk.page.get_by_role("link", name=f"status: {status}")).to_be_visible()
+        expect(desk.page.locator("#result_list tbody tr.data-row")).to_have_count(count)
+    desk.open("index")
+    desk.page.get_by_role("link", name="Oldest in flight").click()
+    expect(desk.page.locator("#result_list tbody tr.data-row")).to_have_count(1)
+    desk.open("index")
+    desk.page.get_by_role("link", name="Failed operations").click()
+    expect(desk.page.get_by_role("link", name="status: failed")).to_be_visible()
+
+
+def test_filters_open_and_narrow_the_list(desk: Desk, transactional_db: None) -> None:
+    furnish()
+    desk.sign_in(people.viewer())
+    desk.open("sandboxes_sandbox_changelist")
+    desk.page.locator("a", has_text="Filters").click()
+    desk.page.get_by_role("region", name="not as wanted").get_by_role("link", name="Yes").click()
+    names = desk.page.locator("#result_list .field-cell_name a")
+    expect(names.filter(has_text="evicted")).to_have_count(1)
+    expect(names.filter(has_text="box-running")).to_have_count(0)
+
+
+def test_ages_grow_while_a_page_stays_open(desk: Desk, transactional_db: None) -> None:
+    row = rows.sandbox(last_accessed_at=rows.ago(seconds=10))
+    desk.sign_in(people.viewer())
+    desk.page.clock.install(time=rows.ago())
+    desk.open_sandbox(row)
+    used = desk.page.locator("dt", has_text="Last used").locator("+ dd")
+    expect(used).to_contain_text("s ago")
+    desk.page.clock.run_for(120_000)
+    expect(used).to_contain_text("2 min ago")

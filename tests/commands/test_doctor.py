@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from pytest_django import Settings
+
+from sandboxes import clock
+from sandboxes.codes import NoticeCode
+from sandboxes.models import Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.services import notices
+from sandboxes.states import Action, ActorKind, Source
+from tests.support.emulator import Emulator
+from tests.support.processes import environment_for, run_command
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("systems")]
+
+
+class Answer:
+    """What `doctor --json` said: levels and whole findings by check."""
+
+    def __init__(self) -> None:
+        words = StringIO()
+        self.code = 0
+        try:
+            call_command("doctor", "--json", stdout=words)
+        except SystemExit as end:
+            self.code = int(end.code or 0)
+        said = json.loads(words.getvalue())
+        self.broken: bool = said["broken"]
+        self.findings: dict[str, dict[str, Any]] = {finding["check"]: finding for finding in said["findings"]}
+
+    def level(self, check: str) -> str:
+        return str(self.findings[check]["level"])
+
+
+@pytest.fixture
+def a_worker() -> None:
+    now = clock.now()
+    WorkerHeartbeat.objects.create(worker_id="w", host="h", pid=1, threads=4, started_at=now, beat_at=now)
+
+
+@pytest.fixture
+def a_sweep() -> None:
+    now = clock.now()
+    Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=now, finished_at=now)
+
+
+@pytest.mark.usefixtures("a_worker", "a_sweep")
+def test_all_is_well(emulator: Emulator) -> None:
+    emulator.settings(convex={"functions": "main", "sandkeeper": True})
+    answer = Answer()
+    assert [finding for finding in answer.findings.values() if finding["level"] != "ok"] == []
+    assert (answer.code, answer.broken) == (0, False)
+
+
+def test_without_a_worker_nothing_moves() -> None:
+    answer = Answer()
+    assert answer.level("workers") == "broken"
+    assert "run_worker" in answer.findings["workers"]["cure"]
+    assert (answer.code, answer.broken) == (1, True)
+
+
+def test_a_wrong_key_of_daytona_is_broken(settings: Settings) -> None:
+    settings.DAYTONA_API_KEY = "dtn_wrong"
+    assert Answer().level("daytona") == "broken"
+
+
+def test_a_wrong_deploy_key_is_broken(settings: Settings) -> None:
+    settings.CONVEX_DEPLOY_KEY = "dev:test|wrong"
+    assert Answer().level("convex_unauthorized") == "broken"
+
+
+def test_a_function_that_convex_lacks_is_named(emulator: Emulator) -> None:
+    emulator.settings(convex={"functions": "first"})
+    found = Answer().findings["convex_function_optional"]
+    assert found["level"] == "warning"
+    assert found["cure"]
+
+
+def test_a_paused_deployment_is_broken(emulator: Emulator) -> None:
+    emulator.settings(convex={"state": "paused"})
+    assert Answer().level("convex_paused") == "broken"
+
+
+def test_without_convex_it_says_so(settings: Settings) -> None:
+    settings.CONVEX_URL = settings.CONVEX_DEPLOY_KEY = ""
+    assert Answer().level("convex") == "ok"
+
+
+def test_unreachable_systems_are_broken(settings: Settings) -> None:
+    settings.DAYTONA_API_URL = settings.CONVEX_URL = "http://127.0.0.1:9"
+    answer = Answer()
+    assert answer.level("daytona") == "broken"
+    assert answer.level("convex_unavailable") == "broken"
+
+
+def test_a_wrong_configuration_is_a_finding_not_a_crash(settings: Settings) -> None:
+    settings.TIERS = {}
+    assert Answer().level("configuration") == "broken"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_on_an_empty_database_it_says_what_to_run_and_goes_on(emulator: Emulator, tmp_path: Path) -> None:
+    environment = environment_for(emulator, DATABASE_URL=f"sqlite:///{tmp_path / 'new.sqlite3'}")
+    done = run_command("doctor", environment=environment)
+    assert done.returncode == 1
+    assert "Run `manage.py migrate`." in done.stdout
+    assert "worker" not in done.stdout
+    assert "ok      Daytona answers" in done.stdout
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_a_database_it_says_so_and_goes_on(emulator: Emulator, tmp_path: Path) -> None:
+    environment = environment_for(emulator, DATABASE_URL=f"sqlite:///{tmp_path}")  # a folder is no database
+    done = run_command("doctor", environment=environment)
+    assert done.returncode == 1
+    assert "BROKEN  The database does not answer" in done.stdout
+    assert "ok      Daytona answers" in done.stdout
+
+
+@pytest.mark.usefixtures("a_worker")
+def test_what_is_late_is_counted_with_the_oldest() -> None:
+    now = clock.now()
+    owner = Owner.objects.create(id="user_late")
+    hour = now - timedelta(hours=3)
+    sandbox = Sandbox.objects.create(
+        name="s",
+        owner=owner,
+        daytona_id="d",
+        created_at=hour,
+        status_changed_at=hour,
+        revision=2,
+        convex_next_push_at=now,
+    )
+    Operation.objects.create(
+        sandbox=sandbox,
+        action=Action.STOP,
+        actor_kind=ActorKind.STAFF,
+        actor_id="ada",
+        source=Source.ADMIN,
+        created_at=hour,
+        next_check_at=hour,
+    )
+    Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=hour, finished_at=hour)
+    WorkerHeartbeat.objects.create(worker_id="dead", host="h", pid=2, threads=4, started_at=hour, beat_at=hour)
+    notices.tell(NoticeCode.ORG_SUSPENDED, "Suspended for a test")
+    answer = Answer()
+    assert answer.level("operations") == "broken"
+    assert "1 operations" in answer.findings["operations"]["text"]
+    for check in ("dirty", "sweep", "worker_silent", "notice_org_suspended"):
+        assert answer.level(check) == "warning", check
+        assert answer.findings[check]["cure"]
+    assert "3 h" in answer.findings["sweep"]["text"]
+
+
+def test_the_known_password_is_found_outside_development(settings: Settings) -> None:
+    get_user_model()._default_manager.create_superuser("admin", "", "admin")
+    settings.DEBUG = True
+    assert "password" not in Answer().findings
+    settings.DEBUG = False
+    assert Answer().level("password") == "broken"

@@ -1,0 +1,73 @@
+"""docs/operations.md: its commands run in order, against an installation on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+from project import gunicorn
+from sandboxes.models import Sandbox
+from tests.e2e.conftest import Installation
+from tests.support.environment import ROOT, variables
+from tests.support.processes import database_url
+
+PAGE = (ROOT / "docs" / "operations.md").read_text()
+TOKEN = "a-token-of-prometheus"
+
+
+def script() -> str:
+    return "\n".join(re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_the_commands_run_in_order(installation: Installation, tmp_path: Path) -> None:
+    installation.web_environment["METRICS_TOKEN"] = TOKEN
+    installation.start_web()
+    installation.start_worker()
+    sandbox = installation.created()
+    known = {
+        "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}",
+        "WEB": str(installation.http.base_url).rstrip("/"),
+        "METRICS_TOKEN": TOKEN,
+        "BACKUP": str(tmp_path / "backup"),
+        "STATIC_ROOT": str(tmp_path / "static"),
+        "DATABASE_URL": database_url(),
+    }
+    done = subprocess.run(
+        ["bash", "-c", "set -euo pipefail\n" + script()],
+        cwd=ROOT,
+        env=installation.environment | known,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sandkeeper_workers 1.0" in done.stdout
+    assert "sandkeeper_" in done.stdout
+    assert (tmp_path / "backup").stat().st_size > 0
+    assert Sandbox.objects.get(pk=sandbox["id"]).status == "running"
+
+
+def test_the_processes_are_those_of_compose() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    for name in ("worker", "reconcile", "watch"):
+        assert f"`{' '.join(services[name]['command'])}`" in PAGE
+    assert gunicorn.worker_class == "gthread"
+
+
+def test_what_it_names_exists() -> None:
+    assert set(re.findall(r"manage\.py (\w+)", PAGE)) <= set(get_commands())
+    for module in re.findall(r"python -m bench\.(\w+)", PAGE):
+        assert (ROOT / "bench" / f"{module}.py").exists(), module
+    shell = {"DATABASE_URL", "METRICS_TOKEN"}
+    named = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE))
+    assert named - variables() - shell == set()

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+from sandboxes.models import Notice, Sandbox
+from tests.e2e.conftest import Installation
+from tests.support.waiting import wait_until
+
+
+def test_while_daytona_is_down_an_operation_waits_and_says_so(running: Installation) -> None:
+    sandbox = running.created()
+    down = running.emulator.faults.add("status", system="daytona", status=503, answer="upstream is away")
+    operation = running.accepted(running.post(f"/sandboxes/{sandbox['id']}/stop"))
+    wait_until(
+        lambda: "daytona" in running.get(f"/operations/{operation['id']}")["step"].lower(),
+        timeout=20,
+        what="a step that names Daytona",
+    )
+    assert running.get(f"/operations/{operation['id']}")["status"] in ("queued", "in_progress")
+    running.emulator.faults.remove(down)
+    assert running.ended(operation)["status"] == "succeeded"
+    running.agrees(sandbox["id"], status="stopped", state="stopped")
+
+
+def test_while_convex_is_down_operations_go_on_and_the_row_follows(running: Installation) -> None:
+    sandbox = running.created()
+    down = running.emulator.faults.add("status", system="convex", status=503, answer="upstream is away")
+    running.do(running.post(f"/sandboxes/{sandbox['id']}/stop"))
+    wait_until(lambda: running.emulator.faults.hits(down) > 0, timeout=20, what="a push that failed")
+    row = Sandbox.objects.get(pk=sandbox["id"])
+    assert row.is_dirty
+    running.emulator.faults.remove(down)
+    running.agrees(sandbox["id"], status="stopped", state="stopped")
+
+
+def test_a_revoked_key_of_daytona_is_one_notice_and_no_storm(running: Installation) -> None:
+    sandboxes = [running.created(name=f"s{number}") for number in range(3)]
+    refused = running.emulator.faults.add(
+        "status", system="daytona", status=401, answer={"message": "Unauthorized"}
+    )
+    operations = [running.accepted(running.post(f"/sandboxes/{one['id']}/stop")) for one in sandboxes]
+    notice = wait_until(lambda: Notice.objects.filter(closed_at=None).first(), timeout=20, what="notice")
+    assert notice.code == "daytona_unauthorized"
+    assert "DAYTONA_API_KEY" in notice.cure
+    wait_until(lambda: running.emulator.faults.hits(refused) >= 2, timeout=20, what="a second, later try")
+    assert running.emulator.faults.hits(refused) < 20
+    running.emulator.faults.remove(refused)
+    for operation in operations:
+        assert running.ended(operation)["status"] == "succeeded"
+    assert Notice.objects.filter(code="daytona_unauthorized").count() == 1
+
+
+def test_a_killed_worker_loses_nothing(installation: Installation) -> None:
+    installation.start_web()
+    first = installation.start_worker()
+    sandbox = installation.created()
+    slow = installation.emulator.faults.add("delay", system="daytona", path="/stop", seconds=2.0)
+    operation = installation.accepted(installation.post(f"/sandboxes/{sandbox['id']}/stop"))
+    wait_until(lambda: installation.emulator.faults.hits(slow), timeout=20, what="the call under way")
+    first.kill()
+    installation.start_worker(LEASE_SECONDS="60")
+    Sandbox.objects.filter(pk=sandbox["id"]).update(lease_until=None)  # as if a minute had passed
+    assert installation.ended(operation, timeout=60)["status"] == "succeeded"
+    installation.agrees(sandbox["id"], status="stopped", state="stopped")

@@ -1,0 +1,78 @@
+"""The process: ports, options, how it starts and ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.support.emulator import ROOT, Emulator
+from tests.support.waiting import wait_until
+
+HEADERS = {"Authorization": f"Bearer {Emulator.daytona_key}"}
+
+
+def run(*options: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "emulator", *options],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_port_in_use_is_said_in_one_line(emulator: Emulator) -> None:
+    port = emulator.url.rsplit(":", 1)[1]
+    process = run("--port", port)
+    output, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert output == ""
+    assert errors.count("\n") == 1
+    assert f"port {port} on 127.0.0.1 is not free" in errors
+
+
+def test_the_environment_sets_what_the_command_line_does_not() -> None:
+    process = run("--latency", "0.01", EMULATOR_PORT="0", EMULATOR_TRANSITION="7", EMULATOR_LATENCY="5")
+    assert process.stdout is not None
+    assert process.stderr is not None
+    url = process.stdout.readline().split()[-1]
+    settings = httpx.get(f"{url}/_emulator/settings").json()
+    process.terminate()
+    process.wait(timeout=10)
+    process.stdout.close()
+    process.stderr.close()
+    assert settings["transition"] == 7
+    assert settings["latency"] == 0.01
+
+
+def test_sigterm_ends_it_at_once_even_with_calls_that_are_held() -> None:
+    with Emulator() as emulator, ThreadPoolExecutor(1) as pool:
+        emulator.faults.add("hang")
+        future = pool.submit(httpx.get, f"{emulator.daytona_url}/sandbox", headers=HEADERS, timeout=30)
+        wait_until(lambda: emulator.counts()["calls"] == 1, what="the held call")
+        began = time.monotonic()
+        emulator.stop()
+        assert time.monotonic() - began < 2
+        with pytest.raises(httpx.TransportError):
+            future.result()
+
+
+def test_a_stopped_emulator_refuses_connections() -> None:
+    with Emulator() as emulator:
+        emulator.stop()
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{emulator.daytona_url}/sandbox", headers=HEADERS)
+
+
+def test_it_imports_nothing_of_the_application() -> None:
+    code = "import sys, emulator.__main__; print([n for n in sys.modules if n.split('.')[0] in NAMES])"
+    code = code.replace("NAMES", "('sandboxes', 'project', 'django', 'tests')")
+    output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert output.stdout.strip() == "[]"

@@ -1,0 +1,400 @@
+"""A state machine that asks, spoils, loses, skews and waits, and says what must be true all the while."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db import connections
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from sandboxes import clock
+from sandboxes.codes import Refused
+from sandboxes.gateways import convex, daytona
+from sandboxes.models import Lease, Notice, Operation, Owner, Sandbox
+from sandboxes.services import intent, lifecycle, record
+from sandboxes.states import Action, Actor, OperationStatus, Source, Status
+from tests.faults import queue
+from tests.faults.people import People, contradictions, unmet
+from tests.faults.truth import disagreements, is_quiet, waiting
+from tests.support.emulator import Emulator
+from tests.support.waiting import wait_until
+
+PICK = st.integers(0, 4)
+PLACE = st.integers(0, 3)
+SKEWS = st.sampled_from([0.0, 0.0, -600.0, 600.0])
+PAUSES = st.sampled_from([0.3, 1.0, 3.0, 6.0, 11.0, 25.0, 61.0, 130.0, 310.0])
+ACTIONS = st.sampled_from([a for a in Action if a != Action.CREATE])
+ROOM = {"memory": 500, "disk": 2000, "gpu": 0}
+
+CALLS: dict[str, dict[str, str]] = {
+    "look": {"system": "daytona", "method": "GET"},
+    "create": {"method": "POST", "path": "/api/sandbox$"},
+    "start": {"path": "/start$"},
+    "stop": {"path": "/stop$"},
+    "archive": {"path": "/archive$"},
+    "recover": {"path": "/recover$"},
+    "delete": {"system": "daytona", "method": "DELETE"},
+    "labels": {"path": "/labels$"},
+    "any change": {"system": "daytona", "method": "POST"},
+    "new row in Convex": {"system": "convex", "body": "createInternal"},
+    "any of Convex": {"system": "convex"},
+}
+SPOILED: dict[str, dict[str, Any]] = {
+    "500": {"kind": "status", "status": 500},
+    "502 from a proxy": {"kind": "status", "status": 502, "answer": "<html>"},
+    "executed, then 503": {"kind": "status", "status": 503, "execute": True},
+    "dropped before": {"kind": "drop_before"},
+    "dropped after": {"kind": "drop_after"},
+    "refused, runs in 4 s": {"kind": "drop_before", "execute_after": 4.0},
+    "refused, runs in 30 s": {"kind": "drop_before", "execute_after": 30.0},
+    "hangs": {"kind": "hang"},
+    "hangs, runs in 2 s": {"kind": "hang", "execute_after": 2.0},
+    "hangs, runs in 100 s": {"kind": "hang", "execute_after": 100.0},
+    "429": {
+        "kind": "status", "status": 429, "headers": {"Retry-After-sandbox-lifecycle": "1"},
+        "answer": {"statusCode": 429, "message": "ThrottlerException: Too Many Requests"},
+    },
+    "409": {
+        "kind": "status", "status": 409,
+        "answer": {"statusCode": 409, "message": "Sandbox state change in progress"},
+    },
+    "refused": {"kind": "status", "status": 422, "answer": {"statusCode": 422, "message": "not today"}},
+}  # fmt: skip
+HOSTS: dict[str, dict[str, Any]] = {
+    "for good": {"error": "image is broken"},
+    "for now": {"error": "out of disk", "recoverable": True},
+    "silently": {"never": True},
+}
+OUTAGES: dict[str, dict[str, Any]] = {
+    "database": {"database": "down", "key_cache": 1e6},
+    "database and keys": {"database": "down", "key_cache": 5.0},
+    "no runner": {"runner": "none"},
+    "runner away": {"runner": "unresponsive"},
+    "suspended": {"suspended": "Payment method required"},
+    "false refusals": {"false_refusals": 0.5},
+    "slow room": {"usage_lag": 5.0},
+    "slow": {"transition": 20.0, "archive": 40.0},
+}
+WELL: dict[str, Any] = {
+    "transition": 1.0, "archive": 3.0, "hold": 0.0, "race": 0.0, "hand_over": 0.01, "minute": 1e9,
+    "runner": "ready", "database": "up", "suspended": None, "false_refusals": 0.0, "usage_lag": 0.0,
+    "quota": {"cpu": 250, **ROOM},
+}  # fmt: skip
+FROM_OUTSIDE: dict[str, dict[str, Any]] = {
+    "stopped": {"state": "stopped"},
+    "started": {"state": "started"},
+    "archived": {"state": "archived"},
+    "broken": {"state": "error", "errorReason": "out of disk", "recoverable": True},
+    "dead": {"state": "error", "errorReason": "disk melted", "recoverable": False},
+}
+
+
+class Machine(RuleBasedStateMachine):
+    emulator: ClassVar[Emulator]
+    figures: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.people = People()
+        self.moved: dict[UUID, datetime] = {}  # by others, and when
+        self.vanished: set[UUID] = set()
+        self.read = 0
+
+    @initialize()
+    def begin(self) -> None:
+        clock.restore()
+        for model in (Sandbox, Owner, Lease, Notice):
+            model.objects.all().delete()
+        while queue.ready():
+            queue.lose(0)
+        self.emulator.reset(**WELL)
+        self.emulator.stop_clock()
+        forget_the_process()
+        for owner in ("ada", "ada", "bob"):
+            self.create(owner, False)
+        for _ in range(8):
+            self._work_everything()
+            self._pass(1.0)
+        assert not disagreements(self.emulator)
+
+    def teardown(self) -> None:
+        if not self.people.wishes:
+            return
+        self.emulator.faults.clear()
+        self.emulator.settings(**WELL)
+        forget_the_process()
+        self._until_quiet()
+        problems = disagreements(self.emulator) + self._unmet()
+        assert not problems, "\n".join([*problems, *timelines(problems)])
+        Machine.figures["examples"] += 1
+        Machine.figures["mutations"] += len(self.emulator.log(system="daytona"))
+        Machine.figures["evictions"] += Operation.objects.filter(source=Source.EVICTION).count()
+        Machine.figures["operations"] += Operation.objects.count()
+
+    def _until_quiet(self) -> None:
+        """All faults are over: let time pass, as long as something is to be done, at most for half a day."""
+        for row in Sandbox.objects.exclude(status=Status.GONE):
+            Sandbox.objects.filter(pk=row.pk).update(observe_after=clock.now())  # as the sweep does
+        pause, passed = 0.5, 0.0
+        while not is_quiet():
+            if passed > 12 * 3600:
+                problems = disagreements(self.emulator) + waiting()
+                raise AssertionError("\n".join(["still not quiet", *problems, *timelines(problems)]))
+            self._work_everything()
+            self._pass(pause)
+            passed += pause
+            pause = min(pause * 1.2, 120.0)
+        self._check_log()
+
+    def _unmet(self) -> list[str]:
+        """Wishes of people that are neither met nor answered."""
+        rows = {row.pk: row for row in self._rows()}
+        ours = {pk: wish for pk, wish in self.people.wishes.items() if not self._is_drift(rows[pk])}
+        return [words for pk, wish in ours.items() if (words := unmet(rows[pk], {str(wish)}))]
+
+    def _is_drift(self, row: Sandbox) -> bool:
+        """Somebody else moved it, and nothing that a person asked for has come true since."""
+        if row.pk not in self.moved:
+            return row.pk in self.vanished
+        done = row.operations.exclude(action=Action.SYNC).filter(status=OperationStatus.SUCCEEDED)
+        return not done.filter(finished_at__gte=self.moved[row.pk]).exists()
+
+    # people
+
+    @rule(owner=st.sampled_from(["ada", "bob"]), ephemeral=st.booleans())
+    def create(self, owner: str, ephemeral: bool) -> None:
+        with suppress(Refused):
+            self.people.created(
+                lifecycle.create(
+                    owner,
+                    actor=Actor.owner(owner),
+                    source=Source.API,
+                    new=lifecycle.NewRequest(ephemeral=ephemeral),
+                )
+            )
+
+    @rule(pick=PICK, action=ACTIONS, force=st.booleans())
+    def ask(self, pick: int, action: Action, force: bool) -> None:
+        row = self._row(pick)
+        with suppress(Refused):
+            operation = lifecycle.request(
+                row.pk, action, actor=Actor.owner(row.owner_id), source=Source.API, force=force
+            )
+            self._asked(operation, action)
+
+    @rule(pick=PICK)
+    def ensure_running(self, pick: int) -> None:
+        row = self._row(pick)
+        with suppress(Refused):
+            answer = intent.ensure_running(row.pk, actor=Actor.owner(row.owner_id), source=Source.API)
+            if isinstance(answer, Operation) and answer.action != Action.SYNC:
+                self._asked(answer, Action.START)
+
+    @rule(pick=PICK)
+    def cancel(self, pick: int) -> None:
+        operation = self._active(self._row(pick))
+        if operation is None:
+            return
+        with suppress(Refused):
+            self._wishes()
+            answer = lifecycle.cancel(operation.pk, actor=Actor.owner(operation.sandbox.owner_id))
+            self.people.cancelled(operation, answer)
+
+    @rule(pick=PICK, name=st.sampled_from(["atlas", "borealis", "sandbox"]))
+    def rename(self, pick: int, name: str) -> None:
+        row = self._row(pick)
+        with suppress(Refused):
+            lifecycle.rename(row.pk, name, actor=Actor.owner(row.owner_id))
+
+    @rule(pick=PICK)
+    def protect(self, pick: int) -> None:
+        row = self._row(pick)
+        with suppress(Refused):
+            until = clock.now() + timedelta(hours=1)
+            lifecycle.protect(row.pk, actor=Actor.owner(row.owner_id), until=until)
+
+    @rule(pick=PICK)
+    def use(self, pick: int) -> None:
+        row = self._row(pick)
+        with suppress(Refused):
+            intent.touch(row.pk, actor=Actor.owner(row.owner_id))
+
+    # what goes wrong
+
+    @rule(call=st.sampled_from(sorted(CALLS)), how=st.sampled_from(sorted(SPOILED)), times=st.integers(1, 3))
+    def spoil(self, call: str, how: str, times: int) -> None:
+        self.emulator.faults.add(**SPOILED[how], **CALLS[call], times=times)
+
+    @rule(how=st.sampled_from(sorted(HOSTS)), operation=st.sampled_from(["create", "start", "restore"]))
+    def a_host_fails(self, operation: str, how: str) -> None:
+        self.emulator.faults.add("host", operation=operation, times=1, **HOSTS[how])
+
+    @rule(what=st.sampled_from(sorted(OUTAGES)))
+    def outage(self, what: str) -> None:
+        self.emulator.settings(**OUTAGES[what])
+
+    @rule(cpus=st.integers(1, 4))
+    def little_room(self, cpus: int) -> None:
+        self.emulator.settings(quota={"cpu": cpus, **ROOM})
+
+    @rule()
+    def recover_from_outages(self) -> None:
+        self.emulator.settings(**WELL)
+        self.emulator.faults.clear()
+
+    @rule(pick=PICK, change=st.sampled_from(sorted(FROM_OUTSIDE)))
+    def change_from_outside(self, pick: int, change: str) -> None:
+        row = self._row(pick)
+        if self._is_there(row):
+            self.emulator.change(str(row.daytona_id), **FROM_OUTSIDE[change])
+            self._hint(row)
+
+    @rule(pick=PICK)
+    def vanish(self, pick: int) -> None:
+        row = self._row(pick)
+        if self._is_there(row):
+            self.emulator.vanish(str(row.daytona_id))
+            self.vanished.add(row.pk)
+            self._hint(row)
+
+    @rule(pick=PICK)
+    def a_worker_is_killed_after_the_claim(self, pick: int) -> None:
+        record.claim(self._row(pick).pk)
+
+    @rule(place=PLACE)
+    def a_worker_is_killed_with_its_task(self, place: int) -> None:
+        queue.lose(place)
+
+    # work
+
+    @rule(place=PLACE, tasks=st.integers(1, 4), skew=SKEWS)
+    def work(self, place: int, tasks: int, skew: float) -> None:
+        for _ in range(tasks):
+            before = self._wishes()
+            if not queue.run(place, skew=skew):
+                return
+            self._check_log(before)
+
+    @rule(place=PLACE)
+    def the_queue_repeats_a_task(self, place: int) -> None:
+        before = self._wishes()
+        queue.repeat(place)
+        self._check_log(before)
+
+    @rule(skew=SKEWS)
+    def fill_the_queue(self, skew: float) -> None:
+        queue.fill(skew=skew)
+
+    @rule(seconds=PAUSES)
+    def time_passes(self, seconds: float) -> None:
+        self._pass(seconds)
+        forget_the_process()  # what rests for a while rests by this process's own clock, which does not move
+
+    @rule(pick=PICK, action=ACTIONS, during=st.integers(0, 1), takeover=st.booleans())
+    @precondition(lambda self: any(self._active(row) for row in self._rows()))
+    def a_request_comes_during_a_call(self, pick: int, action: Action, during: int, takeover: bool) -> None:
+        """While one worker waits for Daytona, a person asks for something, or another worker takes over."""
+        busy = [operation for row in self._rows() if (operation := self._active(row))]
+        operation = busy[pick % len(busy)]
+        before = self._wishes()
+        rule = self.emulator.faults.add("delay", system="daytona", skip=during, times=1, seconds=0.5)
+        tick = threading.Thread(target=_advance, args=(operation.pk,))
+        tick.start()
+        wait_until(lambda: self.emulator.faults.hits(rule) or not tick.is_alive(), what="call of the tick")
+        if takeover:
+            clock.move(61)
+            lifecycle.advance(operation.pk)
+        else:
+            with suppress(Refused):
+                row = operation.sandbox
+                asked = lifecycle.request(row.pk, action, actor=Actor.owner(row.owner_id), source=Source.API)
+                self._asked(asked, action)
+        self.emulator.advance(0.6)
+        tick.join()
+        self.emulator.faults.remove(rule)
+        self._check_log(before)
+
+    # what is always true
+
+    def _check_log(self, before: dict[UUID, set[str]] | None = None) -> None:
+        """What was accepted since the last look agrees with what people want."""
+        lines = self.emulator.log(since=self.read)
+        self.read = lines[-1]["seq"] if lines else self.read
+        if before is None:
+            return
+        wishes = {pk: before.get(pk, set()) | now for pk, now in self._wishes().items()}
+        evicted = set(Operation.objects.filter(source=Source.EVICTION).values_list("sandbox_id", flat=True))
+        found = contradictions(lines, wishes, evicted)
+        assert not found, found
+
+    def _wishes(self) -> dict[UUID, set[str]]:
+        for failed in Operation.objects.filter(status=OperationStatus.FAILED, calls=[]):
+            self.people.refused_for_good(failed)
+        return {pk: {str(wish)} for pk, wish in self.people.wishes.items()}
+
+    # help
+
+    def _rows(self) -> list[Sandbox]:
+        return list(Sandbox.objects.order_by("created_at"))
+
+    def _row(self, pick: int) -> Sandbox:
+        """Rather one that lives."""
+        rows = self._rows()
+        alive = [row for row in rows if row.status != Status.GONE] or rows
+        return alive[pick % len(alive)]
+
+    def _active(self, row: Sandbox) -> Operation | None:
+        return record.active_operation(row.pk)
+
+    def _asked(self, operation: Operation, action: Action) -> None:
+        self._wishes()
+        self.people.asked(operation, action)
+
+    def _is_there(self, row: Sandbox) -> bool:
+        remote = self.emulator.sandbox(row.daytona_id or "")
+        return remote is not None and remote["desired"] != "destroyed"
+
+    def _hint(self, row: Sandbox) -> None:
+        """What the socket or the sweep says of a change that nobody here made."""
+        self.moved[row.pk] = clock.now()
+        Sandbox.objects.filter(pk=row.pk).update(observe_after=clock.now())
+
+    def _pass(self, seconds: float) -> None:
+        clock.move(seconds)
+        self.emulator.advance(seconds)
+        self._check_log()
+
+    def _work_everything(self) -> None:
+        queue.fill()
+        before = self._wishes()
+        queue.empty()
+        self._check_log(before)
+
+
+def timelines(problems: list[str]) -> list[str]:
+    """What happened to the sandboxes that something is wrong with."""
+    lines = []
+    for row in Sandbox.objects.all():
+        if any(str(row.pk) in words for words in problems):
+            lines += [f"--- {row.pk} {row.daytona_id} {row.intent} met {row.intent_met_at}"]
+            lines += [f"{e.at:%H:%M:%S} {e.kind} {e.text} {e.actor}" for e in row.events.order_by("pk")]
+    return lines
+
+
+def _advance(operation_id: UUID) -> None:
+    try:
+        lifecycle.advance(operation_id)
+    finally:
+        connections.close_all()
+
+
+def forget_the_process() -> None:
+    """As a worker that was started anew."""
+    daytona.reset()
+    convex.reset()

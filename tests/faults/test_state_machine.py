@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.faults.machine import Machine
+from tests.support.emulator import Emulator
+
+HOW = settings(
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+    report_multiple_bugs=False,
+    print_blob=True,
+)
+SHORT = settings(HOW, max_examples=6, stateful_step_count=25, derandomize=True, phases=[Phase.generate])
+LONG = settings(HOW, max_examples=400, stateful_step_count=50)
+
+pytestmark = pytest.mark.soak
+
+
+def drive(emulator: Emulator, how: settings) -> None:
+    Machine.emulator = emulator
+    Machine.figures.clear()
+    began = time.monotonic()
+    run_state_machine_as_test(Machine, settings=how)
+    print({**Machine.figures, "seconds": round(time.monotonic() - began)})
+
+
+def test_whatever_goes_wrong_it_ends_as_people_want(in_process: Emulator) -> None:
+    drive(in_process, SHORT)
+
+
+def test_whatever_goes_wrong_for_twenty_thousand_steps(in_process: Emulator) -> None:
+    drive(in_process, LONG)

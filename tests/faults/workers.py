@@ -1,0 +1,57 @@
+"""Worker processes that are killed, and started again."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.emulator import Emulator
+from tests.support.processes import Running, environment_for, manage
+
+# Shorter than in production, in the same proportions: a lease outlasts every call.
+QUICK = {
+    "LEASE_SECONDS": "4",
+    "DAYTONA_READ_TIMEOUT": "1.5",
+    "CONVEX_READ_TIMEOUT": "1.5",
+    "CALL_ECHO_SECONDS": "3",
+    "CONVEX_CONNECT_TIMEOUT": "0.5",
+    "DAYTONA_CONNECT_TIMEOUT": "0.5",
+    "RETRY_BASE_SECONDS": "0.3",
+    "INTENT_RETRY_SECONDS": "1",
+}
+
+
+class Workers:
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        self.environment = environment
+        self.folder = folder
+        self.running: list[Running] = []
+        self._numbers = itertools.count(1)
+
+    def start(self, *, wait: bool = True) -> Running:
+        log = self.folder / f"worker-{next(self._numbers)}.log"
+        program = Running(manage("run_worker", "--threads", "8"), environment=self.environment, log=log)
+        self.running.append(program)
+        if wait:
+            program.said("worker_started", timeout=60)
+        return program
+
+    def kill(self, place: int = 0) -> None:
+        """SIGKILL: no handler runs, nothing is written any more."""
+        self.running.pop(place).kill()
+
+    def kill_all(self) -> None:
+        while self.running:
+            self.kill()
+
+
+@contextmanager
+def workers(emulator: Emulator, folder: Path, **values: str) -> Iterator[Workers]:
+    """Ends with all of them killed."""
+    them = Workers(environment_for(emulator, DAYTONA_TARGET="us", **values), folder)
+    try:
+        yield them
+    finally:
+        them.kill_all()

@@ -1,0 +1,112 @@
+"""`apply` and `list_all` over real HTTP; what they do to rows is in convex/cases.json."""
+
+from __future__ import annotations
+
+import pytest
+
+from sandboxes.gateways.convex import Applied, Change, ConvexGateway, ListedRow
+from tests.gateways.convex.conftest import row
+from tests.support.convex import rows, sandbox_row, seed
+from tests.support.emulator import Emulator
+
+
+@pytest.fixture(autouse=True)
+def with_own_functions(emulator: Emulator) -> None:
+    emulator.settings(convex={"sandkeeper": True})
+
+
+def change(number: int = 1, *, revision: int = 1, **fields: object) -> Change:
+    known = {"sandbox_id": f"s{number}", "daytona_id": f"d{number}", "owner": "user_ada", "revision": revision}
+    return Change(**(known | fields))  # type: ignore[arg-type]
+
+
+def test_every_field_arrives(emulator: Emulator, gateway: ConvexGateway) -> None:
+    whole = row(
+        status="error",
+        error_message="disk",
+        language="python",
+        snapshot="daytona-small",
+        git_repo="https://x/y.git",
+    )
+
+    assert gateway.apply([change(row=whole, last_accessed_ms=1714850009999)]) == [Applied("d1", "applied", 1)]
+
+    (stored,) = rows(emulator, "d1")
+    del stored["_id"], stored["_creationTime"]
+    assert stored == {
+        "userId": "user_ada",
+        "daytonaSandboxId": "d1",
+        "name": "box",
+        "status": "error",
+        "errorMessage": "disk",
+        "ephemeral": False,
+        "resources": {"cpu": 1.0, "memoryGB": 1.0, "diskGB": 3.0},
+        "language": "python",
+        "snapshotId": "daytona-small",
+        "gitRepo": "https://x/y.git",
+        "createdAt": 1714850000123.0,
+        "lastAccessedAt": 1714850009999.0,
+    }
+
+
+def test_a_refused_revision_comes_with_the_stored_one(gateway: ConvexGateway) -> None:
+    gateway.apply([change(revision=2**50, row=row())])
+
+    assert gateway.apply([change(revision=3, row=row(status="stopped"))]) == [Applied("d1", "stale", 2**50)]
+
+
+def test_a_lost_answer_is_repeated_without_harm(emulator: Emulator, gateway: ConvexGateway) -> None:
+    changes = [change(number, row=row()) for number in range(100)]
+
+    first, again = gateway.apply(changes), gateway.apply(changes)
+
+    assert first == again
+    assert len(emulator.state("convex")["sandboxes"]) == 100
+
+
+def test_removal_and_touch(emulator: Emulator, gateway: ConvexGateway) -> None:
+    gateway.apply([change(1, row=row()), change(2, row=row())])
+
+    results = gateway.apply([change(1, revision=2, remove=True), change(2, last_accessed_ms=5), change(3)])
+
+    assert [result.outcome for result in results] == ["applied", "applied", "no_row"]
+    assert rows(emulator, "d1") == []
+    assert rows(emulator, "d2")[0]["lastAccessedAt"] == 5.0
+
+
+def test_a_foreign_row_is_reported(emulator: Emulator, gateway: ConvexGateway) -> None:
+    seed(emulator, sandboxes=[sandbox_row(userId="user_bob")])
+
+    assert gateway.apply([change(row=row(name="taken"))]) == [Applied("d1", "foreign_owner", 0)]
+    assert rows(emulator, "d1")[0]["name"] == "box"
+
+
+def test_more_than_a_hundred_are_not_sent(emulator: Emulator, gateway: ConvexGateway) -> None:
+    with pytest.raises(ValueError, match="101 changes"):
+        gateway.apply([change(number, row=row()) for number in range(101)])
+
+    assert emulator.counts()["convex"] == {}
+
+
+def test_a_change_cannot_both_write_and_remove() -> None:
+    with pytest.raises(ValueError, match="either"):
+        change(row=row(), remove=True)
+
+
+def test_every_row_is_listed_once(emulator: Emulator, gateway: ConvexGateway) -> None:
+    seed(emulator, sandboxes=[sandbox_row("foreign", userId="user_bob", status="error", errorMessage="x")])
+    gateway.apply([change(number, row=row()) for number in range(10)])
+
+    listed: list[ListedRow] = []
+    page = gateway.list_all(limit=4)
+    listed += page.rows
+    while page.cursor is not None:
+        page = gateway.list_all(page.cursor, limit=4)
+        listed += page.rows
+
+    foreign = ListedRow("foreign", "error", owner="user_bob", name="box", error_message="x")
+    ours = [
+        ListedRow(f"d{n}", "running", owner="user_ada", name="box", sandbox_id=f"s{n}", revision=1)
+        for n in range(10)
+    ]
+    assert listed == [foreign, *ours]

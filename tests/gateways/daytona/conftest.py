@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sandboxes.gateways.daytona import DaytonaGateway
+from tests.support.emulator import Emulator
+
+NewGateway = Callable[..., DaytonaGateway]
+
+
+@pytest.fixture
+def new_gateway(emulator: Emulator) -> Iterator[NewGateway]:
+    """Makes gateways to the emulator, which are closed after the test."""
+    made: list[DaytonaGateway] = []
+
+    def make(**options: Any) -> DaytonaGateway:
+        defaults: dict[str, Any] = {
+            "api_url": emulator.daytona_url,
+            "api_key": emulator.daytona_key,
+            "connect_timeout": 1.0,
+            "read_timeout": 2.0,
+        }
+        made.append(DaytonaGateway(**defaults | options))
+        return made[-1]
+
+    yield make
+    for gateway in made:
+        gateway.close()
+
+
+@pytest.fixture
+def gateway(new_gateway: NewGateway) -> DaytonaGateway:
+    return new_gateway()

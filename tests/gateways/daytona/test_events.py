@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from sandboxes.gateways.daytona_errors import Unauthorized, Unknown
+from sandboxes.gateways.daytona_events import Event, EventStream, read_event
+from sandboxes.gateways.daytona_rows import UnreadableBody
+from tests.support.emulator import Emulator
+from tests.support.waiting import wait_until
+
+SANDBOX = {"id": "s1", "state": "started", "desiredState": "started", "labels": {"sandkeeper_id": "ours"}}
+
+
+class Listener:
+    """Follows the emulator's stream in a thread, as the watch does."""
+
+    def __init__(self, emulator: Emulator, key: str | None = None) -> None:
+        self.events: list[Event] = []
+        self.error: Exception | None = None
+        self._stop = threading.Event()
+        self._connected = threading.Event()
+        self._stream = EventStream(api_url=emulator.daytona_url, api_key=key or emulator.daytona_key, timeout=5.0)
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def __enter__(self) -> Listener:
+        self._thread.start()
+        wait_until(lambda: self._connected.is_set() or not self._thread.is_alive(), what="connection")
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._stop.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+
+    @property
+    def follows(self) -> bool:
+        return self._thread.is_alive()
+
+    def _follow(self) -> None:
+        try:
+            self._stream.follow(self.events.append, stop=self._stop, on_connect=self._connected.set)
+        except Exception as error:
+            self.error = error
+
+
+@pytest.fixture
+def listener(emulator: Emulator) -> Iterator[Listener]:
+    with Listener(emulator) as listener:
+        yield listener
+
+
+def test_what_daytona_does_by_itself_comes_by(emulator: Emulator, listener: Listener) -> None:
+    (key,) = emulator.seed([{"name": "box", "labels": {"sandkeeper_id": "ours"}}])
+    emulator.change(key, state="stopped")
+    wait_until(lambda: len(listener.events) >= 2, what="events")
+    assert set(listener.events) == {Event(key, "stopped", "stopped", "ours")}
+
+
+def test_a_wrong_key_is_refused(emulator: Emulator) -> None:
+    with Listener(emulator, key="dtn_wrong") as listener:
+        pass
+    assert isinstance(listener.error, Unauthorized)
+    assert listener.error.retry_after == 60
+    assert "dtn_wrong" not in str(listener.error)
+
+
+def test_without_a_server_there_is_no_connection() -> None:
+    stream = EventStream(api_url="http://127.0.0.1:9/api", api_key="dtn_x", timeout=1.0)
+    with pytest.raises(Unknown):
+        stream.follow(lambda event: None, stop=threading.Event())
+
+
+def test_it_returns_when_the_connection_is_lost(emulator: Emulator, listener: Listener) -> None:
+    emulator.drop_connections()
+    wait_until(lambda: not listener.follows, what="end of the stream")
+    assert listener.error is None
+
+
+@pytest.mark.parametrize("data", [None, 7, "text", [], {}, {"sandbox": None}, {"sandbox": {"id": "x"}}, {"id": 5}])
+def test_a_malformed_event_is_logged_with_its_text_and_skipped(
+    emulator: Emulator, listener: Listener, data: Any
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        emulator.send_event("sandbox.state.updated", data)
+        emulator.send_event("sandbox.state.updated", {"sandbox": SANDBOX})
+        wait_until(lambda: listener.events, what="the event after it")
+    assert [event.daytona_id for event in listener.events] == ["s1"]
+    (line,) = [line for line in logs if line["event"] == "event_malformed"]
+    assert line["event_name"] == "sandbox.state.updated"
+
+
+def test_no_environment_variable_reaches_the_log(emulator: Emulator, listener: Listener) -> None:
+    with structlog.testing.capture_logs() as logs:
+        emulator.send_event("sandbox.created", {"sandbox": {"name": "box", "env": {"PASSWORD": "canary-7"}}})
+        wait_until(lambda: logs, what="the log line")
+    assert "box" in str(logs)
+    assert "canary" not in str(logs)
+
+
+def test_events_of_other_things_are_none_of_ours(emulator: Emulator, listener: Listener) -> None:
+    with structlog.testing.capture_logs() as logs:
+        emulator.send_event("snapshot.created", {"id": "snap"})
+        emulator.send_event("sandbox.created", SANDBOX)
+        wait_until(lambda: listener.events, what="the event after it")
+    assert (len(listener.events), logs) == (1, [])
+
+
+def test_both_forms_are_read() -> None:
+    wanted = Event("s1", "started", "started", "ours")
+    assert read_event(SANDBOX) == read_event({"sandbox": SANDBOX, "oldState": "stopped"}) == wanted
+
+
+def test_odd_labels_spoil_no_event() -> None:
+    assert read_event({"sandbox": SANDBOX | {"labels": None}}).sandkeeper_id == ""
+
+
+def test_an_event_without_a_state_says_nothing() -> None:
+    with pytest.raises(UnreadableBody):
+        read_event({"sandbox": {"id": "s1"}})

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.environment import ROOT, clean_environment
+from tests.support.processes import Running, free_port
+from tests.support.waiting import wait_until
+
+VENV = Path(sys.prefix)
+
+
+class Checkout:
+    """A fresh checkout of what is here, with ports of its own; the packages are those of this Python."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.web, self.emulator = free_port(), free_port()
+        self.environment = clean_environment(WEB_PORT=str(self.web), EMULATOR_PORT=str(self.emulator))
+        del self.environment["ENV_FILE"]
+        for name in ("EMULATOR_STATE", "EMULATOR_DAYTONA_KEY", "EMULATOR_CONVEX_KEY"):
+            self.environment.pop(name, None)
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+        for name in listed.stdout.split("\0"):
+            if name and (ROOT / name).exists() and not name.startswith("tests/contract/recordings"):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+
+    def make_run(self) -> list[str]:
+        # The packages are there already; that make installs them is shown by CI, which begins in a clean clone.
+        return ["make", "--no-print-directory", "run", f"VENV={VENV}", "-o", str(VENV / ".installed")]
+
+    @contextmanager
+    def running(self, log: Path) -> Iterator[Running]:
+        program = Running(self.make_run(), environment=self.environment, log=log, cwd=self.folder, group=True)
+        try:
+            yield program
+        finally:
+            program.stop(signal.SIGINT, timeout=30)
+
+    def wait_for(self, program: Running) -> None:
+        wait_until(lambda: self.answers() or program.ended(), timeout=240, pause=0.2, what="web process")
+        assert self.answers(), program.output
+
+    def answers(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.web}/live").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    return Checkout(folder)
+
+
+def log_in(browser: httpx.Client) -> None:
+    browser.get("/")
+    form = {"username": "admin", "password": "admin", "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+    page = browser.post("/admin/login/?next=/admin/", data=form, headers={"Referer": str(browser.base_url)})
+    assert "/admin/logout/" in page.text
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        return listener.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_make_run_on_a_fresh_checkout(checkout: Checkout, tmp_path: Path) -> None:
+    with checkout.running(tmp_path / "first.log") as program:
+        checkout.wait_for(program)
+        assert "Log in as admin with the password admin" in program.output
+        assert "Made 60 demo sandboxes." in program.output
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{checkout.web}", follow_redirects=True, timeout=30
+        ) as browser:
+            log_in(browser)
+            listed = browser.get("/api/v1/sandboxes?limit=100").json()
+        statuses = {row["status"] for row in listed["results"]}
+        assert statuses >= {"running", "stopped", "archived", "error", "starting", "stopping", "creating"}
+
+        # A second, clean shell.
+        shell = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        program.said("worker_started", timeout=60)
+        program.said("sweep complete", timeout=60)
+        command = [sys.executable, "manage.py", "doctor", "--json"]
+        done = subprocess.run(command, cwd=checkout.folder, env=shell, capture_output=True, text=True, check=False)
+        broken = [one for one in json.loads(done.stdout)["findings"] if one["level"] == "broken"]
+        assert broken == []
+    assert is_free(checkout.web)
+    assert is_free(checkout.emulator)
+
+    with checkout.running(tmp_path / "second.log") as program:
+        checkout.wait_for(program)
+        assert "The demo data is there." in program.output
+        state = httpx.get(f"http://127.0.0.1:{checkout.emulator}/_emulator/state").json()
+        assert state["total"] >= 56
+
+
+def test_a_port_in_use_is_said_in_one_line_before_anything_starts(checkout: Checkout) -> None:
+    with socket.socket() as occupied:
+        occupied.bind(("127.0.0.1", checkout.web))
+        occupied.listen()
+        done = subprocess.run(
+            checkout.make_run(),
+            cwd=checkout.folder,
+            env=checkout.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode != 0
+    assert done.stdout.splitlines() == [
+        f"Port {checkout.web} is in use. End what listens there, or choose another by WEB_PORT in .env."
+    ]
+    assert not (checkout.folder / ".env").exists()

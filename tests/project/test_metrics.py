@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from sandboxes import clock
+from sandboxes.codes import NoticeCode
+from sandboxes.metrics import exposition
+from sandboxes.models import Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.services import notices
+from sandboxes.states import Action, ActorKind, OperationStatus, Source, Status
+from tests.support.environment import ROOT
+
+pytestmark = pytest.mark.django_db
+
+
+def scraped() -> dict[tuple[str, ...], float]:
+    """Every sample by name and the values of its labels, in the order of the labels' names."""
+    families = text_string_to_metric_families(exposition().decode())
+    return {
+        (
+            sample.name.removeprefix("sandkeeper_"),
+            *(sample.labels[name] for name in sorted(sample.labels)),
+        ): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    now = clock.now()
+    return Sandbox.objects.create(
+        name="s",
+        owner=Owner.objects.create(id="user_m"),
+        status=Status.RUNNING,
+        daytona_id="d",
+        created_at=now,
+        status_changed_at=now - timedelta(minutes=3),
+        revision=2,
+        convex_next_push_at=now,
+    )
+
+
+def operation(sandbox: Sandbox, action: Action, **fields: object) -> Operation:
+    given = {"actor_kind": ActorKind.STAFF, "actor_id": "ada", "source": Source.ADMIN, "created_at": clock.now()}
+    return Operation.objects.create(sandbox=sandbox, action=action, **(given | fields))
+
+
+def test_an_empty_installation_has_every_gauge_at_nought() -> None:
+    found = scraped()
+    assert found["sandboxes", "running"] == 0
+    assert found["operations_active", "start"] == 0
+    assert (found["workers",], found["tasks_waiting",]) == (0, 0)
+    assert found["notices_open", "org_suspended"] == 0
+    assert ("sweep_age_seconds",) not in found
+
+
+def test_sandboxes_and_what_convex_has_not_been_told(sandbox: Sandbox) -> None:
+    found = scraped()
+    assert found["sandboxes", "running"] == 1
+    assert found["dirty_sandboxes",] == 1
+    assert 180 <= found["dirty_oldest_seconds",] < 240
+
+
+def test_operations_in_flight_and_ended(sandbox: Sandbox) -> None:
+    now = clock.now()
+    ago = now - timedelta(minutes=2)
+    operation(sandbox, Action.STOP, created_at=ago, next_check_at=ago)
+    ended = {"status": OperationStatus.FAILED, "code": "timeout", "finished_at": now}
+    operation(sandbox, Action.START, created_at=now - timedelta(seconds=60), **ended)
+    operation(sandbox, Action.START, created_at=now - timedelta(seconds=20), **ended)
+    old = {"status": OperationStatus.SUCCEEDED, "finished_at": now - timedelta(minutes=11), "created_at": ago}
+    operation(sandbox, Action.ARCHIVE, **old)
+    operation(sandbox, Action.STOP, status=OperationStatus.SUCCEEDED, finished_at=now, source=Source.EVICTION)
+    found = scraped()
+    assert found["operations_active", "stop"] == 1
+    assert found["operations_unclaimed",] == 1
+    assert 120 <= found["operations_oldest_seconds",] < 180
+    assert found["operations_ended", "start", "timeout", "failed"] == 2
+    assert round(found["operations_mean_seconds", "start", "timeout", "failed"]) == 40
+    assert round(found["operations_longest_seconds", "start", "timeout", "failed"]) == 60
+    assert not any("archive" in name and name[0] == "operations_ended" for name in found)
+    assert found["evictions",] == 1
+
+
+def test_workers_and_the_calls_they_counted() -> None:
+    now = clock.now()
+    calls = {"daytona start rate_limited": [3, 0.5], "convex sandboxes:updateStatus ok": [7, 0.25]}
+    rows = [("alive", now, None), ("dead", now - timedelta(minutes=5), None), ("ended", now, now)]
+    for name, beat, stopped in rows:
+        WorkerHeartbeat.objects.create(
+            worker_id=name,
+            host="h",
+            pid=1,
+            threads=4,
+            started_at=beat,
+            beat_at=beat,
+            stopped_at=stopped,
+            counters=calls,
+        )
+    found = scraped()
+    assert (found["workers",], found["worker_threads",]) == (1, 4)
+    assert found["worker_silence_seconds", "dead"] >= 300
+    assert ("worker_silence_seconds", "ended") not in found
+    assert found["calls_total", "start", "rate_limited", "daytona", "ended"] == 3
+    assert found["call_seconds_total", "sandboxes:updateStatus", "ok", "convex", "alive"] == 0.25
+
+
+def test_sweeps_and_notices() -> None:
+    now = clock.now()
+    begun = now - timedelta(seconds=50)
+    Sweep.objects.create(
+        result=Sweep.Result.COMPLETE, started_at=begun, finished_at=now - timedelta(seconds=40), counts={"drift": 2}
+    )
+    Sweep.objects.create(
+        result=Sweep.Result.PARTIAL, started_at=begun, finished_at=now, counts={"drift": 3, "orphan": 1}
+    )
+    notices.tell(NoticeCode.CONVEX_PAUSED, "Paused")
+    found = scraped()
+    assert 40 <= found["sweep_age_seconds",] < 60
+    assert (found["sweep_complete",], found["sweep_found", "orphan"]) == (0, 1)
+    assert found["notices_open", "convex_paused"] == 1
+
+
+def named_in_alerts() -> Iterator[str]:
+    rules = (ROOT / "docs" / "alerts.yml").read_text()
+    yield from re.findall(r"\bsandkeeper_(\w+)", rules)
+
+
+def test_the_alert_rules_use_metrics_that_exist(sandbox: Sandbox) -> None:
+    now = clock.now()
+    operation(sandbox, Action.START, status=OperationStatus.FAILED, code="timeout", finished_at=now)
+    Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=now, finished_at=now, counts={"orphan": 0})
+    WorkerHeartbeat.objects.create(
+        worker_id="w",
+        host="h",
+        pid=1,
+        threads=1,
+        started_at=now,
+        beat_at=now,
+        counters={"daytona get ok": [1, 0.1]},
+    )
+    known = {name[0] for name in scraped()}
+    used = set(named_in_alerts())
+    assert len(used) >= 7
+    assert used - known == set()

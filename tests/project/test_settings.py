@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from tests.support.environment import DEVELOPMENT, ROOT, clean_environment, variables
+from tests.support.processes import manage
+
+
+def check(**values: str) -> subprocess.CompletedProcess[str]:
+    environment = clean_environment(**(DEVELOPMENT | values))
+    return subprocess.run(manage("check"), cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_example_names_every_variable_and_no_other() -> None:
+    source = "".join((ROOT / "project" / name).read_text() for name in ("settings.py", "rest.py", "gunicorn.py"))
+    read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
+    assert read == variables()
+
+
+def test_every_variable_of_the_example_is_explained() -> None:
+    unexplained, explained = [], False
+    for line in (ROOT / ".env.example").read_text().splitlines():
+        if re.match(r"(# )?[A-Z][A-Z_]+=", line):
+            unexplained += [] if explained else [line]
+        else:
+            explained = line.startswith("# ") and not line.startswith("# ---")
+    assert unexplained == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SECRET_KEY", ""), ("EVICTION_SCOPE", "everyone"), ("DEBUG", "ture"), ("TICK_SECONDS", "-1")],
+)
+def test_a_wrong_setting_refuses_to_start_and_says_which(name: str, value: str) -> None:
+    done = check(**{name: value})
+    assert done.returncode != 0
+    assert name in done.stderr.splitlines()[-1]
+
+
+def test_commands_refuse_half_of_a_configuration() -> None:
+    done = check(CONVEX_URL="https://x.convex.cloud")
+    assert done.returncode != 0
+    assert "sandboxes.E001" in done.stderr
+
+
+def test_nothing_of_daytona_and_convex_is_needed_to_start() -> None:
+    done = check()
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,180 @@
+"""The rooms of docs/architecture.md: what may import what, who writes, how long a file may be."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.environment import ROOT
+
+MODELS = {"Sandbox", "Operation"}
+WRITES = {
+    "save", "delete", "create", "update", "bulk_create", "bulk_update", "get_or_create", "update_or_create",
+}  # fmt: skip
+WORKING = ("sandboxes", "project", "emulator", "tests", "bench")
+
+# What a room may import of the others; `sandboxes` alone is the package's own __init__.
+ALLOWED = {
+    "sandboxes/states.py": set(),
+    "sandboxes/codes.py": set(),
+    "sandboxes/clock.py": set(),
+    "sandboxes/planner.py": {"states", "codes"},
+    "sandboxes/html.py": {"states", "codes", "models"},
+    "sandboxes/models": {"states", "codes"},
+    "sandboxes/gateways": {"codes", "states"},
+    "sandboxes/services": {"states", "codes", "clock", "planner", "models", "gateways"},
+    "sandboxes/tasks.py": {"services"},
+    "sandboxes/demo": {"services", "models", "states", "codes"},
+    "sandboxes/api": {"services", "models", "states", "codes", "clock"},
+    "sandboxes/admin": {"services", "models", "states", "codes", "clock", "html"},
+    "sandboxes/metrics.py": {"services", "models", "states", "codes", "clock"},
+    # Commands run where the keys are: they tell a gateway's errors, and one holds Daytona's socket.
+    "sandboxes/management": {"services", "models", "states", "codes", "clock", "demo", "gateways"},
+}
+# The packages whose name in requirements.in is not what one imports, and those that no import names.
+IMPORTED_AS = {
+    "daytona-sdk": "daytona_api_client",
+    "django": "django",
+    "django-axes": "axes",
+    "django-cors-headers": "corsheaders",
+    "django-csp": "csp",
+    "django-environ": "environ",
+    "django-filter": "django_filters",
+    "django-health-check": "health_check",
+    "django-unfold": "unfold",
+    "djangorestframework": "rest_framework",
+    "prometheus-client": "prometheus_client",
+    "psycopg": "psycopg",
+    "pyjwt": "jwt",
+    "python-socketio": "socketio",
+}
+# Where a package is named that no module imports: Django loads it by its name, a process is started with it.
+NAMED_IN = ("project/settings.py", "project/rest.py", "Dockerfile")
+
+
+def sources(*folders: str) -> list[Path]:
+    found = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    found += [ROOT / folder for folder in folders if folder.endswith(".py")]
+    return [path for path in found if "migrations" not in path.parts]
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
+    itself = room.removeprefix("sandboxes/").removesuffix(".py")
+    allowed = ALLOWED[room] | {itself}
+    wrong = [
+        f"{named(path)} imports {name}"
+        for path in sources(room)
+        for name in imports(path)
+        if name.startswith("sandboxes.") and name.split(".")[1] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_gateways_know_neither_models_nor_the_database() -> None:
+    wrong = [
+        f"{named(path)} imports {name}"
+        for path in sources("sandboxes/gateways")
+        for name in imports(path)
+        if name.startswith(("sandboxes.models", "django.db"))
+    ]
+    assert wrong == []
+
+
+def test_the_emulator_and_the_application_do_not_know_each_other() -> None:
+    strangers_of = {
+        "emulator": ("sandboxes", "project", "django"),
+        "sandboxes": ("emulator",),
+        "project": ("emulator",),
+    }
+    wrong = [
+        f"{named(path)} imports {name}"
+        for folder, strangers in strangers_of.items()
+        for path in sources(folder)
+        for name in imports(path)
+        if name.split(".")[0] in strangers
+    ]
+    assert wrong == []
+
+
+def test_nothing_but_the_gateways_knows_the_clients_of_daytona_and_convex() -> None:
+    wrong = [
+        f"{named(path)} imports {name}"
+        for path in sources("sandboxes", "project")
+        for name in imports(path)
+        if name.split(".")[0] in ("daytona_api_client", "daytona_sdk", "urllib3") and "gateways" not in path.parts
+    ]
+    assert wrong == []
+
+
+def test_only_services_write_sandboxes_and_operations() -> None:
+    wrong = [
+        f"{named(path)}:{line} {words}"
+        for path in sources("sandboxes", "project")
+        if "services" not in path.parts
+        for line, words in writes(path)
+    ]
+    assert wrong == []
+
+
+def writes(path: Path) -> Iterator[tuple[int, str]]:
+    """Calls that write through `Sandbox.objects` or `Operation.objects`, or on a row that is named after one."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WRITES:
+            target = ast.unparse(node.func.value)
+            manager = re.match(r"(\w+)\.(?:_default_manager|objects)\b", target)
+            if (manager and manager[1] in MODELS) or target in ("sandbox", "operation", "row", "self.sandbox"):
+                yield node.lineno, ast.unparse(node.func)
+
+
+def test_the_search_for_writers_finds_one(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(
+        "Sandbox.objects.filter(pk=1).update(name='x')\nsandbox.save()\nother.save()\n"
+    )
+    assert [line for line, _ in writes(tmp_path / "bad.py")] == [1, 2]
+
+
+def test_no_file_is_longer_than_400_lines() -> None:
+    lengths = {named(path): len(path.read_text().splitlines()) for path in sources(*WORKING)}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}
+
+
+def test_every_requirement_is_used() -> None:
+    lines = [line.strip() for line in (ROOT / "requirements.in").read_text().splitlines()]
+    wanted = [re.split(r"[\[~=<>]", line)[0] for line in lines if line and not line.startswith("#")]
+    imported = {name.split(".")[0] for path in sources("sandboxes", "project") for name in imports(path)}
+    words = set(re.findall(r"\w+", "".join((ROOT / name).read_text() for name in NAMED_IN)))
+    used = imported | words | {"psycopg"}  # Django imports it for postgres://
+    unused = [package for package in wanted if IMPORTED_AS.get(package, package.replace("-", "_")) not in used]
+    assert wanted
+    assert unused == []
+
+
+def test_tests_do_not_replace_our_own_functions() -> None:
+    """Constants may be made smaller (the last part of the name is in capitals)."""
+    replaced = re.compile(r"(?:patch|patch\.object|monkeypatch\.setattr)\(\s*['\"]?((?:sandboxes|project)\.[\w.]+)")
+    found = {target for path in sources("tests") for target in replaced.findall(path.read_text())}
+    assert {target for target in found if not target.rsplit(".", 1)[-1].isupper()} == set()
+
+
+def test_tests_wait_for_conditions_instead_of_sleeping() -> None:
+    allowed = {"tests/support/waiting.py", "tests/support/small_tasks.py", "tests/project/test_structure.py"}
+    found = {named(path) for path in sources("tests") if "time.sleep(" in path.read_text()}
+    assert found - allowed == set()

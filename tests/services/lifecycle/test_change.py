@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.gateways import daytona
+from sandboxes.models import Sandbox
+from sandboxes.services import lifecycle
+from sandboxes.states import Action, Actor
+from tests.support.driving import do, pass_time, reload, tick_all
+from tests.support.emulator import Emulator
+from tests.support.waiting import wait_until
+
+ALICE = Actor.owner("alice")
+
+
+def told(sandbox: Sandbox) -> bool:
+    tick_all()
+    return reload(sandbox.pk).pending_changes == {}
+
+
+def test_a_rename_merges_the_label_and_keeps_the_others(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running(name="old", harness_id="h1")
+    revision = reload(sandbox.pk).revision
+    lifecycle.rename(sandbox.pk, " new ", actor=ALICE)
+    wait_until(lambda: told(sandbox), what="labels")
+    remote = world.sandbox(str(sandbox.daytona_id))
+    assert remote is not None
+    assert remote["labels"] == {**sandbox.labels, "harness_name": "new"}
+    row = reload(sandbox.pk)
+    assert (row.name, row.daytona_name) == ("new", sandbox.daytona_name)
+    assert row.revision > revision
+
+
+def test_a_label_of_somebody_else_survives_a_rename(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    remote = world.sandbox(str(sandbox.daytona_id))
+    assert remote is not None
+    world.change(str(sandbox.daytona_id), labels={**remote["labels"], "team": "x"})
+    lifecycle.rename(sandbox.pk, "new", actor=ALICE)
+    wait_until(lambda: told(sandbox), what="labels")
+    after = world.sandbox(str(sandbox.daytona_id))
+    assert after is not None
+    assert after["labels"]["team"] == "x"
+
+
+def test_a_rename_while_daytona_is_away_is_told_later(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    number = world.faults.add("status", method="PUT", path="/labels$", status=503)
+    lifecycle.rename(sandbox.pk, "new", actor=ALICE)
+    tick_all()
+    assert reload(sandbox.pk).pending_changes == {"harness_name": "new"}
+    world.faults.remove(number)
+    pass_time(10)
+    wait_until(lambda: told(sandbox), what="labels")
+
+
+def test_intervals_reach_daytona(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    lifecycle.set_intervals(sandbox.pk, actor=ALICE, auto_stop=30, auto_archive=60, auto_delete=120)
+    wait_until(lambda: told(sandbox), what="intervals")
+    remote = daytona.gateway().get(str(sandbox.daytona_id))
+    assert (remote.auto_stop_interval, remote.auto_archive_interval, remote.auto_delete_interval) == (30, 60, 120)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"auto_stop": -1}, {"auto_archive": -5}, {"auto_delete": 0}, {"auto_delete": -2}]
+)
+def test_intervals_out_of_range_are_refused(
+    world: Emulator, running: Callable[..., Sandbox], wrong: dict[str, int]
+) -> None:
+    with pytest.raises(Refused) as no:
+        lifecycle.set_intervals(running().pk, actor=ALICE, **wrong)
+    assert no.value.code == Code.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 201])
+def test_a_name_has_one_to_two_hundred_characters(
+    world: Emulator, running: Callable[..., Sandbox], name: str
+) -> None:
+    with pytest.raises(Refused) as no:
+        lifecycle.rename(running().pk, name, actor=ALICE)
+    assert no.value.code == Code.INVALID_REQUEST
+
+
+def test_protection_has_an_end_and_a_reason(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    until = clock.now() + timedelta(hours=1)
+    lifecycle.protect(sandbox.pk, actor=ALICE, until=until, reason="demo")
+    assert (reload(sandbox.pk).protected_until, reload(sandbox.pk).protected_reason) == (until, "demo")
+    lifecycle.protect(sandbox.pk, actor=ALICE, until=None)
+    assert reload(sandbox.pk).protected_until is None
+
+
+def test_what_is_gone_is_not_changed(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    do(sandbox, Action.DELETE)
+    with pytest.raises(Refused) as no:
+        lifecycle.rename(sandbox.pk, "new", actor=ALICE)
+    assert no.value.code == Code.SANDBOX_GONE

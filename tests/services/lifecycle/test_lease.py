@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from sandboxes import clock
+from sandboxes.models import Sandbox
+from sandboxes.services import lifecycle, record
+from sandboxes.states import Action
+from tests.support.driving import ask, reload, settle
+from tests.support.emulator import Emulator
+
+
+def test_a_sandbox_has_one_worker_at_a_time(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    token = record.claim(sandbox.pk)
+    assert token
+    assert record.claim(sandbox.pk) is None
+    record.release(sandbox.pk, token)
+    assert record.claim(sandbox.pk)
+
+
+def test_the_lease_of_a_dead_worker_runs_out(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    stop = ask(sandbox, Action.STOP)
+    record.claim(sandbox.pk)
+    assert not lifecycle.advance(stop.pk)
+    clock.move(61)
+    settle(stop)
+    assert stop.status == "succeeded"
+
+
+def test_a_worker_whose_lease_was_taken_over_writes_nothing(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    slow = record.claim(sandbox.pk)
+    clock.move(61)
+    quick = record.claim(sandbox.pk)
+    assert slow and quick
+    with pytest.raises(record.LostLease), record.locked(sandbox.pk, token=slow) as row:
+        row.name = "late"
+    assert reload(sandbox.pk).name == sandbox.name
+    record.release(sandbox.pk, slow)
+    assert reload(sandbox.pk).lease_token == quick

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import intent, lifecycle, owners
+from sandboxes.states import Action, Actor, Source
+from tests.support.driving import ask, do, reload, settle, settled_status
+from tests.support.emulator import Emulator
+
+BOB = Actor.owner("bob")
+STAFF = Actor.staff("admin")
+
+
+def test_the_same_request_twice_is_one_operation(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    first = ask(sandbox, Action.STOP)
+    second = ask(sandbox, Action.STOP, actor=STAFF, reason="really")
+    assert first.pk == second.pk
+    assert (second.actor_kind, second.reason) == ("staff", "really")
+    assert reload(sandbox.pk).intent_actor_id == "admin"
+
+
+def test_the_newest_request_wins(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    stop = ask(sandbox, Action.STOP)
+    start = ask(sandbox, Action.START)
+    stop.refresh_from_db()
+    assert (stop.status, stop.code) == ("cancelled", "superseded")
+    settle(start)
+    assert (start.status, reload(sandbox.pk).status) == ("succeeded", "running")
+
+
+def test_nothing_supersedes_a_delete(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    delete = ask(sandbox, Action.DELETE)
+    for action in (Action.START, Action.STOP, Action.ARCHIVE, Action.RECOVER):
+        with pytest.raises(Refused) as no:
+            ask(sandbox, action)
+        assert no.value.code == Code.SANDBOX_DELETING
+        assert no.value.extra["blocking_operation"] == str(delete.pk)
+    settle(delete)
+    assert reload(sandbox.pk).status == "gone"
+
+
+def test_while_it_is_created_only_delete_and_start_may_come(world: Emulator) -> None:
+    create = lifecycle.create("alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest())
+    for action in (Action.STOP, Action.ARCHIVE, Action.RECOVER):
+        with pytest.raises(Refused) as no:
+            ask(create.sandbox, action)
+        assert no.value.code == Code.SANDBOX_CREATING
+    assert ask(create.sandbox, Action.START).pk == create.pk
+    assert ask(create.sandbox, Action.SYNC).pk == create.pk
+    assert ask(create.sandbox, Action.DELETE).pk != create.pk
+
+
+def test_a_sync_never_supersedes(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    stop = ask(sandbox, Action.STOP)
+    assert ask(sandbox, Action.SYNC).pk == stop.pk
+
+
+def test_what_is_gone_stays_gone(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    do(sandbox, Action.DELETE)
+    for action in Action:
+        if action != Action.CREATE:
+            with pytest.raises(Refused) as no:
+                ask(sandbox, action)
+            assert no.value.code == Code.SANDBOX_GONE
+
+
+def test_an_ephemeral_sandbox_is_not_destroyed_by_a_stop_nobody_forced(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running(ephemeral=True)
+    for action, code in [
+        (Action.STOP, Code.EPHEMERAL_WOULD_BE_DESTROYED),
+        (Action.ARCHIVE, Code.EPHEMERAL_CANNOT_ARCHIVE),
+    ]:
+        with pytest.raises(Refused) as no:
+            ask(sandbox, action)
+        assert no.value.code == code
+    assert reload(sandbox.pk).intent == "running"
+    assert do(sandbox, Action.STOP, force=True).status == "succeeded"
+    settle()
+    assert world.sandbox(str(sandbox.daytona_id)) is None or world.log()[-1]["action"] == "stop"
+
+
+def test_cancel_restores_the_intent_of_before(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    stop = ask(sandbox, Action.STOP)
+    cancelled = lifecycle.cancel(stop.pk, actor=Actor.owner("alice"))
+    assert cancelled.status == "cancelled"
+    row = reload(sandbox.pk)
+    assert (row.intent, row.intent_met_at) == ("running", sandbox.intent_met_at)
+
+
+def test_cancel_is_refused_once_daytona_was_asked(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    world.settings(transition=5)
+    stop = ask(sandbox, Action.STOP)
+    lifecycle.advance(stop.pk)
+    with pytest.raises(Refused) as no:
+        lifecycle.cancel(stop.pk, actor=Actor.owner("alice"))
+    assert no.value.code == Code.OPERATION_NOT_CANCELLABLE
+
+
+def test_cancelling_a_create_is_a_delete(world: Emulator) -> None:
+    create = lifecycle.create("alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest())
+    delete = lifecycle.cancel(create.pk, actor=Actor.owner("alice"))
+    assert delete.action == "delete"
+    settle()
+    assert reload(create.sandbox_id).status == "gone"
+    assert world.state()["total"] == 0
+
+
+def test_a_finished_operation_cannot_be_cancelled(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    stop = do(running(), Action.STOP)
+    with pytest.raises(Refused) as no:
+        lifecycle.cancel(stop.pk, actor=STAFF)
+    assert no.value.code == Code.OPERATION_FINISHED
+
+
+def test_a_final_refusal_before_any_call_restores_the_intent(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), state="error", errorReason="x", recoverable=False)
+    stop = do(sandbox, Action.STOP)
+    assert (stop.status, stop.code) == ("failed", "sandbox_errored")
+    assert reload(sandbox.pk).intent == "running"
+
+
+def test_an_owner_on_hold_starts_nothing(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    assert owners.hold("alice", actor=STAFF, reason="unpaid") == 1
+    settle()
+    assert reload(sandbox.pk).status == "stopped"
+    with pytest.raises(Refused) as no:
+        ask(sandbox, Action.START)
+    assert no.value.code == Code.OWNER_ON_HOLD
+    with pytest.raises(Refused) as no:
+        lifecycle.create("alice", actor=STAFF, source=Source.ADMIN, new=lifecycle.NewRequest())
+    assert no.value.code == Code.OWNER_ON_HOLD
+    owners.lift("alice", actor=STAFF)
+    assert do(sandbox, Action.START).status == "succeeded"
+
+
+def test_a_hold_stops_what_is_still_being_created(world: Emulator) -> None:
+    create = lifecycle.create("alice", actor=STAFF, source=Source.ADMIN, new=lifecycle.NewRequest())
+    owners.hold("alice", actor=STAFF, reason="unpaid")
+    settle(create)
+    clock.move(1)
+    assert settled_status(create.sandbox_id) == "stopped"
+
+
+FOREIGN: list[tuple[str, Callable[[Sandbox, Operation], object]]] = [
+    ("request", lambda s, o: ask(s, Action.STOP, actor=BOB)),
+    ("cancel", lambda s, o: lifecycle.cancel(o.pk, actor=BOB)),
+    ("rename", lambda s, o: lifecycle.rename(s.pk, "mine", actor=BOB)),
+    ("set_intervals", lambda s, o: lifecycle.set_intervals(s.pk, actor=BOB, auto_stop=1)),
+    ("protect", lambda s, o: lifecycle.protect(s.pk, actor=BOB, until=None)),
+    ("find", lambda s, o: lifecycle.find(str(s.pk), actor=BOB)),
+    ("find by Daytona's id", lambda s, o: lifecycle.find(str(s.daytona_id), actor=BOB)),
+    ("ensure_running", lambda s, o: intent.ensure_running(s.pk, actor=BOB, source=Source.API)),
+    ("touch", lambda s, o: intent.touch(s.pk, actor=BOB)),
+    (
+        "create for another owner",
+        lambda s, o: lifecycle.create("alice", actor=BOB, source=Source.API, new=lifecycle.NewRequest()),
+    ),
+]
+
+
+@pytest.mark.parametrize("attempt", [pair[1] for pair in FOREIGN], ids=[pair[0] for pair in FOREIGN])
+def test_for_a_foreign_owner_it_does_not_exist(
+    world: Emulator, running: Callable[..., Sandbox], attempt: Callable[[Sandbox, Operation], object]
+) -> None:
+    sandbox = running()
+    operation = do(sandbox, Action.STOP)
+    before = Sandbox.objects.filter(pk=sandbox.pk).values().get()
+    with pytest.raises(Refused) as no:
+        attempt(sandbox, operation)
+    assert no.value.code in (Code.SANDBOX_NOT_FOUND, Code.OPERATION_NOT_FOUND)
+    assert Sandbox.objects.filter(pk=sandbox.pk).values().get() == before
+    assert Operation.objects.count() == 2
+
+
+def test_an_unknown_sandbox_is_not_found(world: Emulator) -> None:
+    with pytest.raises(Refused) as no:
+        lifecycle.request(uuid4(), Action.STOP, actor=STAFF, source=Source.ADMIN)
+    assert no.value.code == Code.SANDBOX_NOT_FOUND
+
+
+def test_a_create_goes_on_when_the_delete_that_replaced_it_is_taken_back(world: Emulator) -> None:
+    create = lifecycle.create("alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest())
+    delete = ask(create.sandbox, Action.DELETE)
+    lifecycle.cancel(delete.pk, actor=Actor.owner("alice"))
+    settle()
+    row = reload(create.sandbox_id)
+    assert (row.status, row.intent, row.intent_met_at is not None) == ("running", "running", True)

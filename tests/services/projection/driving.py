@@ -1,0 +1,139 @@
+"""Sandboxes with something to push, and Convex's rows as the emulator holds them."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from sandboxes import clock
+from sandboxes.codes import NoticeCode
+from sandboxes.gateways import convex as gateway
+from sandboxes.models import Notice, Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.services import projection, record
+from sandboxes.states import Action, ActorKind, Intent, OperationStatus, Source, Status
+from tests.support import convex as wire
+from tests.support.emulator import Emulator
+
+_numbers = itertools.count(1)
+
+
+class Convex:
+    """What tests ask of Convex's side."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
+        self.faults = emulator.faults
+
+    def configure(self, **options: Any) -> None:
+        """Other functions or another state of the deployment; this process forgets what it knew of it."""
+        present = self.emulator.settings()["convex"]
+        self.emulator.settings(convex=present | options)
+        gateway.reset()
+
+    def rows(self, sandbox: Sandbox) -> list[dict[str, Any]]:
+        return wire.rows(self.emulator, sandbox.daytona_id or "")
+
+    def row(self, sandbox: Sandbox) -> dict[str, Any]:
+        (row,) = self.rows(sandbox)
+        return row
+
+    def seed(self, sandbox: Sandbox, **fields: Any) -> None:
+        wanted = {"userId": sandbox.owner_id, "name": sandbox.name, "status": "stopped"} | fields
+        wire.seed(self.emulator, sandboxes=[wire.sandbox_row(sandbox.daytona_id or "", **wanted)])
+
+    def forget(self, sandbox: Sandbox) -> None:
+        wire.forget(self.emulator, sandbox.daytona_id or "")
+
+    def accepted(self, function: str = "", sandbox: Sandbox | None = None) -> list[str]:
+        """The accepted mutations, oldest first."""
+        key = (sandbox.daytona_id or "") if sandbox else ""
+        entries = self.emulator.log(system="convex", action=function, key=key)
+        return [entry["action"] for entry in entries]
+
+    def calls(self) -> dict[str, int]:
+        return dict(self.emulator.counts().get("convex", {}))
+
+    def total(self) -> int:
+        return sum(self.calls().values())
+
+
+def sandbox(*, owner: str = "alice", pushed: bool = False, **fields: Any) -> Sandbox:
+    """A running sandbox that Convex has not heard of; `pushed` does that first."""
+    number = next(_numbers)
+    now = clock.now()
+    row = Sandbox.objects.create(
+        **{
+            "daytona_id": f"daytona-{number}",
+            "name": f"box {number}",
+            "owner": Owner.objects.get_or_create(pk=owner)[0],
+            "status": Status.RUNNING,
+            "cpu": 1,
+            "memory_gb": 1,
+            "disk_gb": 3,
+            "created_at": now,
+            "convex_next_push_at": now,
+            **fields,
+        }
+    )
+    if pushed:
+        push(row)
+        assert reload(row).convex_error == "", reload(row).convex_error
+        assert not reload(row).is_dirty
+    return reload(row)
+
+
+def change(row: Sandbox, **fields: Any) -> None:
+    """A change as the services make it: the revision goes up with it."""
+    with record.locked(row.pk) as fresh:
+        for name, value in fields.items():
+            setattr(fresh, name, value)
+
+
+def delete(row: Sandbox, **fields: Any) -> None:
+    """Gone in Daytona, as its owner wanted."""
+    change(row, status=Status.GONE, intent=Intent.DELETED, deleted_at=clock.now(), **fields)
+
+
+def push(row: Sandbox) -> bool:
+    return projection.push(row.pk)
+
+
+def push_until_clean(*rows: Sandbox, rounds: int = 10) -> None:
+    """Push again and again, each time when the next push is due."""
+    for _ in range(rounds):
+        waits = []
+        for row in rows:
+            push(row)
+            fresh = reload(row)
+            if fresh.convex_next_push_at is not None:
+                waits.append((fresh.convex_next_push_at - clock.now()).total_seconds())
+        if not waits:
+            return
+        clock.move(max(0.0, max(waits)) + 0.01)
+    raise AssertionError(f"still due after {rounds} pushes: {[reload(row).convex_error for row in rows]}")
+
+
+def creating(row: Sandbox) -> Operation:
+    """Its create is still active."""
+    return Operation.objects.create(
+        sandbox=row,
+        action=Action.CREATE,
+        status=OperationStatus.IN_PROGRESS,
+        actor_kind=ActorKind.OWNER,
+        actor_id=row.owner_id,
+        source=Source.API,
+        created_at=clock.now(),
+    )
+
+
+def reload(row: Sandbox) -> Sandbox:
+    return Sandbox.objects.get(pk=row.pk)
+
+
+def timeline(row: Sandbox) -> list[str]:
+    events = SandboxEvent.objects.filter(sandbox=row, kind=SandboxEvent.Kind.CONVEX).order_by("pk")
+    return list(events.values_list("text", flat=True))
+
+
+def is_open(code: NoticeCode) -> bool:
+    return Notice.objects.filter(code=code, closed_at=None).exists()

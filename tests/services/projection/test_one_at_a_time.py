@@ -1,0 +1,113 @@
+"""Two pushers, a change during a push, and a pusher that comes too late."""
+
+from __future__ import annotations
+
+from threading import Thread
+
+import pytest
+from django.db import connections
+from pytest_django import Settings
+
+from sandboxes import clock
+from sandboxes.models import Sandbox
+from sandboxes.services.projection import lease
+from sandboxes.states import Status
+from tests.services.projection.driving import Convex, change, push, reload, sandbox
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Pusher(Thread):
+    """Another worker's thread that pushes one sandbox."""
+
+    def __init__(self, box: Sandbox) -> None:
+        super().__init__()
+        self.box = box
+        self.worked: bool | None = None
+
+    def run(self) -> None:
+        try:
+            self.worked = push(self.box)
+        finally:
+            connections.close_all()
+
+
+def is_called(convex: Convex, fault: int) -> bool:
+    return convex.faults.hits(fault) > 0
+
+
+def slowly(convex: Convex) -> int:
+    """updateStatus and apply take a second of the emulator's time, which only `advance` lets pass quickly."""
+    return convex.faults.add(
+        "delay", system="convex", body="updateStatus|sandkeeper:apply|createInternal", times=1, seconds=3
+    )
+
+
+def test_a_change_during_a_push_leaves_the_row_dirty_and_due(any_convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    change(box, status=Status.STOPPING)
+    fault = slowly(any_convex)
+    pusher = Pusher(box)
+    pusher.start()
+    wait_until(lambda: is_called(any_convex, fault), what="call of the pusher")
+    change(box, status=Status.STOPPED)
+    any_convex.emulator.advance(5)
+    pusher.join()
+
+    box = reload(box)
+    assert box.is_dirty
+    assert box.convex_next_push_at is not None
+    assert box.convex_next_push_at <= clock.now()
+    assert any_convex.row(box)["status"] == "stopping"
+    push(box)
+    assert any_convex.row(box)["status"] == "stopped"
+    assert not reload(box).is_dirty
+
+
+def test_while_one_pushes_another_does_nothing(any_convex: Convex) -> None:
+    box = sandbox()
+    fault = slowly(any_convex)
+    pusher = Pusher(box)
+    pusher.start()
+    wait_until(lambda: is_called(any_convex, fault), what="call of the pusher")
+    assert not push(box)
+    any_convex.emulator.advance(5)
+    pusher.join()
+    assert pusher.worked
+    assert len(any_convex.rows(box)) == 1
+
+
+def test_many_pushers_at_once_make_one_row(any_convex: Convex) -> None:
+    box = sandbox()
+    pushers = [Pusher(box) for _ in range(6)]
+    for pusher in pushers:
+        pusher.start()
+    for pusher in pushers:
+        pusher.join()
+    assert [pusher.worked for pusher in pushers].count(True) == 1
+    assert len(any_convex.rows(box)) == 1
+
+
+def test_a_pusher_whose_lease_was_taken_over_writes_nothing(convex: Convex, settings: Settings) -> None:
+    box = sandbox(pushed=True)
+    change(box, status=Status.STOPPING)
+    fault = slowly(convex)
+    late = Pusher(box)
+    late.start()
+    wait_until(lambda: is_called(convex, fault), what="call of the late pusher")
+    change(box, status=Status.STOPPED)
+    clock.move(lease.seconds() + 1)
+    push(box)
+    after = reload(box)
+    convex.emulator.advance(5)
+    late.join()
+
+    assert late.worked is False
+    assert reload(box).convex_sent == after.convex_sent
+    assert reload(box).convex_revision == after.convex_revision
+    # The late call did win in Convex: that is what the second look is for.
+    assert convex.row(box)["status"] == "stopping"
+    clock.move(settings.CONVEX_AGAIN_SECONDS + 1)
+    push(box)
+    assert convex.row(box)["status"] == "stopped"

@@ -1,0 +1,223 @@
+"""`--verify-convex`: what happened to Convex's rows behind our back."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from pytest_django import Settings
+
+from sandboxes import clock
+from sandboxes.codes import Code, NoticeCode, Refused
+from sandboxes.models import Sandbox
+from sandboxes.services.verify_convex import Kind, Verified, verify_all, verify_owner
+from sandboxes.states import Status
+from tests.services.projection.driving import (
+    Convex,
+    change,
+    delete,
+    is_open,
+    push,
+    push_until_clean,
+    reload,
+    sandbox,
+)
+from tests.support import convex as wire
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(params=["first", "second", "own"])
+def telling(request: pytest.FixtureRequest, convex: Convex) -> Convex:
+    """The deployments that tell a row's status."""
+    own = request.param == "own"
+    convex.configure(functions="second" if own else request.param, sandkeeper=own)
+    return convex
+
+
+def found(verified: Verified) -> dict[str, int]:
+    assert verified.error == ""
+    return {kind.value: count for kind, count in verified.counts.items()}
+
+
+def later() -> None:
+    """What was pushed in the same instant as a list was taken proves nothing."""
+    clock.move(1)
+
+
+def test_all_is_well(any_convex: Convex) -> None:
+    boxes = [sandbox(owner=f"owner-{number % 2}", pushed=True) for number in range(4)]
+    later()
+    verified = verify_all()
+    assert verified.is_clean
+    assert verified.checked == len(boxes)
+
+
+def test_a_row_that_vanished_is_created_again(any_convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    any_convex.forget(box)
+    later()
+    assert found(verify_all()) == {"vanished": 1}
+    push_until_clean(box)
+    assert any_convex.row(box)["status"] == "running"
+
+
+def test_a_stale_row_is_sent_again(telling: Convex) -> None:
+    box = sandbox(pushed=True)
+    changed = wire.call(
+        telling.emulator, "sandboxes:updateStatus", daytonaSandboxId=box.daytona_id, status="stopped"
+    )
+    wire.value_of(changed)
+    later()
+    assert found(verify_all()) == {"stale": 1}
+    push_until_clean(box)
+    assert telling.row(box)["status"] == "running"
+
+
+def test_a_row_of_a_deleted_sandbox_is_removed(any_convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    delete(box)
+    push(box)
+    any_convex.seed(box)
+    later()
+    assert found(verify_all()) == {"left_over": 1}
+    push_until_clean(box)
+    assert any_convex.rows(box) == []
+
+
+@pytest.mark.parametrize("functions", ["first", "main"])
+def test_a_foreign_owner_is_reported(convex: Convex, functions: str) -> None:
+    convex.configure(functions=functions)
+    _foreign_owner(convex)
+
+
+def test_a_foreign_owner_is_reported_by_our_own_list(convex: Convex) -> None:
+    convex.configure(sandkeeper=True)
+    _foreign_owner(convex)
+
+
+def _foreign_owner(convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    convex.forget(box)
+    convex.seed(box, userId="mallory", status="running")
+    later()
+    assert found(verify_all()) == {"foreign_owner": 1}
+    assert is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
+    assert convex.row(box)["userId"] == "mallory"
+
+
+def test_a_foreign_owner_whom_the_list_hides_is_found_by_the_push(convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    convex.forget(box)
+    convex.seed(box, userId="mallory")
+    later()
+    assert found(verify_all()) == {"vanished": 1}
+    push(box)
+    assert convex.row(box)["userId"] == "mallory"
+    assert is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
+
+
+def test_a_row_written_twice_is_reported(convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    convex.seed(box)
+    later()
+    assert found(verify_all()) == {"duplicate": 1}
+    assert not reload(box).is_dirty, "removing one of them would unlink its harness"
+
+
+def test_a_row_written_twice_becomes_one_by_our_own_functions(convex: Convex) -> None:
+    convex.configure(sandkeeper=True)
+    box = sandbox(pushed=True)
+    convex.seed(box, status="stopped")
+    later()
+    assert found(verify_all()) == {"duplicate": 1}
+    push_until_clean(box)
+    assert convex.row(box)["status"] == "running"
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_row_that_we_do_not_know_is_reported_and_left_alone(convex: Convex, own: bool) -> None:
+    convex.configure(sandkeeper=own)
+    sandbox(owner="alice", pushed=True)
+    wire.seed(convex.emulator, sandboxes=[wire.sandbox_row("nobody-knows", userId="alice")])
+    later()
+    assert found(verify_all()) == {"unknown": 1}
+    assert len(wire.rows(convex.emulator, "nobody-knows")) == 1
+
+
+def test_names_and_messages_are_compared_by_our_own_list(convex: Convex) -> None:
+    convex.configure(sandkeeper=True)
+    box = sandbox(name="right", pushed=True)
+    convex.forget(box)
+    convex.seed(box, name="wrong", status="running", errorMessage="old")
+    later()
+    verified = verify_all()
+    assert verified.findings[0].kind == Kind.STALE
+    assert "name, message" in verified.findings[0].detail
+    push_until_clean(box)
+    assert convex.row(box)["name"] == "right"
+    assert "errorMessage" not in convex.row(box)
+
+
+def test_a_sandbox_with_a_push_due_is_not_judged(any_convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    change(box, status=Status.STOPPED)
+    later()
+    verified = verify_all()
+    assert verified.is_clean
+    assert verified.checked == 0
+
+
+def test_without_repair_nothing_is_written(any_convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    any_convex.forget(box)
+    later()
+    before = Sandbox.objects.filter(pk=box.pk).values().get()
+    assert found(verify_all(repair=False)) == {"vanished": 1}
+    assert Sandbox.objects.filter(pk=box.pk).values().get() == before
+
+
+def test_one_owner_can_be_verified_alone(any_convex: Convex) -> None:
+    alices, bobs = sandbox(owner="alice", pushed=True), sandbox(owner="bob", pushed=True)
+    any_convex.forget(alices)
+    any_convex.forget(bobs)
+    later()
+    assert found(verify_owner("alice")) == {"vanished": 1}
+    assert reload(alices).is_dirty
+    assert not reload(bobs).is_dirty
+
+
+def test_our_own_functions_take_a_call_for_two_hundred_rows(convex: Convex) -> None:
+    convex.configure(sandkeeper=True)
+    rows = [wire.sandbox_row(f"seeded-{number}", userId="alice") for number in range(401)]
+    wire.seed(convex.emulator, sandboxes=rows)
+    assert found(verify_all()) == {"unknown": 401}
+    assert convex.calls()["query sandkeeper:list"] == 3
+
+
+def test_where_functions_are_listed_by_owner_it_takes_one_call_each(convex: Convex) -> None:
+    for number in range(6):
+        sandbox(owner=f"owner-{number % 3}", pushed=True)
+    later()
+    before = Counter(convex.calls())
+    seen: list[tuple[int, int | None]] = []
+    verify_all(progress=lambda done, total: seen.append((done, total)))
+    assert Counter(convex.calls()) - before == {"query sandboxes:listForReconcile": 3}
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_convex_failing_ends_it_early_and_says_why(convex: Convex) -> None:
+    sandbox(pushed=True)
+    later()
+    convex.configure(state="paused")
+    verified = verify_all()
+    assert verified.error.startswith("Paused: ")
+    assert not verified.counts
+    assert is_open(NoticeCode.CONVEX_PAUSED)
+
+
+def test_without_convex_it_says_so(convex: Convex, settings: Settings) -> None:
+    settings.CONVEX_URL = ""
+    with pytest.raises(Refused) as refused:
+        verify_all()
+    assert refused.value.code == Code.NOT_CONFIGURED

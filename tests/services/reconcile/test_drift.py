@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pytest_django import Settings
+
+from sandboxes.gateways import convex as convex_gateway
+from sandboxes.models import Sandbox, Sweep
+from sandboxes.services import reconcile
+from sandboxes.services.reconcile import Kind, Options
+from tests.support import convex
+from tests.support.driving import reload, tick_all
+from tests.support.emulator import Emulator
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"state": "stopped"}, "stopped"),
+        ({"state": "archived"}, "archived"),
+        ({"state": "error", "errorReason": "the host broke", "recoverable": True}, "error"),
+        ({"state": "stopping"}, "stopping"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_daytona_did_by_itself_shows_after_one_sweep(
+    changes: dict[str, object], status: str, world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), **changes)
+    result = reconcile.sweep()
+    assert (result.result, result.report.counts[Kind.DRIFT]) == (Sweep.Result.COMPLETE, 1)
+    assert reload(sandbox.pk).status == status
+
+
+def test_what_daytona_did_by_itself_shows_in_convex_too(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY = world.convex_url, world.convex_key
+    convex_gateway.reset()
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), state="error", errorReason="the host broke")
+    reconcile.sweep()
+    tick_all()
+    (row,) = convex.rows(world, str(sandbox.daytona_id))
+    assert (row["status"], row["errorMessage"]) == ("error", "the host broke")
+    convex_gateway.reset()
+
+
+def test_what_daytona_is_doing_right_now_is_looked_at_again_without_a_sweep(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), state="stopping")
+    reconcile.sweep()
+    assert reload(sandbox.pk).status == "stopping"
+    world.change(str(sandbox.daytona_id), state="stopped", quiet=True)
+    tick_all()
+    assert reload(sandbox.pk).status == "stopped"
+
+
+def test_a_sweep_of_what_is_as_stored_looks_at_nothing(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    for _ in range(3):
+        running()
+    before = world.counts()["daytona"]
+    result = reconcile.sweep()
+    after = world.counts()["daytona"]
+    assert (result.report.counts["listed"], result.report.out_of_line) == (3, 0)
+    assert {name: count - before.get(name, 0) for name, count in after.items() if count != before.get(name)} == {
+        "GET /sandbox": 1
+    }
+
+
+def test_a_dry_run_says_what_it_would_heal_and_writes_nothing(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), state="stopped")
+    before = Sandbox.objects.values().get(pk=sandbox.pk)
+    result = reconcile.sweep(Options(dry_run=True))
+    assert (result.exit_code, [finding.text for finding in result.report.findings]) == (2, ["started → stopped"])
+    assert Sandbox.objects.values().get(pk=sandbox.pk) == before

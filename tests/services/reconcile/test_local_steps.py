@@ -1,0 +1,163 @@
+"""Steps without a remote call: they go on while Daytona is down."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from sandboxes import clock
+from sandboxes.codes import NoticeCode
+from sandboxes.gateways import daytona
+from sandboxes.models import Notice, Sandbox, Sweep
+from sandboxes.services import notices, reconcile
+from sandboxes.services.reconcile import Kind, Options
+from sandboxes.states import Action, OperationStatus, Status
+from tests.support import rows
+from tests.support.emulator import Emulator
+
+
+@pytest.fixture
+def down(world: Emulator, settings: Settings) -> None:
+    settings.DAYTONA_API_URL = "http://127.0.0.1:9/api"
+    daytona.reset()
+
+
+def is_open(code: NoticeCode) -> bool:
+    return Notice.objects.filter(code=code, closed_at=None).exists()
+
+
+def enqueued(task: str) -> list[str]:
+    tasks = DBTaskResult.objects.filter(task_path__endswith=task)
+    return [task.args_kwargs["args"][0] for task in tasks]
+
+
+@pytest.mark.usefixtures("down")
+def test_what_is_due_is_enqueued_while_daytona_is_down() -> None:
+    sandbox = rows.sandbox()
+    operation = rows.operation(sandbox, Action.STOP, OperationStatus.QUEUED, next_check_at=clock.now())
+    looked_at = rows.sandbox(observe_after=clock.now())
+    result = reconcile.sweep()
+    assert (result.result, result.report.counts["enqueued"]) == (Sweep.Result.PARTIAL, 2)
+    assert enqueued("advance_operation") == [str(operation.pk)]
+    assert enqueued("observe_sandbox") == [str(looked_at.pk)]
+
+
+@pytest.mark.usefixtures("down")
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("intents", {"intent": "stopped", "intent_met_at": None}),
+        ("changes", {"pending_changes": {"labels": {"harness_name": "new"}}}),
+        ("doubts", {"missing_since": rows.ago(minutes=3)}),
+        ("moving", {"status": Status.STOPPING}),
+    ],
+)
+def test_a_row_that_slipped_is_looked_at_again(name: str, fields: dict[str, Any]) -> None:
+    sandbox = rows.sandbox(**fields)
+    result = reconcile.sweep()
+    assert result.report.counts[f"slipped_{name}"] == 1
+    assert enqueued("observe_sandbox") == [str(sandbox.pk)]
+
+
+@pytest.mark.usefixtures("down")
+def test_what_is_gone_has_not_slipped_unless_a_call_of_ours_may_bring_it_back() -> None:
+    rows.sandbox(status=Status.GONE, intent="running", intent_met_at=None)
+    rows.sandbox(status=Status.GONE, intent_met_at=None, unsettled_until=rows.ago(seconds=-60))
+    assert reconcile.sweep().report.counts["slipped_intents"] == 1
+
+
+@pytest.mark.usefixtures("down")
+def test_a_row_whose_operation_is_active_has_not_slipped() -> None:
+    sandbox = rows.sandbox(intent="stopped", intent_met_at=None)
+    rows.operation(sandbox, Action.STOP, OperationStatus.IN_PROGRESS, next_check_at=rows.ago(seconds=-60))
+    result = reconcile.sweep()
+    assert [name for name in result.report.counts if name.startswith("slipped")] == []
+
+
+@pytest.mark.usefixtures("down")
+def test_an_operation_without_a_next_tick_gets_one() -> None:
+    operation = rows.operation(rows.sandbox(), Action.STOP, OperationStatus.IN_PROGRESS, next_check_at=None)
+    result = reconcile.sweep()
+    assert result.report.counts["slipped_operations"] == 1
+    assert enqueued("advance_operation") == [str(operation.pk)]
+
+
+@pytest.mark.usefixtures("down")
+def test_a_dirty_row_without_a_next_push_gets_one(settings: Settings) -> None:
+    settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY = "http://127.0.0.1:9", "dev:x|0123"
+    sandbox = rows.sandbox(revision=2, convex_revision=1)
+    result = reconcile.sweep()
+    assert result.report.counts["slipped_pushes"] == 1
+    assert enqueued("push_sandbox") == [str(sandbox.pk)]
+
+
+@pytest.mark.usefixtures("down")
+def test_a_dry_run_counts_them_and_writes_nothing() -> None:
+    sandbox = rows.sandbox(intent="stopped", intent_met_at=None)
+    before = Sandbox.objects.values().get(pk=sandbox.pk)
+    result = reconcile.sweep(Options(dry_run=True))
+    assert result.report.counts["slipped_intents"] == 1
+    assert Sandbox.objects.values().get(pk=sandbox.pk) == before
+    assert not DBTaskResult.objects.exists()
+
+
+@pytest.mark.usefixtures("down")
+def test_a_delete_that_daytona_does_not_finish_is_one_notice() -> None:
+    stuck = [rows.sandbox(f"stuck {number}", status=Status.STOPPING) for number in range(5)]
+    for sandbox in stuck:
+        rows.operation(sandbox, Action.DELETE, OperationStatus.IN_PROGRESS, at=rows.ago(minutes=11))
+    rows.operation(rows.sandbox("young"), Action.DELETE, OperationStatus.IN_PROGRESS, at=rows.ago(minutes=9))
+    result = reconcile.sweep()
+    assert result.report.counts[Kind.STUCK] == 5
+    assert Notice.objects.filter(code=NoticeCode.DELETE_STUCK, closed_at=None).count() == 1
+
+
+@pytest.mark.usefixtures("down")
+def test_the_notice_ends_with_the_last_stuck_delete() -> None:
+    notices.tell(NoticeCode.DELETE_STUCK, "Daytona has not finished deleting x.")
+    reconcile.sweep()
+    assert not is_open(NoticeCode.DELETE_STUCK)
+
+
+@pytest.mark.usefixtures("down")
+def test_a_word_that_nobody_says_any_more_needs_no_notice() -> None:
+    sandbox = rows.sandbox(observed_state="dreaming")
+    notices.tell(NoticeCode.UNKNOWN_STATE, "Daytona says dreaming")
+    reconcile.sweep()
+    assert is_open(NoticeCode.UNKNOWN_STATE)
+    Sandbox.objects.filter(pk=sandbox.pk).update(observed_state="started")
+    reconcile.sweep()
+    assert not is_open(NoticeCode.UNKNOWN_STATE)
+
+
+@pytest.mark.usefixtures("down")
+def test_staff_are_told_when_no_worker_lives() -> None:
+    reconcile.sweep()
+    assert is_open(NoticeCode.WORKER_SILENT)
+
+
+@pytest.mark.usefixtures("world")
+def test_a_process_without_daytonas_key_does_its_local_steps_and_says_so(settings: Settings) -> None:
+    settings.DAYTONA_API_KEY = ""
+    daytona.reset()
+    rows.sandbox(observe_after=clock.now())
+    result = reconcile.sweep()
+    assert (result.result, result.report.counts["enqueued"]) == (Sweep.Result.PARTIAL, 1)
+    assert "DAYTONA_API_KEY" in result.detail
+
+
+def test_a_complete_list_ends_the_notice_of_a_refused_key(world: Emulator) -> None:
+    notices.tell(NoticeCode.DAYTONA_UNAUTHORIZED, "Daytona refuses our key")
+    reconcile.sweep()
+    assert not is_open(NoticeCode.DAYTONA_UNAUTHORIZED)
+
+
+def test_a_refused_key_is_one_notice(world: Emulator, settings: Settings) -> None:
+    settings.DAYTONA_API_KEY = "dtn_wrong"
+    daytona.reset()
+    result = reconcile.sweep()
+    assert result.result == Sweep.Result.PARTIAL
+    assert is_open(NoticeCode.DAYTONA_UNAUTHORIZED)

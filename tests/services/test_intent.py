@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from sandboxes import clock
+from sandboxes.codes import Code, Refused
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import intent, owners
+from sandboxes.services.intent import Ready
+from sandboxes.states import Action, Actor, Source
+from tests.support.driving import ask, do, pass_time, reload, settle
+from tests.support.emulator import Emulator
+
+AGENT = Actor.service("agent", on_behalf_of="alice")
+
+
+def gate(sandbox: Sandbox) -> Ready | Operation:
+    return intent.ensure_running(sandbox.pk, actor=AGENT, source=Source.API)
+
+
+def refusal(sandbox: Sandbox) -> Refused:
+    with pytest.raises(Refused) as no:
+        gate(sandbox)
+    return no.value
+
+
+def test_a_running_sandbox_seen_a_moment_ago_is_ready_at_once(
+    world: Emulator,
+    running: Callable[..., Sandbox],
+    settings: Settings,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    sandbox = running()
+    before = world.counts()["daytona"]
+    with django_assert_max_num_queries(2):  # the row with its owner, its active operations
+        assert isinstance(gate(sandbox), Ready)
+    assert world.counts()["daytona"] == before
+
+
+def test_an_old_observation_is_looked_at_again(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    clock.move(61)
+    operation = gate(sandbox)
+    assert isinstance(operation, Operation)
+    assert operation.action == "sync"
+    settle(operation)
+    assert isinstance(gate(sandbox), Ready)
+
+
+@pytest.mark.parametrize("action", [Action.STOP, Action.ARCHIVE])
+def test_what_a_person_stopped_stays_stopped_and_says_who_when_and_why(
+    world: Emulator, running: Callable[..., Sandbox], action: Action
+) -> None:
+    sandbox = running()
+    do(sandbox, action, reason="lunch")
+    no = refusal(sandbox)
+    assert no.code == Code.SANDBOX_STOPPED_BY_USER
+    assert no.extra["stopped_by"] == "owner:alice"
+    assert no.extra["stopped_reason"] == "lunch"
+    assert no.extra["stopped_at"] == reload(sandbox.pk).intent_at.isoformat()  # type: ignore[union-attr]
+
+
+def test_the_gate_closes_with_the_request_not_with_daytona(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    ask(sandbox, Action.STOP)
+    assert reload(sandbox.pk).status == "running"
+    assert refusal(sandbox).code == Code.SANDBOX_STOPPED_BY_USER
+
+
+def test_an_idle_stop_of_daytona_does_not_bind_the_agent(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), state="stopped", desiredState="stopped")
+    do(sandbox, Action.SYNC)
+    assert (reload(sandbox.pk).status, reload(sandbox.pk).intent) == ("stopped", "running")
+    start = gate(sandbox)
+    assert isinstance(start, Operation)
+    assert start.action == "start"
+    settle(start)
+    assert isinstance(gate(sandbox), Ready)
+
+
+def test_a_sandbox_being_created_or_started_is_joined(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), state="stopped", desiredState="stopped")
+    do(sandbox, Action.SYNC)
+    first, second = gate(sandbox), gate(sandbox)
+    assert isinstance(first, Operation)
+    assert isinstance(second, Operation)
+    assert first.pk == second.pk
+
+
+def test_a_deleted_sandbox_is_gone(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    delete = ask(sandbox, Action.DELETE)
+    assert refusal(sandbox).code == Code.SANDBOX_GONE
+    settle(delete)
+    assert refusal(sandbox).code == Code.SANDBOX_GONE
+
+
+def test_an_owner_on_hold_is_refused_even_while_it_runs(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running(ephemeral=True)
+    owners.hold("alice", actor=Actor.staff("admin"), reason="unpaid")
+    assert refusal(sandbox).code == Code.OWNER_ON_HOLD
+
+
+def test_an_unrecoverable_sandbox_says_so(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), state="error", errorReason="melted", recoverable=False)
+    do(sandbox, Action.SYNC)
+    assert refusal(sandbox).code == Code.SANDBOX_UNRECOVERABLE
+
+
+def test_touch_is_monotonic_throttled_and_forwarded(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    sandbox = running()
+    intent.touch(sandbox.pk, actor=AGENT)
+    first = reload(sandbox.pk).last_accessed_at
+    pass_time(10)
+    intent.touch(sandbox.pk, actor=AGENT)
+    assert reload(sandbox.pk).last_accessed_at == first
+    pass_time(10)
+    intent.touch(sandbox.pk, actor=AGENT)
+    second = reload(sandbox.pk).last_accessed_at
+    assert first is not None
+    assert second is not None
+    assert second > first
+    assert intent.forward_touch(sandbox.pk)
+    assert world.log()[-1]["action"] == "last-activity"
+
+
+def test_touch_of_a_gone_sandbox_is_refused(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    do(sandbox, Action.DELETE)
+    with pytest.raises(Refused) as no:
+        intent.touch(sandbox.pk, actor=AGENT)
+    assert no.value.code == Code.SANDBOX_GONE

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django_tasks.base import TaskResultStatus
+from django_tasks_db.models import DBTaskResult
+from pytest_django import Settings
+
+from sandboxes import clock
+from sandboxes.models import IdempotencyAnswer, Notice, Operation, Sandbox, SandboxEvent, Sweep
+from sandboxes.services.prune import prune
+from sandboxes.states import OperationStatus, Status
+from tests.support import rows
+
+pytestmark = pytest.mark.django_db
+OLD, YOUNG = {"days": 91}, {"days": 89}
+
+
+def task(status: str, **times: Any) -> DBTaskResult:
+    row = DBTaskResult.objects.create(
+        status=status,
+        args_kwargs={"args": ["x"], "kwargs": {}},
+        task_path="sandboxes.tasks.observe_sandbox",
+        backend_name="default",
+        run_after=rows.ago(days=9),
+        exception_class_path="",
+        traceback="",
+    )
+    DBTaskResult.objects.filter(pk=row.pk).update(**times)
+    return row
+
+
+def test_finished_operations_past_their_retention_go() -> None:
+    sandbox = rows.sandbox()
+    rows.operation(sandbox, at=rows.ago(**OLD))
+    kept = [rows.operation(sandbox, at=rows.ago(**YOUNG))]
+    kept.append(rows.operation(sandbox, status=OperationStatus.IN_PROGRESS, at=rows.ago(days=200)))
+    assert prune()["operations"] == 1
+    assert set(Operation.objects.all()) == set(kept)
+
+
+def test_an_event_outlives_its_operation() -> None:
+    sandbox = rows.sandbox()
+    event = rows.event(sandbox, operation=rows.operation(sandbox, at=rows.ago(**OLD)))
+    prune()
+    event.refresh_from_db()
+    assert event.operation is None
+
+
+def test_old_events_go() -> None:
+    sandbox = rows.sandbox()
+    rows.event(sandbox, at=rows.ago(**OLD))
+    young = rows.event(sandbox, at=rows.ago(**YOUNG))
+    assert prune()["events"] == 1
+    assert list(SandboxEvent.objects.all()) == [young]
+
+
+def test_old_tombstones_go_with_their_timeline() -> None:
+    old = rows.sandbox("old", status=Status.GONE, deleted_at=rows.ago(**OLD))
+    rows.operation(old), rows.event(old)
+    young = rows.sandbox("young", status=Status.GONE, deleted_at=rows.ago(**YOUNG))
+    living = rows.sandbox("living", created_at=rows.ago(days=400))
+    assert prune()["tombstones"] == 1
+    assert set(Sandbox.objects.all()) == {young, living}
+    assert not SandboxEvent.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"revision": 7, "convex_revision": 6, "convex_known": True},
+        {"convex_again_at": rows.ago(minutes=1)},
+        {"unsettled_until": rows.ago(seconds=-60)},
+    ],
+    ids=["Convex still shows it", "Convex is to be told once more", "a call may still run"],
+)
+def test_a_tombstone_stays_while_something_waits_for_it(fields: dict[str, Any], settings: Settings) -> None:
+    settings.CONVEX_URL = "http://127.0.0.1:9"
+    rows.sandbox(status=Status.GONE, deleted_at=rows.ago(**OLD), **fields)
+    assert prune()["tombstones"] == 0
+
+
+def test_without_a_convex_no_tombstone_waits_for_one(settings: Settings) -> None:
+    settings.CONVEX_URL = ""
+    rows.sandbox(status=Status.GONE, deleted_at=rows.ago(**OLD), revision=7, convex_revision=0)
+    assert prune()["tombstones"] == 1
+
+
+def test_task_results_go_and_those_of_dead_workers_too() -> None:
+    task(TaskResultStatus.SUCCESSFUL, finished_at=rows.ago(days=3))
+    task(TaskResultStatus.FAILED, finished_at=rows.ago(days=3))
+    task(TaskResultStatus.RUNNING, started_at=rows.ago(days=3))
+    task(TaskResultStatus.READY, enqueued_at=rows.ago(days=3))
+    kept = [
+        task(TaskResultStatus.SUCCESSFUL, finished_at=rows.ago(days=1)),
+        task(TaskResultStatus.RUNNING, started_at=rows.ago(minutes=1)),
+        task(TaskResultStatus.READY),
+    ]
+    assert prune()["tasks"] == 4
+    assert set(DBTaskResult.objects.all()) == set(kept)
+
+
+def test_kept_answers_closed_notices_and_sweeps_go() -> None:
+    now = clock.now()
+    for days in (0, 2):
+        IdempotencyAnswer.objects.create(
+            principal="owner:a", key=str(days), fingerprint="f", created_at=now - timedelta(days=days)
+        )
+    seen = {"message": "m", "cure": "c", "first_seen_at": rows.ago(days=200), "last_seen_at": rows.ago(days=200)}
+    Notice.objects.create(code="delete_stuck", closed_at=rows.ago(**OLD), **seen)
+    Notice.objects.create(code="sweep_stale", **seen)
+    for days in (15, 13):
+        Sweep.objects.create(started_at=now - timedelta(days=days))
+    counts = prune()
+    assert (counts["idempotency"], counts["notices"], counts["sweeps"]) == (1, 1, 1)
+    assert Notice.objects.get().code == "sweep_stale"
+
+
+def test_each_kind_has_a_setting(settings: Settings) -> None:
+    sandbox = rows.sandbox()
+    rows.operation(sandbox, at=rows.ago(days=2)), rows.event(sandbox, at=rows.ago(days=2))
+    settings.RETENTION_DAYS = settings.RETENTION_DAYS | {"events": 1}
+    counts = prune()
+    assert (counts["operations"], counts["events"]) == (0, 1)
+
+
+def test_a_dry_run_counts_and_deletes_nothing() -> None:
+    rows.event(rows.sandbox(), at=rows.ago(**OLD))
+    assert prune(dry_run=True)["events"] == 1
+    assert SandboxEvent.objects.count() == 1
+
+
+def test_it_works_in_batches_and_can_be_ended_between_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandboxes.services.prune.BATCH", 2)
+    sandbox = rows.sandbox()
+    for _ in range(5):
+        rows.event(sandbox, at=rows.ago(**OLD))
+    left: list[int] = []
+
+    def beat() -> None:
+        left.append(SandboxEvent.objects.count())
+        if len(left) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune(beat=beat)
+    assert left == [5, 3, 1]

@@ -1,0 +1,72 @@
+"""Being the worker: running what is due in this process, until it has settled."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sandboxes import clock
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import lifecycle, projection
+from sandboxes.states import ACTIVE, Action, Actor, Source
+from tests.support.waiting import wait_until
+
+
+def tick_all() -> bool:
+    """Advance every active operation, look at every sandbox that is due, push every row that is due, once."""
+    busy = False
+    for pk in list(Operation.objects.filter(status__in=ACTIVE).values_list("pk", flat=True)):
+        lifecycle.advance(pk)
+        busy = True
+    now = clock.now()
+    for pk in list(Sandbox.objects.filter(observe_after__lte=now).values_list("pk", flat=True)):
+        lifecycle.observe(pk)
+        busy = True
+    for pk in list(Sandbox.objects.filter(convex_next_push_at__lte=now).values_list("pk", flat=True)):
+        projection.push(pk)
+    return busy
+
+
+def settle(*operations: Operation, timeout: float = 20.0) -> None:
+    """Drive until these operations (by default: all) have ended."""
+
+    def ended() -> bool:
+        tick_all()
+        rows = Operation.objects.filter(status__in=ACTIVE)
+        if operations:
+            rows = rows.filter(pk__in=[operation.pk for operation in operations])
+        return not rows.exists()
+
+    wait_until(ended, timeout=timeout, what="end of the operations")
+    for operation in operations:
+        operation.refresh_from_db()
+
+
+def reload(sandbox_id: UUID) -> Sandbox:
+    return Sandbox.objects.select_related("owner").get(pk=sandbox_id)
+
+
+def ask(sandbox: Sandbox, action: Action, *, actor: Actor | None = None, **more: Any) -> Operation:
+    """Request an action as the sandbox's owner."""
+    return lifecycle.request(
+        sandbox.pk, action, actor=actor or Actor.owner(sandbox.owner_id), source=Source.API, **more
+    )
+
+
+def do(sandbox: Sandbox, action: Action, **more: Any) -> Operation:
+    """Request an action and drive until it has ended."""
+    operation = ask(sandbox, action, **more)
+    settle(operation)
+    return operation
+
+
+def settled_status(sandbox_id: UUID) -> str:
+    """Its status once nothing is active and nothing is due."""
+    wait_until(lambda: not tick_all(), timeout=20, what="rest")
+    return str(reload(sandbox_id).status)
+
+
+def pass_time(seconds: float) -> None:
+    """Let the database's clock move on and do what has become due."""
+    clock.move(seconds)
+    tick_all()

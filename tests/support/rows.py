@@ -1,0 +1,102 @@
+"""Rows put straight into the database, for tests of what is shown of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+from django.utils import timezone
+
+from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.states import ACTIVE, Action, ActorKind, Intent, OperationStatus, Source, Status
+
+STATE_OF = {
+    Status.CREATING: "creating",
+    Status.STARTING: "starting",
+    Status.RUNNING: "started",
+    Status.STOPPING: "stopping",
+    Status.STOPPED: "stopped",
+    Status.ARCHIVED: "archived",
+    Status.ERROR: "error",
+    Status.GONE: "destroyed",
+}
+
+
+def ago(**length: float) -> datetime:
+    return timezone.now() - timedelta(**length)
+
+
+def owner(name: str = "user_alice", **fields: Any) -> Owner:
+    row, _ = Owner.objects.update_or_create(pk=name, defaults=fields)
+    return row
+
+
+def sandbox(name: str = "atlas", *, of: str = "user_alice", status: str = Status.RUNNING, **fields: Any) -> Sandbox:
+    """A sandbox as it stands after a quiet life: observed, pushed, its intent met."""
+    moment = ago(hours=1)
+    values: dict[str, Any] = {
+        "name": name,
+        "owner": owner(of),
+        "daytona_id": str(uuid4()),
+        "status": status,
+        "observed_state": STATE_OF[Status(status)],
+        "desired_state": STATE_OF[Status(status)],
+        "observed_at": ago(seconds=20),
+        "observed_auto_delete": 0 if fields.get("ephemeral") else -1,
+        "auto_delete_minutes": 0 if fields.get("ephemeral") else -1,
+        "intent": INTENT_FOR.get(Status(status), Intent.RUNNING),
+        "intent_actor_kind": ActorKind.OWNER,
+        "intent_actor_id": of,
+        "intent_at": moment,
+        "intent_met_at": moment,
+        "status_changed_at": moment,
+        "last_accessed_at": ago(minutes=5),
+        "created_at": ago(days=2),
+        "cpu": 1,
+        "memory_gb": 1,
+        "disk_gb": 3,
+        "target": "eu",
+        "sandbox_class": "container",
+        "convex_revision": 1,
+        "convex_known": True,
+        "convex_sent": {"row": True, "status": str(status), "error": "", "name": name},
+        "convex_pushed_at": moment,
+        "deleted_at": moment if status == Status.GONE else None,
+    }
+    row = Sandbox(**{**values, **fields})
+    row.daytona_name = row.compose_daytona_name()
+    row.save(force_insert=True)
+    return row
+
+
+INTENT_FOR = {
+    Status.STOPPED: Intent.STOPPED,
+    Status.STOPPING: Intent.STOPPED,
+    Status.ARCHIVED: Intent.ARCHIVED,
+    Status.GONE: Intent.DELETED,
+}
+
+
+def operation(
+    of: Sandbox, action: str = Action.STOP, status: str = OperationStatus.SUCCEEDED, **fields: Any
+) -> Operation:
+    moment = fields.pop("at", None) or ago(minutes=10)
+    ended = status not in ACTIVE
+    values: dict[str, Any] = {
+        "actor_kind": ActorKind.STAFF,
+        "actor_id": "admin",
+        "source": Source.ADMIN,
+        "created_at": moment,
+        "started_at": moment,
+        "finished_at": moment + timedelta(seconds=2) if ended else None,
+        "step": "" if ended else "Daytona is stopping it",
+    }
+    return Operation.objects.create(sandbox=of, action=action, status=status, **{**values, **fields})
+
+
+def event(
+    of: Sandbox, kind: str = SandboxEvent.Kind.CHANGE, text: str = "Something changed", **fields: Any
+) -> SandboxEvent:
+    values: dict[str, Any] = {"at": ago(minutes=3), "actor": "staff:admin"}
+    return SandboxEvent.objects.create(sandbox=of, kind=kind, text=text, **{**values, **fields})

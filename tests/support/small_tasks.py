@@ -1,0 +1,27 @@
+"""Tasks that touch nothing else, to see a worker at work."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from django_tasks import task
+
+
+@task()
+def write(path: str) -> None:
+    Path(path).write_text("done")
+
+
+@task()
+def write_when(path: str, gate: str) -> None:
+    """Says that it began, waits for the file `gate`, then writes."""
+    Path(f"{path}.began").touch()
+    while not Path(gate).exists():
+        time.sleep(0.01)
+    Path(path).write_text("done")
+
+
+@task()
+def fail() -> None:
+    raise ValueError("a task that fails")
