@@ -135,7 +135,7 @@ class Control:
     async def change(self, request: Request) -> Any:
         """A change that nobody asked Daytona for: a crash, another tool, its own housekeeping."""
         world = self.server.daytona.world
-        row = world.find(*self._reference(request))
+        row = self._asked_for(request)
         changes = _columns(await request.json())
         quiet = changes.pop("quiet", False)
         if {"state", "desired"} & set(changes):
@@ -157,18 +157,15 @@ class Control:
     async def vanish(self, request: Request) -> Any:
         """The row is gone without a trace: no event, 404 from now on."""
         world = self.server.daytona.world
-        row = world.find(*self._reference(request))
+        row = self._asked_for(request)
         world.remove(row)
         return {"id": row.id}
 
-    def _reference(self, request: Request) -> tuple[str, str]:
+    def _asked_for(self, request: Request) -> Sandbox:
+        """By id or name; here even one that Daytona hides because it was deleted in error."""
         key = request.path_params["key"]
         world = self.server.daytona.world
-        if key in world.rows:
-            return world.rows[key].organization, key
-        if (ORGANIZATION, key) not in world.names:
-            raise KeyError(key)
-        return ORGANIZATION, key
+        return world.rows[world.names.get((ORGANIZATION, key), key)]
 
     async def clock(self, request: Request) -> Any:
         """`{"advance": seconds}`, `{"advance": null}` (to the next timer), `{"stop": true}`, `{"run": true}`."""

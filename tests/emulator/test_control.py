@@ -155,3 +155,14 @@ def test_reset_takes_everything_back(emulator: Emulator, wire: Wire) -> None:
     assert emulator.log() == []
     settings = emulator.settings()
     assert (settings["suspended"], settings["transition"]) == (None, 0.01)
+
+
+def test_one_that_was_deleted_in_error_can_be_changed_and_taken_away(emulator: Emulator, wire: Wire) -> None:
+    """Daytona answers 404 for it from the moment of the delete, and keeps the row."""
+    (key,) = emulator.seed(count=1, state="error")
+    wire.client.delete(f"/sandbox/{key}")
+    assert wire.get(key).status_code == 404
+    assert emulator.change(key, error_reason="disk")["error_reason"] == "disk"
+    emulator.vanish(key)
+    assert emulator.sandbox(key) is None
+    assert emulator.control.delete(f"/sandboxes/{key}").status_code == 404
