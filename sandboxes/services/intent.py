@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
-from django.db.models.functions import Now
+from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models.functions import Coalesce, Now
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
@@ -118,7 +119,10 @@ def touch(sandbox_id: UUID, *, actor: Actor) -> None:
 
 
 def _touch_row(row: Sandbox, *, now: datetime) -> None:
-    """Monotonic, and without the row's lock: an UPDATE that moves the clock forward or changes nothing."""
+    """Monotonic, and without the row's lock: an UPDATE that moves the clock forward or changes nothing.
+
+    An observation that is half as old as it may be is renewed, so that a sandbox in use is always ready at once.
+    """
     stale = now - timedelta(seconds=settings.TOUCH_EVERY)
     if row.last_accessed_at is not None and row.last_accessed_at > stale:
         return
@@ -126,8 +130,10 @@ def _touch_row(row: Sandbox, *, now: datetime) -> None:
         seconds=settings.TOUCH_FORWARD_EVERY
     )
     older = Sandbox.objects.filter(Q(last_accessed_at=None) | Q(last_accessed_at__lte=stale), pk=row.pk)
-    forward = {"touch_forwarded_at": now} if due else {}
-    if older.update(last_accessed_at=now, **forward) == 1 and due:
+    changes: dict[str, Any] = {"touch_forwarded_at": now} if due else {}
+    if row.observed_at is not None and (now - row.observed_at).total_seconds() > settings.OBSERVATION_TTL / 2:
+        changes["observe_after"] = Coalesce("observe_after", Value(now))
+    if older.update(last_accessed_at=now, **changes) == 1 and due:
         enqueue("forward_touch", row.pk)
 
 

@@ -50,6 +50,19 @@ def test_an_old_observation_is_looked_at_again(world: Emulator, running: Callabl
     assert isinstance(gate(sandbox), Ready)
 
 
+def test_one_in_use_is_looked_at_before_it_was_seen_too_long_ago(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    used, idle = running(), running()
+    gets = [0]
+    for _ in range(9):
+        pass_time(20)
+        assert isinstance(gate(used), Ready)
+        gets.append(world.counts()["daytona"]["GET /sandbox/{id}"])
+    assert 2 <= gets[-1] - gets[1] <= 5, "neither never nor each time"
+    assert isinstance(gate(idle), Operation), "nobody asked, so nobody looked"
+
+
 @pytest.mark.parametrize("action", [Action.STOP, Action.ARCHIVE])
 def test_what_a_person_stopped_stays_stopped_and_says_who_when_and_why(
     world: Emulator, running: Callable[..., Sandbox], action: Action
