@@ -142,7 +142,7 @@ def failures(now: datetime) -> Tile:
 
 
 def convex_lag(now: datetime) -> Tile:
-    waiting = Sandbox.objects.filter(Sandbox.dirty(), convex_next_push_at__isnull=False)
+    waiting = Sandbox.objects.filter(Sandbox.dirty())
     changed = waiting.order_by().values_list("status_changed_at", flat=True)[:SAMPLE]
     times = [moment for moment in changed if moment is not None]
     url = listed(dirty="yes", status="all")

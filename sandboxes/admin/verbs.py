@@ -122,7 +122,7 @@ def _pointless(verb: Verb, sandbox: Sandbox, *, active: Operation | None) -> str
     if verb.name in ("protect", "unprotect"):
         return _protection(verb, sandbox)
     if verb.name == "push" and sandbox.daytona_id is None:
-        return "Convex names its rows by Daytona's id, and there is none yet."
+        return projection.NO_ID
     return ""
 
 

@@ -75,5 +75,5 @@ def _settle() -> None:
 
 def _unfinished() -> int:
     operations = Operation.objects.filter(status__in=ACTIVE).count()
-    dirty = Sandbox.objects.filter(Sandbox.dirty(), daytona_id__isnull=False, deleted_at=None)
+    dirty = Sandbox.objects.filter(Sandbox.dirty(), deleted_at=None)
     return operations + dirty.count()

@@ -196,7 +196,7 @@ class Sandbox(models.Model):
 
     @property
     def is_dirty(self) -> bool:
-        return self.revision > self.convex_revision
+        return self.revision > self.convex_revision and self.daytona_id is not None
 
     @property
     def last_used_at(self) -> datetime:
@@ -206,4 +206,5 @@ class Sandbox(models.Model):
 
     @classmethod
     def dirty(cls) -> Q:
-        return Q(revision__gt=F("convex_revision"))
+        """Convex is behind. Before Daytona has it there is nothing to push: Convex names rows by Daytona's id."""
+        return Q(revision__gt=F("convex_revision"), daytona_id__isnull=False)

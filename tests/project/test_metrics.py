@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.metrics import exposition
 from sandboxes.models import Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
+from sandboxes.services.doctor.local import look_at_projection
 from sandboxes.states import Action, ActorKind, OperationStatus, Source, Status
 from tests.support.environment import ROOT
 
@@ -65,6 +67,15 @@ def test_sandboxes_and_what_convex_has_not_been_told(sandbox: Sandbox) -> None:
     assert found["sandboxes", "running"] == 1
     assert found["dirty_sandboxes",] == 1
     assert 180 <= found["dirty_oldest_seconds",] < 240
+
+
+def test_one_that_daytona_does_not_have_is_not_behind(sandbox: Sandbox, settings: Settings) -> None:
+    """Convex names its rows by Daytona's id: there is nothing to push yet, or ever if its create failed."""
+    settings.CONVEX_URL = "https://x.convex.cloud"
+    Sandbox.objects.update(daytona_id=None)
+    found = scraped()
+    assert (found["dirty_sandboxes",], found["dirty_oldest_seconds",]) == (0, 0)
+    assert [finding.text for finding in look_at_projection()] == ["0 sandboxes wait for Convex, none for long."]
 
 
 def test_operations_in_flight_and_ended(sandbox: Sandbox) -> None:

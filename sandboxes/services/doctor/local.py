@@ -87,7 +87,7 @@ def look_at_projection() -> Iterator[Finding]:
     if not settings.CONVEX_URL:
         return
     now = clock.now()
-    dirty = Sandbox.objects.filter(Sandbox.dirty(), convex_next_push_at__isnull=False)
+    dirty = Sandbox.objects.filter(Sandbox.dirty())
     oldest = dirty.aggregate(oldest=Min("status_changed_at"))["oldest"] or now
     if now - oldest > LATE:
         text = f"{dirty.count()} sandboxes wait for Convex, the oldest change is {length(now - oldest)} old."

@@ -11,17 +11,21 @@ from sandboxes.services import record
 from sandboxes.services.queue import enqueue
 from sandboxes.states import Actor
 
+NO_ID = "Convex names its rows by Daytona's id, and there is none yet."
+
 
 def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
     """Have it looked up in Convex and every value sent, whether or not it differs from what was sent before.
 
     Raises:
-        Refused: SANDBOX_NOT_FOUND.
+        Refused: SANDBOX_NOT_FOUND, SANDBOX_CREATING while Daytona has not given it an id.
     """
     try:
         with record.locked(sandbox_id) as row:
             if not actor.may_see(row.owner_id):
                 raise Refused(Code.SANDBOX_NOT_FOUND, f"No sandbox {sandbox_id}.")
+            if row.daytona_id is None:
+                raise Refused(Code.SANDBOX_CREATING, NO_ID)
             now = clock.now()
             # A call that got lost may still be carried out: `convex_again_at` stays as it is.
             row.convex_revision = min(row.convex_revision, row.revision - 1)

@@ -46,7 +46,7 @@ def claim(ids: Sequence[UUID]) -> Held:
     """Take those of the sandboxes that have something to push and that nobody pushes, and read them then."""
     held = Held(uuid4().hex, clock.now())
     until = held.now + timedelta(seconds=seconds())
-    work = Sandbox.objects.filter(_has_work(held.now), pk__in=ids, daytona_id__isnull=False)
+    work = Sandbox.objects.filter(_has_work(held.now), pk__in=ids)
     claimed = work.filter(convex_lease_token="").update(convex_lease_token=held.token, convex_lease_until=until)
     abandoned = 0
     if claimed < len(ids):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from sandboxes.codes import NoticeCode
 from sandboxes.models import Operation, Sandbox
@@ -53,7 +53,6 @@ def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
     idle = Sandbox.objects.filter(~is_busy(), observe_after=None)
     living = idle.filter(deleted_at=None)
     may_change = Q(deleted_at=None) | Q(unsettled_until__isnull=False)
-    dirty = Q(revision__gt=F("convex_revision"), convex_next_push_at=None, daytona_id__isnull=False)
     found: dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]] = {
         "operations": (Operation.objects.filter(status__in=ACTIVE, next_check_at=None), "next_check_at"),
         "intents": (idle.filter(may_change, intent_met_at=None), "observe_after"),
@@ -62,7 +61,8 @@ def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
         "moving": (living.filter(status__in=TRANSITIONAL), "observe_after"),
     }
     if settings.CONVEX_URL:
-        found["pushes"] = (Sandbox.objects.filter(dirty), "convex_next_push_at")
+        unpushed = Sandbox.objects.filter(Sandbox.dirty(), convex_next_push_at=None)
+        found["pushes"] = (unpushed, "convex_next_push_at")
     return found
 
 

@@ -58,3 +58,12 @@ def test_nobody_pushes_a_foreign_sandbox(convex: Convex) -> None:
         projection.push_again(box.pk, actor=Actor.owner("bob"))
     assert refused.value.code == Code.SANDBOX_NOT_FOUND
     assert not reload(box).is_dirty
+
+
+def test_one_that_daytona_does_not_have_yet_is_refused_and_never_due(convex: Convex) -> None:
+    box = sandbox(daytona_id=None, convex_next_push_at=None)
+    with pytest.raises(Refused) as refused:
+        projection.push_again(box.pk, actor=STAFF)
+    assert refused.value.code == Code.SANDBOX_CREATING
+    assert reload(box).convex_next_push_at is None
+    assert not reload(box).is_dirty
