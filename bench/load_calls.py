@@ -15,11 +15,13 @@ OWNERS = [f"user_{number}" for number in range(10)]
 
 
 class Tally:
-    """Answers of all callers. `asked` and `yes` are of ensure-running on sandboxes that nobody changes."""
+    """Answers of all callers. `asked` and `yes` are of ensure-running on sandboxes that nobody changes, without
+    the time in which Daytona is `away`: nobody may say yes to what was last seen too long ago."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.asked = self.yes = 0
+        self.away = threading.Event()
         self.answers: dict[str, Counter[int]] = defaultdict(Counter)
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.broken: list[str] = []
@@ -28,11 +30,15 @@ class Tally:
         with self._lock:
             self.answers[what][answer.status_code] += 1
             self.seconds[what].append(seconds)
-            if counts:
+            if counts and not self.away.is_set():
                 self.asked += 1
                 self.yes += answer.status_code == 200
             if answer.status_code >= 500:
                 self.broken.append(f"{what} {answer.status_code} {answer.text[:200]}")
+
+    @property
+    def requests(self) -> int:
+        return sum(counted.total() for counted in self.answers.values())
 
     def summary(self) -> dict[str, Any]:
         return {
