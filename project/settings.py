@@ -187,7 +187,7 @@ IDLE_STOP_AFTER: float = env.number("IDLE_STOP_AFTER", default=0.0)
 RECONCILE_MAX_CHANGE: float = env.number("RECONCILE_MAX_CHANGE", default=20.0)  # per cent
 RECONCILE_PAGE: int = env.whole("RECONCILE_PAGE", default=200)
 
-LEASE_SECONDS: float = env.number("LEASE_SECONDS", default=60.0)
+LEASE_SECONDS: float = env.number("LEASE_SECONDS", default=30.0)
 TICK_SECONDS: float = env.number("TICK_SECONDS", default=1.0)  # how long one tick may wait inside
 UNSETTLED_SECONDS: float = env.number("UNSETTLED_SECONDS", default=300.0)
 MISSING_CONFIRM_SECONDS: float = env.number("MISSING_CONFIRM_SECONDS", default=60.0)

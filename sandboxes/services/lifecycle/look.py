@@ -44,12 +44,13 @@ def _is_confirmed(daytona: DaytonaGateway, row: Sandbox, started: datetime) -> b
     """Whether this 404 is to be believed: a second one long enough after the first, and no row in the list.
 
     With Daytona's database down every GET says 404 even of a living sandbox, but the list says 500
-    (recording 15_outages).
+    (recording 15_outages). A call of ours that ends a sandbox explains the first 404.
     """
-    if row.missing_since is None:
-        return False
-    if started - row.missing_since < timedelta(seconds=settings.MISSING_CONFIRM_SECONDS):
-        return False
+    if not _may_have_ended(row):
+        if row.missing_since is None:
+            return False
+        if started - row.missing_since < timedelta(seconds=settings.MISSING_CONFIRM_SECONDS):
+            return False
     page = daytona.list_page(id_prefix=row.daytona_id, limit=10)
     return not page.bad_rows and all(item.id != row.daytona_id for item in page.items)
 
@@ -70,5 +71,11 @@ def note(row: Sandbox, seen: Look, *, now: datetime) -> None:
 
 def _was_ending(row: Sandbox) -> bool:
     """After our DELETE was accepted, or Daytona showed it ending, the first 404 is the end."""
-    accepted = row.last_call.get("name") == "delete" and row.last_call.get("outcome") == "accepted"
+    accepted = row.last_call.get("name") == "delete" and row.last_call["outcome"] == "accepted"
     return accepted or row.desired_state == "destroyed"
+
+
+def _may_have_ended(row: Sandbox) -> bool:
+    """Our latest call was a DELETE, or the stop of an ephemeral sandbox, and Daytona may have carried it out."""
+    ends = row.last_call.get("name") in (("delete", "stop") if row.ephemeral else ("delete",))
+    return ends and row.last_call["outcome"] != "refused"

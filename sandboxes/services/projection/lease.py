@@ -81,12 +81,21 @@ def write(held: Held, ids: Sequence[UUID], **values: Any) -> int:
     return mine.update(**values, convex_lease_token="", convex_lease_until=None)
 
 
+def note(held: Held, sandbox_id: UUID, **values: Any) -> None:
+    """Write down what must outlive this pusher, before it is done. Raises Lost."""
+    if Sandbox.objects.filter(pk=sandbox_id, convex_lease_token=held.token).update(**values) == 0:
+        raise Lost
+
+
 def _has_work(now: datetime) -> Q:
     return Sandbox.dirty() | Q(convex_again_at__lte=now)
 
 
 def _take_over(work: Any, held: Held, until: datetime) -> int:
-    """Sandboxes whose pusher died: what it was sending is unknown, so nothing counts as sent."""
+    """Sandboxes whose pusher died: what it was sending is unknown, so nothing counts as sent.
+
+    Whether it may have created the row it wrote down before.
+    """
     dead = work.filter(convex_lease_until__lt=held.now)
     taken = 0
     for row in dead:
@@ -94,7 +103,6 @@ def _take_over(work: Any, held: Held, until: datetime) -> int:
         taken += still_dead.update(
             convex_lease_token=held.token,
             convex_lease_until=until,
-            convex_known=True,
             convex_sent={"row": True} if "row" in row.convex_sent else {},
             convex_again_at=again_at(held.now),
         )

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
-from sandboxes import clock
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
@@ -91,7 +90,6 @@ def test_a_dropped_call_is_carried_out_once_or_again(
     world.faults.add(kind, method=method, path=path, times=1)
     operation = ask(sandbox, action)
     lifecycle.advance(operation.pk)
-    clock.move(61)  # a delete that nobody confirmed is believed slowly
     settle(operation)
     assert operation.status == "succeeded"
     assert [line["action"] for line in world.log()] == ["create", action.value]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from pytest_django import Settings
 
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.states import Action, Actor
-from tests.support.driving import ask, do, pass_time, reload
+from tests.support.driving import ask, do, pass_time, reload, settle
 from tests.support.emulator import Emulator
 
 
@@ -62,6 +63,45 @@ def test_after_our_delete_the_first_404_is_the_end(world: Emulator, running: Cal
     assert do(sandbox, Action.DELETE).status == "succeeded"
     row = reload(sandbox.pk)
     assert (row.status, row.intent_met_at is not None) == ("gone", True)
+
+
+def test_after_a_delete_whose_answer_was_lost_a_404_and_the_list_are_the_end(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.faults.add("drop_after", method="DELETE", times=1)
+    assert do(sandbox, Action.DELETE).status == "succeeded"  # with no minute between two 404s
+    assert reload(sandbox.pk).status == "gone"
+
+
+def test_after_the_stop_of_an_ephemeral_one_a_404_and_the_list_are_the_end(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    sandbox = running(ephemeral=True)
+    settings.TICK_SECONDS = 0.0
+    stop = ask(sandbox, Action.STOP, force=True)
+    lifecycle.advance(stop.pk)
+    world.vanish(str(sandbox.daytona_id))  # before anybody has seen it being destroyed
+    settle(stop)
+    assert (stop.status, reload(sandbox.pk).status) == ("succeeded", "gone")
+
+
+def test_after_a_delete_that_was_lost_in_an_outage_a_404_alone_proves_nothing(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    sandbox = running()
+    settings.TICK_SECONDS = 0.0
+    world.faults.add("drop_before", method="DELETE", times=1)
+    delete = ask(sandbox, Action.DELETE)
+    lifecycle.advance(delete.pk)
+    world.settings(database="down", key_cache=1000.0)
+    for _ in range(3):
+        pass_time(61)
+    assert reload(sandbox.pk).deleted_at is None
+    world.settings(database="up")
+    settle(delete)
+    assert delete.status == "succeeded"
+    assert world.sandbox(str(sandbox.daytona_id)) is None
 
 
 def test_a_start_does_not_succeed_by_what_was_seen_before(world: Emulator, running: Callable[..., Sandbox]) -> None:
