@@ -58,6 +58,20 @@ def test_who_is_next_and_why(alice: Api, settings: Settings) -> None:
     assert "bob" not in shown.content.decode()
 
 
+def test_a_key_for_any_owner_sees_others_only_while_it_acts_for_nobody(settings: Settings) -> None:
+    settings.EVICTION_SCOPE = "organization"
+    wanted = rows.sandbox("wanted", of="alice", status="stopped", intent="running")
+    rows.sandbox("hers", of="alice", last_accessed_at=rows.ago(hours=2))
+    rows.sandbox("bobs", of="bob", last_accessed_at=rows.ago(hours=5))
+    scopes = [*ALL, "sandboxes:any"]
+    shown = program("alice", scopes=scopes).get(f"/capacity?sandbox={wanted.pk}")
+    assert [line["name"] for line in shown.json()["next"]["own"]] == ["hers"]
+    assert shown.json()["next"]["others"] == {"may_be_stopped": 1}
+    assert "bob" not in shown.content.decode()
+    every = program(None, scopes=scopes).get(f"/capacity?sandbox={wanted.pk}").json()["next"]
+    assert [line["name"] for line in every["own"]] == ["hers", "bobs"]
+
+
 def test_staff_see_every_candidate(settings: Settings) -> None:
     settings.EVICTION_SCOPE = "organization"
     wanted = rows.sandbox("wanted", of="alice", status="stopped")
