@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 
-from sandboxes.admin import cells, selectors
+from sandboxes.admin import cells, changing, selectors
 from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
 from sandboxes.admin.why import why
 from sandboxes.models import Operation, Sandbox, SandboxEvent
@@ -66,6 +66,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         is_protected=cells.is_protected(sandbox),
         sources=sources(sandbox, active),
         buttons=buttons(request, sandbox, active),
+        may_change=changing.may_change(request.user),
         why=why(sandbox),
         kinds=SandboxEvent.Kind.values,
         **timeline(request, sandbox),

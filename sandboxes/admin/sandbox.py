@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from sandboxes import html
-from sandboxes.admin import acting, cells, creating, outcomes, page, selectors
+from sandboxes.admin import acting, cells, changing, creating, outcomes, page, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.filters import SANDBOX_FILTERS
 from sandboxes.admin.paging import PageChangeList
@@ -102,6 +102,7 @@ class SandboxAdmin(MirrorAdmin):
                 path(f"act/{name}/", wrap(self.act_view), {"verb": name}, name=f"sandboxes_sandbox_act_{name}")
                 for name in VERBS
             ),
+            path("<path:object_id>/settings/", wrap(self.settings_view), name="sandboxes_sandbox_settings"),
         ]
         return own + super().get_urls()
 
@@ -120,6 +121,9 @@ class SandboxAdmin(MirrorAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return creating.create_view(self, request)
+
+    def settings_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return changing.settings_view(self, request, object_id)
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

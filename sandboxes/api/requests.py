@@ -9,9 +9,9 @@ from django.conf import settings
 from rest_framework import serializers
 
 from sandboxes.api.representations import ACTIONS
+from sandboxes.services.lifecycle import MAX_MINUTES
 
 MAX_BULK = 200
-MAX_MINUTES = 525_600  # a year
 INTERVALS = ("auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes")
 
 

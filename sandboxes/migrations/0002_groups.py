@@ -15,8 +15,8 @@ VIEW = [
 ]  # fmt: skip
 ACT = [
     "add_sandbox", "start_sandbox", "stop_sandbox", "archive_sandbox", "recover_sandbox", "sync_sandbox",
-    "delete_sandbox", "protect_sandbox", "cancel_operation", "push_sandbox", "rename_sandbox", "hold_owner",
-    "limit_owner",
+    "delete_sandbox", "protect_sandbox", "cancel_operation", "push_sandbox", "rename_sandbox", "change_sandbox",
+    "hold_owner", "limit_owner",
 ]  # fmt: skip
 
 

@@ -86,12 +86,21 @@ def test_every_page_is_quiet_readable_and_fits(desk: Desk, transactional_db: Non
         ("sandboxes_operation_change", row.operations.get().pk),
     ]
     pale = []
-    for name, *arguments in addresses:
-        desk.open(str(name), *arguments)
+
+    def look(name: object) -> None:
         expect(desk.page.locator("html")).to_have_class(re.compile("dark" if theme == "dark" else "^(?!.*dark)"))
-        pale += [(name, words, ratio) for words, ratio in desk.page.evaluate(CONTRAST) if ratio < 4.5]
+        pale.extend((name, words, ratio) for words, ratio in desk.page.evaluate(CONTRAST) if ratio < 4.5)
         wide = desk.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{name} scrolls {wide} px sideways"
+
+    for name, *arguments in addresses:
+        desk.open(str(name), *arguments)
+        look(name)
+    for button in ("settings", "delete"):
+        desk.open_sandbox(row)
+        desk.page.locator(f"#do-{button}").click()
+        expect(desk.page.get_by_role("link", name="Cancel")).to_be_visible()
+        look(button)
     assert not pale
 
 

@@ -19,6 +19,7 @@ from sandboxes.services.queue import enqueue
 from sandboxes.states import Actor, Status
 
 INTERVALS = ("auto_stop", "auto_archive", "auto_delete")
+MAX_MINUTES = 525_600  # a year
 
 
 def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
@@ -53,8 +54,8 @@ def set_intervals(
     """Set the intervals, in minutes; None leaves one as it is.
 
     Raises:
-        Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE, INVALID_REQUEST (negative stop or archive; an auto-delete of
-            0 makes a sandbox ephemeral, which only a create may do).
+        Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE, INVALID_REQUEST (negative stop or archive, more than a year;
+            an auto-delete of 0 makes a sandbox ephemeral, which only a create may do).
     """
     wanted = {"auto_stop": auto_stop, "auto_archive": auto_archive, "auto_delete": auto_delete}
     changes = {name: minutes for name, minutes in wanted.items() if minutes is not None}
@@ -80,6 +81,9 @@ def _validate(changes: dict[str, int]) -> None:
             raise Refused(Code.INVALID_REQUEST, f"{name} is a number of minutes, 0 or more.")
     if changes.get("auto_delete", -1) == 0 or changes.get("auto_delete", -1) < -1:
         raise Refused(Code.INVALID_REQUEST, "auto_delete is -1 (never) or a number of minutes above 0.")
+    for name, minutes in changes.items():
+        if minutes > MAX_MINUTES:
+            raise Refused(Code.INVALID_REQUEST, f"{name} is at most {MAX_MINUTES} minutes, a year.")
 
 
 def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: str = "") -> Sandbox:

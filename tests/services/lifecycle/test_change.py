@@ -68,7 +68,8 @@ def test_intervals_reach_daytona(world: Emulator, running: Callable[..., Sandbox
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"auto_stop": -1}, {"auto_archive": -5}, {"auto_delete": 0}, {"auto_delete": -2}]
+    "wrong",
+    [{"auto_stop": -1}, {"auto_stop": 525_601}, {"auto_archive": -5}, {"auto_delete": 0}, {"auto_delete": -2}],
 )
 def test_intervals_out_of_range_are_refused(
     world: Emulator, running: Callable[..., Sandbox], wrong: dict[str, int]

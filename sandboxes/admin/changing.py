@@ -1,0 +1,90 @@
+"""The form that renames a sandbox and sets its intervals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.shortcuts import redirect
+
+from sandboxes.admin.verbs import actor_of
+from sandboxes.codes import Refused
+from sandboxes.models import Sandbox
+from sandboxes.services import lifecycle
+
+RENAME, CHANGE = "sandboxes.rename_sandbox", "sandboxes.change_sandbox"
+INPUT = {"class": "sk-input", "autocomplete": "off"}
+
+
+def _minutes(label: str, help_text: str, *, least: int = 0) -> forms.IntegerField:
+    widget = forms.NumberInput(INPUT)
+    most = lifecycle.MAX_MINUTES
+    return forms.IntegerField(min_value=least, max_value=most, label=label, help_text=help_text, widget=widget)
+
+
+class SettingsForm(forms.Form):
+    """What this user may change of this sandbox, filled with what holds now."""
+
+    name = forms.CharField(
+        max_length=200,
+        widget=forms.TextInput(INPUT),
+        help_text="Here, in Convex, and in Daytona's label; Daytona's own name stays.",
+    )
+    auto_stop = _minutes("Auto-stop", "Minutes without use; 0: never.")
+    auto_archive = _minutes("Auto-archive", "Minutes after a stop; 0: as late as Daytona allows.")
+    auto_delete = _minutes("Auto-delete", "Minutes after a stop; -1: never.", least=-1)
+
+    def __init__(self, sandbox: Sandbox, user: Any, data: Any = None) -> None:
+        now = {"name": sandbox.name, **{name: getattr(sandbox, f"{name}_minutes") for name in lifecycle.INTERVALS}}
+        super().__init__(data, initial=now)
+        if not user.has_perm(RENAME):
+            del self.fields["name"]
+        if not user.has_perm(CHANGE):
+            for name in lifecycle.INTERVALS:
+                del self.fields[name]
+        elif sandbox.ephemeral:
+            del self.fields["auto_delete"]  # it is what makes it ephemeral
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in self.changed_data}
+
+
+def may_change(user: Any) -> bool:
+    return bool(user.has_perm(RENAME) or user.has_perm(CHANGE))
+
+
+def settings_view(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+    """POST: first show what holds, then change what was changed."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    if not may_change(request.user):
+        raise PermissionDenied
+    sandbox: Sandbox = model_admin.readable(request, Sandbox.objects.all(), object_id)
+    form = SettingsForm(sandbox, request.user, request.POST if "confirmed" in request.POST else None)
+    if form.is_valid() and _change(request, sandbox, form):
+        messages.success(request, "The changes are made." if form.changes else "Nothing was changed.")
+        return redirect("admin:sandboxes_sandbox_change", sandbox.pk)
+    title = f"Settings of {sandbox.name}"
+    return model_admin.page(request, "sandboxes/settings.html", title=title, sandbox=sandbox, form=form)
+
+
+def _change(request: HttpRequest, sandbox: Sandbox, form: SettingsForm) -> bool:
+    """All of it or nothing; what the services refuse is said in the form."""
+    intervals = form.changes
+    name = intervals.pop("name", None)
+    actor = actor_of(request)
+    try:
+        with transaction.atomic():
+            if name is not None:
+                lifecycle.rename(sandbox.pk, name, actor=actor)
+            if intervals:
+                lifecycle.set_intervals(sandbox.pk, actor=actor, **intervals)
+    except Refused as no:
+        form.add_error(None, f"{no.detail} {no.meaning.cure}")
+        return False
+    return True

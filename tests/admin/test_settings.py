@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from sandboxes.models import Sandbox, SandboxEvent
+from sandboxes.states import Status
+from tests.admin import people
+from tests.admin.looking import page, text_of
+from tests.support import rows
+
+AS_THEY_ARE = {"name": "atlas", "auto_stop": "15", "auto_archive": "10080", "auto_delete": "-1"}
+
+
+def post(browser: Client, sandbox: Sandbox, **fields: str) -> Any:
+    return browser.post(reverse("admin:sandboxes_sandbox_settings", args=[sandbox.pk]), fields, follow=True)
+
+
+def save(browser: Client, sandbox: Sandbox, **fields: str) -> Any:
+    return post(browser, sandbox, confirmed="1", **{**AS_THEY_ARE, **fields})
+
+
+def asked(content: str) -> list[str]:
+    return [name for name in AS_THEY_ARE if f'name="{name}"' in content]
+
+
+def test_the_button_leads_to_a_form_with_what_holds(operator: Client) -> None:
+    row = rows.sandbox("atlas")
+    content = page(operator, row).content.decode()
+    address = reverse("admin:sandboxes_sandbox_settings", args=[row.pk])
+    assert f'id="do-settings" formaction="{address}"' in content
+    shown = post(operator, row)
+    assert "Settings of atlas" in text_of(shown)
+    for name, value in AS_THEY_ARE.items():
+        assert f'name="{name}" value="{value}"' in shown.content.decode()
+    assert not SandboxEvent.objects.exists()
+
+
+def test_name_and_intervals_are_changed_by_the_one_who_pressed_it(operator: Client) -> None:
+    row = rows.sandbox("atlas")
+    words = text_of(save(operator, row, name="borealis", auto_stop="30", auto_delete="60"))
+    assert "The changes are made." in words
+    row.refresh_from_db()
+    assert (row.name, row.auto_stop_minutes, row.auto_archive_minutes, row.auto_delete_minutes) == (
+        "borealis", 30, 10080, 60,
+    )  # fmt: skip
+    assert row.pending_changes == {"harness_name": "borealis", "auto_stop": 30, "auto_delete": 60}
+    assert row.is_dirty
+    assert set(SandboxEvent.objects.values_list("actor", flat=True)) == {"staff:otto"}
+
+
+def test_what_stays_is_not_told_to_daytona(operator: Client) -> None:
+    row = rows.sandbox("atlas")
+    assert "Nothing was changed." in text_of(save(operator, row))
+    row.refresh_from_db()
+    assert row.pending_changes == {}
+    assert not SandboxEvent.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"name": " "}, "This field is required."),
+        ({"auto_stop": "-1"}, "greater than or equal to 0"),
+        ({"auto_archive": "525601"}, "less than or equal to 525600"),
+        ({"auto_delete": "0"}, "auto_delete is -1 (never) or a number of minutes above 0."),
+        ({"auto_delete": "-2"}, "greater than or equal to -1"),
+    ],
+)
+def test_what_does_not_fit_is_said_and_changes_nothing(
+    operator: Client, fields: dict[str, str], words: str
+) -> None:
+    row = rows.sandbox("atlas")
+    assert words in text_of(save(operator, row, **{"name": "borealis", **fields}))
+    row.refresh_from_db()
+    assert (row.name, row.pending_changes) == ("atlas", {})
+
+
+def test_each_field_has_its_permission(operator: Client) -> None:
+    row = rows.sandbox("atlas")
+    browser = Client()
+    browser.force_login(people.member("renamer", "view_sandbox", "rename_sandbox"))
+    assert asked(post(browser, row).content.decode()) == ["name"]
+    save(browser, row, name="borealis", auto_stop="30")
+    browser.force_login(people.member("timer", "view_sandbox", "change_sandbox"))
+    assert asked(post(browser, row).content.decode()) == ["auto_stop", "auto_archive", "auto_delete"]
+    save(browser, row, name="third", auto_archive="60")
+    row.refresh_from_db()
+    assert (row.name, row.auto_stop_minutes, row.auto_archive_minutes) == ("borealis", 15, 60)
+
+
+def test_who_may_change_nothing_sees_no_button_and_is_refused(viewer: Client) -> None:
+    row = rows.sandbox("atlas")
+    assert "do-settings" not in page(viewer, row).content.decode()
+    assert save(viewer, row, name="borealis").status_code == 403
+    row.refresh_from_db()
+    assert row.name == "atlas"
+
+
+def test_a_get_is_refused(operator: Client) -> None:
+    row = rows.sandbox("atlas")
+    answer = operator.get(reverse("admin:sandboxes_sandbox_settings", args=[row.pk]), {"confirmed": "1"})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+
+
+def test_an_ephemeral_one_stays_ephemeral(operator: Client) -> None:
+    row = rows.sandbox("atlas", ephemeral=True)
+    assert asked(post(operator, row).content.decode()) == ["name", "auto_stop", "auto_archive"]
+    save(operator, row, auto_delete="60")
+    row.refresh_from_db()
+    assert row.auto_delete_minutes == 0
+
+
+def test_one_that_is_gone_has_no_button_and_the_refusal_is_said(operator: Client) -> None:
+    row = rows.sandbox("atlas", status=Status.GONE)
+    assert "do-settings" not in page(operator, row).content.decode()
+    assert "no longer exists in Daytona" in text_of(save(operator, row, name="borealis"))
