@@ -85,7 +85,7 @@ def test_every_page_is_quiet_readable_and_fits(desk: Desk, transactional_db: Non
         ("sandboxes_owner_change", "held"),
         ("sandboxes_operation_change", row.operations.get().pk),
     ]
-    pale = []
+    pale: list[tuple[object, str, float]] = []
 
     def look(name: object) -> None:
         expect(desk.page.locator("html")).to_have_class(re.compile("dark" if theme == "dark" else "^(?!.*dark)"))
