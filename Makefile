@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run test lint soak pins clean
+.PHONY: run test lint audit soak pins clean
 
 run: ports $(INSTALLED) .env
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -27,6 +27,10 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	SECRET_KEY=lint $(BIN)/mypy .
+
+# Known vulnerabilities in what production installs; says so when nobody could be asked.
+audit: $(INSTALLED)
+	@$(BIN)/python -m tests.audit
 
 # Write the pinned requirements from the two .in files.
 pins: $(INSTALLED)
