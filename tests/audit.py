@@ -2,8 +2,8 @@
 
     .venv/bin/python -m tests.audit [options of pip-audit, such as -s osv]
 
-pip-audit skips a package that its service does not know, and ends well; here that is said, because nobody has looked
-then. Exit code 1 for a known vulnerability only: a service that cannot be reached stops no build.
+pip-audit skips a package that its service does not know, and ends well; here that is said, because nobody has
+looked then. Exit code 1 for a known vulnerability only: a service that cannot be reached stops no build.
 """
 
 from __future__ import annotations
