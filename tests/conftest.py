@@ -1,3 +1,3 @@
 from __future__ import annotations
 
-pytest_plugins = ["tests.support.fixtures", "tests.support.problems"]
+pytest_plugins = ["tests.support.emptying", "tests.support.fixtures", "tests.support.problems"]

@@ -183,10 +183,11 @@ PREFER = _header(
     "`wait=N`: wait up to N (at most 60) seconds for the operation to end.",
     examples=[OpenApiExample("wait", "wait=20")],
 )
+KEY_PATTERN = r"^[!-~]{1,255}$"
 IDEMPOTENCY_KEY = _header(
     "Idempotency-Key",
     "A repetition with the same key and body within 24 hours gets the first answer again.",
-    pattern=r"^[!-~]{1,255}$",
+    pattern=KEY_PATTERN,
 )
 SANDBOX_ID = OpenApiParameter(
     "sandbox_id",

@@ -15,12 +15,32 @@ MAX_BULK = 200
 INTERVALS = ("auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes")
 
 
+# The framework takes 7 for "7" and "on" for true; the schema that we publish does not.
+JSON_TYPES: tuple[tuple[type[serializers.Field[Any, Any, Any, Any]], type | tuple[type, ...]], ...] = (
+    (serializers.CharField, str),
+    (serializers.BooleanField, bool),
+    (serializers.IntegerField, (int, float)),
+)
+
+
 class Strict(serializers.Serializer[Any]):
     def to_internal_value(self, data: Any) -> Any:
-        unknown = [name for name in data if name not in self.fields] if isinstance(data, Mapping) else []
-        if unknown:
-            raise serializers.ValidationError({str(name): ["There is no such field."] for name in unknown})
+        if isinstance(data, Mapping):
+            unknown = [name for name in data if name not in self.fields]
+            if unknown:
+                raise serializers.ValidationError({str(name): ["There is no such field."] for name in unknown})
+            wrong = {name: _wrong_type(self.fields[name], value) for name, value in data.items()}
+            if any(wrong.values()):
+                raise serializers.ValidationError({name: [text] for name, text in wrong.items() if text})
         return super().to_internal_value(data)
+
+
+def _wrong_type(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str:
+    if isinstance(field, serializers.ListField):
+        items = value if isinstance(value, list) else []
+        return next((text for item in items if (text := _wrong_type(field.child, item))), "")
+    types = next((types for kind, types in JSON_TYPES if isinstance(field, kind)), object)
+    return "" if value is None or isinstance(value, types) else str(field.error_messages["invalid"])
 
 
 class Reason(Strict):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import email.utils
 import json
 import logging
+import ssl
 import time
 import uuid
+from functools import cache
 from typing import Any
 
 import httpx
@@ -35,6 +37,12 @@ _again = stamina.RetryingCaller(attempts=3, timeout=5.0, wait_initial=0.1, wait_
 )
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that are trusted, read once a process: reading them takes longer than a call."""
+    return httpx.create_ssl_context()
+
+
 class Wire:
     """The pooled connections of one deploy key. Safe to share between threads."""
 
@@ -49,6 +57,7 @@ class Wire:
             limits=httpx.Limits(max_connections=pool_size, max_keepalive_connections=pool_size),
             headers={"Authorization": f"Convex {deploy_key}", "Convex-Client": f"sandkeeper-{VERSION}"},
             follow_redirects=False,
+            verify=_trusted(),
         )
 
     def read(self, function: Function, args: dict[str, Any]) -> Any:

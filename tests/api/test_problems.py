@@ -54,6 +54,23 @@ def test_a_body_that_cannot_be_read(alice: Api, body: bytes) -> None:
     problem(alice.post("/sandboxes", body), "malformed_body")
 
 
+@pytest.mark.parametrize(
+    ("path", "field", "value"),
+    [
+        ("/sandboxes", "name", 7),
+        ("/sandboxes", "reason", 1.5),
+        ("/sandboxes", "target", 7),
+        ("/sandboxes", "ephemeral", "on"),
+        ("/sandboxes", "auto_stop_minutes", "15"),
+        ("/sandboxes/bulk", "ids", ["a", 7]),
+    ],
+)
+def test_a_value_of_another_type_than_the_schema_says(alice: Api, path: str, field: str, value: object) -> None:
+    body = {"action": "stop"} if "bulk" in path else {}
+    found = problem(alice.post(path, body | {field: value}), "invalid_request")
+    assert [error["field"] for error in found["errors"]] == [field]
+
+
 @pytest.mark.parametrize("body", [[], "text", 1, None])
 def test_a_body_that_is_no_object(alice: Api, body: object) -> None:
     response = alice.post("/sandboxes", b"null" if body is None else body)

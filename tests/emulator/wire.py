@@ -15,7 +15,7 @@ class Wire:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         headers = {"Authorization": f"Bearer {emulator.daytona_key}"}
-        self.client = httpx.Client(base_url=emulator.daytona_url, headers=headers, timeout=10)
+        self.client = httpx.Client(base_url=emulator.daytona_url, headers=headers, timeout=10, verify=False)
 
     def __enter__(self) -> Wire:
         return self

@@ -57,7 +57,7 @@ class Emulator:
         self._process: subprocess.Popen[str] | None = None
         self._port = 0
         self.url = ""
-        self.control = httpx.Client()
+        self.control = httpx.Client(verify=False)
         self.faults = Faults(self.control)
 
     def __enter__(self) -> Emulator:
@@ -92,7 +92,7 @@ class Emulator:
         self.url = line.split()[-1]
         self._port = int(self.url.rsplit(":", 1)[1])
         self.control.close()
-        self.control = httpx.Client(base_url=f"{self.url}/_emulator", timeout=60)
+        self.control = httpx.Client(base_url=f"{self.url}/_emulator", timeout=60, verify=False)
         self.faults = Faults(self.control)
 
     def stop(self) -> None:

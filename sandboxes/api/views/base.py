@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
 from sandboxes.api import permissions, problems, throttling
+from sandboxes.api.documented import KEY_PATTERN
 from sandboxes.api.permissions import Need
 from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.principals import Principal
@@ -104,8 +106,8 @@ class ApiView(APIView):
 
     def _begin_idempotent(self, request: Request) -> None:
         key = request.headers["Idempotency-Key"]
-        if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
-            raise _invalid("Idempotency-Key", "1 to 255 printable ASCII characters.")
+        if not re.fullmatch(KEY_PATTERN, key):
+            raise _invalid("Idempotency-Key", "1 to 255 printable ASCII characters, no spaces.")
         begun = idempotency.begin(self.principal.id, key, fingerprint=_fingerprint(request, self.principal.owner))
         if isinstance(begun, idempotency.Stored):
             raise Replayed(begun)
