@@ -186,7 +186,8 @@ class Control:
 
     async def send_event(self, request: Request) -> Any:
         data = await request.json()
-        self.server.daytona.events.send(data["event"], data.get("data"))
+        for _ in range(data.get("times", 1)):
+            self.server.daytona.events.send(data["event"], data.get("data"))
         return {}
 
     async def reset(self, request: Request) -> Any:

@@ -110,8 +110,7 @@ def test_a_burst_about_one_sandbox_takes_few_looks(watching: Watch, world: Emula
     told: dict[str, Any] = {"id": sandbox.daytona_id, "state": "started", "desiredState": "started", "labels": {}}
     wait_until(lambda: not watching.hints._hints, what="rest")
     before = world.counts()["daytona"]["GET /sandbox/{id}"]
-    for _ in range(50):
-        world.send_event("sandbox.state.updated", {"sandbox": told})
+    world.send_event("sandbox.state.updated", {"sandbox": told}, times=50)
     world.change(str(sandbox.daytona_id), state="stopped")
     shows(sandbox, "stopped")
     assert world.counts()["daytona"]["GET /sandbox/{id}"] - before <= 10

@@ -205,9 +205,9 @@ class Emulator:
         """Cut every call in flight and every socket, as when the API is killed."""
         _json(self.control.delete("/connections"))
 
-    def send_event(self, event: str, data: Any = None) -> None:
+    def send_event(self, event: str, data: Any = None, *, times: int = 1) -> None:
         """Send any Socket.IO event to every client, well-formed or not."""
-        _json(self.control.post("/events", json={"event": event, "data": data}))
+        _json(self.control.post("/events", json={"event": event, "data": data, "times": times}))
 
     def reset(self, **settings: Any) -> None:
         """As freshly started: no rows, log or faults, start-up settings but for those given."""
