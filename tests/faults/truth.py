@@ -44,7 +44,7 @@ def agree(emulator: Emulator, *, within: float) -> float:
     while problems := disagreements(emulator):
         if time.monotonic() - began > within:
             raise AssertionError("\n".join([f"after {within:g} s:", *problems, *waiting()]))
-        PAUSE.wait(0.2)
+        PAUSE.wait(0.5)
     return time.monotonic() - began
 
 

@@ -22,7 +22,7 @@ from sandboxes.services.lifecycle.begin import deadline_for, finish, restore_int
 from sandboxes.services.lifecycle.create_end import convex_verdict, end_failed_create, undo_create
 from sandboxes.services.lifecycle.look import Look, look, note
 from sandboxes.services.queue import enqueue
-from sandboxes.states import Action, OperationStatus
+from sandboxes.states import ACTIVE, Action, OperationStatus
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE_INSIDE = 0.05, 0.25
@@ -54,6 +54,7 @@ def advance(operation_id: UUID) -> bool:
         return False
     token = record.claim(operation.sandbox_id)
     if token is None:
+        _come_back(operation)
         return False
     structlog.contextvars.bind_contextvars(
         operation_id=str(operation.pk), sandbox_id=str(operation.sandbox_id), request_id=operation.request_id
@@ -67,6 +68,14 @@ def advance(operation_id: UUID) -> bool:
         structlog.contextvars.unbind_contextvars("operation_id", "sandbox_id", "request_id")
     _hand_over(operation)
     return True
+
+
+def _come_back(operation: Operation) -> None:
+    """Whoever holds the sandbox may be dead: it is looked at again as soon as the lease is over, not later."""
+    until = Sandbox.objects.values_list("lease_until", flat=True).get(pk=operation.sandbox_id)
+    if until is not None:
+        later = Operation.objects.filter(pk=operation.pk, status__in=ACTIVE, next_check_at__gt=until)
+        later.update(next_check_at=until)
 
 
 def _hand_over(operation: Operation) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import F
+
 from sandboxes import clock, planner
 from sandboxes.gateways.daytona import gateway
 from sandboxes.gateways.daytona_errors import DaytonaError
@@ -27,7 +29,9 @@ def observe(sandbox_id: UUID, *, raises: bool = False, ended: bool = False) -> b
     Daytona's events said that it was destroyed, so that a first 404 is believed.
     """
     token = record.claim(sandbox_id)
-    if token is None:
+    if token is None:  # whoever holds it may be dead
+        held = Sandbox.objects.filter(pk=sandbox_id, observe_after__gt=F("lease_until"))
+        held.update(observe_after=F("lease_until"))
         return False
     try:
         return _observe(sandbox_id, token, raises=raises, ended=ended)

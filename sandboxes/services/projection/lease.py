@@ -110,8 +110,11 @@ def _take_over(work: Any, held: Held, until: datetime) -> int:
 
 
 def _put_to_rest(ids: Sequence[UUID], now: datetime) -> None:
-    """Nothing to push: not due any more, until a lost call has to be looked at again."""
+    """Nothing to push now: not due before a lost call has to be looked at again, or another's lease is over."""
     clean = Sandbox.objects.filter(pk__in=ids, revision=F("convex_revision"), convex_lease_token="")
     clean.filter(convex_next_push_at__isnull=False).exclude(convex_again_at__lte=now).update(
         convex_next_push_at=F("convex_again_at")
     )
+    # Whoever pushes it may be dead: it is due as soon as the lease is over, not later.
+    held = Sandbox.objects.filter(pk__in=ids, convex_next_push_at__gt=F("convex_lease_until"))
+    held.update(convex_next_push_at=F("convex_lease_until"))

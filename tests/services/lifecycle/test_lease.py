@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from sandboxes import clock
-from sandboxes.models import Sandbox
+from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.states import Action
 from tests.support.driving import ask, reload, settle
@@ -44,3 +45,29 @@ def test_a_worker_whose_lease_was_taken_over_writes_nothing(
     assert reload(sandbox.pk).name == sandbox.name
     record.release(sandbox.pk, slow)
     assert reload(sandbox.pk).lease_token == quick
+
+
+def test_an_operation_is_due_again_as_soon_as_a_dead_workers_lease_is_over(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    stop = ask(sandbox, Action.STOP)
+    record.claim(sandbox.pk)
+    ends = reload(sandbox.pk).lease_until
+    assert ends
+    Operation.objects.filter(pk=stop.pk).update(next_check_at=ends + timedelta(seconds=15))
+    assert not lifecycle.advance(stop.pk)
+    stop.refresh_from_db()
+    assert stop.next_check_at == ends
+
+
+def test_a_sandbox_is_looked_at_as_soon_as_a_dead_workers_lease_is_over(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    record.claim(sandbox.pk)
+    ends = reload(sandbox.pk).lease_until
+    assert ends
+    Sandbox.objects.filter(pk=sandbox.pk).update(observe_after=ends + timedelta(seconds=15))
+    assert not lifecycle.observe(sandbox.pk)
+    assert reload(sandbox.pk).observe_after == ends

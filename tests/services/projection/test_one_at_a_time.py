@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from threading import Thread
 
 import pytest
@@ -87,6 +88,16 @@ def test_that_it_is_about_to_create_a_row_is_written_down_before(convex: Convex)
     assert reload(box).convex_known, "whoever takes over must know that the row may be created late"
     convex.emulator.advance(5)
     pusher.join()
+
+
+def test_a_row_is_due_again_as_soon_as_a_dead_pushers_lease_is_over(any_convex: Convex) -> None:
+    box = sandbox()
+    lease.claim([box.pk])
+    ends = reload(box).convex_lease_until
+    assert ends
+    Sandbox.objects.filter(pk=box.pk).update(convex_next_push_at=ends + timedelta(seconds=15))
+    assert not push(box)
+    assert reload(box).convex_next_push_at == ends
 
 
 def test_many_pushers_at_once_make_one_row(any_convex: Convex) -> None:
