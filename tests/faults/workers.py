@@ -12,9 +12,10 @@ from tests.support.processes import Running, environment_for, manage
 
 # Shorter than in production, in the same proportions: a lease outlasts every call.
 QUICK = {
-    "LEASE_SECONDS": "4",
-    "DAYTONA_READ_TIMEOUT": "1.5",
-    "CONVEX_READ_TIMEOUT": "1.5",
+    "LEASE_SECONDS": "5",
+    "DAYTONA_READ_TIMEOUT": "3",
+    "CONVEX_READ_TIMEOUT": "3",
+    "CONVEX_AGAIN_SECONDS": "20",
     "CALL_ECHO_SECONDS": "3",
     "CONVEX_CONNECT_TIMEOUT": "0.5",
     "DAYTONA_CONNECT_TIMEOUT": "0.5",

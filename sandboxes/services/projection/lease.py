@@ -81,12 +81,6 @@ def write(held: Held, ids: Sequence[UUID], **values: Any) -> int:
     return mine.update(**values, convex_lease_token="", convex_lease_until=None)
 
 
-def note(held: Held, sandbox_id: UUID, **values: Any) -> None:
-    """Write down what must outlive this pusher, before it is done. Raises Lost."""
-    if Sandbox.objects.filter(pk=sandbox_id, convex_lease_token=held.token).update(**values) == 0:
-        raise Lost
-
-
 def _has_work(now: datetime) -> Q:
     return Sandbox.dirty() | Q(convex_again_at__lte=now)
 
@@ -94,7 +88,8 @@ def _has_work(now: datetime) -> Q:
 def _take_over(work: Any, held: Held, until: datetime) -> int:
     """Sandboxes whose pusher died: what it was sending is unknown, so nothing counts as sent.
 
-    Whether it may have created the row it wrote down before.
+    Convex drops a call whose client is gone, and carries no mutation out for longer than a lease lasts: a row
+    that is not there now may be created.
     """
     dead = work.filter(convex_lease_until__lt=held.now)
     taken = 0
@@ -103,6 +98,7 @@ def _take_over(work: Any, held: Held, until: datetime) -> int:
         taken += still_dead.update(
             convex_lease_token=held.token,
             convex_lease_until=until,
+            convex_known="row" in row.convex_sent,
             convex_sent={"row": True} if "row" in row.convex_sent else {},
             convex_again_at=again_at(held.now),
         )

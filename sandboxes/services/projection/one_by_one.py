@@ -161,7 +161,6 @@ class _OneRow:
     def _create_row(self, shown: Shown) -> None:
         lease.keep(self.held)
         self.report.known = True
-        lease.note(self.held, self.row.pk, convex_known=True)
         try:
             self.convex.create_row(self.id, owner=self.row.owner_id, row=row_of(self.row, shown))
         except ConvexApplicationError:

@@ -219,27 +219,15 @@ def test_a_pusher_killed_after_the_create_leaves_no_second_row(convex: Convex) -
     assert not reload(box).is_dirty
 
 
-def test_a_pusher_killed_before_the_create_was_carried_out_makes_no_second_row(
-    convex: Convex, settings: Settings
+def test_a_row_whose_pusher_was_killed_before_the_create_is_created_as_soon_as_its_lease_is_over(
+    convex: Convex,
 ) -> None:
-    settings.CONVEX_AGAIN_SECONDS = 30
-    box = sandbox()
-    held = lease.claim([box.pk])
-    lease.note(held, box.pk, convex_known=True)  # as before each createInternal
-    pass_time(lease.seconds() + 1)
-    push(box)
-    assert convex.rows(box) == [], "the dead pusher's call may still be carried out"
-    convex.seed(box, status="creating")  # and is
-    push_until_clean(box)
-    assert convex.row(box)["status"] == "running"
-
-
-def test_what_a_pusher_was_killed_before_is_done_as_soon_as_its_lease_is_over(convex: Convex) -> None:
     box = sandbox()
     lease.claim([box.pk])
     pass_time(lease.seconds() + 1)
     push(box)
     assert convex.row(box)["status"] == "running"
+    assert reload(box).convex_again_at, "it is looked at once more, when no call can be under way any longer"
 
 
 def test_after_a_killed_pusher_nothing_counts_as_sent(convex: Convex) -> None:

@@ -79,17 +79,6 @@ def test_while_one_pushes_another_does_nothing(any_convex: Convex) -> None:
     assert len(any_convex.rows(box)) == 1
 
 
-def test_that_it_is_about_to_create_a_row_is_written_down_before(convex: Convex) -> None:
-    box = sandbox()
-    fault = slowly(convex)
-    pusher = Pusher(box)
-    pusher.start()
-    wait_until(lambda: is_called(convex, fault), what="call of the pusher")
-    assert reload(box).convex_known, "whoever takes over must know that the row may be created late"
-    convex.emulator.advance(5)
-    pusher.join()
-
-
 def test_a_row_is_due_again_as_soon_as_a_dead_pushers_lease_is_over(any_convex: Convex) -> None:
     box = sandbox()
     lease.claim([box.pk])
