@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
+from sandboxes import clock
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.states import Action
-from tests.support.driving import ask, do, reload, settle
+from tests.support.driving import ask, do, pass_time, reload, settle
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
 
@@ -43,6 +44,42 @@ def test_a_stop_during_a_hung_start_ends_stopped(world: Emulator, running: Calla
     assert reload(sandbox.pk).intent_met_at is None  # the hung start may still run
     wait_until(lambda: world.log()[-1]["action"] == "start", timeout=10, what="late start")
     settles_as(sandbox, "stopped", world, "stop")
+
+
+def test_a_stop_whose_superseded_start_runs_half_a_minute_later_ends_stopped(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    settings.UNSETTLED_SECONDS = 300.0
+    settings.TICK_SECONDS = 0.0
+    sandbox = running()
+    do(sandbox, Action.STOP)
+    world.stop_clock()
+    world.faults.add("hang", path="/start$", times=1, execute_after=30.0)
+    lifecycle.advance(ask(sandbox, Action.START).pk)
+    stop = ask(sandbox, Action.STOP)
+
+    def pass_seconds(number: int) -> None:
+        for _ in range(number):
+            world.advance(1.0)
+            pass_time(1.0)
+
+    pass_seconds(25)
+    stop.refresh_from_db()
+    assert (stop.status, reload(sandbox.pk).status) == ("succeeded", "stopped")
+    assert world.log()[-1]["action"] == "stop"
+
+    def is_started() -> bool:
+        pass_seconds(1)
+        return bool(world.log()[-1]["action"] == "start")
+
+    wait_until(is_started, what="late start")
+    assert reload(sandbox.pk).intent_met_at is None
+    pass_seconds(30)
+    clock.move(300)
+    pass_seconds(30)
+    row = reload(sandbox.pk)
+    assert (row.status, row.intent_met_at is not None) == ("stopped", True)
+    assert [line["action"] for line in world.log()] == ["create", "stop", "start", "stop"]
 
 
 def test_a_delete_during_a_hung_start_ends_deleted(world: Emulator, running: Callable[..., Sandbox]) -> None:

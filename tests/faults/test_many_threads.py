@@ -1,0 +1,124 @@
+"""Fifty people at once on the same ten sandboxes, while two workers are at them whose clocks disagree."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.db import connection, connections
+from django.db.models import Count, F
+from django_tasks_db.models import DBTaskResult
+
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import lifecycle
+from sandboxes.states import ACTIVE, Action, Actor, Source, Status
+from tests.faults.history import History
+from tests.faults.people import unmet
+from tests.faults.truth import agree
+from tests.faults.workers import QUICK, workers
+from tests.support.emulator import Emulator
+from tests.support.waiting import wait_until
+
+THREADS, BOXES, EACH = 50, 10, 4
+STAFF = Actor.staff("admin")
+
+pytestmark = pytest.mark.postgres
+
+
+class Crowd:
+    """Each thread asks for starts and stops as fast as it can; then one more for every second sandbox."""
+
+    def __init__(self, boxes: list[Sandbox], history: History) -> None:
+        self.boxes = boxes
+        self.history = history
+        self.errors: list[Exception] = []
+        self.threads = [threading.Thread(target=self._run, args=(number,)) for number in range(THREADS)]
+        self._all_there = threading.Barrier(THREADS)
+        self._all_done = threading.Barrier(THREADS)
+
+    def _run(self, number: int) -> None:
+        dice = random.Random(number)
+        try:
+            connections["default"].ensure_connection()
+            self._all_there.wait(60)
+            for _ in range(EACH):
+                self._ask(dice.choice(self.boxes), dice.choice([Action.START, Action.STOP]))
+            self._all_done.wait(60)
+            if number < BOXES and number % 2 == 0:
+                self._ask(self.boxes[number], Action.START if number % 4 == 0 else Action.STOP)
+        except Exception as error:
+            self.errors.append(error)
+            self._all_there.abort()
+            self._all_done.abort()
+        finally:
+            connections.close_all()
+
+    def _ask(self, box: Sandbox, action: Action) -> None:
+        began = time.time()
+        operation = lifecycle.request(box.pk, action, actor=STAFF, source=Source.API)
+        self.history.note(operation, action, began=began)
+
+
+def begin() -> tuple[list[Sandbox], History]:
+    history = History()
+    for number in range(BOXES):
+        began, owner = time.time(), Actor.owner(f"owner-{number % 2}")
+        new = lifecycle.NewRequest(name=f"box {number}")
+        operation = lifecycle.create(owner.id, actor=owner, source=Source.API, new=new)
+        history.note(operation, Action.CREATE, began=began)
+    running = Sandbox.objects.filter(status=Status.RUNNING)
+    wait_until(lambda: running.count() == BOXES, timeout=60, what="running sandboxes", pause=0.1)
+    return list(Sandbox.objects.order_by("name")), history
+
+
+def most_active() -> int:
+    """The most active operations that any sandbox has."""
+    active = Operation.objects.filter(status__in=ACTIVE).values("sandbox").annotate(number=Count("pk"))
+    return max((line["number"] for line in active), default=0)
+
+
+def deadlocks() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
+def is_skewed(seconds: float) -> bool:
+    """Whether a worker whose clock is wrong by so much has run tasks."""
+    shift = timedelta(seconds=seconds)
+    off = DBTaskResult.objects.annotate(by=F("started_at") - F("enqueued_at"))
+    return off.filter(by__gt=shift - timedelta(minutes=3), by__lt=shift + timedelta(minutes=3)).exists()
+
+
+def test_fifty_threads_on_ten_sandboxes(outlasting: Emulator, tmp_path: Path) -> None:
+    with workers(outlasting, tmp_path, **QUICK) as crew:
+        crew.start(wait=False, skew=-600.0)
+        crew.start(wait=False, skew=600.0)
+        boxes, history = begin()
+        before = deadlocks()
+        crowd = Crowd(boxes, history)
+        for thread in crowd.threads:
+            thread.start()
+        seen = []
+        while any(thread.is_alive() for thread in crowd.threads):
+            seen.append(most_active())
+        for thread in crowd.threads:
+            thread.join()
+        assert crowd.errors == []
+        settled = agree(outlasting, within=60)
+        workers_said = "".join(worker.output for worker in crew.running)
+    assert max(seen) == 1, "one active operation at any time"
+    assert deadlocks() == before
+    assert all(is_skewed(seconds) for seconds in (-600, 600)), "both have worked, each by its own clock"
+    assert "IntegrityError" not in workers_said
+    assert "deadlock" not in workers_said
+    rows = list(Sandbox.objects.all())
+    wishes = {row.pk: history.last_wishes(row.pk) for row in rows}
+    assert all(len(wishes[box.pk]) == 1 for box in boxes[::2]), "their last request came when the others were over"
+    assert [words for row in rows if (words := unmet(row, wishes[row.pk]))] == []
+    assert history.contradictions(outlasting.log(system="daytona")) == []
+    print({"threads": THREADS, "requests": THREADS * EACH, "looks": len(seen), "settled after": round(settled, 1)})
