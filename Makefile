@@ -2,6 +2,8 @@
 # make test  every test that can run on this machine; says what it skipped and why
 
 SHELL := /bin/bash
+# Compiled modules are kept, whatever the shell says: hundreds of processes are started.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed

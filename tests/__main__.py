@@ -17,10 +17,12 @@ import psycopg
 ROOT = Path(__file__).resolve().parent.parent
 CONVEX = ROOT / "convex"
 POSTGRES = os.environ.get("TEST_DATABASE_URL") or "postgres://postgres@127.0.0.1:5432/postgres"
-# What touches no database, always its own, or this one task by task, says the same on every database.
-WITHOUT_DATABASE = [
-    "breakages", "pure", "contract", "gateways", "emulator", "installing", "project",
-    "e2e/test_containers.py", "e2e/test_operations_page.py", "api/test_schemathesis.py",
+# What touches no database, always its own, this one task by task, or shows a page or a log line, says the same
+# on every database: it runs on SQLite.
+ONCE = [
+    "breakages", "browser", "contract", "emulator", "gateways", "installing", "project", "pure",
+    "api/test_clients_page.py", "api/test_cutting_over_page.py", "api/test_schemathesis.py",
+    "e2e/test_containers.py", "e2e/test_logs.py", "e2e/test_operations_page.py", "e2e/test_secrets_appear_nowhere.py",
     "faults/test_state_machine.py",
 ]  # fmt: skip
 SOAK = "--soak" in sys.argv
@@ -56,22 +58,22 @@ def suite(database: str, *, without: list[str]) -> bool:
     The tests in a browser run by themselves: Playwright leaves an event loop in its process.
     """
     passed = pytest(f"tests on {database}", database, without=[*without, "browser"])
-    if "browser" not in without and not SOAK:
-        passed &= pytest(f"tests in a browser on {database}", database, "tests/browser", without=without)
+    if database == "SQLite" and "browser" not in without and not SOAK:
+        passed &= pytest("tests in a browser", database, "tests/browser", without=without)
     return passed
 
 
 def pytest(title: str, database: str, *folders: str, without: list[str]) -> bool:
     markers = ["soak" if SOAK else "not soak", *(f"not {name}" for name in without)]
     # More workers than cores: most tests wait for other processes most of the time.
-    arguments = ["-n", "1" if SOAK else "3", "--dist", "worksteal", "-q", *folders]
+    arguments = ["-n", "1" if SOAK else "4", "--dist", "worksteal", "-q", *folders]
     if database == "SQLite":
         environment = {"TEST_DATABASE_URL": ""}
         markers.append("not postgres")
     else:
         environment = {"TEST_DATABASE_URL": POSTGRES}
-        arguments += [f"--ignore=tests/{folder}" for folder in WITHOUT_DATABASE]
-    if os.environ.get("COVERAGE"):
+        arguments += [f"--ignore=tests/{folder}" for folder in ONCE]
+    if os.environ.get("COVERAGE") and database == "SQLite":  # the half with every test; it takes half as long again
         arguments += ["--cov", "--cov-append", "--cov-report="]
     if SOAK:
         arguments.append("-s")  # it prints its figures
