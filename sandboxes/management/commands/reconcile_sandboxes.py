@@ -46,6 +46,9 @@ class Command(BaseCommand):
             "--enforce-intent", action="store_true", help="stop again what was stopped and somebody else started"
         )
         parser.add_argument("--verify-convex", action="store_true", help="compare Convex's rows with ours, repair")
+        parser.add_argument(
+            "--restored", action="store_true", help="the database was a backup: do not carry out what was in flight"
+        )
         parser.add_argument("--force", action="store_true", help="believe a list that lacks very many sandboxes")
 
     def handle(self, *, as_json: bool, every: float | None, **options: Any) -> None:

@@ -72,7 +72,7 @@ def _close_notices(run: Run) -> None:
 
 
 def _stop_idle(run: Run) -> None:
-    if settings.IDLE_STOP_AFTER <= 0:
+    if settings.IDLE_STOP_AFTER <= 0 or run.options.restored:  # what a backup says of use is old
         return
     wanted = evict_ahead.Wanted(idle=settings.IDLE_STOP_AFTER, owner=run.options.owner)
     try:

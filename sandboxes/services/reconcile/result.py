@@ -17,7 +17,7 @@ MOST_FINDINGS = 1000  # of a kind that are kept to be shown; the counts are of a
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """`dry_run` looks, and writes nothing but its line in the list of sweeps. `owner` limits all to one owner.
-    `force` believes even a list that lacks very many sandboxes."""
+    `force` believes even a list that lacks very many sandboxes. `restored`: from a backup; see restored.py."""
 
     owner: str = ""
     dry_run: bool = False
@@ -25,6 +25,7 @@ class Options:
     enforce_intent: bool = False
     verify_convex: bool = False
     force: bool = False
+    restored: bool = False
 
 
 class Kind(StrEnum):

@@ -15,7 +15,7 @@ from sandboxes import clock
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, gateway
 from sandboxes.models import Lease, Sweep
 from sandboxes.services import leases
-from sandboxes.services.reconcile import afterwards, listed, local, missing
+from sandboxes.services.reconcile import afterwards, listed, local, missing, restored
 from sandboxes.services.reconcile.examine import examine
 from sandboxes.services.reconcile.pages import Shown, walk, words
 from sandboxes.services.reconcile.result import Options, SweepResult
@@ -76,6 +76,8 @@ def _begin(run: Run) -> Sweep:
 
 
 def _carry_out(run: Run) -> None:
+    if run.options.restored:
+        restored.steps(run)
     local.steps(run)
     try:
         daytona = gateway()
@@ -84,6 +86,8 @@ def _carry_out(run: Run) -> None:
         run.partial(words(error))
     else:
         _compare(run, daytona)
+        if run.options.restored:
+            restored.take_names(run)
     afterwards.steps(run)
     if not run.options.dry_run:
         local.make_due(run)  # what a look just found to be on its way

@@ -1,0 +1,66 @@
+"""After the database was restored from a backup: what was in flight in it is of the past, and is not carried out.
+
+Since then its people may have wanted, and done, otherwise: a stop or delete that went on from a backup would be
+nobody's wish. A create goes on, because repeating it finds the sandbox that it made. Names come from Daytona's
+labels, which were told of every rename since.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.db.models import Q
+
+from sandboxes import clock
+from sandboxes.codes import Code
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import record
+from sandboxes.services.lifecycle import rename
+from sandboxes.services.lifecycle.begin import finish, restore_intent, set_intent
+from sandboxes.services.reconcile.run import Run
+from sandboxes.states import ACTIVE, Action, Actor, Intent, OperationStatus
+
+RESTORER = Actor.system("restore")
+WORDS = "It was in flight when the backup was made from which the database was restored."
+
+
+def steps(run: Run) -> None:
+    """End the operations that were in flight and let every intent count as met: none is issued again."""
+    in_flight = Operation.objects.filter(status__in=ACTIVE).exclude(action=Action.CREATE)
+    unmet = Q(intent_met_at=None, deleted_at=None, daytona_id__isnull=False)
+    creating = Operation.objects.filter(status__in=ACTIVE, action=Action.CREATE)
+    rows = Sandbox.objects.filter(unmet | Q(pk__in=in_flight.values("sandbox_id")))
+    ids = list(rows.exclude(pk__in=creating.values("sandbox_id")).values_list("pk", flat=True))
+    run.report.count("were_in_flight", len(ids))
+    if run.options.dry_run:
+        return
+    for sandbox_id in ids:
+        run.beat()
+        _forget(sandbox_id)
+
+
+def take_names(run: Run) -> None:
+    """Give each sandbox the name of its label, which the sweep has just read where it differed."""
+    rows = Sandbox.objects.filter(deleted_at=None, pending_changes={}).values_list("pk", "name", "labels")
+    labelled = (
+        (pk, name, str(labels.get("harness_name", "")).strip()[:200]) for pk, name, labels in rows.iterator()
+    )
+    renamed = [(pk, label) for pk, name, label in labelled if label not in ("", name)]
+    run.report.count("renamed", len(renamed))
+    for sandbox_id, name in renamed if not run.options.dry_run else []:
+        run.beat()
+        rename(sandbox_id, name, actor=RESTORER)
+
+
+def _forget(sandbox_id: UUID) -> None:
+    with record.locked(sandbox_id) as row:
+        now = clock.now()
+        active = record.active_operation(sandbox_id)
+        if active is not None:
+            restore_intent(row, active, now=now)
+            finish(row, active, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=WORDS)
+        if row.intent == Intent.DELETED and row.deleted_at is None:
+            set_intent(row, Intent.RUNNING, actor=RESTORER, reason=WORDS, now=now)
+        row.unsettled_until = None
+        row.intent_met_at = row.intent_met_at or now
+        record.settle(row, active=None, now=now)
