@@ -15,7 +15,7 @@ from sandboxes.gateways import convex as gateway
 from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Options
-from sandboxes.states import Action, Actor
+from sandboxes.states import Action, Actor, Source
 from tests.support import convex
 from tests.support.driving import ask, do, pass_time, reload, settle, settled_status
 from tests.support.emulator import Emulator
@@ -167,8 +167,8 @@ def test_a_create_that_was_in_flight_finds_what_it_made(world: Emulator) -> None
     operation = lifecycle.create(
         "alice",
         actor=Actor.owner("alice"),
-        source="api",
-        new=lifecycle.NewRequest(name="made"),  # type: ignore[arg-type]
+        source=Source.API,
+        new=lifecycle.NewRequest(name="made"),
     )
     copy = Copy()
     settle(operation)
