@@ -140,9 +140,11 @@ def _tuned(config: dict[str, Any]) -> dict[str, Any]:
         }
     else:
         config["CONN_HEALTH_CHECKS"] = True
+        statement = env.whole("STATEMENT_TIMEOUT", default=30)
+        options = {"lock_timeout": 10, "statement_timeout": statement, "idle_in_transaction_session_timeout": 60}
         config["OPTIONS"] = {
             "connect_timeout": 5,
-            "options": "-c lock_timeout=10s -c statement_timeout=30s -c idle_in_transaction_session_timeout=60s",
+            "options": " ".join(f"-c {name}={seconds}s" for name, seconds in options.items()),
         }
     return config
 

@@ -16,7 +16,7 @@ from project import gunicorn
 from sandboxes.models import Sandbox
 from tests.e2e.conftest import Installation
 from tests.support.environment import ROOT, variables
-from tests.support.processes import database_url
+from tests.support.processes import database_url, environment_for, run_command
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 TOKEN = "a-token-of-prometheus"
@@ -71,3 +71,15 @@ def test_what_it_names_exists() -> None:
     shell = {"DATABASE_URL", "METRICS_TOKEN"}
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE))
     assert named - variables() - shell == set()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+@pytest.mark.parametrize(("given", "shown"), [({}, "30s"), ({"STATEMENT_TIMEOUT": "0"}, "0")])
+def test_a_statement_has_its_time_and_a_migration_may_have_all_it_needs(given: dict[str, str], shown: str) -> None:
+    asked = (
+        "from django.db import connection; cursor = connection.cursor();"
+        "cursor.execute('SHOW statement_timeout'); print(cursor.fetchone())"
+    )
+    done = run_command("shell", "-c", asked, environment=environment_for(None, **given))
+    assert f"('{shown}',)" in done.stdout, done.stderr
