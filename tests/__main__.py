@@ -22,8 +22,7 @@ POSTGRES = os.environ.get("TEST_DATABASE_URL") or "postgres://postgres@127.0.0.1
 ONCE = [
     "breakages", "browser", "contract", "emulator", "gateways", "installing", "project", "pure",
     "api/test_clients_page.py", "api/test_cutting_over_page.py", "api/test_schemathesis.py",
-    "e2e/test_containers.py", "e2e/test_logs.py", "e2e/test_operations_page.py",
-    "e2e/test_secrets_appear_nowhere.py",
+    "e2e/test_logs.py", "e2e/test_secrets_appear_nowhere.py",
     "faults/test_state_machine.py",
 ]  # fmt: skip
 SOAK = "--soak" in sys.argv
