@@ -108,6 +108,10 @@ def _follow_victim(room: dict[str, Any]) -> None:
 
 
 def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, room: dict[str, Any]) -> None:
+    forgotten = _forgotten_victim(operation, room)
+    if forgotten is not None:
+        _wait_for(forgotten, room)
+        return
     if len(room["victims"]) >= settings.EVICTION_MAX_PER_START:
         room["exhausted"] = f"{len(room['victims'])} sandboxes were stopped and Daytona still has no room"
         return
@@ -117,12 +121,22 @@ def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, room: d
             continue
         stop = evict(daytona, verdict.candidate, caused_by=operation, ranking=ranking)
         if isinstance(stop, Operation):
-            room["victims"] = [*room["victims"], str(stop.pk)]
-            room["phase"] = "victim"
+            _wait_for(stop, room)
             return
         ranking[place] = stop
     room["exhausted"] = "nothing may be stopped for it"
     room["ranking"] = [verdict.as_data() for verdict in ranking]
+
+
+def _forgotten_victim(operation: Operation, room: dict[str, Any]) -> Operation | None:
+    """A stop for this operation that its worker did not live to write down here."""
+    stops = Operation.objects.filter(caused_by=operation, source=Source.EVICTION)
+    return stops.exclude(status=OperationStatus.CANCELLED).exclude(pk__in=room["victims"]).first()
+
+
+def _wait_for(stop: Operation, room: dict[str, Any]) -> None:
+    room["victims"] = [*room["victims"], str(stop.pk)]
+    room["phase"] = "victim"
 
 
 def exhausted(operation: Operation) -> str:

@@ -13,6 +13,7 @@ from sandboxes.services import capacity, lifecycle
 from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, reload, settle
 from tests.support.emulator import Emulator
+from tests.support.waiting import wait_until
 
 ROOM = {"memory": 500, "disk": 2000, "gpu": 0}
 
@@ -146,7 +147,6 @@ def test_one_with_an_operation_is_never_a_victim(world: Emulator, running: Calla
     sync = ask(only, Action.SYNC)
     Operation.objects.filter(pk=sync.pk).update(next_check_at=clock.now() + timedelta(hours=1))
     operation = ask(wanted, Action.START)
-    from tests.support.waiting import wait_until
 
     def ended() -> bool:
         lifecycle.advance(operation.pk)
@@ -226,7 +226,6 @@ def test_a_victim_that_a_person_takes_back_is_not_stopped(world: Emulator, runni
     idle(world, first, second)
     full(world, 2)
     operation = ask(wanted, Action.START)
-    from tests.support.waiting import wait_until
 
     def chosen() -> bool:
         lifecycle.advance(operation.pk)
@@ -238,6 +237,30 @@ def test_a_victim_that_a_person_takes_back_is_not_stopped(world: Emulator, runni
     settle(operation, taken_back, timeout=40)
     assert (operation.status, taken_back.status) == ("succeeded", "succeeded")
     assert (reload(first.pk).status, reload(second.pk).status) == ("running", "stopped")
+
+
+def test_a_worker_killed_after_it_chose_costs_no_second_victim(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    wanted = stopped(running)
+    old, new = running(name="old"), running(name="new")
+    idle(world, old, new)
+    full(world, 2)
+    settings.TICK_SECONDS = 0.0
+    operation = ask(wanted, Action.START)
+
+    def chosen() -> bool:
+        lifecycle.advance(operation.pk)
+        return old.operations.filter(source="eviction").exists()
+
+    wait_until(chosen, what="victim", timeout=20)
+    operation.refresh_from_db()
+    operation.progress["room"] |= {"phase": "choose", "victims": []}  # the stop was written, this was not
+    operation.save()
+    settle(operation)
+    assert operation.status == "succeeded"
+    assert reload(new.pk).status == "running"
+    assert Operation.objects.filter(source="eviction").count() == 1
 
 
 def test_a_create_makes_room_too(world: Emulator, running: Callable[..., Sandbox]) -> None:
