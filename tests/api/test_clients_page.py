@@ -13,10 +13,11 @@ import pytest
 from django.test import Client
 
 from sandboxes.codes import MEANINGS, Code
-from sandboxes.models import Operation, Sandbox
+from sandboxes.models import Operation, Sandbox, ServiceKey
 from tests.e2e.conftest import Installation
 from tests.support.emulator import Emulator
 from tests.support.environment import ROOT
+from tests.support.processes import run_command
 
 PAGE = (ROOT / "docs" / "clients.md").read_text()
 TYPESCRIPT = ROOT / "convex" / "node_modules" / ".bin" / "tsc"
@@ -59,6 +60,16 @@ def test_the_curl_examples(installation: Installation, tmp_path: Path) -> None:
     assert "no-such-one: refused sandbox_not_found" in said
     asked = Operation.objects.exclude(action="sync").order_by("created_at")
     assert list(asked.values_list("action", flat=True)) == ["create", "stop", "start", "archive"]
+
+
+def test_the_command_that_makes_a_key(installation: Installation) -> None:
+    [example] = blocks("console")
+    words = example.removeprefix("$ python manage.py ").split()
+    made = run_command(*words, environment=installation.web_environment)
+    assert (made.returncode, "sandkeeper_" in made.stdout) == (0, True), made.stderr
+    key = ServiceKey.objects.get(name="agent-runtime")
+    assert key.expires_at is not None
+    assert key.scopes == ["sandboxes:read", "sandboxes:use"]
 
 
 def test_the_python_example(installation: Installation, tmp_path: Path) -> None:
