@@ -12,18 +12,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import re
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-import psycopg
-
+from bench.ground import machine, postgres
 from tests.support.environment import DEVELOPMENT, clean_environment
 
-POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
 AIM = 0.3
 IS_THE_LIST = re.compile(r'FROM "sandboxes_sandbox".* LIMIT 26', re.DOTALL)
 OWNERS = 5  # sandboxes of one owner, tombstones included
@@ -114,8 +109,7 @@ PAGES: dict[str, dict[str, str]] = {
 
 def main() -> int:
     options = _options()
-    url = os.environ.get("DATABASE_URL", POSTGRES)
-    with _database(url) as mine:
+    with postgres("admin") as mine:
         os.environ.update(
             clean_environment(
                 **DEVELOPMENT, DATABASE_URL=mine, DJANGO_SETTINGS_MODULE="project.settings", LOG_LEVEL="ERROR"
@@ -139,24 +133,13 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@contextmanager
-def _database(url: str) -> Iterator[str]:
-    name = f"bench_admin_{os.getpid()}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield f"{url.rpartition('/')[0]}/{name}"
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 def _fill(rows: int) -> None:
     from django.core.management import call_command
     from django.db import connection
 
     from sandboxes.models import Sandbox
 
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(machine())
     call_command("migrate", verbosity=0)
     values = dict(VALUES)
     for field in Sandbox._meta.concrete_fields:

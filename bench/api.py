@@ -10,8 +10,6 @@ The aims: `ensure-running` at least 60 % of the bare view, `start` at least 40 %
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import signal
 import statistics
 import subprocess
@@ -20,26 +18,17 @@ import tempfile
 from itertools import cycle
 from pathlib import Path
 
-import psycopg
-
+from bench.ground import machine, postgres, run_module
 from bench.load_client import Load, measure
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
 from tests.support.processes import free_port, running
-
-SERVER = "postgres://postgres@127.0.0.1:5432/postgres"
 
 
 def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended, too
-    server = os.environ.get("DATABASE_URL", SERVER)
-    name = f"bench_api_{os.getpid()}"
-    _run(server, f"CREATE DATABASE {name}")
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            _measure(f"{server.rpartition('/')[0]}/{name}", Path(folder), options)
-    finally:
-        _run(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres("api") as url, tempfile.TemporaryDirectory() as folder:
+        _measure(url, Path(folder), options)
 
 
 def _options() -> argparse.Namespace:
@@ -49,11 +38,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--sandboxes", type=int, default=500, help="running ones, asked in turn")
     return parser.parse_args()
-
-
-def _run(server: str, statement: str) -> None:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def _measure(url: str, folder: Path, options: argparse.Namespace) -> None:
@@ -85,7 +69,7 @@ def _measure(url: str, folder: Path, options: argparse.Namespace) -> None:
 
 
 def _report(rates: dict[str, list[float]], loads: dict[str, Load], options: argparse.Namespace) -> None:
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, PostgreSQL")
+    print(f"{machine()}, PostgreSQL")
     print(f"2 gunicorn processes of 8 threads, {options.clients} connections; {options.rounds} rounds")
     for _ in range(options.rounds):
         for name, load in loads.items():
@@ -99,12 +83,8 @@ def _report(rates: dict[str, list[float]], loads: dict[str, Load], options: argp
 
 def _rows(environment: dict[str, str], running_: int, stopped: int) -> tuple[str, list[str], list[str]]:
     """Rows and a key, made by a process of their own: this one stays free of Django."""
-    script = Path(__file__).with_name("api_rows.py")
-    done = subprocess.run(
-        [sys.executable, "-m", f"bench.{script.stem}", str(running_), str(stopped)],
-        cwd=ROOT, env=environment, check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    key, first, second = done.stdout.splitlines()
+    said = run_module("bench.api_rows", str(running_), str(stopped), environment=environment)
+    key, first, second = said.splitlines()
     return key, first.split(), second.split()
 
 

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
+from bench.ground import database, machine
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
 from tests.support.waiting import wait_until
@@ -29,21 +28,16 @@ from tests.support.waiting import wait_until
 def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended, too
-    given = os.environ.get("DATABASE_URL", "")
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(machine())
     print(
         f"{options.rows} dirty rows, {options.threads} threads in one worker, Convex answers in {options.latency} s"
     )
-    with tempfile.TemporaryDirectory() as folder:
-        url, drop = _database(given, Path(folder))
+    with tempfile.TemporaryDirectory() as folder, database("convex", Path(folder)) as url:
         print("database: " + url.partition(":")[0])
-        try:
-            with Emulator("--latency", "0") as emulator:
-                _use(url, emulator)
-                for own in (False, True):
-                    _measure(emulator, options, own=own)
-        finally:
-            drop()
+        with Emulator("--latency", "0") as emulator:
+            _use(url, emulator)
+            for own in (False, True):
+                _measure(emulator, options, own=own)
 
 
 def _options() -> argparse.Namespace:
@@ -52,22 +46,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--latency", type=float, default=0.03, help="seconds until Convex answers")
     return parser.parse_args()
-
-
-def _database(given: str, folder: Path) -> tuple[str, Callable[[], None]]:
-    """A database of its own, and how to drop it."""
-    if not given.startswith("postgres"):
-        return f"sqlite:///{folder / 'bench.sqlite3'}", lambda: None
-    import psycopg
-
-    name = f"bench_convex_{os.getpid()}"
-
-    def run(statement: str) -> None:
-        with psycopg.connect(given, autocommit=True) as connection:
-            connection.execute(statement)
-
-    run(f"CREATE DATABASE {name}")
-    return f"{given.rpartition('/')[0]}/{name}", lambda: run(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _use(url: str, emulator: Emulator) -> None:

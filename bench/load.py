@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import tempfile
@@ -19,10 +18,10 @@ import threading
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import psycopg
 
+from bench.ground import postgres
 from bench.load_calls import OWNERS, Caller, Tally
 from tests.support import convex
 from tests.support.emulator import Emulator
@@ -30,7 +29,6 @@ from tests.support.environment import DEVELOPMENT, clean_environment
 from tests.support.processes import Running, free_port, manage, run_command, running
 from tests.support.waiting import wait_until
 
-SERVER = "postgres://postgres@127.0.0.1:5432/postgres"
 SCOPES = ("sandboxes:read", "sandboxes:write", "sandboxes:use", "sandboxes:any")
 PER_OWNER = 4
 SETTLE = 60.0  # seconds after the end in which everything must have settled
@@ -41,14 +39,8 @@ FLAT = 20.0  # MB that a process may still grow after a third of the time
 def main() -> int:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended, too
-    server = os.environ.get("DATABASE_URL", SERVER)
-    name = f"bench_load_{os.getpid()}"
-    _run(server, f"CREATE DATABASE {name}")
-    try:
-        with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-            return Bench(f"{server.rpartition('/')[0]}/{name}", Path(folder), options, stack).run()
-    finally:
-        _run(server, f"DROP DATABASE {name} WITH (FORCE)")
+    with postgres("load") as url, tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        return Bench(url, Path(folder), options, stack).run()
 
 
 class Bench:
@@ -203,11 +195,6 @@ def _resident(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     own = sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
     return own + sum(_resident(int(child)) for child in children)
-
-
-def _run(server: str, statement: Any) -> None:
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(statement)
 
 
 def _options() -> argparse.Namespace:

@@ -13,14 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.convex_push import _database
+from bench.ground import database, machine
 from tests.support import convex
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
@@ -39,7 +39,7 @@ class Measured:
 
 def main() -> None:
     options = _options()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print(machine())
     print(f"Daytona and Convex answer in {options.latency} s; {options.drift:.0%} of the sandboxes differ")
     print(f"{'sandboxes':>9}  {'':<34}{'requests':>9} {'seconds':>9} {'CPU s':>7} {'peak MB':>8}")
     for size in options.sizes:
@@ -83,12 +83,12 @@ class Bench:
     def __init__(self, size: int, options: argparse.Namespace) -> None:
         self._size = size
         self._options = options
-        self._folder = tempfile.TemporaryDirectory()
-        self._emulator = Emulator("--latency", "0", "--convex-functions", "second")
+        self._stack = ExitStack()
 
     def __enter__(self) -> Bench:
-        self._emulator.__enter__()
-        self._url, self._drop = _database(os.environ.get("DATABASE_URL", ""), Path(self._folder.name))
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self._url = self._stack.enter_context(database("reconcile", self._folder))
+        self._emulator = self._stack.enter_context(Emulator("--latency", "0", "--convex-functions", "second"))
         self._environment = clean_environment(
             **DEVELOPMENT,
             DATABASE_URL=self._url,
@@ -104,9 +104,7 @@ class Bench:
         return self
 
     def __exit__(self, *ended: object) -> None:
-        self._emulator.__exit__(None, None, None)
-        self._drop()
-        self._folder.cleanup()
+        self._stack.close()
 
     def _seed(self, start: int) -> list[str]:
         numbers = range(start, min(start + SEEDED_AT_ONCE, self._size))
@@ -114,7 +112,7 @@ class Bench:
 
     def _fill_database(self) -> None:
         """In a process of its own: Django is configured once in each."""
-        ids = Path(self._folder.name) / "ids.json"
+        ids = self._folder / "ids.json"
         ids.write_text(json.dumps(self._ids))
         _run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], self._environment)
         _run([sys.executable, "-m", "bench.reconcile_rows", str(ids)], self._environment)

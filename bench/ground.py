@@ -1,0 +1,63 @@
+"""What the benchmarks stand on: a line about the machine, a database of their own."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from tests.support.environment import ROOT
+
+POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
+
+
+def machine() -> str:
+    """Its cores, and how busy they are before anything is measured."""
+    load = os.getloadavg()[0]
+    return f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
+
+
+def server() -> str:
+    """The PostgreSQL server to measure on: DATABASE_URL's, or the usual one of this machine."""
+    given = os.environ.get("DATABASE_URL", "")
+    return given if given.startswith("postgres") else POSTGRES
+
+
+@contextmanager
+def postgres(name: str) -> Iterator[str]:
+    """A database beside the server's own, dropped at the end."""
+    own = f"bench_{name}_{os.getpid()}"
+    identifier = sql.Identifier(own)
+    with psycopg.connect(server(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
+    try:
+        yield f"{server().rpartition('/')[0]}/{own}"
+    finally:
+        with psycopg.connect(server(), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+@contextmanager
+def database(name: str, folder: Path) -> Iterator[str]:
+    """PostgreSQL where DATABASE_URL names one, else a SQLite file in the folder."""
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        yield f"sqlite:///{folder / 'bench.sqlite3'}"
+        return
+    with postgres(name) as url:
+        yield url
+
+
+def run_module(module: str, *arguments: str, environment: dict[str, str]) -> str:
+    """What a module printed that runs in a process of its own, because Django is configured once in each."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=ROOT, env=environment, check=True, stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    return done.stdout
