@@ -6,6 +6,7 @@ import json
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import django
 
@@ -41,15 +42,16 @@ def make(ids: list[str], task: str) -> None:
         for box in boxes
     ]  # fmt: skip
     arguments = ids if task == "look" else [str(operation.pk) for operation in operations]
-    tasks = [
+    tasks: list[DBTaskResult[Any, Any]] = [
         DBTaskResult(
             task_path=PATHS[task], args_kwargs={"args": [argument], "kwargs": {}}, backend_name="default",
             run_after=get_date_max(),
         )
         for argument in arguments
     ]  # fmt: skip
-    for model, rows in ((Sandbox, boxes), (Operation, operations), (DBTaskResult, tasks)):
-        model.objects.bulk_create(rows, batch_size=500)
+    Sandbox.objects.bulk_create(boxes, batch_size=500)
+    Operation.objects.bulk_create(operations, batch_size=500)
+    DBTaskResult.objects.bulk_create(tasks, batch_size=500)
 
 
 def tell() -> list[int]:

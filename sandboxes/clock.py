@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
+from django.db.models import DateTimeField, Expression, ExpressionWrapper, Value
+from django.db.models.functions import Now
 
 # How far this process pretends to be ahead of the database: tests of expiry move it, nothing else does.
 _ahead = timedelta()
@@ -23,9 +25,12 @@ def now() -> datetime:
     return value.astimezone(UTC) + _ahead
 
 
-def ahead() -> timedelta:
-    """How far this process pretends to be ahead (tests), for a query that reads the time itself, by `Now()`."""
-    return _ahead
+def present(*, plus: timedelta = timedelta()) -> Expression:
+    """The same inside a query, which saves the one that asks for the time: when the statement began."""
+    if connection.vendor != "postgresql":
+        return Value(now() + plus, output_field=DateTimeField())
+    ahead = _ahead + plus
+    return ExpressionWrapper(Now() + Value(ahead), DateTimeField()) if ahead else Now()
 
 
 def move(seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
@@ -15,8 +16,18 @@ from sandboxes.states import Action
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
 
 
+_made: dict[type, dict[str, serializers.Field[Any, Any, Any, Any]]] = {}
+
+
 class ForViewer(serializers.ModelSerializer[Any]):
     """Leaves out the fields of `Meta.for_staff` unless the caller is staff."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Made from the model once; to make them anew takes longer than to show a row."""
+        made = _made.get(type(self))
+        if made is None:
+            made = _made.setdefault(type(self), super().get_fields())
+        return copy.deepcopy(made)
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = dict(super().to_representation(instance))

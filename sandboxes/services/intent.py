@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, Value
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
@@ -19,6 +19,7 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, projection
 from sandboxes.services.lifecycle.find import named, not_found
 from sandboxes.services.queue import enqueue
+from sandboxes.services.rows import one
 from sandboxes.states import ACTIVE, Action, Actor, Intent, Source, Status
 
 
@@ -43,7 +44,7 @@ def ensure_running(
     """
     row = _read(sandbox_id, actor)
     gate(row)
-    now: datetime = row.present + clock.ahead()  # type: ignore[attr-defined]
+    now: datetime = row.present  # type: ignore[attr-defined]
     busy: bool = row.busy  # type: ignore[attr-defined]
     if row.status == Status.RUNNING and not busy:
         if is_fresh(row, now=now):
@@ -60,8 +61,8 @@ def ensure_running(
 def _read(sandbox_id: UUID | str, actor: Actor) -> Sandbox:
     """All that the gate needs in one SELECT: the row, its owner, whether something is active, the time."""
     active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE)
-    rows = lifecycle.visible_to(actor).select_related("owner").annotate(busy=Exists(active), present=Now())
-    row = rows.filter(named(str(sandbox_id))).first()
+    rows = lifecycle.visible_to(actor).filter(named(str(sandbox_id))).select_related("owner")
+    row = one(rows.annotate(busy=Exists(active), present=clock.present()))
     if row is None:
         raise not_found(sandbox_id)
     return row

@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models.functions import Now
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import ServiceKey
+from sandboxes.services.rows import one
 
 START = "sandkeeper_"
 LAST_USED_EVERY = timedelta(minutes=1)
@@ -59,7 +59,7 @@ def authenticate(plaintext: str, *, address: str) -> ServiceKey:
         Refused: INVALID_TOKEN (unknown, wrong, revoked or expired: never says which), NETWORK_NOT_ALLOWED.
     """
     prefix = plaintext.removeprefix(START).partition("_")[0]
-    key = ServiceKey.objects.annotate(present=Now()).filter(prefix=prefix[:20]).first()
+    key = one(ServiceKey.objects.annotate(present=clock.present()).filter(prefix=prefix[:20]))
     if key is None or not _signed(plaintext, key.digest) or not _in_force(key, key.present):
         raise Refused(Code.INVALID_TOKEN, "The service key is unknown, revoked or expired.")
     if not _allowed(key, address):

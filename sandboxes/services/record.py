@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Model, Q, QuerySet
 
 from project.logs import redact
 from sandboxes import clock
@@ -22,6 +22,7 @@ from sandboxes.gateways.daytona import RemoteSandbox
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import notices
 from sandboxes.services.queue import enqueue
+from sandboxes.services.rows import one
 from sandboxes.states import ACTIVE, STATUS_OF_STATE, Intent, Status, is_met, status_of
 
 
@@ -31,12 +32,26 @@ class LostLease(Exception):
 
 def claim(sandbox_id: UUID) -> str | None:
     """Take the sandbox's lease; None while another worker has it."""
-    now = clock.now()
+    return _claim(Sandbox.objects.filter(pk=sandbox_id))
+
+
+def claim_for(operation_id: UUID) -> str | None:
+    """Take the lease of this operation's sandbox; None as well when the operation has ended."""
+    active = Operation.objects.filter(pk=operation_id, status__in=ACTIVE)
+    return _claim(Sandbox.objects.filter(pk__in=active.values("sandbox_id")))
+
+
+def _claim(rows: QuerySet[Sandbox]) -> str | None:
     token = uuid4().hex
-    free = Sandbox.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now), pk=sandbox_id)
-    until = now + timedelta(seconds=settings.LEASE_SECONDS)
+    free = rows.filter(Q(lease_until=None) | Q(lease_until__lt=clock.present()))
+    until = clock.present(plus=timedelta(seconds=settings.LEASE_SECONDS))
     # Two workers may both have read it as free: the UPDATE of the second changes no row.
     return token if free.update(lease_token=token, lease_until=until) == 1 else None
+
+
+def let_go(row: Sandbox) -> None:
+    """Give the lease back with what is written of the locked row anyway."""
+    row.lease_token, row.lease_until = "", None
 
 
 def release(sandbox_id: UUID, token: str) -> None:
@@ -44,30 +59,36 @@ def release(sandbox_id: UUID, token: str) -> None:
 
 
 @contextmanager
-def locked(sandbox_id: UUID, *, token: str | None = None) -> Iterator[Sandbox]:
+def locked(which: UUID | Q, *, token: str | None = None) -> Iterator[Sandbox]:
     """One transaction in which nobody else writes this sandbox; what the block changed is saved at its end.
 
-    With `token`, raises LostLease when the lease is no longer that one. On SQLite the transaction itself is
-    the lock (it begins IMMEDIATE).
+    With `token`, raises LostLease when the lease is no longer that one; a worker never asks for the owner. On
+    SQLite the transaction itself is the lock (it begins IMMEDIATE).
     """
     with transaction.atomic():
-        rows = Sandbox.objects.select_for_update(of=("self",)).select_related("owner").filter(pk=sandbox_id)
-        row = (rows if token is None else rows.filter(lease_token=token)).first()
+        rows = Sandbox.objects.select_for_update(of=("self",)).filter(
+            which if isinstance(which, Q) else Q(pk=which)
+        )
+        row = one(rows.select_related("owner") if token is None else rows.filter(lease_token=token))
         if row is None:
-            raise LostLease(str(sandbox_id))
-        before = _values(row)
+            raise LostLease(str(which))
+        before = values(row)
         shown = _shown(row)
         yield row
         if _shown(row) != shown:
             _mark_dirty(row)
-        after = _values(row)
-        changed = [name for name, value in after.items() if value != before[name]]
-        if changed:
+        if changed := changes(row, since=before):
             row.save(update_fields=[*changed, "updated_at"])
 
 
-def _values(row: Sandbox) -> dict[str, Any]:
+def values(row: Model) -> dict[str, Any]:
+    """All that is stored of a row, by field."""
     return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+
+
+def changes(row: Model, *, since: dict[str, Any]) -> list[str]:
+    """The fields that no longer have the values from before."""
+    return [name for name, value in values(row).items() if value != since[name]]
 
 
 def _shown(row: Sandbox) -> tuple[object, ...]:
@@ -86,7 +107,7 @@ def _mark_dirty(row: Sandbox) -> None:
 
 
 def active_operation(sandbox_id: UUID) -> Operation | None:
-    return Operation.objects.filter(sandbox_id=sandbox_id, status__in=ACTIVE).first()
+    return one(Operation.objects.filter(sandbox_id=sandbox_id, status__in=ACTIVE))
 
 
 def settle(row: Sandbox, *, active: Operation | None, now: datetime) -> None:

@@ -29,8 +29,8 @@ BREAKAGES = [
     Breakage(
         "no lease check",
         "sandboxes/services/record.py",
-        "row = (rows if token is None else rows.filter(lease_token=token)).first()",
-        "row = rows.first()",
+        'one(rows.select_related("owner") if token is None else rows.filter(lease_token=token))',
+        "one(rows)",
         f"{SERVICES}/lifecycle/test_lease.py::test_a_worker_whose_lease_was_taken_over_writes_nothing",
     ),
     Breakage(

@@ -43,10 +43,9 @@ class ActionView(ApiView):
     )
     def post(self, request: Request, sandbox_id: str) -> Response:
         body = self.body(ActionBody)
-        found = lifecycle.identify(sandbox_id, actor=self.actor)
         operation = self.begin(
             lambda: lifecycle.request(
-                found, self.action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
+                sandbox_id, self.action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
             )
         )
         return self.answer(operation)
@@ -154,9 +153,8 @@ class Bulk(ApiView):
 
     def _one(self, sandbox_id: str, action: Action, body: dict[str, Any]) -> dict[str, Any]:
         try:
-            found = lifecycle.identify(sandbox_id, actor=self.actor)
             operation = lifecycle.request(
-                found, action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
+                sandbox_id, action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
             )
         except Refused as no:
             refusal = problems.problem(self.request._request, Code(no.code), detail=no.detail, **no.extra)

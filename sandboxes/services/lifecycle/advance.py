@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db.models import F, OuterRef, Subquery
 
 from sandboxes import clock, planner
 from sandboxes.codes import Code
@@ -26,6 +29,10 @@ from sandboxes.states import ACTIVE, Action, OperationStatus
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE_INSIDE = 0.05, 0.25
+# A look reads no more than this, unless it has to search for room as well.
+TO_LOOK = (
+    "status", "progress", "request_id", "sandbox__daytona_id", "sandbox__daytona_name", "sandbox__missing_since",
+)  # fmt: skip
 LONGEST_PAUSE = 10.0  # between two ticks of a living worker; more than that is time in which nobody looked
 
 
@@ -35,12 +42,36 @@ class Next:
 
     seconds: float
     why: str
-    counted: bool = True
     backoff: bool = True
 
 
 class _Ended(Exception):
     """The operation is no longer active: it has ended, or was superseded or cancelled meanwhile."""
+
+
+@dataclass(slots=True)
+class _Tick:
+    """One turn of a worker on one operation, under the sandbox's lease, until `is_over`."""
+
+    operation_id: UUID
+    sandbox_id: UUID
+    token: str
+    ends: float
+    pause: float = FIRST_PAUSE
+    wait: float = 0.0
+    is_over: bool = False
+
+    def rest(self, row: Sandbox, after: Next) -> None:
+        """Look again after `wait`, or end here."""
+        self.wait = min(self.pause, after.seconds) if after.backoff else after.seconds
+        self.pause = min(self.pause * 1.6, LONGEST_PAUSE_INSIDE)
+        if time.monotonic() + self.wait > self.ends or after.seconds > settings.TICK_SECONDS:
+            self.end(row)
+
+    def end(self, row: Sandbox) -> None:
+        """The lease goes with what is written of the row, so that a request from then on finds it free."""
+        record.let_go(row)
+        self.is_over = True
 
 
 def advance(operation_id: UUID) -> bool:
@@ -49,33 +80,35 @@ def advance(operation_id: UUID) -> bool:
     Returns whether there was anything to do: False for an operation that has ended, or whose sandbox another
     worker is busy with.
     """
-    operation = Operation.objects.filter(pk=operation_id).first()
-    if operation is None or not operation.is_active:
-        return False
-    token = record.claim(operation.sandbox_id)
+    token = record.claim_for(operation_id)
     if token is None:
-        _come_back(operation)
+        _come_back(operation_id)
         return False
-    structlog.contextvars.bind_contextvars(
-        operation_id=str(operation.pk), sandbox_id=str(operation.sandbox_id), request_id=operation.request_id
-    )
-    try:
-        _tick(operation.pk, operation.sandbox_id, token)
-    except record.LostLease:
-        log.info("lease_lost")
-    finally:
-        record.release(operation.sandbox_id, token)
-        structlog.contextvars.unbind_contextvars("operation_id", "sandbox_id", "request_id")
-    _hand_over(operation)
+    operation = _read(operation_id)
+    tick = _Tick(operation_id, operation.sandbox_id, token, ends=time.monotonic() + settings.TICK_SECONDS)
+    is_free = False
+    with structlog.contextvars.bound_contextvars(
+        operation_id=str(operation_id), sandbox_id=str(tick.sandbox_id), request_id=operation.request_id
+    ):
+        try:
+            is_free = _run(tick, operation)
+        except record.LostLease:
+            log.info("lease_lost")
+        finally:
+            if not is_free:
+                record.release(tick.sandbox_id, token)
+    if not is_free:
+        _hand_over(operation)
     return True
 
 
-def _come_back(operation: Operation) -> None:
+def _come_back(operation_id: UUID) -> None:
     """Whoever holds the sandbox may be dead: it is looked at again as soon as the lease is over, not later."""
-    until = Sandbox.objects.values_list("lease_until", flat=True).get(pk=operation.sandbox_id)
-    if until is not None:
-        later = Operation.objects.filter(pk=operation.pk, status__in=ACTIVE, next_check_at__gt=until)
-        later.update(next_check_at=until)
+    later = Operation.objects.filter(
+        pk=operation_id, status__in=ACTIVE, next_check_at__gt=F("sandbox__lease_until")
+    )
+    until = Sandbox.objects.filter(pk=OuterRef("sandbox_id")).values("lease_until")
+    later.update(next_check_at=Subquery(until))
 
 
 def _hand_over(operation: Operation) -> None:
@@ -85,70 +118,83 @@ def _hand_over(operation: Operation) -> None:
         enqueue("advance_operation", successor.pk)
 
 
-def _tick(operation_id: UUID, sandbox_id: UUID, token: str) -> None:
-    ends = time.monotonic() + settings.TICK_SECONDS
-    pause = FIRST_PAUSE
+def _read(operation_id: UUID) -> Operation:
+    """What a look needs to know, and the database's time; all else is read under the lock."""
+    rows = Operation.objects.select_related("sandbox").annotate(present=clock.present())
+    return rows.only(*TO_LOOK).get(pk=operation_id)
+
+
+def _run(tick: _Tick, operation: Operation) -> bool:
+    """Step after step. Returns whether the lease went with what the last one wrote."""
     try:
         while True:
-            after = _step(operation_id, sandbox_id, token)
-            wait = min(pause, after.seconds) if after.backoff else after.seconds
-            if time.monotonic() + wait > ends or after.seconds > settings.TICK_SECONDS:
-                return
-            time.sleep(wait)
-            pause = min(pause * 1.6, LONGEST_PAUSE_INSIDE)
+            _step(tick, operation)
+            if tick.is_over:
+                return True
+            time.sleep(tick.wait)
+            operation = _read(tick.operation_id)
     except _Ended:
-        return
+        return False
 
 
-def _step(operation_id: UUID, sandbox_id: UUID, token: str) -> Next:
+def _step(tick: _Tick, operation: Operation) -> None:
     """Observe, plan, and make at most one call."""
-    operation = Operation.objects.select_related("sandbox").get(pk=operation_id)
     if not operation.is_active:
         raise _Ended
     try:
         daytona = gateway()
+        now: datetime | None = operation.present  # type: ignore[attr-defined]
         if "room" in operation.progress:
             capacity.seek(daytona, operation.sandbox, operation)
-        seen = look(daytona, operation.sandbox)
+            now = None  # that took its time
+        seen = look(daytona, operation.sandbox, now=now)
     except DaytonaError as error:
-        return _schedule(operation_id, sandbox_id, token, call.meaning(error))
-    planned = _plan(operation_id, sandbox_id, token, seen)
-    if isinstance(planned, Next):
-        return planned
-    return _call(daytona, operation_id, sandbox_id, token, planned.name)
+        _postpone(tick, call.meaning(error))
+        return
+    planned = _plan(tick, seen)
+    if planned is not None:
+        _call(daytona, tick, planned.name)
 
 
-def _current(operation_id: UUID) -> Operation:
-    """The operation, read while its sandbox is locked; raises _Ended when it is no longer active."""
-    operation = Operation.objects.get(pk=operation_id)
-    if not operation.is_active:
-        raise _Ended
-    return operation
+@contextmanager
+def _locked(tick: _Tick, *, active: bool = True) -> Iterator[tuple[Sandbox, Operation, datetime]]:
+    """The sandbox, its operation and the time, while nobody else writes them; what was changed is saved.
 
-
-def _schedule(operation_id: UUID, sandbox_id: UUID, token: str, answer: call.Answer) -> Next:
-    """Daytona could not be asked: nothing is known, the operation says so and waits."""
-    with record.locked(sandbox_id, token=token):
-        operation = _current(operation_id)
-        _credit(operation, _since_last(operation, now=clock.now()))
-        return _wait(operation, Next(answer.pause, answer.why, counted=False, backoff=False), now=clock.now())
-
-
-def _plan(operation_id: UUID, sandbox_id: UUID, token: str, seen: Look) -> Next | planner.Call:
-    """Record what was seen and decide; writes the intended call before it is made."""
-    with record.locked(sandbox_id, token=token) as row:
+    Raises _Ended when the operation is no longer active, unless that is all the same.
+    """
+    with record.locked(tick.sandbox_id, token=tick.token) as row:
         now = clock.now()
-        operation = _current(operation_id)
+        operation = Operation.objects.get(pk=tick.operation_id)
+        was_active, before = operation.is_active, record.values(operation)
+        if active and not was_active:
+            raise _Ended
+        yield row, operation, now
+        has_just_ended = was_active and not operation.is_active  # `finish` has saved it
+        if not has_just_ended and (changed := record.changes(operation, since=before)):
+            operation.save(update_fields=changed)
+
+
+def _postpone(tick: _Tick, answer: call.Answer) -> None:
+    """Daytona could not be asked: nothing is known, the operation says so and waits."""
+    with _locked(tick) as (row, operation, now):
+        _credit(operation, _since_last(operation, now=now))
+        _wait(tick, row, operation, Next(answer.pause, answer.why, backoff=False), now=now)
+
+
+def _plan(tick: _Tick, seen: Look) -> planner.Call | None:
+    """Record what was seen and decide; writes the intended call before it is made."""
+    with _locked(tick) as (row, operation, now):
         note(row, seen, now=now)
         _began(operation, now=now)
         step = _decide(row, operation, seen, now=now)
         if isinstance(step, planner.Call):
-            return _prepare(row, operation, step, now=now)
+            return _prepare(tick, row, operation, step, now=now)
         if isinstance(step, planner.Wait):
             record.settle(row, active=operation, now=now)
-            return _wait(operation, Next(step.seconds, step.why, counted=step.actionable), now=now)
-        _end(row, operation, step, now=now)
-    raise _Ended
+            _wait(tick, row, operation, Next(step.seconds, step.why), now=now)
+        else:
+            _end(tick, row, operation, step, now=now)
+    return None
 
 
 def _began(operation: Operation, *, now: datetime) -> None:
@@ -214,26 +260,25 @@ def _credit(operation: Operation, seconds: float) -> None:
         operation.deadline += timedelta(seconds=seconds)
 
 
-def _prepare(row: Sandbox, operation: Operation, step: planner.Call, *, now: datetime) -> Next | planner.Call:
+def _prepare(
+    tick: _Tick, row: Sandbox, operation: Operation, step: planner.Call, *, now: datetime
+) -> planner.Call | None:
     if capacity.is_to_wait(operation, now=now):
         record.settle(row, active=operation, now=now)
-        return _wait(operation, Next(0.3, "waiting for capacity"), now=now)
+        _wait(tick, row, operation, Next(0.3, "waiting for capacity"), now=now)
+        return None
     call.mark(row, operation, step.name, now=now)
     operation.step = f"asking Daytona to {step.name}"
     if operation.action == Action.ARCHIVE and step.name == "stop":
         operation.step = "stopping before archive"
     operation.ticked_at = now
-    operation.save()
     record.settle(row, active=operation, now=now)
     return step
 
 
-def _call(daytona: DaytonaGateway, operation_id: UUID, sandbox_id: UUID, token: str, name: str) -> Next:
-    row = Sandbox.objects.get(pk=sandbox_id)
-    answer = call.make(daytona, row, name)
-    with record.locked(sandbox_id, token=token) as row:
-        now = clock.now()
-        operation = Operation.objects.get(pk=operation_id)
+def _call(daytona: DaytonaGateway, tick: _Tick, name: str) -> None:
+    answer = call.make(daytona, Sandbox.objects.get(pk=tick.sandbox_id), name)
+    with _locked(tick, active=False) as (row, operation, now):
         call.note(row, operation, answer)
         words = f"{name}: {answer.outcome}"
         record.event(
@@ -242,15 +287,14 @@ def _call(daytona: DaytonaGateway, operation_id: UUID, sandbox_id: UUID, token: 
         )  # fmt: skip
         if answer.remote is not None and row.daytona_id is None:
             row.daytona_id, row.organization_id = answer.remote.id, answer.remote.organization_id
-        if not operation.is_active:
-            record.settle(row, active=record.active_operation(row.pk), now=now)
-            operation.save(update_fields=["calls"])
-        else:
-            return _after_call(row, operation, answer, now=now)
+        if operation.is_active:
+            _after_call(tick, row, operation, answer, now=now)
+            return
+        record.settle(row, active=record.active_operation(row.pk), now=now)
     raise _Ended
 
 
-def _after_call(row: Sandbox, operation: Operation, answer: call.Answer, *, now: datetime) -> Next:
+def _after_call(tick: _Tick, row: Sandbox, operation: Operation, answer: call.Answer, *, now: datetime) -> None:
     if answer.outcome == call.Outcome.ACCEPTED:
         operation.deadline = deadline_for(row, operation.action, now=now)
         operation.attempt = 0
@@ -259,13 +303,13 @@ def _after_call(row: Sandbox, operation: Operation, answer: call.Answer, *, now:
     if answer.quota is not None:
         answer = capacity.refused(row, operation, answer, now=now)
     if answer.fail is not None:
-        _end(row, operation, planner.Fail(answer.fail), now=now, words=answer.rejected)
-        return Next(settings.TICK_SECONDS + 1, "", backoff=False)
+        _end(tick, row, operation, planner.Fail(answer.fail), now=now, words=answer.rejected)
+        return
     record.settle(row, active=operation, now=now)
-    return _wait(operation, Next(answer.pause, answer.why, counted=answer.counted), now=now)
+    _wait(tick, row, operation, Next(answer.pause, answer.why), now=now)
 
 
-def _wait(operation: Operation, after: Next, *, now: datetime) -> Next:
+def _wait(tick: _Tick, row: Sandbox, operation: Operation, after: Next, *, now: datetime) -> None:
     """Schedule the next tick, with a backoff and jitter: a state that does not move is looked at less and less."""
     operation.attempt += 1
     grown = min(settings.RETRY_BASE_SECONDS * 1.5 ** (operation.attempt // 8), LONGEST_PAUSE)
@@ -273,11 +317,13 @@ def _wait(operation: Operation, after: Next, *, now: datetime) -> Next:
     operation.step = after.why[:200]
     operation.next_check_at = now + timedelta(seconds=seconds)
     operation.ticked_at = now
-    operation.save()
-    return after
+    tick.rest(row, after)
 
 
-def _end(row: Sandbox, operation: Operation, step: planner.Step, *, now: datetime, words: str = "") -> None:
+def _end(
+    tick: _Tick, row: Sandbox, operation: Operation, step: planner.Step, *, now: datetime, words: str = ""
+) -> None:
+    tick.end(row)
     capacity.leave(operation)
     if isinstance(step, planner.Done):
         if operation.action == Action.DELETE:

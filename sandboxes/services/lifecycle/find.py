@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Sandbox
+from sandboxes.services.rows import one
 from sandboxes.states import Actor, ActorKind
 
 
@@ -27,7 +28,7 @@ def find(id_or_daytona_id: str, *, actor: Actor) -> Sandbox:
     Raises:
         Refused: SANDBOX_NOT_FOUND, for an unknown id and for another owner's alike.
     """
-    row = visible_to(actor).select_related("owner").filter(named(id_or_daytona_id)).first()
+    row = one(visible_to(actor).select_related("owner").filter(named(id_or_daytona_id)))
     if row is None:
         raise not_found(id_or_daytona_id)
     return row

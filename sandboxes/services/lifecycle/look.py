@@ -28,9 +28,12 @@ class Look:
     foreign: bool = False
 
 
-def look(daytona: DaytonaGateway, row: Sandbox) -> Look:
-    """GET the sandbox by id, or by name while we have no id (a create whose outcome is unknown)."""
-    started = clock.now()
+def look(daytona: DaytonaGateway, row: Sandbox, *, now: datetime | None = None) -> Look:
+    """GET the sandbox by id, or by name while we have no id (a create whose outcome is unknown).
+
+    `now` is the database's time, from a caller that has just read it.
+    """
+    started = now or clock.now()
     try:
         remote = daytona.get(row.daytona_id or row.daytona_name)
     except NotFound:

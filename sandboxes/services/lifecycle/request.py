@@ -10,14 +10,14 @@ from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import record
 from sandboxes.services.lifecycle.begin import begin, finish, intent_as_data, restore_intent, set_intent
-from sandboxes.services.lifecycle.find import check, not_found
+from sandboxes.services.lifecycle.find import check, named, not_found
 from sandboxes.services.lifecycle.rules import allowed_actions, refusal
 from sandboxes.services.queue import enqueue
 from sandboxes.states import ACTION_FOR, INTENT_OF, Action, Actor, Intent, OperationStatus, Source
 
 
 def request(
-    sandbox_id: UUID,
+    sandbox_id: UUID | str,
     action: Action,
     *,
     actor: Actor,
@@ -26,7 +26,7 @@ def request(
     force: bool = False,
     request_id: str = "",
 ) -> Operation:
-    """Ask for an action: the intent changes at once, the operation follows it.
+    """Ask for an action: the intent changes at once, the operation follows it. The id is ours or Daytona's.
 
     The same action already active is joined (a double click is one operation); another one is superseded.
     `force` lets a stop destroy an ephemeral sandbox.
@@ -35,7 +35,7 @@ def request(
         Refused: what the row alone can say no to; the intent is left alone then.
     """
     try:
-        with record.locked(sandbox_id) as row:
+        with record.locked(named(str(sandbox_id))) as row:
             check(actor, row)
             now = clock.now()
             active = record.active_operation(row.pk)

@@ -1,0 +1,83 @@
+"""What one tick costs: queries, and calls to Daytona. BEGIN and COMMIT are counted as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from pytest_django import DjangoAssertNumQueries, Settings
+
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import lifecycle
+from sandboxes.states import Action, OperationStatus
+from tests.support.driving import ask, reload
+from tests.support.emulator import Emulator
+
+# PostgreSQL is asked for the time once in each transaction.
+ASKS_THE_TIME = {"sqlite": 0, "postgresql": 1}
+
+
+@pytest.fixture
+def asks_the_time(settings: Settings) -> int:
+    settings.TICK_SECONDS = 0.0  # one look in each tick
+    return ASKS_THE_TIME[connection.vendor]
+
+
+def calls(world: Emulator) -> dict[str, int]:
+    return dict(world.counts()["daytona"])
+
+
+def new_calls(world: Emulator, before: dict[str, int]) -> dict[str, int]:
+    return {
+        name: count - before.get(name, 0) for name, count in calls(world).items() if count != before.get(name, 0)
+    }
+
+
+def test_a_tick_that_waits_takes_one_look_and_eight_queries(
+    world: Emulator,
+    running: Callable[..., Sandbox],
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+    asks_the_time: int,
+) -> None:
+    sandbox = running()
+    stop = ask(sandbox, Action.STOP)
+    assert sandbox.daytona_id
+    world.change(sandbox.daytona_id, state="stopping")
+    assert lifecycle.advance(stop.pk)  # the first one notes the new state on the timeline
+    before = calls(world)
+    # claim, read; begin, lock, the operation, save it, save the sandbox with the lease given back, commit
+    with django_assert_max_num_queries(8 + asks_the_time):
+        assert lifecycle.advance(stop.pk)
+    assert new_calls(world, before) == {"GET /sandbox/{id}": 1}
+    stop.refresh_from_db()
+    assert (stop.status, stop.step) == (OperationStatus.IN_PROGRESS, "Daytona is stopping it")
+    assert reload(sandbox.pk).lease_until is None
+
+
+def test_a_tick_that_ends_an_operation_adds_a_line_to_the_timeline(
+    world: Emulator,
+    running: Callable[..., Sandbox],
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+    asks_the_time: int,
+) -> None:
+    sandbox = running()
+    sync = ask(sandbox, Action.SYNC)
+    before = calls(world)
+    with django_assert_max_num_queries(9 + asks_the_time):
+        assert lifecycle.advance(sync.pk)
+    assert new_calls(world, before) == {"GET /sandbox/{id}": 1}
+    assert Operation.objects.get(pk=sync.pk).status == OperationStatus.SUCCEEDED
+    assert reload(sandbox.pk).lease_until is None
+
+
+def test_a_tick_of_an_operation_that_has_ended_is_two_queries(
+    world: Emulator,
+    running: Callable[..., Sandbox],
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    ended = Operation.objects.get(sandbox=running())
+    before = calls(world)
+    with django_assert_max_num_queries(2):  # it cannot be claimed, and nothing is to be looked at later
+        assert not lifecycle.advance(ended.pk)
+    assert not new_calls(world, before)
