@@ -67,12 +67,6 @@ def behind_convex() -> Q:
     return Sandbox.dirty()
 
 
-def compute_in_use() -> QuerySet[Sandbox]:
-    """Rows that (nearly) count against Daytona's compute quota."""
-    moving = (Status.CREATING, Status.STARTING, Status.RUNNING, Status.STOPPING)
-    return Sandbox.objects.filter(status__in=moving, deleted_at=None)
-
-
 def regions() -> list[str]:
     """Regions worth offering: those with something running, and the configured one."""
     running = Sandbox.objects.filter(status=Status.RUNNING).order_by().values_list("target", flat=True).distinct()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
-from django.db import transaction
 from django.db.models import F, Q
 
 from sandboxes import clock
@@ -47,14 +44,3 @@ def release(held: Held) -> None:
 def holder_of(name: str) -> Lease | None:
     """Who holds the lease now, if anybody."""
     return Lease.objects.filter(name=name, until__gte=clock.now()).first()
-
-
-@contextmanager
-def holding(name: str, *, holder: str, seconds: float) -> Iterator[Held | None]:
-    """The lease for the length of a block; the block gets None where another one holds it."""
-    held = take(name, holder=holder, seconds=seconds)
-    try:
-        yield held
-    finally:
-        if held is not None and not transaction.get_connection().needs_rollback:
-            release(held)
