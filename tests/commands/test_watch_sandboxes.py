@@ -14,12 +14,9 @@ from tests.support.processes import environment_for, manage, run_command, runnin
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("systems")]
-SOON = 2.0
 
 
-def test_what_daytona_did_by_itself_shows_in_django_and_convex_within_two_seconds(
-    emulator: Emulator, tmp_path: Path
-) -> None:
+def test_what_daytona_did_by_itself_shows_in_django_and_convex_at_once(emulator: Emulator, tmp_path: Path) -> None:
     (key,) = emulator.seed([{"name": "box", "labels": {"harness_user_id": "alice"}}])
     reconcile.sweep(Options(adopt=True))
     environment = environment_for(emulator)
@@ -32,7 +29,6 @@ def test_what_daytona_did_by_itself_shows_in_django_and_convex_within_two_second
         emulator.change(key, state="stopped")
         wait_until(
             lambda: [row["status"] for row in convex.rows(emulator, key)] == ["stopped"],
-            timeout=SOON,
             what="stopped in Convex",
         )
         assert Sandbox.objects.get().status == "stopped"

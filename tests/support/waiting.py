@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def wait_until(
-    condition: Callable[[], T | None], *, timeout: float = 10.0, what: str = "", pause: float = 0.01
+    condition: Callable[[], T | None], *, timeout: float = 30.0, what: str = "", pause: float = 0.01
 ) -> T:
     """Poll until `condition` answers something true, and return that.
 
