@@ -20,7 +20,7 @@ from sandboxes.models import Lease, Notice, Operation, Owner, Sandbox
 from sandboxes.services import intent, lifecycle, record
 from sandboxes.states import Action, Actor, OperationStatus, Source, Status
 from tests.faults import queue
-from tests.faults.people import People, contradictions, unmet
+from tests.faults.people import People, against_the_rules, contradictions, unmet
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
 from tests.faults.truth import disagreements, is_quiet, waiting
 from tests.support.emulator import Emulator
@@ -43,6 +43,7 @@ class Machine(RuleBasedStateMachine):
         self.moved: dict[UUID, datetime] = {}  # by others, and when
         self.vanished: set[UUID] = set()
         self.read = 0
+        self.judged: set[UUID] = set()  # stops for room
 
     @initialize()
     def begin(self) -> None:
@@ -111,15 +112,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(owner=st.sampled_from(["ada", "bob"]), ephemeral=st.booleans())
     def create(self, owner: str, ephemeral: bool) -> None:
+        new = lifecycle.NewRequest(ephemeral=ephemeral)
         with suppress(Refused):
-            self.people.created(
-                lifecycle.create(
-                    owner,
-                    actor=Actor.owner(owner),
-                    source=Source.API,
-                    new=lifecycle.NewRequest(ephemeral=ephemeral),
-                )
-            )
+            operation = lifecycle.create(owner, actor=Actor.owner(owner), source=Source.API, new=new)
+            self.people.created(operation)
+            self.people.used[operation.sandbox_id] = clock.now()
 
     @rule(pick=PICK, action=ACTIONS, force=st.booleans())
     def ask(self, pick: int, action: Action, force: bool) -> None:
@@ -160,12 +157,14 @@ class Machine(RuleBasedStateMachine):
         with suppress(Refused):
             until = clock.now() + timedelta(hours=1)
             lifecycle.protect(row.pk, actor=Actor.owner(row.owner_id), until=until)
+            self.people.protected[row.pk] = until
 
     @rule(pick=PICK)
     def use(self, pick: int) -> None:
         row = self._row(pick)
         with suppress(Refused):
             intent.touch(row.pk, actor=Actor.owner(row.owner_id))
+            self.people.used[row.pk] = clock.now()
 
     # what goes wrong
 
@@ -184,6 +183,18 @@ class Machine(RuleBasedStateMachine):
     @rule(cpus=st.integers(1, 4))
     def little_room(self, cpus: int) -> None:
         self.emulator.settings(quota={"cpu": cpus, **ROOM})
+
+    @rule(owner=st.sampled_from(["ada", "bob"]))
+    def one_more_than_there_is_room_for(self, owner: str) -> None:
+        """All have been idle for long enough to be stopped for it."""
+        running = len(self.emulator.state(state="started")["sandboxes"])
+        self.emulator.settings(quota={"cpu": max(1, running), **ROOM})
+        self._work_everything()
+        self._pass(130.0)
+        self.create(owner, False)
+        for _ in range(4):
+            self._work_everything()
+            self._pass(1.0)
 
     @rule()
     def recover_from_outages(self) -> None:
@@ -272,7 +283,10 @@ class Machine(RuleBasedStateMachine):
             return
         wishes = {pk: before.get(pk, set()) | now for pk, now in self._wishes().items()}
         evicted = set(Operation.objects.filter(source=Source.EVICTION).values_list("sandbox_id", flat=True))
-        found = contradictions(lines, wishes, evicted)
+        new = Operation.objects.filter(source=Source.EVICTION).exclude(pk__in=self.judged)
+        victims = list(new.select_related("sandbox", "caused_by__sandbox"))
+        self.judged |= {stop.pk for stop in victims}
+        found = contradictions(lines, wishes, evicted) + against_the_rules(self.people, victims)
         assert not found, found
 
     def _wishes(self) -> dict[UUID, set[str]]:

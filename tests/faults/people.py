@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
+
+from django.conf import settings
 
 from sandboxes.models import Operation, Sandbox
 from sandboxes.states import INTENT_OF, Action, Intent, OperationStatus, Source, Status
@@ -25,6 +29,8 @@ class People:
 
     wishes: dict[UUID, Intent] = field(default_factory=dict)
     before: dict[UUID, tuple[UUID, Intent]] = field(default_factory=dict)
+    used: dict[UUID, datetime] = field(default_factory=dict)
+    protected: dict[UUID, datetime] = field(default_factory=dict)
 
     def created(self, operation: Operation) -> None:
         self.wishes[operation.sandbox_id] = Intent.RUNNING
@@ -73,6 +79,24 @@ def contradictions(lines: list[dict[str, Any]], wishes: dict[UUID, set[str]], ev
         wanted = wishes.get(row.pk, set())
         if not any(line["action"] in ALLOWED[wish] for wish in wanted):
             found.append(f"{line['action']} of {row.name} {row.pk}, which is wanted {sorted(wanted)}")
+    return found
+
+
+def against_the_rules(people: People, evictions: Iterable[Operation]) -> list[str]:
+    """The victims that should have been spared, by what people remember of them."""
+    found = []
+    for stop in evictions:
+        victim, moment = stop.sandbox, stop.created_at
+        asked_by = stop.caused_by.sandbox if stop.caused_by else None
+        idle_since = moment - timedelta(seconds=settings.EVICTION_MIN_IDLE)
+        broken = {
+            "is ephemeral": victim.ephemeral,
+            "is protected": people.protected.get(victim.pk, moment) > moment,
+            "was used": people.used[victim.pk] - timedelta(seconds=settings.TOUCH_EVERY) > idle_since,
+            "belongs to somebody else": asked_by is None or asked_by.owner_id != victim.owner_id,
+            "made room for itself": asked_by is None or asked_by.pk == victim.pk,
+        }
+        found += [f"{victim.name} {victim.pk} was stopped for room, but {why}" for why, so in broken.items() if so]
     return found
 
 
