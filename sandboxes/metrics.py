@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.models import Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
-from sandboxes.services import heartbeat
+from sandboxes.services import heartbeat, projection
 from sandboxes.states import ACTIVE, Action, Source, Status
 
 __all__ = ["CONTENT_TYPE", "exposition"]
@@ -103,7 +103,7 @@ def _queue(now: datetime) -> Iterator[Metric]:
 
 
 def _projection(now: datetime) -> Iterator[Metric]:
-    dirty = Sandbox.objects.filter(Sandbox.dirty())
+    dirty = Sandbox.objects.filter(Sandbox.dirty()) if projection.is_used() else Sandbox.objects.none()
     found = dirty.aggregate(number=Count("pk"), oldest=Min("status_changed_at"))
     yield _gauge("dirty_sandboxes", "Sandboxes whose latest change Convex has not been told.", found["number"])
     yield _gauge("dirty_oldest_seconds", "Age of the oldest of those changes.", _age(now, found["oldest"]))

@@ -19,7 +19,7 @@ from django.utils import timezone
 from sandboxes import html
 from sandboxes.admin.reading import worker_badge
 from sandboxes.models import Operation, Sandbox, Sweep, WorkerHeartbeat
-from sandboxes.services import usage
+from sandboxes.services import projection, usage
 from sandboxes.states import ACTIVE, Action, Actor, OperationStatus, Status
 
 HOURS = 24
@@ -142,10 +142,12 @@ def failures(now: datetime) -> Tile:
 
 
 def convex_lag(now: datetime) -> Tile:
+    url = listed(dirty="yes", status="all")
+    if not projection.is_used():
+        return Tile("Convex lag", "off", "There is no Convex", url)
     waiting = Sandbox.objects.filter(Sandbox.dirty())
     changed = waiting.order_by().values_list("status_changed_at", flat=True)[:SAMPLE]
     times = [moment for moment in changed if moment is not None]
-    url = listed(dirty="yes", status="all")
     if not times:
         return Tile("Convex lag", "0 s", "Convex shows what is true", url)
     age = (now - min(times)).total_seconds()

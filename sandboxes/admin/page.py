@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 
@@ -14,6 +13,7 @@ from sandboxes.admin import cells, changing, selectors
 from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
 from sandboxes.admin.why import why
 from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.services import projection
 from sandboxes.states import STATUS_OF_STATE, Status
 
 EVENTS_PER_PAGE = 30
@@ -111,8 +111,7 @@ def _ours(sandbox: Sandbox, active: Operation | None) -> Source:
 
 def _convex(sandbox: Sandbox) -> Source:
     if not sandbox.convex_known and not sandbox.convex_sent:
-        configured = settings.CONVEX_URL or sandbox.convex_pushed_at
-        word = "not told yet" if configured else "projection is off"
+        word = "not told yet" if projection.is_used() else "projection is off"
         return Source("Convex", "", word, sandbox.convex_pushed_at, None, [], sandbox.convex_error)
     word = str(sandbox.convex_sent.get("status") or ("removed" if not sandbox.convex_known else "sent"))
     notes = [f"revision {sandbox.convex_revision} of {sandbox.revision}"] if sandbox.is_dirty else []

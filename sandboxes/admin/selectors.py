@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Exists, Prefetch, Q, QuerySet
 
 from sandboxes.models import Operation, Sandbox
+from sandboxes.services import projection
+from sandboxes.services.projection import rest
 from sandboxes.states import ACTIVE, Intent, Status
 
 # The statuses in which an intent is fulfilled, or about to be.
@@ -27,6 +29,7 @@ def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
     created beside an active one."""
     newest = Operation.objects.order_by("-created_at")[:1]
     # Not select_related: a join is made for the rows before a page too.
+    rows = rows.annotate(has_convex=Exists(rest.in_use()))
     return rows.prefetch_related("owner", Prefetch("operations", queryset=newest, to_attr="newest_operations"))
 
 
@@ -64,7 +67,7 @@ def drifted() -> Q:
 
 
 def behind_convex() -> Q:
-    return Sandbox.dirty()
+    return Sandbox.dirty() if projection.is_used() else Q(pk__in=[])
 
 
 def regions() -> list[str]:
@@ -104,7 +107,8 @@ def as_uuid(word: str) -> str | None:
 
 
 def lag_of(sandbox: Sandbox, now: datetime) -> timedelta | None:
-    """How long Convex has been behind; None when it is not."""
-    if not sandbox.is_dirty:
+    """How long Convex has been behind; None when it is not. For a row that came through `with_latest_operation`."""
+    has_convex = settings.CONVEX_URL or getattr(sandbox, "has_convex", False)
+    if not (sandbox.is_dirty and has_convex):
         return None
     return now - (sandbox.status_changed_at or sandbox.created_at)

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.models import Operation
+from sandboxes.models import Lease, Operation
 from sandboxes.states import Action, Intent, OperationStatus, Status
 from tests.admin.looking import listing, names_listed
 from tests.support import rows
@@ -76,6 +76,9 @@ def test_convex_is_mentioned_only_when_it_is_behind(admin: Client) -> None:
     assert "behind" not in listing(admin, q="level").replace("Convex behind", "")
     rows.sandbox("late", revision=3, status_changed_at=rows.ago(minutes=4))
     assert "4 min behind" in listing(admin, q="late")
+    Lease.objects.all().delete()
+    assert "min behind" not in listing(admin, q="late"), "there is no Convex that could be behind"
+    assert names_listed(admin, dirty="yes") == []
 
 
 def test_an_owner_on_hold_is_marked(admin: Client) -> None:

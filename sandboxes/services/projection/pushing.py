@@ -81,6 +81,11 @@ def enqueue_due(now: datetime) -> int:
     return len(ids)
 
 
+def is_used() -> bool:
+    """Whether the installation has a Convex. Web has no key of it, but sees that a worker once pushed."""
+    return bool(settings.CONVEX_URL) or rest.in_use().exists()
+
+
 def is_on() -> bool:
     """Whether this process has a Convex to push to."""
     return bool(settings.CONVEX_URL and settings.CONVEX_DEPLOY_KEY)
