@@ -160,6 +160,12 @@ class Sandbox(models.Model):
                 name="sandbox_running",
                 condition=Q(status="running"),
             ),
+            # What is in use of the quotas: few rows of many, asked by the dashboard and by clients.
+            models.Index(
+                fields=["observed_state", "target", "sandbox_class"],
+                name="sandbox_live_state",
+                condition=Q(deleted_at__isnull=True),
+            ),
             # The filters of the admin's list, whose rare answers would otherwise walk the whole table.
             models.Index(fields=["intent", "-created_at"], name="sandbox_live_intent", condition=LIVE),
             models.Index(fields=["resource_tier", "-created_at"], name="sandbox_live_tier", condition=LIVE),
