@@ -7,6 +7,7 @@ time, by lease of the region and class, tries again first and only then asks for
 from __future__ import annotations
 
 import random
+import time
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -27,6 +28,8 @@ from sandboxes.states import ACTIVE, Action, Actor, OperationStatus, Source, Sta
 
 EVICTOR = Actor.system("evictor")
 LEASE_SECONDS = 30.0
+LOOKING_SECONDS = 10.0  # of one tick: a look may wait for a timeout, and the leases must outlast all of them
+UNREADABLE = ("readable",)
 RETRY_AFTER_VICTIM = 10.0  # Daytona's usage cache shows a freed slot late
 LOOKED_AT = 200  # candidates of other owners that one ranking reads
 
@@ -116,14 +119,25 @@ def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, room: d
         room["exhausted"] = f"{len(room['victims'])} sandboxes were stopped and Daytona still has no room"
         return
     ranking = rank_for(row)
+    silent: list[str] = room.pop("silent", [])
+    ends = time.monotonic() + LOOKING_SECONDS
     for place, verdict in enumerate(ranking):
         if not verdict.may_be_stopped:
             continue
-        stop = evict(daytona, verdict.candidate, caused_by=operation, ranking=ranking)
+        candidate = verdict.candidate
+        if str(candidate.sandbox_id) in silent:
+            ranking[place] = Verdict(candidate, UNREADABLE)
+            continue
+        if time.monotonic() > ends:  # the next tick goes on behind those that were looked at in vain
+            room["silent"] = silent
+            return
+        stop = evict(daytona, candidate, caused_by=operation, ranking=ranking)
         if isinstance(stop, Operation):
             _wait_for(stop, room)
             return
         ranking[place] = stop
+        if stop.broken == UNREADABLE:
+            silent.append(str(candidate.sandbox_id))
     room["exhausted"] = "nothing may be stopped for it"
     room["ranking"] = [verdict.as_data() for verdict in ranking]
 
@@ -196,7 +210,7 @@ def evict(
     try:
         seen = look(daytona, victim)
     except DaytonaError:
-        return Verdict(ranked, ("readable",))
+        return Verdict(ranked, UNREADABLE)
     with record.locked(victim.pk) as row:
         now = clock.now()
         busy = record.active_operation(row.pk)

@@ -8,6 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import capacity, lifecycle
 from sandboxes.states import Action, Actor, Source
@@ -66,6 +67,34 @@ def test_the_least_recently_used_one_makes_room_and_keeps_its_intent(
     assert reload(new.pk).status == "running"
     stop = victim.operations.get(source="eviction")
     assert (stop.actor_kind, stop.actor_id, stop.caused_by_id) == ("system", "evictor", operation.pk)
+
+
+def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One tick looks for a limited time; the next goes on behind those that were looked at in vain."""
+    wanted = stopped(running)
+    silent, last = [running(name=f"silent {n}") for n in range(3)], running(name="last")
+    idle(world, *silent, last)
+    full(world, 4)
+    settings.TICK_SECONDS = 0.0
+    settings.DAYTONA_READ_TIMEOUT = 0.3
+    monkeypatch.setattr(capacity, "LOOKING_SECONDS", 0.1)
+    daytona.reset()
+    hung = [world.faults.add("hang", path=f"/sandbox/{box.daytona_id}$") for box in silent]
+
+    def looked() -> int:
+        return sum(world.faults.hits(rule) for rule in hung)
+
+    operation, most = ask(wanted, Action.START), 0
+    while not operation.progress.get("room", {}).get("victims"):
+        before = looked()
+        lifecycle.advance(operation.pk)
+        most = max(most, looked() - before)
+        operation.refresh_from_db()
+        assert operation.is_active, operation.code
+    assert (most, looked()) == (1, 3), "one in each tick, none of them twice"
+    assert last.operations.get(source="eviction").caused_by_id == operation.pk
 
 
 def test_why_was_mine_stopped_has_an_answer(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -132,8 +161,6 @@ def test_one_that_a_stop_would_destroy_or_doom_is_never_a_victim(
     wanted, only = stopped(running), running()
     idle(world, only)
     # Set in Daytona alone: the row does not know it, the GET just before does.
-    from sandboxes.gateways import daytona
-
     daytona.gateway().set_auto_delete(str(only.daytona_id), minutes)
     full(world, 1)
     assert start(wanted).code == "capacity_exhausted"
