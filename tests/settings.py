@@ -25,3 +25,5 @@ _is_file = "sqlite" in DATABASES["default"]["ENGINE"]
 DATABASES["default"]["TEST"] = {"NAME": str(_scratch / f"{_name}.sqlite3") if _is_file else _name}
 
 MIDDLEWARE = ["tests.support.problems.OnlyProblems", *MIDDLEWARE]
+# Signing in is no matter of these tests, and a good hash takes its time on purpose.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

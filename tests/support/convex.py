@@ -17,7 +17,7 @@ def post(
     if key is not None:
         given.setdefault("Authorization", f"Convex {key}")
     content = {"content": body} if isinstance(body, bytes | str) else {"json": body}
-    return httpx.post(f"{emulator.convex_url}{path}", headers=given, **content)
+    return httpx.post(f"{emulator.convex_url}{path}", headers=given, verify=False, **content)
 
 
 def call(emulator: Emulator, function: str, *, kind: str = "mutation", **args: Any) -> dict[str, Any]:
