@@ -110,12 +110,10 @@ def _projection(now: datetime) -> Iterator[Metric]:
 
 
 def _sweeps(now: datetime) -> Iterator[Metric]:
-    whole = Sweep.objects.filter(dry_run=False, owner="", finished_at__isnull=False)
-    complete = whole.filter(result=Sweep.Result.COMPLETE).order_by("-finished_at").first()
+    complete = heartbeat.last_complete_sweep()
     if complete is not None:
-        yield _gauge(
-            "sweep_age_seconds", "Time since the last complete sweep ended.", _age(now, complete.finished_at)
-        )
+        yield _gauge("sweep_age_seconds", "Time since the last complete sweep ended.", _age(now, complete))
+    whole = Sweep.objects.filter(dry_run=False, owner="", finished_at__isnull=False)
     last = whole.order_by("-finished_at").first()
     if last is None or last.finished_at is None:
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Q, QuerySet
@@ -77,7 +76,7 @@ class OwnerAdmin(MirrorAdmin):
 
     @display(description="Sandboxes")
     def cell_sandboxes(self, owner: Any) -> str:
-        limit = limit_of(owner)
+        limit = owners.limit_of(owner)
         return f"{owner.existing} of {limit}, {owner.running} running"
 
     @display(description="Limit")
@@ -197,10 +196,6 @@ class OwnerAdmin(MirrorAdmin):
 def _line(row: Sandbox) -> dict[str, Any]:
     active = selectors.active_of(row)
     return {"sandbox": row, "active": active, "is_moving": selectors.is_moving(row, active)}
-
-
-def limit_of(owner: Owner) -> int:
-    return settings.SANDBOXES_PER_OWNER if owner.sandbox_limit is None else owner.sandbox_limit
 
 
 def _counts(owner_ids: list[str]) -> dict[str, tuple[int, int]]:

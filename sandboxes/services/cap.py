@@ -29,8 +29,11 @@ def cap(owner_id: str) -> Cap:
 
 
 def cap_of(owner: Owner) -> Cap:
-    limit = settings.SANDBOXES_PER_OWNER if owner.sandbox_limit is None else owner.sandbox_limit
-    return Cap(Sandbox.objects.filter(owner=owner).exclude(status=Status.GONE).count(), limit)
+    return Cap(Sandbox.objects.filter(owner=owner).exclude(status=Status.GONE).count(), limit_of(owner))
+
+
+def limit_of(owner: Owner) -> int:
+    return settings.SANDBOXES_PER_OWNER if owner.sandbox_limit is None else owner.sandbox_limit
 
 
 def reserve(owner_id: str) -> Owner:

@@ -8,12 +8,12 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.db.models.functions import Coalesce, Greatest
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.gateways.daytona import gateway
 from sandboxes.models import Operation, Sandbox
+from sandboxes.models.sandbox import LAST_USED
 from sandboxes.services import capacity
 from sandboxes.services.ranking import Verdict, judge
 from sandboxes.states import Status
@@ -109,8 +109,7 @@ def _running(wanted: Wanted) -> QuerySet[Sandbox]:
 
 def _judged(wanted: Wanted) -> Iterator[Verdict]:
     """Verdicts, least recently used first, until nobody has been idle for long enough any more."""
-    used = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_activity_at", "created_at"))
-    ids = list(_running(wanted).order_by(used, "pk").values_list("pk", flat=True))
+    ids = list(_running(wanted).order_by(LAST_USED, "pk").values_list("pk", flat=True))
     for start in range(0, len(ids), CHUNK):
         rows = Sandbox.objects.in_bulk(ids[start : start + CHUNK])
         ordered = sorted(rows.values(), key=lambda row: (row.last_used_at, row.pk))

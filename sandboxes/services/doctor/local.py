@@ -14,7 +14,7 @@ from django.db.models import Min
 
 from project.logs import redact
 from sandboxes import clock
-from sandboxes.models import Notice, Operation, Sandbox, Sweep
+from sandboxes.models import Notice, Operation, Sandbox
 from sandboxes.services import heartbeat
 from sandboxes.services.doctor.finding import Finding, broken, length, ok, warning
 from sandboxes.states import ACTIVE
@@ -98,14 +98,13 @@ def look_at_projection() -> Iterator[Finding]:
 
 
 def look_at_sweeps() -> Iterator[Finding]:
-    complete = Sweep.objects.filter(result=Sweep.Result.COMPLETE, dry_run=False, owner="")
-    last = complete.order_by("-finished_at").first()
+    last = heartbeat.last_complete_sweep()
     cure = "Run `manage.py reconcile_sandboxes`, by cron or with --every 30."
-    if last is None or last.finished_at is None:
+    if last is None:
         yield warning("sweep", "No sweep has ever been completed.", cure)
         return
-    age = clock.now() - last.finished_at
-    if age > timedelta(seconds=settings.OBSERVATION_TTL):
+    age = clock.now() - last
+    if age > heartbeat.SWEEP_STALE_AFTER:
         yield warning("sweep", f"The last complete sweep ended {length(age)} ago.", cure)
     else:
         yield ok("sweep", f"The last complete sweep ended {length(age)} ago.")
