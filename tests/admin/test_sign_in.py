@@ -61,3 +61,20 @@ def test_every_page_carries_a_content_security_policy_and_may_not_be_framed(clie
     assert "'unsafe-inline'" not in policy.split("script-src")[1].split(";")[0]
     assert "frame-ancestors 'none'" in policy
     assert answer.headers["X-Frame-Options"] == "DENY"
+
+
+@pytest.mark.django_db
+def test_a_session_outlives_the_rotation_of_the_secret_key(client: Client, settings: Settings) -> None:
+    client.force_login(people.root())
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a-new-one" * 8, [settings.SECRET_KEY]
+    assert client.get(reverse("admin:index")).status_code == 200
+    # The session is signed anew at its first use, so the old key may go at any time after that.
+    settings.SECRET_KEY_FALLBACKS = []
+    assert client.get(reverse("admin:index")).status_code == 200
+
+
+@pytest.mark.django_db
+def test_without_the_old_secret_key_a_session_ends(client: Client, settings: Settings) -> None:
+    client.force_login(people.root())
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a-new-one" * 8, []
+    assert client.get(reverse("admin:index")).status_code == 302
