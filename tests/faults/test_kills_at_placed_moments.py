@@ -18,7 +18,6 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.states import ACTIVE, Action, Actor, Source, Status
 from tests.faults.history import History
-from tests.faults.people import unmet
 from tests.faults.truth import agree
 from tests.faults.workers import QUICK, workers
 from tests.support.emulator import Emulator
@@ -127,7 +126,7 @@ def test_a_worker_killed_in_the_middle_of_everything(outlasting: Emulator, tmp_p
         crew.kill()
         outlasting.faults.clear()
         crew.start()
-        print({"settled after": round(agree(outlasting, within=SETTLED_WITHIN), 1)})
+        settled = agree(outlasting, within=SETTLED_WITHIN, wishes=stage.history.last_wishes)
     rows = {row.name: row for row in Sandbox.objects.all()}
     assert {moment.name: rows[moment.name].status for moment in MOMENTS} == {m.name: m.ends for m in MOMENTS}
     for moment in MOMENTS:
@@ -135,6 +134,5 @@ def test_a_worker_killed_in_the_middle_of_everything(outlasting: Emulator, tmp_p
         assert stage.accepted(moment.name) == Counter(once), f"{moment.name}: nothing twice, nothing left out"
     assert stage.accepted("victim") == Counter({"create": 1, "stop": 1})
     assert rows["victim"].intent == "running", "making room is nobody's wish"
-    wishes = stage.history.last_wishes
-    problems = stage.history.contradictions(outlasting.log(system="daytona"))
-    assert problems + [words for row in rows.values() if (words := unmet(row, wishes(row.pk)))] == []
+    assert stage.history.contradictions(outlasting.log(system="daytona")) == []
+    print({"moments": len(MOMENTS), "settled after": round(settled, 1)})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
@@ -12,6 +14,7 @@ from django.db.models import Q
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services.projection.values import wanted
 from sandboxes.states import ACTIVE, ERROR_STATES, STATUS_OF_STATE, Action, Intent, OperationStatus, Status
+from tests.faults.people import unmet
 from tests.support.emulator import Emulator
 
 PAUSE = threading.Event()  # never set: a pause between two looks
@@ -38,14 +41,21 @@ def disagreements(emulator: Emulator) -> list[str]:
     return problems
 
 
-def agree(emulator: Emulator, *, within: float) -> float:
-    """Wait until all three agree; returns the seconds that took. Raises AssertionError with what does not fit."""
+def agree(emulator: Emulator, *, within: float, wishes: Callable[[UUID], set[str]]) -> float:
+    """Wait until all three agree and what people wish is met or answered; returns the seconds that took.
+
+    Raises AssertionError with what does not fit.
+    """
     began = time.monotonic()
-    while problems := disagreements(emulator):
+    while problems := disagreements(emulator) + unmet_wishes(wishes):
         if time.monotonic() - began > within:
             raise AssertionError("\n".join([f"after {within:g} s:", *problems, *waiting()]))
         PAUSE.wait(0.5)
     return time.monotonic() - began
+
+
+def unmet_wishes(wishes: Callable[[UUID], set[str]]) -> list[str]:
+    return [words for row in Sandbox.objects.all() if (words := unmet(row, wishes(row.pk)))]
 
 
 def active() -> list[Operation]:
