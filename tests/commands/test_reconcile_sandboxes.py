@@ -146,6 +146,12 @@ def test_a_pause_of_nothing_is_refused() -> None:
         call_command("reconcile_sandboxes", "--every", "0")
 
 
+def test_a_restored_database_is_swept_as_such_only_once() -> None:
+    with pytest.raises(CommandError, match="--restored is for one sweep"):
+        call_command("reconcile_sandboxes", "--restored", "--every", "60")
+    assert not Sweep.objects.exists()
+
+
 def test_a_process_of_its_own_ends_with_the_exit_code(emulator: Emulator) -> None:
     emulator.seed([OWNED])
     environment = environment_for(emulator, CONVEX_URL="", CONVEX_DEPLOY_KEY="")

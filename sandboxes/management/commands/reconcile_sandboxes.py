@@ -54,6 +54,8 @@ class Command(BaseCommand):
     def handle(self, *, as_json: bool, every: float | None, **options: Any) -> None:
         if every is not None and every <= 0:
             raise CommandError("--every takes a number of seconds above 0.")
+        if every is not None and options["restored"]:
+            raise CommandError("--restored is for one sweep: later ones would end what was asked for since.")
         wanted = Options(**{name: options[name] for name in Options.__slots__})
         self._as_json = as_json
         self._stop = threading.Event()
