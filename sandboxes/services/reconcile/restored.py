@@ -29,7 +29,8 @@ def steps(run: Run) -> None:
     in_flight = Operation.objects.filter(status__in=ACTIVE).exclude(action=Action.CREATE)
     unmet = Q(intent_met_at=None, deleted_at=None, daytona_id__isnull=False)
     creating = Operation.objects.filter(status__in=ACTIVE, action=Action.CREATE)
-    rows = Sandbox.objects.filter(unmet | Q(pk__in=in_flight.values("sandbox_id")))
+    untold = ~Q(pending_changes={})
+    rows = Sandbox.objects.filter(unmet | untold | Q(pk__in=in_flight.values("sandbox_id")))
     ids = list(rows.exclude(pk__in=creating.values("sandbox_id")).values_list("pk", flat=True))
     run.report.count("were_in_flight", len(ids))
     if run.options.dry_run:
@@ -61,6 +62,7 @@ def _forget(sandbox_id: UUID) -> None:
             finish(row, active, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=WORDS)
         if row.intent == Intent.DELETED and row.deleted_at is None:
             set_intent(row, Intent.RUNNING, actor=RESTORER, reason=WORDS, now=now)
+        row.pending_changes = {}
         row.unsettled_until = None
         row.intent_met_at = row.intent_met_at or now
         record.settle(row, active=None, now=now)

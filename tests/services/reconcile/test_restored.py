@@ -66,7 +66,7 @@ def sweep_and_settle(options: Options) -> reconcile.SweepResult:
     settle()
     pass_time(61)  # a 404 is believed when a second one follows a minute later
     pass_time(61)
-    reconcile.sweep(Options(verify_convex=True))
+    reconcile.sweep(Options(verify_convex=options.verify_convex))
     settle()
     return result
 
@@ -147,6 +147,21 @@ def test_what_was_in_flight_in_the_copy_is_not_carried_out(
     row = reload(box.pk)
     assert (row.status, row.intent) == ("running", "running")
     assert Operation.objects.get(sandbox=box, action=action).code == "cancelled"
+
+
+def test_a_rename_that_daytona_had_not_been_told_of_does_not_undo_a_later_one(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    box = running(name="first")
+    lifecycle.rename(box.pk, "second", actor=Actor.owner("alice"))
+    copy = Copy()
+    lifecycle.rename(box.pk, "third", actor=Actor.owner("alice"))
+    assert settled_status(box.pk) == "running"
+    last = world.last_log()
+    copy.put_back()
+    sweep_and_settle(Options(restored=True))
+    assert changes(world, since=last) == []
+    assert reload(box.pk).name == "third"
 
 
 def test_a_delete_that_was_tried_for_long_is_not_tried_again(
