@@ -76,6 +76,8 @@ class Server:
             self.calls[task] = transport
         try:
             request = await _read(scope, receive)
+            if request is None:
+                return
             system = "convex" if request.path.startswith(CONVEX) else "daytona"
             self.core.count(system, route_name(system, request))
             answer = await self._answer(system, request)
@@ -167,10 +169,13 @@ def route_name(system: str, request: Request) -> str:
         return f"{request.method} {request.path}"
 
 
-async def _read(scope: Scope, receive: Receive) -> Request:
+async def _read(scope: Scope, receive: Receive) -> Request | None:
+    """None: the caller was gone before all of it had arrived."""
     body = b""
     while True:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         body += message.get("body", b"")
         if not message.get("more_body"):
             break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,17 @@ def test_the_environment_sets_what_the_command_line_does_not() -> None:
     process.stderr.close()
     assert settings["transition"] == 7
     assert settings["latency"] == 0.01
+
+
+def test_a_call_whose_caller_died_half_way_is_not_executed(emulator: Emulator) -> None:
+    host, port = emulator.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as caller:
+        head = f"POST /api/sandbox HTTP/1.1\r\nHost: {host}\r\nAuthorization: {HEADERS['Authorization']}\r\n"
+        caller.sendall(f'{head}Content-Type: application/json\r\nContent-Length: 20\r\n\r\n{{"name"'.encode())
+        wait_until(lambda: emulator.counts()["calls"] == 1, what="the open call")
+    wait_until(lambda: emulator.counts()["calls"] == 0, what="the end of it")
+    httpx.get(f"{emulator.daytona_url}/sandbox", headers=HEADERS)
+    assert list(emulator.counts()["daytona"]) == ["GET /sandbox"]
 
 
 def test_sigterm_ends_it_at_once_even_with_calls_that_are_held() -> None:

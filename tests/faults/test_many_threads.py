@@ -23,6 +23,7 @@ from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
 
 THREADS, BOXES, EACH = 50, 10, 4
+CONNECTIONS = 25  # that they share: the tests beside this one need some too
 STAFF = Actor.staff("admin")
 
 pytestmark = pytest.mark.postgres
@@ -36,13 +37,13 @@ class Crowd:
         self.history = history
         self.errors: list[Exception] = []
         self.threads = [threading.Thread(target=self._run, args=(number,)) for number in range(THREADS)]
+        self._pool = threading.Semaphore(CONNECTIONS)
         self._all_there = threading.Barrier(THREADS)
         self._all_done = threading.Barrier(THREADS)
 
     def _run(self, number: int) -> None:
         dice = random.Random(number)
         try:
-            connections["default"].ensure_connection()
             self._all_there.wait(60)
             for _ in range(EACH):
                 self._ask(dice.choice(self.boxes), dice.choice([Action.START, Action.STOP]))
@@ -53,12 +54,14 @@ class Crowd:
             self.errors.append(error)
             self._all_there.abort()
             self._all_done.abort()
-        finally:
-            connections.close_all()
 
     def _ask(self, box: Sandbox, action: Action) -> None:
         began = time.time()
-        operation = lifecycle.request(box.pk, action, actor=STAFF, source=Source.API)
+        with self._pool:
+            try:
+                operation = lifecycle.request(box.pk, action, actor=STAFF, source=Source.API)
+            finally:
+                connections.close_all()
         self.history.note(operation, action, began=began)
 
 
