@@ -102,9 +102,11 @@ class Machine(RuleBasedStateMachine):
         return [words for pk, wish in ours.items() if (words := unmet(rows[pk], {str(wish)}))]
 
     def _is_drift(self, row: Sandbox) -> bool:
-        """Somebody else moved it, and nothing that a person asked for has come true since."""
+        """Somebody else moved it, and nothing that a person asked for has come true since; or took it away."""
+        if row.pk in self.vanished and row.status == Status.GONE:
+            return True
         if row.pk not in self.moved:
-            return row.pk in self.vanished
+            return False
         done = row.operations.exclude(action=Action.SYNC).filter(status=OperationStatus.SUCCEEDED)
         return not done.filter(finished_at__gte=self.moved[row.pk]).exists()
 
