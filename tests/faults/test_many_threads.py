@@ -23,7 +23,7 @@ from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
 
 THREADS, BOXES, EACH = 50, 10, 4
-CONNECTIONS = 25  # that they share: the tests beside this one need some too
+CONNECTIONS = 10  # that they share: the tests beside this one need some too
 STAFF = Actor.staff("admin")
 
 pytestmark = pytest.mark.postgres

@@ -43,11 +43,11 @@ class Workers:
         self.running: list[Running] = []
         self._numbers = itertools.count(1)
 
-    def start(self, *, wait: bool = True, skew: float = 0.0) -> Running:
-        """`skew`: so many seconds is its machine's clock ahead."""
+    def start(self, *, wait: bool = True, threads: int = 4, skew: float = 0.0) -> Running:
+        """Each thread takes a connection to the database. `skew`: so many seconds is its machine's clock ahead."""
         log = self.folder / f"worker-{next(self._numbers)}.log"
         environment = self.environment | (self._skewed(skew) if skew else {})
-        program = Running(manage("run_worker", "--threads", "8"), environment=environment, log=log)
+        program = Running(manage("run_worker", "--threads", str(threads)), environment=environment, log=log)
         self.running.append(program)
         if wait:
             program.said("worker_started", timeout=60)
