@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 BACKEND = "default"
 QUEUES = ["default"]
-LOOK_EVERY = 0.1  # seconds; one look per process, however many threads
+LOOK_EVERY = 0.05  # seconds; one look per process, however many threads
 PUMP_EVERY = 1.0
 RESTART_MAX = 5.0
 # What the argument of a task is the id of.

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django import Settings
+
+from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
 
 UNKNOWN_HOST = {"Host": "10.1.2.3:8000"}
 
@@ -58,3 +63,16 @@ def test_metrics_are_for_the_token_or_the_networks(
     settings.METRICS_TOKEN = token
     settings.METRICS_NETWORKS = networks
     assert client.get("/metrics", headers=UNKNOWN_HOST | {"Authorization": sent}).status_code == status
+
+
+def test_the_first_caller_does_not_wait_for_imports() -> None:
+    code = "import sys, project.wsgi; print('sandboxes.api.urls' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=clean_environment(**DEVELOPMENT),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["True"], done.stderr
