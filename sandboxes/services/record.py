@@ -26,6 +26,9 @@ from sandboxes.services.rows import one
 from sandboxes.states import ACTIVE, STATUS_OF_STATE, Intent, Status, is_met, status_of
 
 
+MOVING = frozenset({Status.CREATING, Status.STARTING, Status.STOPPING})
+
+
 class LostLease(Exception):
     """The row is gone, or another worker has taken the sandbox over: nothing may be written."""
 
@@ -136,7 +139,7 @@ def _has_come_true(row: Sandbox) -> bool:
 
 
 def _look_again(row: Sandbox, *, active: Operation | None, now: datetime) -> None:
-    """An intent not met, or a doubt about existence, is looked at again, with growing pauses.
+    """An intent not met, a move not ended, or a doubt about existence is looked at again, with growing pauses.
 
     What is gone is looked at only while a call of ours may still bring it about.
     """
@@ -148,7 +151,7 @@ def _look_again(row: Sandbox, *, active: Operation | None, now: datetime) -> Non
     elif row.missing_since is not None and not is_gone:
         sure = row.missing_since + timedelta(seconds=settings.MISSING_CONFIRM_SECONDS)
         row.observe_after = max(sure, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
-    elif row.intent_met_at is None:
+    elif row.intent_met_at is None or row.status in MOVING:
         row.observe_after = now + timedelta(seconds=_pause(row, now))
     else:
         row.observe_after = None

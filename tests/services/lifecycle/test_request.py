@@ -4,14 +4,16 @@ from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, owners
 from sandboxes.states import Action, Actor, Source
-from tests.support.driving import ask, do, reload, settle, settled_status
+from tests.support.driving import ask, do, reload, settle, settled_status, tick_all
 from tests.support.emulator import Emulator
+from tests.support.waiting import wait_until
 
 BOB = Actor.owner("bob")
 STAFF = Actor.staff("admin")
@@ -204,3 +206,21 @@ def test_a_create_goes_on_when_the_delete_that_replaced_it_is_taken_back(world: 
     settle()
     row = reload(create.sandbox_id)
     assert (row.status, row.intent, row.intent_met_at is not None) == ("running", "running", True)
+
+
+def test_a_move_that_outlives_its_operation_is_followed_to_its_end(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    settings.TICK_SECONDS = 0.0
+    world.settings(archive=3.0)
+    sandbox = running()
+    do(sandbox, Action.STOP)
+    lifecycle.advance(ask(sandbox, Action.ARCHIVE).pk)  # accepted: Daytona archives it from here on
+    assert do(sandbox, Action.STOP).status == "succeeded"
+    assert reload(sandbox.pk).status == "stopping"
+
+    def is_archived() -> bool:
+        tick_all()
+        return reload(sandbox.pk).status == "archived"
+
+    wait_until(is_archived, what="end of the archive", timeout=20)
