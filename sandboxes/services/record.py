@@ -25,7 +25,6 @@ from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
 from sandboxes.states import ACTIVE, STATUS_OF_STATE, Intent, Status, is_met, status_of
 
-
 MOVING = frozenset({Status.CREATING, Status.STARTING, Status.STOPPING})
 
 
