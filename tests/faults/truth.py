@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services.projection.values import wanted
-from sandboxes.states import ACTIVE, ERROR_STATES, STATUS_OF_STATE, Action, Intent, OperationStatus, Status
+from sandboxes.states import ACTIVE, ERROR_STATES, STATUS_OF_STATE, Action, Intent, OperationStatus, Source, Status
 from tests.faults.people import unmet
 from tests.support.emulator import Emulator
 
@@ -65,7 +65,8 @@ def active() -> list[Operation]:
 def waiting() -> list[str]:
     """What is going to be looked at, told or pushed.
 
-    A wish whose operation failed is answered; it is watched for good, and that is not waited for.
+    A wish whose operation failed is answered, and so is that of a victim, which comes back when it is next needed;
+    they are watched for good, and that is not waited for.
     """
     due = Q(observe_after__isnull=False) | Q(convex_next_push_at__isnull=False)
     return [
@@ -78,7 +79,9 @@ def waiting() -> list[str]:
 
 def _is_answered(row: Sandbox) -> bool:
     latest = row.operations.exclude(action=Action.SYNC).order_by("-created_at").first()
-    failed = latest is not None and latest.status == OperationStatus.FAILED
+    if latest is None:
+        return False
+    failed = latest.status == OperationStatus.FAILED or latest.source == Source.EVICTION
     doubts = row.unsettled_until or row.missing_since or row.pending_changes or row.convex_next_push_at
     return failed and row.intent_met_at is None and not doubts
 
