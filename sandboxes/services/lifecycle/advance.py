@@ -177,8 +177,7 @@ def _locked(tick: _Tick, *, active: bool = True) -> Iterator[tuple[Sandbox, Oper
 def _postpone(tick: _Tick, answer: call.Answer) -> None:
     """Daytona could not be asked: nothing is known, the operation says so and waits."""
     with _locked(tick) as (row, operation, now):
-        _credit(operation, _since_last(operation, now=now))
-        _wait(tick, row, operation, Next(answer.pause, answer.why, backoff=False), now=now)
+        _wait(tick, row, operation, Next(answer.pause, answer.why, backoff=False), now=now, counted=False)
 
 
 def _plan(tick: _Tick, seen: Look) -> planner.Call | None:
@@ -251,7 +250,8 @@ def _within_time(
 
 
 def _since_last(operation: Operation, *, now: datetime) -> float:
-    return (now - (operation.ticked_at or operation.created_at)).total_seconds()
+    """Seconds; none while the last tick's pause that does not count is not over."""
+    return max((now - (operation.ticked_at or operation.created_at)).total_seconds(), 0.0)
 
 
 def _credit(operation: Operation, seconds: float) -> None:
@@ -306,17 +306,24 @@ def _after_call(tick: _Tick, row: Sandbox, operation: Operation, answer: call.An
         _end(tick, row, operation, planner.Fail(answer.fail), now=now, words=answer.rejected)
         return
     record.settle(row, active=operation, now=now)
-    _wait(tick, row, operation, Next(answer.pause, answer.why), now=now)
+    _wait(tick, row, operation, Next(answer.pause, answer.why), now=now, counted=answer.counted)
 
 
-def _wait(tick: _Tick, row: Sandbox, operation: Operation, after: Next, *, now: datetime) -> None:
-    """Schedule the next tick, with a backoff and jitter: a state that does not move is looked at less and less."""
+def _wait(
+    tick: _Tick, row: Sandbox, operation: Operation, after: Next, *, now: datetime, counted: bool = True
+) -> None:
+    """Schedule the next tick, with a backoff and jitter: a state that does not move is looked at less and less.
+
+    Not `counted`: neither the time since the last tick nor the pause is taken from the deadline.
+    """
     operation.attempt += 1
     grown = min(settings.RETRY_BASE_SECONDS * 1.5 ** (operation.attempt // 8), LONGEST_PAUSE)
     seconds = max(after.seconds, grown * random.uniform(0.5, 1.0))
     operation.step = after.why[:200]
     operation.next_check_at = now + timedelta(seconds=seconds)
-    operation.ticked_at = now
+    if not counted:
+        _credit(operation, _since_last(operation, now=now) + seconds)
+    operation.ticked_at = now if counted else operation.next_check_at
     tick.rest(row, after)
 
 

@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 class Answer:
     """What the loop does after a call or a failed look.
 
-    `pause`: seconds until the next look. `counted`: whether the deadline runs on. `fail`: the code that ends the
+    `pause`: seconds until the next look. `counted`: whether the deadline runs meanwhile. `fail`: the code that ends the
     operation. `quota`: Daytona has no room. `rejected`: Daytona's words, to be settled by observing once more;
     `may_be_stale`: for as long as a GET may come from Daytona's cache.
     """
@@ -149,7 +149,7 @@ def meaning(error: daytona.DaytonaError) -> Answer:
             notices.tell(NoticeCode.ORG_SUSPENDED, error.message)
             return Answer(refused, "the organisation is suspended; waiting", pause=30, counted=False)
         case daytona.Busy():
-            return Answer(refused, "another change is in progress; waiting", pause=0.5, counted=False)
+            return Answer(refused, "another change is in progress; waiting", pause=0.5)
         case daytona.NameTaken():
             return Answer(refused, "looking who has the name", pause=0)
         case daytona.ComputeQuotaFull():
@@ -167,5 +167,5 @@ def meaning(error: daytona.DaytonaError) -> Answer:
         case daytona.Rejected():
             return Answer(refused, "Daytona refused; looking why", pause=0, rejected=error.message)
         case daytona.Unknown() if not error.sent:
-            return Answer(refused, "Daytona cannot be reached; waiting", pause=1, counted=False)
-    return Answer(unknown, "Daytona did not answer; looking what happened", pause=0.5, counted=False)
+            return Answer(refused, "Daytona cannot be reached; waiting", pause=1)
+    return Answer(unknown, "Daytona did not answer; looking what happened", pause=0.5)

@@ -71,6 +71,25 @@ def test_daytona_away_is_waited_out_past_any_deadline(
     assert stop.status == "succeeded"
 
 
+def test_throttled_calls_are_waited_out_past_any_deadline(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    """Looks have a limit of their own at Daytona, so that they may go on being answered."""
+    sandbox = running()
+    headers = {"Retry-After-sandbox-lifecycle": "8"}
+    world.faults.add("status", path="/stop$", **error(429, "ThrottlerException: Too Many Requests", headers=headers))
+    stop = ask(sandbox, Action.STOP)
+    for _ in range(20):
+        pass_time(8)
+    stop.refresh_from_db()
+    assert stop.is_active
+    assert "throttles" in stop.step
+    world.faults.clear()
+    daytona.reset()
+    settle(stop)
+    assert stop.status == "succeeded"
+
+
 def test_a_bad_key_is_one_notice_and_no_storm(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
