@@ -28,8 +28,8 @@ class Outcome(StrEnum):
 class Answer:
     """What the loop does after a call or a failed look.
 
-    `pause`: seconds until the next look. `counted`: whether the deadline runs meanwhile. `fail`: the code that ends the
-    operation. `quota`: Daytona has no room. `rejected`: Daytona's words, to be settled by observing once more;
+    `pause`: seconds until the next look. `counted`: whether the deadline runs meanwhile. `fail`: the code that ends
+    the operation. `quota`: Daytona has no room. `rejected`: Daytona's words, to be settled by observing once more;
     `may_be_stale`: for as long as a GET may come from Daytona's cache.
     """
 

@@ -77,7 +77,9 @@ def test_throttled_calls_are_waited_out_past_any_deadline(
     """Looks have a limit of their own at Daytona, so that they may go on being answered."""
     sandbox = running()
     headers = {"Retry-After-sandbox-lifecycle": "8"}
-    world.faults.add("status", path="/stop$", **error(429, "ThrottlerException: Too Many Requests", headers=headers))
+    world.faults.add(
+        "status", path="/stop$", **error(429, "ThrottlerException: Too Many Requests", headers=headers)
+    )
     stop = ask(sandbox, Action.STOP)
     for _ in range(20):
         pass_time(8)
