@@ -150,15 +150,18 @@ def _look_again(row: Sandbox, *, active: Operation | None, now: datetime) -> Non
     elif row.missing_since is not None and not is_gone:
         sure = row.missing_since + timedelta(seconds=settings.MISSING_CONFIRM_SECONDS)
         row.observe_after = max(sure, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
-    elif row.intent_met_at is None or row.status in MOVING:
-        row.observe_after = now + timedelta(seconds=_pause(row, now))
+    elif row.intent_met_at is None:
+        row.observe_after = _later(now, since=row.intent_at or row.created_at)
+    elif row.status in MOVING:
+        row.observe_after = _later(now, since=row.status_changed_at or row.created_at)
     else:
         row.observe_after = None
 
 
-def _pause(row: Sandbox, now: datetime) -> float:
-    since = (now - (row.intent_at or row.created_at)).total_seconds()
-    return min(max(settings.INTENT_RETRY_SECONDS, since / 2), settings.INTENT_RETRY_SECONDS * 120)
+def _later(now: datetime, *, since: datetime) -> datetime:
+    shortest = float(settings.INTENT_RETRY_SECONDS)
+    pause = min(max(shortest, (now - since).total_seconds() / 2), shortest * 120)
+    return now + timedelta(seconds=pause)
 
 
 def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: datetime) -> bool:

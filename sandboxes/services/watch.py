@@ -6,7 +6,6 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -23,6 +22,7 @@ from sandboxes.services.lifecycle import call
 log = structlog.get_logger(__name__)
 
 THREADS = 4
+LOOK_FOR_HINTS = 0.05  # seconds
 DEBOUNCE = 0.15  # seconds; what happens to one sandbox within it takes one look
 FIRST_AGAIN, LONGEST_AGAIN = 0.2, 4.0  # pauses before looking again
 PATIENCE = 15.0  # seconds; Daytona answers GETs from a cache of up to 10 s
@@ -64,12 +64,13 @@ class Hints:
         with self._lock:
             self._hints.setdefault(hint.event.daytona_id, later)
 
-    def take_due(self) -> list[Hint]:
+    def take(self) -> Hint | None:
+        """One that is due."""
         now = time.monotonic()
         with self._lock:
-            due = [hint for hint in self._hints.values() if hint.due <= now]
-            for hint in due:
-                del self._hints[hint.event.daytona_id]
+            due = next((hint for hint in self._hints.values() if hint.due <= now), None)
+            if due is not None:
+                del self._hints[due.event.daytona_id]
         return due
 
 
@@ -85,12 +86,12 @@ class Watch:
         self._sweep_wanted = threading.Event()
 
     def run(self) -> None:
-        parts: list[Callable[[], None]] = [self._follow, self._sweep_when_wanted]
+        parts = [self._follow, self._sweep_when_wanted, *(self._answer_hints for _ in range(THREADS))]
         threads = [threading.Thread(target=self._part, args=(part,), daemon=True) for part in parts]
         for thread in threads:
             thread.start()
         try:
-            self._answer_hints()
+            self._stop.wait()
         finally:
             self._stop.set()
             self._sweep_wanted.set()
@@ -167,10 +168,9 @@ class Watch:
     # hints
 
     def _answer_hints(self) -> None:
-        with ThreadPoolExecutor(THREADS) as pool:
-            while not self._stop.wait(0.02):
-                for hint in self.hints.take_due():
-                    pool.submit(self._answer, hint)
+        while not self._stop.wait(LOOK_FOR_HINTS):
+            while (hint := self.hints.take()) is not None:
+                self._answer(hint)
 
     def _answer(self, hint: Hint) -> None:
         close_old_connections()

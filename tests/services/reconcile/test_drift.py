@@ -5,12 +5,13 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
+from sandboxes import clock
 from sandboxes.gateways import convex as convex_gateway
 from sandboxes.models import Sandbox, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Kind, Options
 from tests.support import convex
-from tests.support.driving import reload, tick_all
+from tests.support.driving import pass_time, reload, tick_all
 from tests.support.emulator import Emulator
 
 
@@ -49,14 +50,15 @@ def test_what_daytona_did_by_itself_shows_in_convex_too(
 
 
 def test_what_daytona_is_doing_right_now_is_looked_at_again_without_a_sweep(
-    world: Emulator, running: Callable[..., Sandbox]
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
     sandbox = running()
+    clock.move(86_400)  # however long ago it was wanted
     world.change(str(sandbox.daytona_id), state="stopping")
     reconcile.sweep()
     assert reload(sandbox.pk).status == "stopping"
     world.change(str(sandbox.daytona_id), state="stopped", quiet=True)
-    tick_all()
+    pass_time(settings.INTENT_RETRY_SECONDS)
     assert reload(sandbox.pk).status == "stopped"
 
 
