@@ -10,6 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
@@ -44,61 +46,76 @@ def no_node() -> str:
     return "" if shutil.which("npm") else "what runs TypeScript: no npm (install Node 20 or newer)"
 
 
-def run(title: str, *command: str, cwd: Path = ROOT, environment: dict[str, str] | None = None) -> bool:
-    print(f"\n=== {title}", flush=True)
-    began = time.monotonic()
-    code = subprocess.run(command, cwd=cwd, env=os.environ | (environment or {}), check=False).returncode
-    print(f"=== {title}: {'passed' if code == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
-    return code == 0
+@dataclass(frozen=True)
+class Part:
+    """A command, and what it is called where its output is shown."""
+
+    title: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    cwd: Path = ROOT
+
+    def run(self) -> bool:
+        began = time.monotonic()
+        with subprocess.Popen(
+            self.command, cwd=self.cwd, env=os.environ | self.environment, text=True, errors="replace",
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            assert process.stdout is not None
+            for line in process.stdout:
+                self.say(line.rstrip())
+        self.say(f"{'passed' if process.returncode == 0 else 'FAILED'} in {time.monotonic() - began:.0f} s")
+        return process.returncode == 0
+
+    def say(self, words: str) -> None:
+        print(f"{self.title:>10} | {words}", flush=True)
 
 
-def suite(database: str, *, without: list[str]) -> bool:
-    """The suite on SQLite or PostgreSQL; `without` are markers of what cannot run here.
-
-    The tests in a browser run by themselves: Playwright leaves an event loop in its process.
-    """
-    passed = pytest(f"tests on {database}", database, without=[*without, "browser"])
-    if database == "SQLite" and "browser" not in without and not SOAK:
-        passed &= pytest("tests in a browser", database, "tests/browser", without=without)
-    return passed
-
-
-def pytest(title: str, database: str, *folders: str, without: list[str]) -> bool:
+def pytest(title: str, *arguments: str, processes: int, without: list[str], environment: dict[str, str]) -> Part:
+    """`without`: markers of what is not to run."""
     markers = ["soak" if SOAK else "not soak", *(f"not {name}" for name in without)]
-    # More workers than cores: most tests wait for other processes most of the time.
-    arguments = ["-n", "1" if SOAK else "4", "--dist", "worksteal", "-q", *folders]
-    if database == "SQLite":
-        environment = {"TEST_DATABASE_URL": ""}
-        markers.append("not postgres")
-    else:
-        environment = {"TEST_DATABASE_URL": POSTGRES}
-        arguments += [f"--ignore=tests/{folder}" for folder in ONCE]
-    if os.environ.get("COVERAGE") and database == "SQLite":  # the half with every test; it takes half as long again
-        arguments += ["--cov", "--cov-append", "--cov-report="]
-    if SOAK:
-        arguments.append("-s")  # it prints its figures
-    command = [sys.executable, "-m", "pytest", *arguments, "-m", " and ".join(markers)]
-    return run(title, *command, environment=environment)
+    shown = ["-s"] if SOAK else []  # a soak prints its figures
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-n", str(1 if SOAK else processes), "--dist", "worksteal"),
+        *("-m", " and ".join(markers), *shown, *arguments),
+    ]
+    return Part(title, command, environment)
+
+
+def parts(*, absent: dict[str, str]) -> list[Part]:
+    """All that can run here. Side by side they keep two cores busy: most tests wait now and then."""
+    without = [name for name in ("browser", "node") if absent[name]]
+    sqlite, postgres = {"TEST_DATABASE_URL": ""}, {"TEST_DATABASE_URL": POSTGRES}
+    # Every test but those that need PostgreSQL; measuring takes twice the time.
+    measured = ["--cov", "--cov-append", "--cov-report="] if os.environ.get("COVERAGE") else []
+    left_out = [*without, "postgres", "browser"]
+    found = [pytest("SQLite", *measured, processes=2, without=left_out, environment=sqlite)]
+    if not absent["postgres"]:
+        ignored = [f"--ignore=tests/{place}" for place in ONCE]
+        found.append(pytest("PostgreSQL", *ignored, processes=2, without=without, environment=postgres))
+    if not absent["browser"] and not SOAK:
+        # By itself: Playwright leaves an event loop in its process.
+        found.append(pytest("browser", "tests/browser", processes=1, without=without, environment=sqlite))
+    if not absent["node"] and not SOAK:
+        found.append(Part("convex", ["npm", "test"], cwd=CONVEX))
+    return found
 
 
 def convex_packages() -> bool:
     installed = (CONVEX / "node_modules" / ".package-lock.json").exists()
-    return installed or run("npm ci in convex/", "npm", "ci", "--no-audit", "--no-fund", cwd=CONVEX)
+    return installed or Part("npm ci", ["npm", "ci", "--no-audit", "--no-fund"], cwd=CONVEX).run()
 
 
 def main() -> int:
     absent = {"postgres": no_postgres(), "browser": no_browser(), "node": no_node()}
     required = [name for name in os.environ.get("REQUIRE", "").split(",") if name]
     passed = [not absent[name] for name in required]
-    without = [name for name in ("browser", "node") if absent[name]]
     if all(passed) and not absent["node"]:
         passed.append(convex_packages())
     if all(passed):
-        if not absent["node"] and not SOAK:
-            passed.append(run("tests of convex/", "npm", "test", cwd=CONVEX))
-        passed.append(suite("SQLite", without=without))
-        if not absent["postgres"]:
-            passed.append(suite("PostgreSQL", without=without))
+        at_once = 1 if SOAK else 4
+        with ThreadPoolExecutor(at_once) as pool:
+            passed += pool.map(Part.run, parts(absent=absent))
     for name, why in absent.items():
         if why:
             print(f"{'MISSING' if name in required else 'SKIPPED'} {why}")

@@ -12,7 +12,7 @@ import pytest
 from tests.api.live import live_api
 from tests.support import rows
 
-SECONDS = os.environ.get("SCHEMATHESIS_SECONDS", "25")
+SECONDS = os.environ.get("SCHEMATHESIS_SECONDS", "20")
 # A random id is nobody's: that documented 404 is no rejection of good data.
 NOT_OURS = "positive_data_acceptance"
 

@@ -8,9 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
+from sandboxes.services import keys
 from tests.support import convex, processes
 from tests.support.emulator import Emulator
-from tests.support.processes import environment_for, run_command
+from tests.support.processes import environment_for
 from tests.support.waiting import wait_until
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -38,9 +39,7 @@ class Installation:
 
     def start_web(self) -> None:
         scopes = ["sandboxes:read", "sandboxes:write", "sandboxes:use"]
-        options = [word for scope in scopes for word in ("--scope", scope)]
-        made = run_command("create_service_key", "e2e", "--quiet", *options, environment=self.web_environment)
-        self.key = made.stdout.strip()
+        _, self.key = keys.create_key("e2e", scopes=scopes)
         self.http = self.stack.enter_context(processes.web(self.web_environment, log=self.folder / "web.log"))
         self.http.headers.update({"Authorization": f"Bearer {self.key}", "X-On-Behalf-Of": self.owner})
 

@@ -46,17 +46,3 @@ def test_a_revoked_key_of_daytona_is_one_notice_and_no_storm(running: Installati
     for operation in operations:
         assert running.ended(operation)["status"] == "succeeded"
     assert Notice.objects.filter(code="daytona_unauthorized").count() == 1
-
-
-def test_a_killed_worker_loses_nothing(installation: Installation) -> None:
-    installation.start_web()
-    first = installation.start_worker()
-    sandbox = installation.created()
-    slow = installation.emulator.faults.add("delay", system="daytona", path="/stop", seconds=2.0)
-    operation = installation.accepted(installation.post(f"/sandboxes/{sandbox['id']}/stop"))
-    wait_until(lambda: installation.emulator.faults.hits(slow), timeout=20, what="the call under way")
-    first.kill()
-    installation.start_worker(LEASE_SECONDS="60")
-    Sandbox.objects.filter(pk=sandbox["id"]).update(lease_until=None)  # as if a minute had passed
-    assert installation.ended(operation, timeout=60)["status"] == "succeeded"
-    installation.agrees(sandbox["id"], status="stopped", state="stopped")

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+LONGEST_PAUSE = 0.2  # seconds
 
 
 def wait_until(
     condition: Callable[[], T | None], *, timeout: float = 30.0, what: str = "", pause: float = 0.01
 ) -> T:
-    """Poll until `condition` answers something true, and return that.
+    """Poll until `condition` answers something true, and return that; less and less often.
 
     Raises AssertionError after `timeout` seconds, with what was waited for and the last answer.
     """
@@ -24,3 +25,4 @@ def wait_until(
         if time.monotonic() > deadline:
             raise AssertionError(f"after {timeout:g} s still no {what or condition!r}; last answer: {answer!r}")
         time.sleep(pause)
+        pause = min(pause * 1.3, max(pause, LONGEST_PAUSE))
