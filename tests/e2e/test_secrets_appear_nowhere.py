@@ -7,6 +7,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core import serializers
+from pytest_django import Settings
 
 from tests.e2e.conftest import Installation
 from tests.support.processes import run_command
@@ -59,7 +60,8 @@ def everything_stored() -> str:
     return "\n".join(serializers.serialize("json", model._default_manager.all()) for model in models)
 
 
-def test_no_secret_leaves_the_processes_that_hold_it(installation: Installation) -> None:
+def test_no_secret_leaves_the_processes_that_hold_it(installation: Installation, settings: Settings) -> None:
+    settings.SERVICE_KEY_PEPPERS = [PEPPER]  # the service key is made here
     own = {"DAYTONA_API_KEY": DAYTONA_KEY, "CONVEX_DEPLOY_KEY": CONVEX_KEY}
     shared = {"SECRET_KEY": SECRET_KEY, "SERVICE_KEY_PEPPERS": PEPPER, "LOG_LEVEL": "DEBUG"}
     organization = installation.emulator.organization

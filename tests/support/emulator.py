@@ -15,6 +15,8 @@ import httpx
 ROOT = Path(__file__).resolve().parents[2]
 DAYTONA_KEY = "dtn_test_key"
 CONVEX_KEY = "dev:test|0123456789abcdef"
+# A connection that is given up after some seconds of rest may be given up just when a thread begins to use it.
+FOR_GOOD = httpx.Limits(keepalive_expiry=None)
 ORGANIZATION = "11111111-1111-4111-8111-111111111111"
 
 
@@ -92,7 +94,7 @@ class Emulator:
         self.url = line.split()[-1]
         self._port = int(self.url.rsplit(":", 1)[1])
         self.control.close()
-        self.control = httpx.Client(base_url=f"{self.url}/_emulator", timeout=60, verify=False)
+        self.control = httpx.Client(base_url=f"{self.url}/_emulator", timeout=60, verify=False, limits=FOR_GOOD)
         self.faults = Faults(self.control)
 
     def stop(self) -> None:
