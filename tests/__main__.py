@@ -89,10 +89,10 @@ def parts(*, absent: dict[str, str]) -> list[Part]:
     # Every test but those that need PostgreSQL; measuring takes twice the time.
     measured = ["--cov", "--cov-append", "--cov-report="] if os.environ.get("COVERAGE") else []
     left_out = [*without, "postgres", "browser"]
-    found = [pytest("SQLite", *measured, processes=4, without=left_out, environment=sqlite)]
+    found = [pytest("SQLite", *measured, processes=3, without=left_out, environment=sqlite)]
     if not absent["postgres"]:
         ignored = [f"--ignore=tests/{place}" for place in ONCE]
-        found.append(pytest("PostgreSQL", *ignored, processes=3, without=without, environment=postgres))
+        found.append(pytest("PostgreSQL", *ignored, processes=2, without=without, environment=postgres))
     if not absent["browser"] and not SOAK:
         # By itself: Playwright leaves an event loop in its process.
         found.append(pytest("browser", "tests/browser", processes=1, without=without, environment=sqlite))

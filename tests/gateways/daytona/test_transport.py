@@ -42,7 +42,7 @@ Call = Callable[[DaytonaGateway], object]
 
 @contextmanager
 def gateway_at(url: str) -> Iterator[DaytonaGateway]:
-    gateway = DaytonaGateway(api_url=url, api_key="dtn_key", connect_timeout=0.5, read_timeout=0.3)
+    gateway = DaytonaGateway(api_url=url, api_key="dtn_key", connect_timeout=1.0, read_timeout=1.0)
     try:
         yield gateway
     finally:
@@ -55,7 +55,7 @@ def test_silence_ends_at_the_read_timeout_and_is_not_repeated(call: Call) -> Non
         began = time.monotonic()
         with pytest.raises(Unknown) as raised:
             call(gateway)
-        assert time.monotonic() - began > 0.25
+        assert time.monotonic() - began > 0.9
         assert len(server.seen) == 1
         assert raised.value.sent
         assert raised.value.ambiguous
@@ -163,7 +163,7 @@ def test_a_connection_that_is_never_accepted_ends_at_the_connect_timeout() -> No
                 began = time.monotonic()
                 with pytest.raises(Unknown) as raised:
                     gateway.start("4b61")
-                assert time.monotonic() - began > 0.4
+                assert time.monotonic() - began > 0.9
                 assert not raised.value.sent
         finally:
             for filler in fillers:

@@ -79,6 +79,7 @@ def test_after_the_stop_of_an_ephemeral_one_a_404_and_the_list_are_the_end(
 ) -> None:
     sandbox = running(ephemeral=True)
     settings.TICK_SECONDS = 0.0
+    world.settings(transition=60.0)
     stop = ask(sandbox, Action.STOP, force=True)
     lifecycle.advance(stop.pk)
     world.vanish(str(sandbox.daytona_id))  # before anybody has seen it being destroyed

@@ -213,7 +213,7 @@ def test_convex_that_does_not_answer_is_left_alone_after_a_few_calls(convex: Con
     for box in boxes:
         change(box, status=Status.STOPPED)
         push(box)
-    assert convex.faults.hits(fault) == 3
+    assert 3 <= convex.faults.hits(fault) < len(boxes)
     convex.faults.clear()
     clock.move(61)
     push_until_clean(*boxes)
