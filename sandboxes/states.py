@@ -103,6 +103,9 @@ TRANSITIONAL: dict[str, Status] = {
     Action.DELETE: Status.STOPPING,
 }
 
+# What Daytona is doing right now: it ends by itself.
+MOVING = frozenset(TRANSITIONAL.values())
+
 MET_BY: dict[str, frozenset[str]] = {
     Intent.RUNNING: frozenset({"started", "snapshotting"}),
     Intent.STOPPED: frozenset({"stopped", "paused", "archived", "archiving"}),

@@ -23,9 +23,7 @@ from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import notices
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
-from sandboxes.states import ACTIVE, STATUS_OF_STATE, Intent, Status, is_met, status_of
-
-MOVING = frozenset({Status.CREATING, Status.STARTING, Status.STOPPING})
+from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, Status, is_met, status_of
 
 
 class LostLease(Exception):

@@ -13,10 +13,9 @@ from sandboxes.services import heartbeat, notices, pump
 from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run, update_free
-from sandboxes.states import ACTIVE, STATUS_OF_STATE, Action, Status
+from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Action
 
 MOST_ROUNDS = 20  # of the pump, in one sweep
-TRANSITIONAL = (Status.CREATING, Status.STARTING, Status.STOPPING)
 MOST_STUCK = 100
 NAMED = 3  # sandboxes that a notice names
 
@@ -58,7 +57,7 @@ def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
         "intents": (idle.filter(may_change, intent_met_at=None), "observe_after"),
         "changes": (living.exclude(pending_changes={}), "observe_after"),
         "doubts": (living.filter(missing_since__isnull=False), "observe_after"),
-        "moving": (living.filter(status__in=TRANSITIONAL), "observe_after"),
+        "moving": (living.filter(status__in=MOVING), "observe_after"),
     }
     if settings.CONVEX_URL:
         unpushed = Sandbox.objects.filter(Sandbox.dirty(), convex_next_push_at=None)
