@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.models import Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
-from sandboxes.services import heartbeat, projection
+from sandboxes.services import heartbeat, projection, sweeps
 from sandboxes.states import ACTIVE, Action, Source, Status
 
 __all__ = ["CONTENT_TYPE", "exposition"]
@@ -110,7 +110,7 @@ def _projection(now: datetime) -> Iterator[Metric]:
 
 
 def _sweeps(now: datetime) -> Iterator[Metric]:
-    complete = heartbeat.last_complete_sweep()
+    complete = sweeps.last_complete()
     if complete is not None:
         yield _gauge("sweep_age_seconds", "Time since the last complete sweep ended.", _age(now, complete))
     whole = Sweep.objects.filter(dry_run=False, owner="", finished_at__isnull=False)

@@ -13,11 +13,10 @@ from django.db.models import QuerySet
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.gateways import counters
-from sandboxes.models import Sweep, WorkerHeartbeat
-from sandboxes.services import notices
+from sandboxes.models import WorkerHeartbeat
+from sandboxes.services import notices, sweeps
 
 FORGET_AFTER = timedelta(days=1)
-SWEEP_STALE_AFTER = timedelta(minutes=15)  # as in docs/alerts.yml
 
 
 class Heartbeat:
@@ -46,7 +45,7 @@ class Heartbeat:
         )
         WorkerHeartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
         notices.close(NoticeCode.WORKER_SILENT)
-        _review_sweeps(now)
+        sweeps.review(now)
 
     def stop(self) -> None:
         now = clock.now()
@@ -69,19 +68,6 @@ def silent() -> QuerySet[WorkerHeartbeat]:
     """The workers that fell silent without having stopped in good order."""
     since = clock.now() - timedelta(seconds=settings.WORKER_SILENT_SECONDS)
     return WorkerHeartbeat.objects.filter(stopped_at=None, beat_at__lt=since)
-
-
-def last_complete_sweep() -> datetime | None:
-    """When the last sweep ended that saw everything."""
-    whole = Sweep.objects.filter(result=Sweep.Result.COMPLETE, dry_run=False, owner="", finished_at__isnull=False)
-    return whole.order_by("-started_at").values_list("finished_at", flat=True).first()
-
-
-def _review_sweeps(now: datetime) -> None:
-    """Tell staff when there are no more sweeps; the next complete one closes the notice."""
-    last = last_complete_sweep()
-    if last is not None and now - last > SWEEP_STALE_AFTER:
-        notices.tell(NoticeCode.SWEEP_STALE, f"The last complete sweep ended at {last:%Y-%m-%d %H:%M} UTC.")
 
 
 def review() -> None:

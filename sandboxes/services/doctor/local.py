@@ -15,7 +15,7 @@ from django.db.models import Min
 from project.logs import redact
 from sandboxes import clock
 from sandboxes.models import Notice, Operation, Sandbox
-from sandboxes.services import heartbeat
+from sandboxes.services import heartbeat, sweeps
 from sandboxes.services.doctor.finding import Finding, broken, length, ok, warning
 from sandboxes.states import ACTIVE
 
@@ -98,13 +98,13 @@ def look_at_projection() -> Iterator[Finding]:
 
 
 def look_at_sweeps() -> Iterator[Finding]:
-    last = heartbeat.last_complete_sweep()
+    last = sweeps.last_complete()
     cure = "Run `manage.py reconcile_sandboxes`, by cron or with --every 30."
     if last is None:
         yield warning("sweep", "No sweep has ever been completed.", cure)
         return
     age = clock.now() - last
-    if age > heartbeat.SWEEP_STALE_AFTER:
+    if age > sweeps.STALE_AFTER:
         yield warning("sweep", f"The last complete sweep ended {length(age)} ago.", cure)
     else:
         yield ok("sweep", f"The last complete sweep ended {length(age)} ago.")

@@ -1,0 +1,24 @@
+"""Whether there are sweeps at all: asked by workers, by the doctor and by metrics, which make none."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sandboxes.codes import NoticeCode
+from sandboxes.models import Sweep
+from sandboxes.services import notices
+
+STALE_AFTER = timedelta(minutes=15)  # as in docs/alerts.yml
+
+
+def last_complete() -> datetime | None:
+    """When the last sweep ended that saw everything."""
+    whole = Sweep.objects.filter(result=Sweep.Result.COMPLETE, dry_run=False, owner="", finished_at__isnull=False)
+    return whole.order_by("-started_at").values_list("finished_at", flat=True).first()
+
+
+def review(now: datetime) -> None:
+    """Tell staff when there are no more sweeps; the next complete one closes the notice."""
+    last = last_complete()
+    if last is not None and now - last > STALE_AFTER:
+        notices.tell(NoticeCode.SWEEP_STALE, f"The last complete sweep ended at {last:%Y-%m-%d %H:%M} UTC.")
