@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import psycopg
@@ -42,6 +42,11 @@ def postgres(name: str) -> Iterator[str]:
     finally:
         with psycopg.connect(server(), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+def both(name: str, folder: Path) -> dict[str, AbstractContextManager[str]]:
+    """A database of each kind, by the kind's name."""
+    return {"SQLite": nullcontext(f"sqlite:///{folder / 'bench.sqlite3'}"), "PostgreSQL": postgres(name)}
 
 
 @contextmanager

@@ -19,10 +19,9 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from bench.ground import machine, postgres, run_module
+from bench.ground import both, machine, run_module
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, clean_environment
 from tests.support.processes import manage, run_command, running
@@ -43,11 +42,7 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        databases: dict[str, AbstractContextManager[str]] = {
-            "SQLite": nullcontext(f"sqlite:///{folder / 'bench.sqlite3'}"),
-            "PostgreSQL": postgres("ticks"),
-        }
-        for name, database in databases.items():
+        for name, database in both("ticks", folder).items():
             with database as url, Emulator("--latency", "0") as emulator:
                 _compare(name, Bench(url, emulator, folder, options), rounds=options.rounds)
 

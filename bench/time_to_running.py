@@ -16,14 +16,13 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from bench.ground import machine, postgres
+from bench.ground import both, machine
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, clean_environment
 from tests.support.processes import run_command, web, worker
@@ -38,11 +37,7 @@ def main() -> None:
     print(f"{options.times} of each; ms over Daytona's own time\n{'':34} {'ended':>15} {'told':>15}")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        databases: dict[str, AbstractContextManager[str]] = {
-            "SQLite": nullcontext(f"sqlite:///{folder / 'bench.sqlite3'}"),
-            "PostgreSQL": postgres("running"),
-        }
-        for name, database in databases.items():
+        for name, database in both("running", folder).items():
             with database as url, Emulator(transition=options.transition) as emulator:
                 _measure(name, url, emulator, folder, options.times)
 

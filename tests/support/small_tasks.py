@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from django_tasks import task
+
+from tests.support.waiting import wait_until
 
 
 @task()
@@ -17,8 +18,7 @@ def write(path: str) -> None:
 def write_when(path: str, gate: str) -> None:
     """Says that it began, waits for the file `gate`, then writes."""
     Path(f"{path}.began").touch()
-    while not Path(gate).exists():
-        time.sleep(0.01)
+    wait_until(Path(gate).exists, what=gate)
     Path(path).write_text("done")
 
 
