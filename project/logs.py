@@ -95,6 +95,9 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
             "django_tasks": {"level": "WARNING"},
             "django_tasks_db": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},  # django-structlog has one line for each request
+            # Without a level these two write past our handler; and the watch says itself when a connection ends.
+            "engineio.client": {"level": "CRITICAL"},
+            "socketio.client": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
             "urllib3": {"level": "WARNING"},
