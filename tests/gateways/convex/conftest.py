@@ -20,7 +20,7 @@ def connect(emulator: Emulator) -> Iterator[Connect]:
         defaults: dict[str, Any] = {
             "url": emulator.convex_url,
             "deploy_key": emulator.convex_key,
-            "read_timeout": 5.0,
+            "read_timeout": 20.0,
         }
         pauses = {"unauthorized_pause": 0.0, "paused_pause": 0.0}
         opened.append(ConvexGateway(**(defaults | pauses | options)))

@@ -17,7 +17,7 @@ KEY = "dev:test|canary-5f2a"
 @contextlib.contextmanager
 def convex_that_answers(*steps: bytes | None) -> Iterator[tuple[ConvexGateway, Script]]:
     with scripted(*steps) as script:
-        gateway = ConvexGateway(url=script.url.removesuffix("/api"), deploy_key=KEY, read_timeout=2.0)
+        gateway = ConvexGateway(url=script.url.removesuffix("/api"), deploy_key=KEY, read_timeout=20.0)
         try:
             yield gateway, script
         finally:

@@ -20,8 +20,8 @@ def new_gateway(emulator: Emulator) -> Iterator[NewGateway]:
         defaults: dict[str, Any] = {
             "api_url": emulator.daytona_url,
             "api_key": emulator.daytona_key,
-            "connect_timeout": 1.0,
-            "read_timeout": 2.0,
+            "connect_timeout": 10.0,
+            "read_timeout": 20.0,
         }
         made.append(DaytonaGateway(**defaults | options))
         return made[-1]

@@ -35,33 +35,35 @@ def test_with_its_database_down_daytona_denies_a_living_sandbox(
     assert gateway.get(key).id == key
 
 
-def test_with_redis_down_calls_hang_and_run_later(new_gateway: NewGateway, emulator: Emulator) -> None:
+def test_with_redis_down_calls_hang_and_run_later(
+    gateway: DaytonaGateway, new_gateway: NewGateway, emulator: Emulator
+) -> None:
     [key] = emulator.seed([{}])
-    gateway = new_gateway(read_timeout=0.2)
     emulator.settings(redis="down")
-    assert lost(gateway.stop, key).status is None
+    assert lost(new_gateway(read_timeout=0.2).stop, key).status is None
     assert emulator.log(action="stop") == []
     emulator.settings(redis="up")
     wait_until(lambda: gateway.get(key).state == "stopped", what="a stop that was given up on")
 
 
 def test_a_start_that_daytona_holds_open_ends_here_and_goes_on_there(
-    new_gateway: NewGateway, emulator: Emulator
+    gateway: DaytonaGateway, new_gateway: NewGateway, emulator: Emulator
 ) -> None:
     emulator.settings(transition=60.0)
     [key] = emulator.seed([{"state": "stopped"}])
-    gateway = new_gateway(read_timeout=0.2)
-    lost(gateway.start, key)
+    lost(new_gateway(read_timeout=0.2).start, key)
     assert gateway.get(key).state == "starting"
     emulator.advance(60)
     wait_until(lambda: gateway.get(key).state == "started", what="the start that went on")
     assert len(emulator.log(action="start")) == 1
 
 
-def test_a_create_that_daytona_holds_open_is_found_by_its_name(new_gateway: NewGateway, emulator: Emulator) -> None:
+def test_a_create_that_daytona_holds_open_is_found_by_its_name(
+    gateway: DaytonaGateway, new_gateway: NewGateway, emulator: Emulator
+) -> None:
     emulator.settings(transition=1.0)
-    gateway = new_gateway(read_timeout=0.2)
-    lost(gateway.create, NewSandbox(name="alpha"))
+    lost(new_gateway(read_timeout=0.2).create, NewSandbox(name="alpha"))
+    wait_until(lambda: emulator.log(action="create"), what="the create")
     assert gateway.get("alpha").name == "alpha"
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox, RateLimited, Rejected, Unknown
 from tests.gateways.daytona.scripted import CUT, HANG, answer, scripted
+from tests.support.waiting import wait_until
 
 SANDBOX = {"id": "4b61", "name": "alpha", "state": "started", "desiredState": "started"}
 OK = answer(200, SANDBOX)
@@ -41,8 +42,9 @@ Call = Callable[[DaytonaGateway], object]
 
 
 @contextmanager
-def gateway_at(url: str) -> Iterator[DaytonaGateway]:
-    gateway = DaytonaGateway(api_url=url, api_key="dtn_key", connect_timeout=1.0, read_timeout=1.0)
+def gateway_at(url: str, *, patience: float = 20.0) -> Iterator[DaytonaGateway]:
+    """`patience` in seconds: short only where nobody answers, because a busy machine answers late."""
+    gateway = DaytonaGateway(api_url=url, api_key="dtn_key", connect_timeout=patience, read_timeout=patience)
     try:
         yield gateway
     finally:
@@ -51,11 +53,12 @@ def gateway_at(url: str) -> Iterator[DaytonaGateway]:
 
 @every_call
 def test_silence_ends_at_the_read_timeout_and_is_not_repeated(call: Call) -> None:
-    with scripted(HANG) as server, gateway_at(server.url) as gateway:
+    with scripted(HANG) as server, gateway_at(server.url, patience=1.0) as gateway:
         began = time.monotonic()
         with pytest.raises(Unknown) as raised:
             call(gateway)
         assert time.monotonic() - began > 0.9
+        wait_until(lambda: server.seen, what="the request")
         assert len(server.seen) == 1
         assert raised.value.sent
         assert raised.value.ambiguous
@@ -159,7 +162,7 @@ def test_a_connection_that_is_never_accepted_ends_at_the_connect_timeout() -> No
             filler.connect_ex(address)
             fillers.append(filler)
         try:
-            with gateway_at(f"http://127.0.0.1:{address[1]}/api") as gateway:
+            with gateway_at(f"http://127.0.0.1:{address[1]}/api", patience=1.0) as gateway:
                 began = time.monotonic()
                 with pytest.raises(Unknown) as raised:
                     gateway.start("4b61")
