@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "project.probes.Probes",
     "sandboxes.api.middleware.RequestIds",
     "sandboxes.api.middleware.ApiProblems",
+    "sandboxes.api.middleware.ChunkedBodies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",

@@ -52,6 +52,7 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method_not_allowed"
     NOT_ACCEPTABLE = "not_acceptable"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    LENGTH_REQUIRED = "length_required"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     RATE_LIMITED = "rate_limited"
     REQUEST_IN_PROGRESS = "request_in_progress"
@@ -143,6 +144,7 @@ MEANINGS: dict[Code, Meaning] = {
     Code.UNSUPPORTED_MEDIA_TYPE: _M(
         415, "This media type is not understood", "Send application/json."
     ),
+    Code.LENGTH_REQUIRED: _M(411, "The body came without its length", "Send Content-Length, not chunks."),
     Code.PAYLOAD_TOO_LARGE: _M(413, "The body is too large", "Send less."),
     Code.RATE_LIMITED: _M(429, "Too many requests", "Wait as long as Retry-After says."),
     Code.REQUEST_IN_PROGRESS: _M(

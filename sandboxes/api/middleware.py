@@ -1,11 +1,13 @@
-"""The outermost layer: the request id in and out, and no error under /api/ that is not a problem."""
+"""The outermost layer: the request id in and out, bodies as they were sent, no error that is not a problem."""
 
 from __future__ import annotations
 
+import io
 import re
 import uuid
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
@@ -50,3 +52,33 @@ class ApiProblems:
             if name.lower() not in ("content-type", "content-length"):
                 made[name] = value
         return made
+
+
+class ChunkedBodies:
+    """Reads a body that came in chunks, of which Django would read nothing: it knows bodies by their length."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+            status = _read_chunks(request)
+            if status:
+                return HttpResponse(status=status)
+        return self._get_response(request)
+
+
+def _read_chunks(request: HttpRequest) -> int:
+    """Put the body where Django looks for it; else the HTTP status that says why not."""
+    if not request.META.get("wsgi.input_terminated"):
+        return 411  # this server would let us read on into the next request
+    try:
+        body = request.META["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
+    except Exception:  # whatever the server raises for chunks that are none
+        return 400
+    if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        return 413
+    request.META["CONTENT_LENGTH"] = str(len(body))
+    request._body = body  # type: ignore[attr-defined]
+    request._stream = io.BytesIO(body)  # type: ignore[attr-defined]
+    return 0
