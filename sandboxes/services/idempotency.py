@@ -21,7 +21,7 @@ OPERATION = "operation"
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to answer this key. `operation` is what an earlier, died attempt had begun."""
+    """The right to answer this key. `operation` is what an earlier attempt had begun."""
 
     pk: int
     since: datetime
@@ -52,7 +52,13 @@ def begin(principal: str, key: str, *, fingerprint: str) -> Claim | Stored:
             )
         return Claim(row.pk, now)
     except IntegrityError:
-        row = IdempotencyAnswer.objects.get(principal=principal, key=key)
+        found = IdempotencyAnswer.objects.filter(principal=principal, key=key).first()
+    if found is None:  # released between our insert and our look
+        raise Refused(Code.REQUEST_IN_PROGRESS, retry_after=1)
+    return _standing(found, fingerprint, now=now)
+
+
+def _standing(row: IdempotencyAnswer, fingerprint: str, *, now: datetime) -> Claim | Stored:
     if row.fingerprint != fingerprint:
         raise Refused(Code.IDEMPOTENCY_KEY_REUSED)
     if row.status is not None:
@@ -78,8 +84,9 @@ def finish(claim: Claim, *, status: int, headers: dict[str, str], body: str) -> 
 
 
 def release(claim: Claim) -> None:
-    """Nothing was answered that is worth repeating: the key may be tried again."""
-    _mine(claim).delete()
+    """Nothing was answered that is worth repeating: the key may be tried again, and finds what was begun."""
+    if not _mine(claim).filter(headers={}).delete()[0]:
+        _mine(claim).update(created_at=claim.since - ABANDONED)
 
 
 def _mine(claim: Claim) -> QuerySet[IdempotencyAnswer]:

@@ -99,6 +99,51 @@ def test_a_bug_of_ours_is_not_kept(alice: Api) -> None:
     assert alice.post("/sandboxes", {}, Idempotency_Key="k1").status_code == 202
 
 
+def fail_after_commit(execute: Any, sql: str, *rest: Any) -> Any:
+    if 'UPDATE "sandboxes_idempotencyanswer"' in sql and '"status"' in sql.partition("WHERE")[0]:
+        raise OperationalError("gone away")
+    return execute(sql, *rest)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_begun_before_a_failure_of_ours_is_not_done_twice(alice: Api) -> None:
+    with connection.execute_wrapper(fail_after_commit):
+        assert alice.post("/sandboxes", {}, Idempotency_Key="k1").status_code == 500
+    begun = Operation.objects.get()
+    again = alice.post("/sandboxes", {}, Idempotency_Key="k1")
+    assert (again.status_code, again.json()["id"]) == (202, str(begun.pk))
+    assert Sandbox.objects.count() == 1
+
+
+def test_a_claim_that_cannot_be_released_hides_no_answer(alice: Api) -> None:
+    """The database went away and stays away."""
+
+    def fail_from_sandbox_on(execute: Any, sql: str, *rest: Any) -> Any:
+        nonlocal away
+        away = away or "sandboxes_owner" in sql
+        if away:
+            raise OperationalError("gone away")
+        return execute(sql, *rest)
+
+    away = False
+    with connection.execute_wrapper(fail_from_sandbox_on):
+        problem(alice.post("/sandboxes", {}, Idempotency_Key="k1"), "database_unavailable")
+
+
+def test_a_wait_that_breaks_forgets_nothing(alice: Api) -> None:
+    with connection.execute_wrapper(fail_on_look):
+        answer = alice.post("/sandboxes", {}, Idempotency_Key="k1", Prefer="wait=1")
+        problem(answer, "database_unavailable")
+    again = alice.post("/sandboxes", {}, Idempotency_Key="k1", Prefer="wait=0")
+    assert (again.status_code, again.json()["id"]) == (202, str(Operation.objects.get().pk))
+
+
+def fail_on_look(execute: Any, sql: str, *rest: Any) -> Any:
+    if sql.startswith("SELECT") and "INNER JOIN" in sql and 'FROM "sandboxes_operation"' in sql:
+        raise OperationalError("gone away")
+    return execute(sql, *rest)
+
+
 def test_while_the_first_still_runs_the_second_is_told_so(alice: Api) -> None:
     alice.post("/sandboxes", {}, Idempotency_Key="k1")
     IdempotencyAnswer.objects.update(status=None, body="", headers={})
@@ -106,6 +151,20 @@ def test_while_the_first_still_runs_the_second_is_told_so(alice: Api) -> None:
     assert problem(answer, "request_in_progress")["retry_after"] > 0
     assert answer["Retry-After"]
     assert Sandbox.objects.count() == 1
+
+
+def test_a_key_that_is_given_back_while_another_asks_for_it(alice: Api) -> None:
+    """Its first request broke and released it between our insert and our look."""
+    alice.post("/sandboxes", {}, Idempotency_Key="k1")
+
+    def release_before_look(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("SELECT") and "sandboxes_idempotencyanswer" in sql:
+            IdempotencyAnswer.objects.all()._raw_delete(using="default")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(release_before_look):
+        problem(alice.post("/sandboxes", {}, Idempotency_Key="k1"), "request_in_progress")
+    assert alice.post("/sandboxes", {}, Idempotency_Key="k1").status_code == 202
 
 
 def test_what_a_process_had_begun_when_it_died_is_found_again(alice: Api) -> None:

@@ -38,6 +38,13 @@ def test_a_method_that_is_not_there(alice: Api, method: str) -> None:
     assert "GET" in response["Allow"]
 
 
+def test_head_where_there_is_no_get(alice: Api, atlas: Sandbox) -> None:
+    posts = [f"/sandboxes/{atlas.pk}/{action}" for action in ("stop", "ensure-running", "touch")]
+    for path in [*posts, "/sandboxes/bulk", f"/operations/{atlas.pk}/cancel"]:
+        assert alice.call("HEAD", path).status_code == 405, path
+    assert alice.call("HEAD", "/sandboxes").status_code == 200
+
+
 def test_a_media_type_that_is_not_understood(alice: Api) -> None:
     response = alice.client.post(
         f"{V1}/sandboxes", {"name": "x"}, headers={n.replace("_", "-"): v for n, v in alice.headers.items()}
@@ -49,9 +56,18 @@ def test_a_representation_that_is_not_there(alice: Api) -> None:
     problem(alice.get("/sandboxes", Accept="text/csv"), "not_acceptable")
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"name": NaN}', b"[1"])
+UNREADABLE = [b"{", b"\xff\xfe", b'{"name": NaN}', b"[1", b"[" * 100_000, b'{"\\ud800": 1}', b'{"tier": "\\ud800"}']
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=[repr(body[:20]) for body in UNREADABLE])
 def test_a_body_that_cannot_be_read(alice: Api, body: bytes) -> None:
-    problem(alice.post("/sandboxes", body), "malformed_body")
+    for _ in range(2):
+        problem(alice.post("/sandboxes", body, Idempotency_Key="k1"), "malformed_body")
+
+
+def test_a_pair_of_surrogates_is_one_character(alice: Api) -> None:
+    shown = alice.post("/sandboxes", b'{"name": "\\ud83d\\ude00"}').json()
+    assert alice.get(f"/sandboxes/{shown['sandbox']}").json()["name"] == "\N{GRINNING FACE}"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from django.db import transaction
+import structlog
+from django.db import DatabaseError, transaction
 from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.exceptions import ErrorDetail, NotAuthenticated, ValidationError
@@ -29,6 +30,7 @@ from sandboxes.models import Operation
 from sandboxes.services import idempotency, waiting
 from sandboxes.states import Actor, OperationStatus
 
+log = structlog.get_logger(__name__)
 KEPT_HEADERS = ("Location", "Preference-Applied", "Retry-After", "Content-Type")
 TRANSIENT = frozenset({429, 500, 503})
 
@@ -71,15 +73,15 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         _ = request._request.body  # MAX_BODY_BYTES holds for every body, also one that nobody reads
         super().initial(request, *args, **kwargs)
-        need = self.needs.get((request.method or "").lower())
-        if need is None and request.method != "HEAD":
+        need = self.needs.get("get" if request.method == "HEAD" else (request.method or "").lower())
+        if need is None:
             return  # answered 405 below
         if not isinstance(request.user, Principal):
             raise NotAuthenticated
         self._rate = throttling.count(self.principal)
         if self._rate:
             throttling.check(self._rate)
-        permissions.check(self.principal, need or self.needs["get"])
+        permissions.check(self.principal, need)
         if request.method == "POST" and "Idempotency-Key" in request.headers:
             self._begin_idempotent(request)
 
@@ -89,8 +91,7 @@ class ApiView(APIView):
         try:
             return super().handle_exception(exc)
         except Exception:
-            if self._claim:
-                idempotency.release(self._claim)
+            self._release()
             raise
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
@@ -99,7 +100,7 @@ class ApiView(APIView):
             for name, value in self._rate.headers.items():
                 final[name] = value
         if self._claim:
-            final.add_post_render_callback(self._keep_answer)
+            self._keep_answer(final)
         return final
 
     # Idempotency-Key
@@ -116,12 +117,24 @@ class ApiView(APIView):
     def _keep_answer(self, response: Response) -> None:
         assert self._claim
         if response.status_code in TRANSIENT:
-            idempotency.release(self._claim)
+            self._release()
             return
-        headers = {name: response[name] for name in KEPT_HEADERS if name in response}
-        idempotency.finish(
-            self._claim, status=response.status_code, headers=headers, body=response.rendered_content.decode()
-        )
+        try:
+            body = response.render().content.decode()
+            headers = {name: response[name] for name in KEPT_HEADERS if name in response}
+            idempotency.finish(self._claim, status=response.status_code, headers=headers, body=body)
+        except Exception:
+            self._release()
+            raise
+
+    def _release(self) -> None:
+        """As far as the database lets us: a claim that stays is taken over when it counts as abandoned."""
+        if self._claim is None:
+            return
+        try:
+            idempotency.release(self._claim)
+        except DatabaseError as error:
+            log.warning("claim_not_released", error=repr(error))
 
     def _replay(self, stored: idempotency.Stored) -> Response:
         data = json.loads(stored.body) if stored.body else None
