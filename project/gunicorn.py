@@ -15,6 +15,7 @@ threads = env.whole("WEB_THREADS", default=8, minimum=1)
 timeout = 90  # longer than `Prefer: wait=60`
 graceful_timeout = 65
 keepalive = 5
+limit_request_line = 8190  # a `next` holds filters and a name, in their longest spelling
 max_requests = 20_000
 max_requests_jitter = 2_000
 accesslog = None  # the application logs each request, with its id
