@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
+from uuid import UUID
 
 import django_filters
+from django import forms
 from django.db.models import Q, QuerySet
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -12,6 +15,19 @@ from rest_framework.request import Request
 from sandboxes.api.pagination import PARAMETERS
 from sandboxes.models import Operation, Sandbox
 from sandboxes.states import Action, Intent, OperationStatus, Status
+
+
+class MomentField(django_filters.fields.IsoDateTimeField):
+    def clean(self, value: Any) -> Any:
+        moment = super().clean(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError:
+            raise forms.ValidationError("A moment of the years 1 to 9999 (UTC).") from None
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    field_class = MomentField
 
 
 class SandboxFilter(django_filters.FilterSet):
@@ -23,7 +39,7 @@ class SandboxFilter(django_filters.FilterSet):
     harness_id = django_filters.CharFilter()
     tier = django_filters.CharFilter(field_name="resource_tier")
     target = django_filters.CharFilter(help_text="Daytona's region.")
-    updated_since = django_filters.IsoDateTimeFilter(
+    updated_since = MomentFilter(
         field_name="updated_at",
         lookup_expr="gte",
         help_text="Changed at or after this time, `gone` ones included: with `order=updated_at` a feed of changes.",
@@ -51,7 +67,7 @@ class OperationFilter(django_filters.FilterSet):
     owner = django_filters.CharFilter(field_name="sandbox__owner_id", help_text="An owner's id.")
     code = django_filters.CharFilter(help_text="How it ended.")
     request_id = django_filters.CharFilter(help_text="The X-Request-ID of the request that asked for it.")
-    created_since = django_filters.IsoDateTimeFilter(field_name="created_at", lookup_expr="gte")
+    created_since = MomentFilter(field_name="created_at", lookup_expr="gte")
 
     class Meta:
         model = Operation
@@ -81,8 +97,6 @@ def filtered(
 
 
 def _uuids(words: str) -> list[str]:
-    from uuid import UUID
-
     try:
         return [str(UUID(words))]
     except ValueError:
