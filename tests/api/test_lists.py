@@ -110,6 +110,10 @@ def test_a_key_for_any_owner_filters_by_owner(alice: Api) -> None:
         ("limit=ten", "limit"),
         ("limit=99999999999999999999", "limit"),
         ("limit=%C2%B2", "limit"),
+        ("limit=000000050123", "limit"),
+        ("limit=00000005099999999999999999999", "limit"),
+        ("updated_since=0001-01-01T00:00:00%2B14:00", "updated_since"),
+        ("updated_since=9999-12-31T23:59:59-12:00", "updated_since"),
         ("order=colour", "order"),
         ("order=--name", "order"),
         ("cursor=nonsense", "cursor"),
@@ -124,6 +128,30 @@ def test_a_key_for_any_owner_filters_by_owner(alice: Api) -> None:
 def test_a_query_that_does_not_fit_is_named(alice: Api, query: str, field: str) -> None:
     found = problem(alice.get(f"/sandboxes?{query}"), "invalid_request")
     assert [error["field"] for error in found["errors"]] == [field]
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-12:00", "0000-01-01"])
+def test_a_moment_outside_all_years_is_named(alice: Api, moment: str) -> None:
+    found = problem(alice.get(f"/operations?created_since={moment}"), "invalid_request")
+    assert [error["field"] for error in found["errors"]] == ["created_since"]
+
+
+def test_a_cursor_belongs_to_its_list(alice: Api, atlas: Sandbox) -> None:
+    for number in range(2):
+        rows.operation(atlas, "stop", "succeeded", created_at=rows.ago(minutes=number))
+    following = alice.get("/operations?limit=1&order=created_at").json()["next"]
+    cursor = following.partition("cursor=")[2].partition("&")[0]
+    for path in ["/sandboxes", f"/sandboxes/{atlas.pk}/operations"]:
+        problem(alice.get(f"{path}?order=created_at&cursor={cursor}"), "invalid_request")
+
+
+def test_an_address_of_a_page_is_short_whatever_the_name(alice: Api) -> None:
+    for _ in range(2):
+        rows.sandbox("\N{GRINNING FACE}" * 200, of="alice")
+    following = alice.get("/sandboxes?limit=1&order=name").json()["next"]
+    assert len(following) < 1500
+    headers = {name.replace("_", "-"): value for name, value in alice.headers.items()}
+    assert len(Client().get(following, headers=headers).json()["results"]) == 1
 
 
 def test_a_cursor_belongs_to_its_order(alice: Api) -> None:
