@@ -17,8 +17,8 @@ LEEWAY_SECONDS = 10
 def owner_of(token: str) -> str:
     """The `sub` of a valid token.
 
-    Checked: the signature (RS256 or ES256, whatever the header claims), `iss`, `exp`, `nbf`, that `aud` or
-    `azp` is ours, and that the claims of OIDC_REQUIRED_CLAIMS are there.
+    Checked: the signature (RS256 or ES256, whatever the header claims), `iss`, `exp`, `nbf`, that `aud`
+    (without one `azp`) is ours, and that the claims of OIDC_REQUIRED_CLAIMS are there.
 
     Raises:
         Refused: INVALID_TOKEN, IDENTITY_PROVIDER_UNAVAILABLE.
@@ -55,12 +55,9 @@ def _verified(token: str) -> dict[str, Any]:
 
 
 def _meant_for_us(claims: dict[str, Any]) -> bool:
-    """Clerk's session tokens carry `azp` and no `aud`, most others the reverse."""
-    audience = claims.get("aud", [])
-    named = {audience} if isinstance(audience, str) else set(audience or [])
-    if isinstance(claims.get("azp"), str):
-        named.add(claims["azp"])
-    return bool(named & set(settings.OIDC_AUDIENCE))
+    """`aud` decides. Clerk's session tokens carry none: there `azp`, the page that asked for the token, does."""
+    named = claims.get("aud", claims.get("azp"))
+    return any(one in settings.OIDC_AUDIENCE for one in (named if isinstance(named, list) else [named]))
 
 
 def _words(error: jwt.PyJWTError) -> str:

@@ -13,7 +13,7 @@ from pytest_django import Settings
 from sandboxes.api import jwks
 from tests.api.callers import Api, problem
 from tests.support import rows
-from tests.support.issuer import Issuer
+from tests.support.issuer import AUDIENCE, Issuer
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +55,11 @@ def test_the_keys_are_found_by_discovery_without_a_url_of_their_own(issuer: Issu
         ({"iss": "https://elsewhere.example"}, "another issuer"),
         ({"aud": "https://other.example"}, "another application"),
         ({"aud": None}, "another application"),
+        ({"aud": None, "azp": "https://other.example"}, "another application"),
+        ({"aud": "https://other.example", "azp": AUDIENCE}, "another application"),
+        ({"aud": [], "azp": AUDIENCE}, "another application"),
+        ({"aud": [1, {"a": 1}]}, "another application"),
+        ({"aud": {AUDIENCE: 1}}, "another application"),
         ({"exp": None}, "exp"),
         ({"sub": None}, "sub"),
         ({"sub": ""}, "sub"),
@@ -69,8 +74,12 @@ def test_a_token_that_is_not_good_is_refused_with_the_reason(
     assert words in refusal["detail"]
 
 
-def test_azp_counts_as_audience(issuer: Issuer) -> None:
-    assert ask(issuer.token(aud=None, azp="https://app.example.com")).status_code == 200
+def test_one_of_several_audiences_is_enough(issuer: Issuer) -> None:
+    assert ask(issuer.token(aud=["https://other.example", AUDIENCE])).status_code == 200
+
+
+def test_azp_counts_where_there_is_no_audience(issuer: Issuer) -> None:
+    assert ask(issuer.token(aud=None, azp=AUDIENCE)).status_code == 200
 
 
 def test_a_required_claim_must_be_there(issuer: Issuer, settings: Settings) -> None:
