@@ -96,6 +96,7 @@ def _allowed(key: ServiceKey, address: str) -> bool:
         host = ipaddress.ip_address(address)
     except ValueError:
         return False
+    host = getattr(host, "ipv4_mapped", None) or host  # how a dual-stack socket writes IPv4
     return any(host in ipaddress.ip_network(network, strict=False) for network in key.allowed_networks)
 
 
