@@ -175,6 +175,11 @@ class Refused(Exception):
         return MEANINGS[self.code]
 
 
+def invalid(field: str, words: str) -> Refused:
+    """A refusal of one field, by the name that the API has for it."""
+    return Refused(Code.INVALID_REQUEST, words, errors=[{"field": field, "message": words, "code": "invalid"}])
+
+
 class NoticeCode(StrEnum):
     """Conditions of the whole installation that staff must know: one open row each, never one per sandbox."""
 

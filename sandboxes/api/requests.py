@@ -43,6 +43,21 @@ def _wrong_type(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str
     return "" if value is None or isinstance(value, types) else str(field.error_messages["invalid"])
 
 
+class AutoDelete(serializers.IntegerField):
+    """Minutes, or -1. Daytona's 0 makes a sandbox ephemeral, for which there is a field of its own."""
+
+    default_error_messages = {"zero": "-1 (never) or a number above 0; `ephemeral` is a field of its own."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=-1, max_value=MAX_MINUTES, help_text="-1: never; 0 is refused.", **options)
+
+    def to_internal_value(self, data: Any) -> int:
+        minutes = super().to_internal_value(data)
+        if minutes == 0:
+            self.fail("zero")
+        return minutes
+
+
 class Reason(Strict):
     reason = serializers.CharField(
         required=False, default="", allow_blank=True, max_length=500, help_text="Why; shown to people."
@@ -77,9 +92,12 @@ class NewSandbox(Reason):
     auto_archive_minutes = serializers.IntegerField(
         required=False, default=10_080, min_value=0, max_value=MAX_MINUTES
     )
-    auto_delete_minutes = serializers.IntegerField(
-        required=False, default=-1, min_value=-1, max_value=MAX_MINUTES, help_text="-1: never."
-    )
+    auto_delete_minutes = AutoDelete(required=False, default=-1)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["ephemeral"] and attrs["auto_delete_minutes"] != -1:
+            raise serializers.ValidationError({"auto_delete_minutes": ["An ephemeral sandbox goes when it stops."]})
+        return attrs
 
 
 class Changes(Strict):
@@ -88,9 +106,7 @@ class Changes(Strict):
     name = serializers.CharField(required=False, max_length=200)
     auto_stop_minutes = serializers.IntegerField(required=False, min_value=0, max_value=MAX_MINUTES)
     auto_archive_minutes = serializers.IntegerField(required=False, min_value=0, max_value=MAX_MINUTES)
-    auto_delete_minutes = serializers.IntegerField(
-        required=False, min_value=-1, max_value=MAX_MINUTES, help_text="-1: never; 0 is refused."
-    )
+    auto_delete_minutes = AutoDelete(required=False)
     protected_until = serializers.DateTimeField(
         required=False, allow_null=True, help_text="Never evicted until then; null lifts the protection."
     )

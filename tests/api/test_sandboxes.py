@@ -78,6 +78,7 @@ def test_an_owner_on_hold_creates_nothing(alice: Api) -> None:
         ("auto_stop_minutes", 10**30),
         ("auto_stop_minutes", "soon"),
         ("auto_delete_minutes", -2),
+        ("auto_delete_minutes", 0),
         ("git_repo", "x" * 501),
         ("owner", "bob"),
     ],
@@ -86,6 +87,16 @@ def test_a_field_that_does_not_fit_is_named(alice: Api, field: str, value: Any) 
     found = problem(alice.post("/sandboxes", {field: value}), "invalid_request")
     assert [error["field"] for error in found["errors"]] == [field]
     assert not Sandbox.objects.exists()
+
+
+@pytest.mark.parametrize("minutes", [0, 60])
+def test_an_ephemeral_sandbox_has_no_auto_delete_of_its_own(alice: Api, minutes: int) -> None:
+    found = problem(
+        alice.post("/sandboxes", {"ephemeral": True, "auto_delete_minutes": minutes}), "invalid_request"
+    )
+    assert [error["field"] for error in found["errors"]] == ["auto_delete_minutes"]
+    assert alice.post("/sandboxes", {"ephemeral": True, "auto_delete_minutes": -1}).status_code == 202
+    assert Sandbox.objects.get().auto_delete_minutes == 0
 
 
 def test_creating_without_credentials() -> None:
@@ -148,6 +159,7 @@ def test_an_empty_patch_changes_nothing(alice: Api, atlas: Sandbox) -> None:
         ({"name": "   "}, "name"),
         ({"auto_stop_minutes": -1}, "auto_stop_minutes"),
         ({"auto_delete_minutes": -2}, "auto_delete_minutes"),
+        ({"auto_delete_minutes": 0}, "auto_delete_minutes"),
         ({"protected_until": "tomorrow"}, "protected_until"),
         ({"status": "running"}, "status"),
     ],
@@ -155,6 +167,12 @@ def test_an_empty_patch_changes_nothing(alice: Api, atlas: Sandbox) -> None:
 def test_a_change_that_does_not_fit_is_named(alice: Api, atlas: Sandbox, body: dict[str, Any], field: str) -> None:
     found = problem(alice.patch(f"/sandboxes/{atlas.pk}", body), "invalid_request")
     assert [error["field"] for error in found["errors"]] == [field]
+
+
+def test_the_auto_delete_of_an_ephemeral_sandbox_is_not_changed(alice: Api) -> None:
+    box = rows.sandbox(of="alice", ephemeral=True)
+    found = problem(alice.patch(f"/sandboxes/{box.pk}", {"auto_delete_minutes": 60}), "invalid_request")
+    assert [error["field"] for error in found["errors"]] == ["auto_delete_minutes"]
 
 
 def test_a_patch_is_all_or_nothing(alice: Api, atlas: Sandbox) -> None:

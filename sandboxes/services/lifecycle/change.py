@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.codes import Code, Refused, invalid
 from sandboxes.gateways.daytona import DaytonaGateway, RemoteSandbox
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Sandbox, SandboxEvent
@@ -30,7 +30,7 @@ def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
     """
     clean = name.strip()
     if not 1 <= len(clean) <= 200:
-        raise Refused(Code.INVALID_REQUEST, "A name has 1 to 200 characters.")
+        raise invalid("name", "A name has 1 to 200 characters.")
     try:
         with record.locked(sandbox_id) as row:
             _check(row, actor)
@@ -64,7 +64,7 @@ def set_intervals(
         with record.locked(sandbox_id) as row:
             _check(row, actor)
             if row.ephemeral and "auto_delete" in changes:
-                raise Refused(Code.INVALID_REQUEST, "The auto-delete of an ephemeral sandbox cannot be changed.")
+                raise invalid("auto_delete_minutes", "The auto-delete of an ephemeral sandbox cannot be changed.")
             for name, minutes in changes.items():
                 setattr(row, f"{name}_minutes", minutes)
             if changes:
@@ -78,12 +78,12 @@ def set_intervals(
 def _validate(changes: dict[str, int]) -> None:
     for name in ("auto_stop", "auto_archive"):
         if changes.get(name, 0) < 0:
-            raise Refused(Code.INVALID_REQUEST, f"{name} is a number of minutes, 0 or more.")
+            raise invalid(f"{name}_minutes", f"{name} is a number of minutes, 0 or more.")
     if changes.get("auto_delete", -1) == 0 or changes.get("auto_delete", -1) < -1:
-        raise Refused(Code.INVALID_REQUEST, "auto_delete is -1 (never) or a number of minutes above 0.")
+        raise invalid("auto_delete_minutes", "auto_delete is -1 (never) or a number of minutes above 0.")
     for name, minutes in changes.items():
         if minutes > MAX_MINUTES:
-            raise Refused(Code.INVALID_REQUEST, f"{name} is at most {MAX_MINUTES} minutes, a year.")
+            raise invalid(f"{name}_minutes", f"{name} is at most {MAX_MINUTES} minutes, a year.")
 
 
 def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: str = "") -> Sandbox:
