@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
@@ -10,10 +12,11 @@ from rest_framework.request import Request
 
 from sandboxes.api import tokens
 from sandboxes.api.principals import Principal
-from sandboxes.codes import Code, Refused
+from sandboxes.codes import Code, Refused, invalid
 from sandboxes.services import keys
 
 ON_BEHALF_OF = "X-On-Behalf-Of"
+OWNER_PATTERN = r"^[!-~]{1,255}$"  # a header's bytes beyond ASCII name nobody for sure
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -62,8 +65,8 @@ def named_owner(request: Request) -> str | None:
     owner = request.headers.get(ON_BEHALF_OF)
     if owner is None:
         return None
-    if not 1 <= len(owner) <= 255 or not owner.isprintable():
-        raise Refused(Code.INVALID_REQUEST, f"{ON_BEHALF_OF} is an owner's id of 1 to 255 characters.")
+    if not re.fullmatch(OWNER_PATTERN, owner):
+        raise invalid(ON_BEHALF_OF, f"{ON_BEHALF_OF} is an owner's id: 1 to 255 ASCII characters, no spaces.")
     return owner
 
 

@@ -87,6 +87,7 @@ def from_address(plaintext: str, address: str, forwarded: str = "") -> Api:
 def test_a_key_works_from_its_networks_alone() -> None:
     _, plaintext = keys.create_key("agent", scopes=ALL, allowed_networks=["10.0.0.0/8", "2001:db8::/32"])
     assert from_address(plaintext, "10.1.2.3").get("/sandboxes").status_code == 200
+    assert from_address(plaintext, "::ffff:10.1.2.3").get("/sandboxes").status_code == 200
     assert from_address(plaintext, "2001:db8::1").get("/sandboxes").status_code == 200
     problem(from_address(plaintext, "192.0.2.1").get("/sandboxes"), "network_not_allowed")
 
@@ -142,9 +143,10 @@ def test_a_key_for_any_owner_may_leave_the_owner_out() -> None:
     problem(every.post("/sandboxes", {}), "owner_required")
 
 
-@pytest.mark.parametrize("name", ["", "x" * 256, "a\tb"])
+@pytest.mark.parametrize("name", ["", "x" * 256, "a\tb", "two words", "zo\xc3\xab"])
 def test_an_owner_that_cannot_be_one(name: str) -> None:
-    problem(program(None).get("/sandboxes", X_On_Behalf_Of=name), "invalid_request")
+    found = problem(program(None).get("/sandboxes", X_On_Behalf_Of=name), "invalid_request")
+    assert [error["field"] for error in found["errors"]] == ["X-On-Behalf-Of"]
 
 
 # Peppers and last use
