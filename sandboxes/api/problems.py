@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied, RequestDataTooBig, Suspicio
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from rest_framework import exceptions
+from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
 from sandboxes.codes import MEANINGS, Code, Refused
@@ -76,17 +77,19 @@ def response(request: HttpRequest, refused: Refused) -> Response:
 
 def handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's exception handler. None (it is raised again, logged, and becomes a 500) for what nobody foresaw."""
-    request = context["request"]._request
-    refused = _as_refused(error)
+    refused = as_refused(error)
     if refused is None:
         return None
-    answer = response(request, refused)
+    request = context["request"]
+    request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
+    answer = response(request._request, refused)
     if isinstance(error, exceptions.MethodNotAllowed):
         answer["Allow"] = ", ".join(context["view"].allowed_methods)
     return answer
 
 
-def _as_refused(error: Exception) -> Refused | None:
+def as_refused(error: Exception) -> Refused | None:
+    """The refusal that an error amounts to; None for one that nobody foresaw."""
     if isinstance(error, Refused):
         return error
     if isinstance(error, OperationalError | InterfaceError):
