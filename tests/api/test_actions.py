@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from django.db import OperationalError, connection
 
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import owners
@@ -179,6 +182,30 @@ def test_bulk_says_of_each_what_became_of_it(alice: Api, atlas: Sandbox) -> None
         "nobody": "sandbox_not_found",
     }
     assert Operation.objects.get().reason == "closing"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(OperationalError, "database_unavailable"), (ZeroDivisionError, "internal_error")]
+)
+def test_a_row_that_breaks_takes_no_other_with_it(
+    alice: Api, atlas: Sandbox, error: type[Exception], code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    boxes = [atlas, rows.sandbox("borneo", of="alice"), rows.sandbox("ceres", of="alice")]
+
+    def fail_on_the_second(execute: Any, sql: str, params: Any, *rest: Any) -> Any:
+        if boxes[1].pk.hex in str(params).replace("-", ""):
+            raise error("secret words")
+        return execute(sql, params, *rest)
+
+    with connection.execute_wrapper(fail_on_the_second):
+        answer = alice.post("/sandboxes/bulk", {"action": "stop", "ids": [str(box.pk) for box in boxes]})
+    assert answer.status_code == 207
+    shown = answer.json()
+    assert (shown["accepted"], shown["refused"]) == (2, 1)
+    assert shown["results"][1]["problem"]["code"] == code
+    assert "secret words" not in str(shown)
+    assert Operation.objects.count() == 2
+    assert ("secret words" in caplog.text) is (code == "internal_error")
 
 
 def test_bulk_destroys_ephemeral_ones_with_force(alice: Api) -> None:

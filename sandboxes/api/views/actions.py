@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import structlog
+from django.db import connection
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +22,8 @@ from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation
 from sandboxes.services import intent, lifecycle, waiting
 from sandboxes.states import Action, OperationStatus, Source
+
+log = structlog.get_logger(__name__)
 
 
 class ActionView(ApiView):
@@ -156,7 +160,15 @@ class Bulk(ApiView):
             operation = lifecycle.request(
                 sandbox_id, action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
             )
-        except Refused as no:
-            refusal = problems.problem(self.request._request, Code(no.code), detail=no.detail, **no.extra)
-            return {"id": sandbox_id, "outcome": "refused", "operation": None, "problem": refusal}
+        except Exception as error:
+            foreseen = problems.as_refused(error)
+            if foreseen is None:
+                log.exception("bulk_row_broke", sandbox=sandbox_id)
+            return self._refused(sandbox_id, foreseen or Refused(Code.INTERNAL_ERROR))
         return {"id": sandbox_id, "outcome": "accepted", "operation": self.show(operation), "problem": None}
+
+    def _refused(self, sandbox_id: str, no: Refused) -> dict[str, Any]:
+        refusal = problems.problem(self.request._request, no.code, detail=no.detail, **no.extra)
+        if refusal["status"] >= 500 and not connection.in_atomic_block:
+            connection.close()  # the next row needs one that works
+        return {"id": sandbox_id, "outcome": "refused", "operation": None, "problem": refusal}
