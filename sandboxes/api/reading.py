@@ -30,6 +30,10 @@ def shown(row: Sandbox) -> Sandbox:
     return row
 
 
+def active(sandbox_id: UUID) -> Operation | None:
+    return Operation.objects.filter(sandbox_id=sandbox_id, status__in=ACTIVE).first()
+
+
 def operations(actor: Actor) -> QuerySet[Operation]:
     rows = Operation.objects.select_related("sandbox")
     return rows if actor.on_behalf_of is None else rows.filter(sandbox__owner_id=actor.on_behalf_of)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from sandboxes import clock
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from tests.admin import people
 from tests.api.callers import Api, problem, signed_in
@@ -32,6 +33,18 @@ def test_looking_at_a_failed_operation_is_no_error(alice: Api, atlas: Sandbox) -
 def test_an_operation_that_is_not_there(alice: Api, wrong: str) -> None:
     assert alice.get(f"/operations/{wrong}").status_code == 404
     assert alice.post(f"/operations/{wrong}/cancel").status_code == 404
+
+
+def test_who_waited_for_what_was_superseded_is_told_by_what(alice: Api, atlas: Sandbox) -> None:
+    stop = alice.post(f"/sandboxes/{atlas.pk}/stop").json()
+    start = alice.post(f"/sandboxes/{atlas.pk}/start").json()
+    found = problem(alice.get(f"/operations/{stop['id']}", Prefer="wait=1"), "superseded")
+    assert found["blocking_operation"] == start["id"]
+    Operation.objects.update(status="succeeded", finished_at=clock.now())
+    Operation.objects.filter(pk=stop["id"]).update(status="cancelled", code="superseded")
+    assert "blocking_operation" not in problem(
+        alice.get(f"/operations/{stop['id']}", Prefer="wait=1"), "superseded"
+    )
 
 
 # Cancelling

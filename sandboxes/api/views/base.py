@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from sandboxes.api import permissions, problems, throttling
+from sandboxes.api import permissions, problems, reading, throttling
 from sandboxes.api.documented import KEY_PATTERN
 from sandboxes.api.permissions import Need
 from sandboxes.api.preferences import wait_seconds
@@ -32,6 +32,7 @@ from sandboxes.states import Actor, OperationStatus
 
 log = structlog.get_logger(__name__)
 KEPT_HEADERS = ("Location", "Preference-Applied", "Retry-After", "Content-Type")
+METHODS = ["get", "head", "post", "patch", "delete"]  # OPTIONS is for pages of other origins: see CORS
 TRANSIENT = frozenset({429, 500, 503})
 
 
@@ -48,7 +49,7 @@ class ApiView(APIView):
     needs: ClassVar[dict[str, Need]] = {}
     permission_classes = ()
     throttle_classes = ()
-    metadata_class = None
+    http_method_names = METHODS
 
     _rate: throttling.Rate | None = None
     _claim: idempotency.Claim | None = None
@@ -187,12 +188,15 @@ class ApiView(APIView):
     def failure(self, operation: Operation) -> Refused:
         """The refusal that a failed or cancelled operation amounts to; staff read the other system's words."""
         words = operation.message if self.principal.is_staff else ""
+        active = reading.active(operation.sandbox_id)
+        blocking = {"blocking_operation": str(active.pk)} if active else {}
         return Refused(
             Code(operation.code),
             words,
             operation=self.show(operation),
             current_status=operation.sandbox.status,
             intent=operation.sandbox.intent,
+            **blocking,
         )
 
     def show(self, operation: Operation) -> dict[str, Any]:
