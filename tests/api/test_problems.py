@@ -35,7 +35,7 @@ def test_addresses_elsewhere_keep_djangos_pages(client: Client) -> None:
 def test_a_method_that_is_not_there(alice: Api, method: str) -> None:
     response = alice.call(method, "/sandboxes")
     problem(response, "method_not_allowed")
-    assert "GET" in response["Allow"]
+    assert response["Allow"] == "GET, HEAD, POST"
 
 
 def test_head_where_there_is_no_get(alice: Api, atlas: Sandbox) -> None:
@@ -43,6 +43,12 @@ def test_head_where_there_is_no_get(alice: Api, atlas: Sandbox) -> None:
     for path in [*posts, "/sandboxes/bulk", f"/operations/{atlas.pk}/cancel"]:
         assert alice.call("HEAD", path).status_code == 405, path
     assert alice.call("HEAD", "/sandboxes").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs", "/schema", "/problems", "/problems/superseded"])
+def test_errors_of_the_public_pages_are_problems_too(path: str) -> None:
+    problem(Api().post(path), "method_not_allowed")
+    problem(Api().get(path, Accept="text/csv"), "not_acceptable")
 
 
 def test_a_media_type_that_is_not_understood(alice: Api) -> None:

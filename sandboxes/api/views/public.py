@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from sandboxes.api.documented import CodeShape, problem_responses
+from sandboxes.api.views.base import METHODS
 from sandboxes.codes import MEANINGS, Code, Refused
 
 
@@ -19,7 +20,7 @@ class Public(APIView):
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
-    metadata_class = None
+    http_method_names = METHODS
 
 
 class ProblemList(Public):
@@ -47,14 +48,12 @@ class Unknown(Public):
         raise Refused(Code.NOT_FOUND)
 
 
-class Schema(SpectacularJSONAPIView):
-    authentication_classes = ()
-    permission_classes = ()
+class Schema(Public, SpectacularJSONAPIView):
+    pass
 
 
-class Docs(SpectacularSwaggerSplitView):
-    authentication_classes = ()
-    permission_classes = ()
+class Docs(Public, SpectacularSwaggerSplitView):
+    pass
 
 
 def _meaning(code: Code) -> dict[str, object]:
