@@ -79,6 +79,6 @@ def _read_chunks(request: HttpRequest) -> int:
     if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         return 413
     request.META["CONTENT_LENGTH"] = str(len(body))
-    request._body = body  # type: ignore[attr-defined]
-    request._stream = io.BytesIO(body)  # type: ignore[attr-defined]
+    request._body = body
+    request._stream = io.BytesIO(body)
     return 0

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -49,7 +50,7 @@ class BrokenOff(BytesIO):
 
 
 def test_chunks_that_are_none_are_refused() -> None:
-    server = {"wsgi.input": BrokenOff(), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    server: dict[str, Any] = {"wsgi.input": BrokenOff(), "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
     problem(Client().post(f"{V1}/sandboxes", headers=CHUNKED, **server), "invalid_request")
 
 
@@ -62,7 +63,7 @@ def test_a_server_that_does_not_end_chunks_asks_for_a_length() -> None:
 @pytest.mark.django_db
 def test_a_server_that_ends_chunks_is_read_to_the_end(alice: Api) -> None:
     body = BytesIO(json.dumps({"name": "streamed"}).encode())
-    server = {"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    server: dict[str, Any] = {"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
     headers = {name.replace("_", "-"): value for name, value in alice.headers.items()}
     answer = alice.client.generic("POST", f"{V1}/sandboxes", headers={**headers, **JSON, **CHUNKED}, **server)
     assert answer.status_code == 202

@@ -117,6 +117,7 @@ def test_what_was_begun_before_a_failure_of_ours_is_not_done_twice(alice: Api) -
 
 def test_a_claim_that_cannot_be_released_hides_no_answer(alice: Api) -> None:
     """The database went away and stays away."""
+    away = False
 
     def fail_from_sandbox_on(execute: Any, sql: str, *rest: Any) -> Any:
         nonlocal away
@@ -125,7 +126,6 @@ def test_a_claim_that_cannot_be_released_hides_no_answer(alice: Api) -> None:
             raise OperationalError("gone away")
         return execute(sql, *rest)
 
-    away = False
     with connection.execute_wrapper(fail_from_sandbox_on):
         problem(alice.post("/sandboxes", {}, Idempotency_Key="k1"), "database_unavailable")
 
