@@ -11,6 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
+    OpenApiRequest,
     OpenApiResponse,
     extend_schema,
     extend_schema_serializer,
@@ -18,7 +19,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from sandboxes.api import problems
+from sandboxes.api import examples, problems
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import OperationShape
 from sandboxes.codes import MEANINGS, Code
@@ -198,14 +199,16 @@ SANDBOX_ID = OpenApiParameter(
 )
 CAPACITY_QUERY = (
     _query("sandbox", "The sandbox to be started: our id or Daytona's."),
-    _query("target", "A region, without a sandbox.", pattern=r"^[A-Za-z0-9._-]{0,100}$"),
+    _query("target", "A region, without a sandbox.", pattern=r"^[A-Za-z0-9._-]{1,100}$"),
 )
 ANSWER_HEADERS = (
     _header("X-Request-ID", "Of this request.", response=True),
-    _header("RateLimit", "What is left in this minute.", response=True),
+    _header("RateLimit", "What is left in this minute; once we know who calls.", response=True),
     _header("RateLimit-Policy", "The limit.", response=True),
-    _header("Retry-After", "Seconds.", response=[429, 503]),
+    _header("Retry-After", "Seconds; on a 409 only with `request_in_progress`.", response=[409, 429, 503]),
+    _header("WWW-Authenticate", "`Bearer`.", response=[401]),
 )
+REPLAYED = _header("Idempotency-Replayed", "`true`: the first answer to this key, given again.", response=True)
 LOCATION = _header("Location", "The operation's address.", response=[202])
 PREFERENCE_APPLIED = _header("Preference-Applied", "We waited.", response=[200, 202])
 
@@ -263,14 +266,32 @@ def documented(
     codes += ENDS if waits else ()
     headers = [ON_BEHALF_OF, REQUEST_ID, *ANSWER_HEADERS]
     headers += [PREFER, LOCATION, PREFERENCE_APPLIED] if waits else []
-    headers += [IDEMPOTENCY_KEY] if post else []
+    headers += [IDEMPOTENCY_KEY, REPLAYED] if post else []
     return extend_schema(
         summary=summary,
         description=description or None,
-        request=body,
+        request=OpenApiRequest(body, examples=[OpenApiExample("an example", examples.of(body))]) if body else None,
         parameters=[*headers, *parameters],
-        responses={**answers, **problem_responses(codes)},
+        responses={**answer_responses(answers), **problem_responses(codes)},
     )
+
+
+MEANT = {
+    200: "How it is now; after `Prefer: wait`, how it ended.",
+    202: "Accepted: it goes on. `Location` is where to look.",
+    207: "What became of each.",
+}
+
+
+def answer_responses(answers: dict[int, Any]) -> dict[int, OpenApiResponse]:
+    return {
+        status: shape
+        if isinstance(shape, OpenApiResponse)
+        else OpenApiResponse(
+            shape, description=MEANT[status], examples=[OpenApiExample("an example", examples.of(shape, status))]
+        )
+        for status, shape in answers.items()
+    }
 
 
 def problem_responses(codes: Iterable[Code]) -> dict[Any, OpenApiResponse]:

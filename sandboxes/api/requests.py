@@ -82,7 +82,11 @@ class NewSandbox(Reason):
     )
     harness_id = serializers.CharField(required=False, default="", allow_blank=True, max_length=255)
     target = serializers.RegexField(
-        r"^[A-Za-z0-9._-]{0,100}$", required=False, default="", help_text="Daytona's region; default: ours."
+        r"^[A-Za-z0-9._-]{0,100}$",
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="Daytona's region; default: ours.",
     )
     ephemeral = serializers.BooleanField(required=False, default=False, help_text="A stop deletes it.")
     git_repo = serializers.CharField(

@@ -8,9 +8,13 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import URLResolver, get_resolver
+from jsonschema import Draft202012Validator
 
+from sandboxes.api import examples
 from sandboxes.codes import MEANINGS, Code
+from sandboxes.models import Sandbox
 from tests.api.callers import V1, Api
+from tests.support import rows
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +57,48 @@ def test_every_error_is_a_problem_with_examples(schema: dict[str, Any]) -> None:
             assert content["schema"]["$ref"].endswith("/Problem"), where
             for example in content["examples"].values():
                 assert MEANINGS[Code(example["value"]["code"])].status == int(status), where
+
+
+def bodies(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Everything in JSON that is sent, and answered without an error."""
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                yield f"{method} {path}", content
+    for where, status, response in responses(schema):
+        if int(status) < 400 and "content" in response:
+            yield f"{where} {status}", response["content"]["application/json"]
+
+
+def test_every_body_has_an_example_that_is_one(schema: dict[str, Any]) -> None:
+    for where, content in bodies(schema):
+        assert content.get("examples"), where
+        for example in content["examples"].values():
+            whole = {**content["schema"], "components": schema["components"]}
+            found = [error.message for error in Draft202012Validator(whole).iter_errors(example["value"])]
+            assert found == [], where
+
+
+def test_the_examples_leave_out_what_staff_see_and_nothing_else(alice: Api, atlas: Sandbox) -> None:
+    operation = rows.operation(atlas, "stop", "in_progress")
+    rows.event(atlas)
+    box = f"/sandboxes/{atlas.pk}"
+    for path, name in [(box, "SandboxShape"), (f"/operations/{operation.pk}", "OperationShape")]:
+        assert set(alice.get(path).json()) == set(examples.OF[name]), name
+    assert set(alice.get(f"{box}/events").json()["results"][0]) == set(examples.EVENT)
+    assert set(alice.get("/capacity").json()) == set(examples.CAPACITY)
+
+
+def test_every_answer_says_what_it_means(schema: dict[str, Any]) -> None:
+    assert [where for where, _, response in responses(schema) if not response["description"]] == []
+
+
+def test_headers_stand_where_they_are_answered(schema: dict[str, Any]) -> None:
+    create = schema["paths"]["/api/v1/sandboxes"]["post"]["responses"]
+    assert "WWW-Authenticate" in create["401"]["headers"]
+    assert "Retry-After" in create["409"]["headers"]
+    for status in ("200", "202", "409"):
+        assert "Idempotency-Replayed" in create[status]["headers"], status
 
 
 def test_every_code_that_a_caller_can_meet_is_documented_somewhere(schema: dict[str, Any]) -> None:

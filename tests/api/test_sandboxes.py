@@ -99,6 +99,12 @@ def test_an_ephemeral_sandbox_has_no_auto_delete_of_its_own(alice: Api, minutes:
     assert Sandbox.objects.get().auto_delete_minutes == 0
 
 
+def test_no_region_is_ours(alice: Api, settings: Settings) -> None:
+    settings.DAYTONA_TARGET = "eu"
+    assert alice.post("/sandboxes", {"target": ""}).status_code == 202
+    assert Sandbox.objects.get().target == "eu"
+
+
 def test_creating_without_credentials() -> None:
     problem(Api().post("/sandboxes", {}), "unauthenticated")
 

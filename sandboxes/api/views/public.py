@@ -11,9 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from sandboxes.api.documented import CodeShape, problem_responses
+from sandboxes.api.documented import CodeShape, answer_responses, problem_responses
 from sandboxes.api.views.base import METHODS
 from sandboxes.codes import MEANINGS, Code, Refused
+
+CODES = inline_serializer("CodeList", {"results": CodeShape(many=True)})
 
 
 class Public(APIView):
@@ -26,7 +28,7 @@ class Public(APIView):
 class ProblemList(Public):
     """Every code, with its HTTP status, what happened and what to do next."""
 
-    @extend_schema(auth=[], responses=inline_serializer("CodeList", {"results": CodeShape(many=True)}))
+    @extend_schema(auth=[], responses=answer_responses({200: CODES}))
     def get(self, request: Request) -> Response:
         return Response({"results": [_meaning(code) for code in Code]})
 
@@ -34,7 +36,7 @@ class ProblemList(Public):
 class ProblemDetail(Public):
     """What a problem's `type` points to."""
 
-    @extend_schema(auth=[], responses={200: CodeShape, **problem_responses([Code.NOT_FOUND])})
+    @extend_schema(auth=[], responses={**answer_responses({200: CodeShape}), **problem_responses([Code.NOT_FOUND])})
     def get(self, request: Request, code: str) -> Response:
         if code not in Code.__members__.values():
             raise NotFound

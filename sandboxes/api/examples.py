@@ -1,0 +1,162 @@
+"""One example of every body that is sent and answered, by its shape; a test holds them to the schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandboxes.codes import MEANINGS, Code
+
+SANDBOX_ID = "9f0c2c9e-5b0e-4f0b-8a55-0d4c1d6c7a10"
+OPERATION_ID = "6a0f64c1-93a5-4a0c-9a3e-0c6f6f2f6b1d"
+ACTOR = "service:agent-runtime"
+MOMENT = "2026-05-04T12:00:00Z"
+
+QUEUED: dict[str, Any] = {
+    "id": OPERATION_ID,
+    "sandbox": SANDBOX_ID,
+    "daytona_id": "d3b1f0a4-7d53-4c5e-a0e1-6a2f6f0c9e11",
+    "owner": "user_2abc",
+    "action": "start",
+    "status": "queued",
+    "step": "queued",
+    "actor": ACTOR,
+    "source": "api",
+    "reason": "a tool call",
+    "force": False,
+    "request_id": "6f1c0c5f9c1e4a0f",
+    "attempt": 0,
+    "code": "",
+    "title": "",
+    "cure": "",
+    "created_at": MOMENT,
+    "started_at": None,
+    "finished_at": None,
+    "deadline": "2026-05-04T12:01:00Z",
+}
+ENDED = QUEUED | {
+    "status": "succeeded",
+    "step": "",
+    "attempt": 1,
+    "started_at": MOMENT,
+    "finished_at": "2026-05-04T12:00:02Z",
+}
+SANDBOX: dict[str, Any] = {
+    "id": SANDBOX_ID,
+    "daytona_id": QUEUED["daytona_id"],
+    "name": "atlas",
+    "owner": "user_2abc",
+    "status": "running",
+    "status_changed_at": MOMENT,
+    "intent": "running",
+    "intent_set": {"by": "owner:user_2abc", "reason": "", "at": MOMENT, "met_at": "2026-05-04T12:00:02Z"},
+    "operation": None,
+    "allowed_actions": ["stop", "archive", "delete", "sync"],
+    "language": "python",
+    "tier": "basic",
+    "resources": {"cpu": 1, "memory_gb": 1, "disk_gb": 3},
+    "target": "us",
+    "ephemeral": False,
+    "snapshot": "daytona-small",
+    "harness_id": "",
+    "git_repo": "",
+    "auto_stop_minutes": 15,
+    "auto_archive_minutes": 10080,
+    "auto_delete_minutes": -1,
+    "protected_until": None,
+    "protected_reason": "",
+    "last_accessed_at": MOMENT,
+    "last_activity_at": MOMENT,
+    "observed_at": "2026-05-04T12:00:02Z",
+    "recoverable": False,
+    "created_at": "2026-05-01T09:30:00Z",
+    "updated_at": "2026-05-04T12:00:02Z",
+    "deleted_at": None,
+}
+EVENT: dict[str, Any] = {
+    "id": 4711,
+    "at": MOMENT,
+    "kind": "intent",
+    "text": "Wanted running",
+    "actor": ACTOR,
+    "operation": OPERATION_ID,
+}
+NO_SANDBOX = MEANINGS[Code.SANDBOX_NOT_FOUND]
+PROBLEM: dict[str, Any] = {
+    "type": "/api/v1/problems/sandbox_not_found",
+    "title": NO_SANDBOX.title,
+    "status": NO_SANDBOX.status,
+    "detail": "No sandbox no-such-one.",
+    "instance": "/api/v1/sandboxes/bulk",
+    "code": "sandbox_not_found",
+    "cure": NO_SANDBOX.cure,
+    "request_id": "6f1c0c5f9c1e4a0f",
+}
+CODE = {
+    "code": "sandbox_not_found",
+    "status": NO_SANDBOX.status,
+    "title": NO_SANDBOX.title,
+    "cure": NO_SANDBOX.cure,
+}
+CAPACITY: dict[str, Any] = {
+    "in_use": [
+        {
+            "target": "us",
+            "sandbox_class": "container",
+            "sandboxes": 12,
+            "in_use_cpu": 18,
+            "in_use_memory_gb": 30,
+            "own_sandboxes": 2,
+            "own_cpu": 2,
+            "own_memory_gb": 2,
+        }
+    ],
+    "last_refusal": None,
+    "next": {
+        "own": [
+            {
+                "sandbox": SANDBOX_ID,
+                "name": "atlas",
+                "owner": "user_2abc",
+                "status": "running",
+                "cpu": 1,
+                "memory_gb": 1,
+                "last_used_at": MOMENT,
+                "broken": ["idle"],
+            }
+        ],
+        "others": {"may_be_stopped": 7, "idle": 3},
+    },
+}
+
+OF: dict[str, Any] = {
+    # sent
+    "ActionBody": {"reason": "lunch", "force": False},
+    "BulkBody": {"action": "stop", "ids": [SANDBOX_ID, "no-such-one"], "reason": "closing"},
+    "Changes": {"name": "atlas", "auto_stop_minutes": 30, "protected_until": MOMENT, "reason": "a demo"},
+    "NewSandbox": {"name": "atlas", "tier": "basic", "language": "python", "reason": "a new project"},
+    "NothingBody": {},
+    "Reason": {"reason": "a tool call"},
+    # answered
+    "BulkAnswer": {
+        "accepted": 1,
+        "refused": 1,
+        "results": [
+            {"id": SANDBOX_ID, "outcome": "accepted", "operation": QUEUED | {"action": "stop"}, "problem": None},
+            {"id": "no-such-one", "outcome": "refused", "operation": None, "problem": PROBLEM},
+        ],
+    },
+    "CapacityAnswer": CAPACITY,
+    "CodeShape": CODE,
+    "CodeList": {"results": [CODE]},
+    "EventPage": {"results": [EVENT], "next": None},
+    "OperationPage": {"results": [ENDED], "next": None},
+    "OperationShape": ENDED,
+    "SandboxPage": {"results": [SANDBOX], "next": None},
+    "SandboxShape": SANDBOX,
+}
+
+
+def of(shape: Any, status: int | None = None) -> Any:
+    """The example of a serializer class or instance; what was accepted with 202 has not ended yet."""
+    name = (shape if isinstance(shape, type) else type(shape)).__name__
+    return QUEUED if (name, status) == ("OperationShape", 202) else OF[name]
