@@ -42,7 +42,8 @@ class SandboxFilter(django_filters.FilterSet):
     updated_since = MomentFilter(
         field_name="updated_at",
         lookup_expr="gte",
-        help_text="Changed at or after this time, `gone` ones included: with `order=updated_at` a feed of changes.",
+        help_text="Changed at or after this time, `gone` ones included: with `order=updated_at` a feed of changes "
+        "(mere use is none: it moves `last_accessed_at` alone).",
     )
     q = django_filters.CharFilter(method="search", max_length=200, help_text="Part of the name, or an id.")
 

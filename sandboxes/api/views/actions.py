@@ -143,7 +143,8 @@ class Bulk(ApiView):
         body=BulkBody,
         answers={207: BulkAnswer},
         post=True,
-        description="Each on its own; `results` says what became of it. The status is 207, however many succeed.",
+        description="Each on its own, and once however often its id is sent; `results` says what became of it. "
+        "The status is 207, however many succeed.",
     )
     def post(self, request: Request) -> Response:
         body = self.body(BulkBody)
