@@ -8,7 +8,7 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.test import Client
 from django.urls import URLResolver, get_resolver
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from sandboxes.api import examples
 from sandboxes.codes import MEANINGS, Code
