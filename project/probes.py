@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from health_check.base import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
+
+from project.networks import lies_in
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
@@ -78,8 +79,4 @@ def _may_see_metrics(request: HttpRequest) -> bool:
     given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
     if settings.METRICS_TOKEN and hmac.compare_digest(given, settings.METRICS_TOKEN.encode()):
         return True
-    try:
-        caller = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
-    except ValueError:
-        return False
-    return any(caller in ipaddress.ip_network(network) for network in settings.METRICS_NETWORKS)
+    return lies_in(request.META.get("REMOTE_ADDR", ""), settings.METRICS_NETWORKS)

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
+from project.networks import lies_in
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import ServiceKey
@@ -90,14 +91,7 @@ def _in_force(key: ServiceKey, now: datetime) -> bool:
 
 
 def _allowed(key: ServiceKey, address: str) -> bool:
-    if not key.allowed_networks:
-        return True
-    try:
-        host = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    host = getattr(host, "ipv4_mapped", None) or host  # how a dual-stack socket writes IPv4
-    return any(host in ipaddress.ip_network(network, strict=False) for network in key.allowed_networks)
+    return not key.allowed_networks or lies_in(address, key.allowed_networks)
 
 
 def _valid_scopes(scopes: Iterable[str]) -> list[str]:

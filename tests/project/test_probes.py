@@ -65,6 +65,14 @@ def test_metrics_are_for_the_token_or_the_networks(
     assert client.get("/metrics", headers=UNKNOWN_HOST | {"Authorization": sent}).status_code == status
 
 
+@pytest.mark.django_db
+def test_a_scraper_is_known_on_a_dual_stack_socket(client: Client, settings: Settings) -> None:
+    settings.METRICS_NETWORKS = ["10.0.0.0/8"]
+    for address, status in (("::ffff:10.1.2.3", 200), ("::ffff:11.1.2.3", 404)):
+        answer = client.get("/metrics", headers=UNKNOWN_HOST, REMOTE_ADDR=address)
+        assert answer.status_code == status
+
+
 def test_the_first_caller_does_not_wait_for_imports() -> None:
     code = "import sys, project.wsgi; print('sandboxes.api.urls' in sys.modules)"
     done = subprocess.run(
