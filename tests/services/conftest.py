@@ -38,6 +38,12 @@ def world(emulator: Emulator, settings: Settings, transactional_db: None) -> Ite
 
 
 @pytest.fixture
+def no_tick_waits(world: Emulator, settings: Settings) -> None:
+    """Time passes between the ticks: for a driver that lets it pass for Daytona as for us (`settle_in`)."""
+    settings.TICK_SECONDS = 0.0
+
+
+@pytest.fixture
 def running(world: Emulator) -> Callable[..., Sandbox]:
     """A sandbox that runs, made the ordinary way."""
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -12,45 +11,11 @@ from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import capacity, lifecycle
 from sandboxes.states import Action, Actor, Source
-from tests.support.driving import ask, do, reload, settle
+from tests.services.making_room import full, idle, start, stopped, used
+from tests.support.driving import ask, reload, settle_in, step, step_until
 from tests.support.emulator import Emulator
-from tests.support.waiting import wait_until
 
-ROOM = {"memory": 500, "disk": 2000, "gpu": 0}
-
-
-@pytest.fixture(autouse=True)
-def quick(settings: Settings) -> None:
-    settings.EVICTION_MIN_IDLE = 120.0
-
-
-def full(world: Emulator, cpus: int) -> None:
-    world.settings(quota={"cpu": cpus, **ROOM})
-
-
-def used(sandbox: Sandbox, *, seconds_ago: float) -> None:
-    """Last used that long ago by both clocks."""
-    then = clock.now() - timedelta(seconds=seconds_ago)
-    Sandbox.objects.filter(pk=sandbox.pk).update(last_accessed_at=then, last_activity_at=then)
-
-
-def idle(world: Emulator, *sandboxes: Sandbox) -> None:
-    """All of them idle, the first one the longest: Daytona's clock of use lies an hour back by our clock."""
-    clock.move(3600)
-    for place, sandbox in enumerate(sandboxes):
-        used(sandbox, seconds_ago=3600 - place * 60)
-
-
-def start(sandbox: Sandbox) -> Operation:
-    operation = ask(sandbox, Action.START)
-    settle(operation, timeout=40)
-    return operation
-
-
-def stopped(running: Callable[..., Sandbox], **new: Any) -> Sandbox:
-    sandbox = running(**new)
-    do(sandbox, Action.STOP)
-    return sandbox
+pytestmark = pytest.mark.usefixtures("no_tick_waits")
 
 
 def test_the_least_recently_used_one_makes_room_and_keeps_its_intent(
@@ -60,7 +25,7 @@ def test_the_least_recently_used_one_makes_room_and_keeps_its_intent(
     old, new = running(name="old"), running(name="new")
     idle(world, old, new)
     full(world, 2)
-    operation = start(wanted)
+    operation = start(world, wanted)
     assert operation.status == "succeeded"
     victim = reload(old.pk)
     assert (victim.status, victim.intent) == ("stopped", "running")
@@ -77,7 +42,6 @@ def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
     silent, last = [running(name=f"silent {n}") for n in range(3)], running(name="last")
     idle(world, *silent, last)
     full(world, 4)
-    settings.TICK_SECONDS = 0.0
     settings.DAYTONA_READ_TIMEOUT = 0.3
     monkeypatch.setattr(capacity, "LOOKING_SECONDS", 0.1)
     daytona.reset()
@@ -88,6 +52,7 @@ def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
 
     operation, most = ask(wanted, Action.START), 0
     while not operation.progress.get("room", {}).get("victims"):
+        step(world)
         before = looked()
         lifecycle.advance(operation.pk)
         most = max(most, looked() - before)
@@ -103,7 +68,7 @@ def test_why_was_mine_stopped_has_an_answer(world: Emulator, running: Callable[.
     idle(world, old, new)
     lifecycle.protect(new.pk, actor=Actor.owner("alice"), until=clock.now() + timedelta(hours=1))
     full(world, 2)
-    start(wanted)
+    start(world, wanted)
     event = capacity.why(old.pk)
     assert event is not None
     ranking = event.data["ranking"]
@@ -115,10 +80,10 @@ def test_a_victim_comes_back_when_it_is_next_needed(world: Emulator, running: Ca
     wanted, old = stopped(running), running()
     idle(world, old)
     full(world, 1)
-    start(wanted)
+    start(world, wanted)
     used(wanted, seconds_ago=600)
     idle(world, wanted)
-    assert start(old).status == "succeeded"
+    assert start(world, old).status == "succeeded"
     assert reload(wanted.pk).status == "stopped"
 
 
@@ -148,7 +113,7 @@ def test_nothing_against_the_rules_is_stopped(
     idle(world, only)
     spare(only)
     full(world, 1)
-    operation = start(wanted)
+    operation = start(world, wanted)
     assert (operation.status, operation.code) == ("failed", "capacity_exhausted")
     assert reload(only.pk).status == "running"
     assert reload(wanted.pk).status == "stopped"
@@ -163,7 +128,7 @@ def test_one_that_a_stop_would_destroy_or_doom_is_never_a_victim(
     # Set in Daytona alone: the row does not know it, the GET just before does.
     daytona.gateway().set_auto_delete(str(only.daytona_id), minutes)
     full(world, 1)
-    assert start(wanted).code == "capacity_exhausted"
+    assert start(world, wanted).code == "capacity_exhausted"
     assert [line["action"] for line in world.log(key=str(only.daytona_id))] == ["create", "autodelete"]
 
 
@@ -180,7 +145,7 @@ def test_one_with_an_operation_is_never_a_victim(world: Emulator, running: Calla
         operation.refresh_from_db()
         return not operation.is_active
 
-    wait_until(ended, what="end of the start", timeout=30)
+    step_until(world, ended, what="end of the start")
     assert operation.code == "capacity_exhausted"
 
 
@@ -191,7 +156,7 @@ def test_other_owners_make_room_only_in_the_scope_of_the_organisation(
     wanted, own, foreign = stopped(running), running(name="own"), running(owner="bob", name="foreign")
     idle(world, foreign, own)
     full(world, 2)
-    assert start(wanted).status == "succeeded"
+    assert start(world, wanted).status == "succeeded"
     assert (reload(own.pk).status, reload(foreign.pk).status) == ("stopped", "running")
 
 
@@ -202,18 +167,15 @@ def test_with_the_scope_off_nobody_is_stopped(
     wanted, only = stopped(running), running()
     idle(world, only)
     full(world, 1)
-    assert start(wanted).code == "capacity_exhausted"
+    assert start(world, wanted).code == "capacity_exhausted"
 
 
-def test_a_large_one_takes_the_room_of_several(
-    world: Emulator, running: Callable[..., Sandbox], settings: Settings
-) -> None:
+def test_a_large_one_takes_the_room_of_several(world: Emulator, running: Callable[..., Sandbox]) -> None:
     wanted = stopped(running, tier="standard")
     small = [running(name=f"small {n}") for n in range(3)]
     idle(world, *small)
     full(world, 3)
-    settings.RETRY_BASE_SECONDS = 0.1
-    operation = start(wanted)
+    operation = start(world, wanted)
     assert operation.status == "succeeded"
     assert [reload(one.pk).status for one in small] == ["stopped", "stopped", "running"]
 
@@ -222,7 +184,7 @@ def test_a_quota_below_the_sandbox_itself_stops_nobody(world: Emulator, running:
     wanted, only = stopped(running, tier="standard"), running()
     idle(world, only)
     full(world, 1)
-    assert start(wanted).code == "quota_too_small"
+    assert start(world, wanted).code == "quota_too_small"
     assert reload(only.pk).status == "running"
 
 
@@ -233,7 +195,7 @@ def test_a_false_refusal_stops_nobody(world: Emulator, running: Callable[..., Sa
         "status", path="/start$", times=1, status=400,
         answer={"statusCode": 400, "message": "Total CPU limit exceeded. Maximum allowed: 4.\nTo increase …"},
     )  # fmt: skip
-    assert start(wanted).status == "succeeded"
+    assert start(world, wanted).status == "succeeded"
     assert reload(only.pk).status == "running"
 
 
@@ -241,10 +203,10 @@ def test_throttling_stops_nobody(world: Emulator, running: Callable[..., Sandbox
     wanted, only = stopped(running), running()
     idle(world, only)
     world.faults.add(
-        "status", path="/start$", times=3, status=429, headers={"Retry-After-sandbox-lifecycle": "1"},
+        "status", path="/start$", times=3, status=429, headers={"Retry-After-sandbox-lifecycle": "0"},
         answer={"statusCode": 429, "message": "ThrottlerException: Too Many Requests"},
     )  # fmt: skip
-    assert start(wanted).status == "succeeded"
+    assert start(world, wanted).status == "succeeded"
     assert reload(only.pk).status == "running"
 
 
@@ -258,10 +220,10 @@ def test_a_victim_that_a_person_takes_back_is_not_stopped(world: Emulator, runni
         lifecycle.advance(operation.pk)
         return first.operations.filter(source="eviction").exists()
 
-    wait_until(chosen, what="eviction", timeout=20)
+    step_until(world, chosen, what="eviction")
     taken_back = ask(first, Action.START)
     used(first, seconds_ago=0)
-    settle(operation, taken_back, timeout=40)
+    settle_in(world, operation, taken_back)
     assert (operation.status, taken_back.status) == ("succeeded", "succeeded")
     assert (reload(first.pk).status, reload(second.pk).status) == ("running", "stopped")
 
@@ -273,18 +235,17 @@ def test_a_worker_killed_after_it_chose_costs_no_second_victim(
     old, new = running(name="old"), running(name="new")
     idle(world, old, new)
     full(world, 2)
-    settings.TICK_SECONDS = 0.0
     operation = ask(wanted, Action.START)
 
     def chosen() -> bool:
         lifecycle.advance(operation.pk)
         return old.operations.filter(source="eviction").exists()
 
-    wait_until(chosen, what="victim", timeout=20)
+    step_until(world, chosen, what="victim")
     operation.refresh_from_db()
     operation.progress["room"] |= {"phase": "choose", "victims": []}  # the stop was written, this was not
     operation.save()
-    settle(operation)
+    settle_in(world, operation)
     assert operation.status == "succeeded"
     assert reload(new.pk).status == "running"
     assert Operation.objects.filter(source="eviction").count() == 1
@@ -295,7 +256,7 @@ def test_a_create_makes_room_too(world: Emulator, running: Callable[..., Sandbox
     idle(world, only)
     full(world, 1)
     operation = lifecycle.create("alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest())
-    settle(operation, timeout=40)
+    settle_in(world, operation)
     assert operation.status == "succeeded"
     assert reload(only.pk).status == "stopped"
 
@@ -305,5 +266,5 @@ def test_what_stopping_still_counts_is_waited_for(world: Emulator, running: Call
     idle(world, only)
     world.settings(transition=1.0)
     full(world, 1)
-    assert start(wanted).status == "succeeded"
+    assert start(world, wanted).status == "succeeded"
     assert [line["action"] for line in world.log(system="daytona")][-2:] == ["stop", "start"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,10 @@ from sandboxes import clock
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, projection
 from sandboxes.states import ACTIVE, Action, Actor, Source
+from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+STEP = 0.25  # seconds
 
 
 def tick_all() -> bool:
@@ -40,6 +44,32 @@ def settle(*operations: Operation, timeout: float = 20.0) -> None:
     wait_until(ended, timeout=timeout, what="end of the operations")
     for operation in operations:
         operation.refresh_from_db()
+
+
+def settle_in(world: Emulator, *operations: Operation) -> None:
+    """Drive until these operations have ended; no time is waited for."""
+
+    def ended() -> bool:
+        tick_all()
+        for operation in operations:
+            operation.refresh_from_db()
+        return not any(operation.is_active for operation in operations)
+
+    step_until(world, ended, what="end of the operations")
+
+
+def step_until(world: Emulator, condition: Callable[[], bool], *, what: str, seconds: float = 600.0) -> None:
+    """Ask until it is so, and let time pass in between: for Daytona and for us the same."""
+    for _ in range(round(seconds / STEP)):
+        if condition():
+            return
+        step(world)
+    raise AssertionError(f"after {seconds:g} s still no {what}")
+
+
+def step(world: Emulator) -> None:
+    world.advance(STEP)
+    clock.move(STEP)
 
 
 def reload(sandbox_id: UUID) -> Sandbox:
