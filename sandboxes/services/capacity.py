@@ -13,12 +13,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Case, Max, Min, QuerySet, When
 
 from sandboxes import clock
 from sandboxes.codes import Code
 from sandboxes.gateways.daytona import DaytonaGateway
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.models.sandbox import LAST_USED
 from sandboxes.services import leases, record
 from sandboxes.services.lifecycle.begin import begin
 from sandboxes.services.lifecycle.call import Answer
@@ -31,7 +33,8 @@ LEASE_SECONDS = 30.0
 LOOKING_SECONDS = 10.0  # of one tick: a look may wait for a timeout, and the leases must outlast all of them
 UNREADABLE = ("readable",)
 RETRY_AFTER_VICTIM = 10.0  # Daytona's usage cache shows a freed slot late
-LOOKED_AT = 200  # candidates of other owners that one ranking reads
+LOOKED_AT = 200  # candidates that one ranking reads: of one's own, and of other owners
+RUNNING_FIRST = Case(When(status=Status.RUNNING, then=0), default=1)
 
 # The phases of the search, in `operation.progress["room"]["phase"]`:
 # retry (a short random pause, then the call once more) → choose → victim (waiting for its stop) → freed (calls
@@ -83,7 +86,26 @@ def seek(daytona: DaytonaGateway, row: Sandbox, operation: Operation) -> None:
 
 
 def lease_name(row: Sandbox) -> str:
-    return f"room:{row.target or 'default'}:{row.sandbox_class or 'container'}"
+    return f"room:{region_of(row) or 'default'}:{class_of(row)}"
+
+
+def region_of(row: Sandbox) -> str:
+    """The region whose quota counts this sandbox; empty when nobody can tell.
+
+    One that was asked for without a region has none before Daytona answers: it will run in the organisation's
+    default, which is known where all sandboxes share one region.
+    """
+    return row.target or settings.DAYTONA_TARGET or _only_region()
+
+
+def _only_region() -> str:
+    known = Sandbox.objects.exclude(status=Status.GONE).exclude(target="")
+    ends = known.aggregate(first=Min("target"), last=Max("target"))
+    return ends["first"] or "" if ends["first"] == ends["last"] else ""
+
+
+def class_of(row: Sandbox) -> str:
+    return row.sandbox_class or "container"
 
 
 def _hold_lease(row: Sandbox, operation: Operation, room: dict[str, Any]) -> None:
@@ -102,22 +124,28 @@ def _follow_victim(room: dict[str, Any]) -> None:
     if stop in ACTIVE:
         return
     if stop == OperationStatus.SUCCEEDED:
-        room["phase"] = "freed"
-        room["until"] = (clock.now() + timedelta(seconds=RETRY_AFTER_VICTIM)).isoformat()
+        _try_again(room)
         return
     if stop == OperationStatus.CANCELLED:  # taken back by a person: as if it had not been chosen
         room["victims"] = room["victims"][:-1]
     room["phase"] = "choose"
 
 
+def _try_again(room: dict[str, Any]) -> None:
+    room["phase"] = "freed"
+    room["until"] = (clock.now() + timedelta(seconds=RETRY_AFTER_VICTIM)).isoformat()
+
+
 def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, room: dict[str, Any]) -> None:
-    forgotten = _forgotten_victim(operation, room)
-    if forgotten is not None:
+    if (forgotten := _forgotten_victim(operation, room)) is not None:
         _wait_for(forgotten, room)
-        return
-    if len(room["victims"]) >= settings.EVICTION_MAX_PER_START:
+    elif len(room["victims"]) >= settings.EVICTION_MAX_PER_START:
         room["exhausted"] = f"{len(room['victims'])} sandboxes were stopped and Daytona still has no room"
-        return
+    else:
+        _stop_one(daytona, row, operation, room)
+
+
+def _stop_one(daytona: DaytonaGateway, row: Sandbox, operation: Operation, room: dict[str, Any]) -> None:
     ranking = rank_for(row)
     silent: list[str] = room.pop("silent", [])
     ends = time.monotonic() + LOOKING_SECONDS
@@ -170,19 +198,19 @@ def rank_for(row: Sandbox) -> list[Verdict]:
     """Who would be stopped for this sandbox: same region and class, by EVICTION_SCOPE, own ones first."""
     if settings.EVICTION_SCOPE == "off":
         return []
-    now = clock.now()
-    rows = Sandbox.objects.exclude(status=Status.GONE).exclude(pk=row.pk)
-    own = list(_beside(rows.filter(owner_id=row.owner_id), row)[:LOOKED_AT])
-    others: list[Sandbox] = []
+    rows = _beside(row)
+    candidates = list(rows.filter(owner_id=row.owner_id).order_by(RUNNING_FIRST, LAST_USED)[:LOOKED_AT])
     if settings.EVICTION_SCOPE == "organization":
-        foreign = _beside(rows.filter(status=Status.RUNNING).exclude(owner_id=row.owner_id), row)
-        others = list(foreign.order_by("last_accessed_at")[:LOOKED_AT])
-    return rank(candidates_of(own + others), now=now, min_idle=settings.EVICTION_MIN_IDLE, first_owner=row.owner_id)
+        foreign = rows.filter(status=Status.RUNNING).exclude(owner_id=row.owner_id)
+        candidates += foreign.order_by(LAST_USED)[:LOOKED_AT]
+    idle, now = settings.EVICTION_MIN_IDLE, clock.now()
+    return rank(candidates_of(candidates), now=now, min_idle=idle, first_owner=row.owner_id)
 
 
-def _beside(rows: Any, row: Sandbox) -> Any:
+def _beside(row: Sandbox) -> QuerySet[Sandbox]:
     """Those that share the quota: Daytona counts per region and class."""
-    return rows.filter(target=row.target, sandbox_class=row.sandbox_class or "container")
+    living = Sandbox.objects.exclude(status=Status.GONE).exclude(pk=row.pk)
+    return living.filter(target=region_of(row), sandbox_class=class_of(row))
 
 
 def candidates_of(rows: list[Sandbox]) -> list[Candidate]:

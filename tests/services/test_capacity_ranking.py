@@ -1,0 +1,64 @@
+"""Among whom a victim is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pytest_django import Settings
+
+from sandboxes.gateways import daytona
+from sandboxes.models import Sandbox
+from sandboxes.services import capacity, lifecycle
+from sandboxes.states import Actor, Source
+from tests.services.making_room import full, idle
+from tests.support import rows
+from tests.support.driving import reload, settle_in
+from tests.support.emulator import Emulator
+
+pytestmark = pytest.mark.usefixtures("no_tick_waits")
+
+
+def test_a_create_without_a_region_makes_room_where_it_will_run(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    """The process that was asked for it may not know the region; Daytona tells it only when it has made it."""
+    settings.DAYTONA_TARGET = ""
+    daytona.reset()
+    only = running()
+    idle(world, only)
+    full(world, 1)
+    operation = lifecycle.create("alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest())
+    assert capacity.lease_name(operation.sandbox) == capacity.lease_name(only) == "room:us:container"
+    settle_in(world, operation)
+    assert (operation.status, reload(only.pk).status) == ("succeeded", "stopped")
+
+
+def test_where_several_regions_are_in_use_none_is_guessed(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    settings.DAYTONA_TARGET = ""
+    daytona.reset()
+    only, far = running(), running()
+    Sandbox.objects.filter(pk=far.pk).update(target="eu")
+    idle(world, only, far)
+    full(world, 2)
+    operation = lifecycle.create("alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest())
+    settle_in(world, operation)
+    assert operation.code == "capacity_exhausted"
+    assert [reload(one.pk).status for one in (only, far)] == ["running", "running"]
+
+
+@pytest.mark.parametrize("owner", ["alice", "bob"])
+def test_a_ranking_reads_those_that_run_and_were_used_least_recently_by_both_clocks(
+    world: Emulator, settings: Settings, monkeypatch: pytest.MonkeyPatch, owner: str
+) -> None:
+    settings.EVICTION_SCOPE = "organization"
+    monkeypatch.setattr(capacity, "LOOKED_AT", 2)
+    for number in range(4):
+        if number == 2:
+            rows.sandbox("idle", of=owner, last_accessed_at=rows.ago(days=1), last_activity_at=rows.ago(days=1))
+        rows.sandbox(f"rests {number}", of=owner, status="stopped", last_accessed_at=rows.ago(days=9))
+        rows.sandbox("at work", of=owner, last_accessed_at=rows.ago(days=9), last_activity_at=rows.ago(minutes=3))
+    first, second = capacity.rank_for(Sandbox(owner=rows.owner("alice"), target="eu"))
+    assert (first.candidate.name, second.candidate.name) == ("idle", "at work")
