@@ -49,6 +49,16 @@ def test_where_several_regions_are_in_use_none_is_guessed(
     assert [reload(one.pk).status for one in (only, far)] == ["running", "running"]
 
 
+def test_one_whose_auto_delete_is_not_known_is_never_a_victim(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    only = running()
+    idle(world, only)
+    Sandbox.objects.filter(pk=only.pk).update(observed_auto_delete=None)
+    (verdict,) = capacity.rank_for(Sandbox(owner_id="alice", target="us"))
+    assert verdict.broken == ("survives_a_stop",)
+
+
 @pytest.mark.parametrize("owner", ["alice", "bob"])
 def test_a_ranking_reads_those_that_run_and_were_used_least_recently_by_both_clocks(
     world: Emulator, settings: Settings, monkeypatch: pytest.MonkeyPatch, owner: str
