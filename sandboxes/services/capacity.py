@@ -59,7 +59,8 @@ def refused(row: Sandbox, operation: Operation, answer: Answer, *, now: datetime
 
 
 def _need(row: Sandbox, resource: str) -> int:
-    return {"CPU": row.cpu, "memory": row.memory_gb}.get(resource, 0)
+    """What was refused is at least one: in a region without any GPU nobody's stop helps."""
+    return max({"CPU": row.cpu, "memory": row.memory_gb}.get(resource, 1), 1)
 
 
 def is_to_wait(operation: Operation, *, now: datetime) -> bool:

@@ -188,6 +188,15 @@ def test_a_quota_below_the_sandbox_itself_stops_nobody(world: Emulator, running:
     assert reload(only.pk).status == "running"
 
 
+def test_a_region_without_any_gpu_stops_nobody(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    wanted, only = stopped(running), running()
+    idle(world, only)
+    answer = {"statusCode": 400, "message": "Total GPU limit exceeded. Maximum allowed: 0."}
+    world.faults.add("status", path="/start$", status=400, answer=answer)
+    assert start(world, wanted).code == "quota_too_small"
+    assert reload(only.pk).status == "running"
+
+
 def test_a_false_refusal_stops_nobody(world: Emulator, running: Callable[..., Sandbox]) -> None:
     wanted, only = stopped(running), running()
     idle(world, only)
