@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Case, Max, Min, QuerySet, When
+from django.db.models import Case, Max, Min, Q, QuerySet, When
 
 from sandboxes import clock
 from sandboxes.codes import Code
@@ -26,7 +26,7 @@ from sandboxes.services.lifecycle.begin import begin
 from sandboxes.services.lifecycle.call import Answer
 from sandboxes.services.lifecycle.look import look, note
 from sandboxes.services.ranking import Candidate, Verdict, judge, rank
-from sandboxes.states import ACTIVE, Action, Actor, OperationStatus, Source, Status
+from sandboxes.states import ACTIVE, COMPUTE_STATES, Action, Actor, OperationStatus, Source, Status
 
 EVICTOR = Actor.system("evictor")
 LEASE_SECONDS = 30.0
@@ -38,7 +38,8 @@ RUNNING_FIRST = Case(When(status=Status.RUNNING, then=0), default=1)
 
 # The phases of the search, in `operation.progress["room"]["phase"]`:
 # retry (a short random pause, then the call once more) → choose → victim (waiting for its stop) → freed (calls
-# again for 10 s) → choose …, at most EVICTION_MAX_PER_START times.
+# again for 10 s) → choose …, at most EVICTION_MAX_PER_START times. Where others are leaving anyway, choose →
+# leaving (waiting for any of them) → freed, and nobody is stopped for it.
 
 
 def refused(row: Sandbox, operation: Operation, answer: Answer, *, now: datetime) -> Answer:
@@ -68,7 +69,7 @@ def is_to_wait(operation: Operation, *, now: datetime) -> bool:
     room = operation.progress.get("room")
     if not room:
         return False
-    if not room.get("lease") or room["phase"] in ("choose", "victim"):
+    if not room.get("lease") or room["phase"] in ("choose", "victim", "leaving"):
         return True
     return room["phase"] == "retry" and now < datetime.fromisoformat(room["not_before"])
 
@@ -80,6 +81,8 @@ def seek(daytona: DaytonaGateway, row: Sandbox, operation: Operation) -> None:
     if room.get("lease"):
         if room["phase"] == "victim":
             _follow_victim(room)
+        if room["phase"] == "leaving":
+            _follow_leaving(row, room)
         if room["phase"] == "choose":
             _choose(daytona, row, operation, room)
     operation.progress = {**operation.progress, "room": room}
@@ -137,9 +140,37 @@ def _try_again(room: dict[str, Any]) -> None:
     room["until"] = (clock.now() + timedelta(seconds=RETRY_AFTER_VICTIM)).isoformat()
 
 
+def _follow_leaving(row: Sandbox, room: dict[str, Any]) -> None:
+    """The first of them that counts no more may be room enough; when none is leaving any more, choose."""
+    awaited = _counted(row).filter(pk__in=room["leaving"])
+    if awaited.count() < len(room["leaving"]):
+        _try_again(room)
+    elif not awaited.filter(_is_leaving()).exists():
+        room["phase"] = "choose"
+
+
+def _counted(row: Sandbox) -> QuerySet[Sandbox]:
+    """Those that Daytona counts against the same quota."""
+    return _beside(row).filter(observed_state__in=COMPUTE_STATES, deleted_at=None)
+
+
+def _is_leaving() -> Q:
+    """On its way out, by whoever's wish: room that comes by itself.
+
+    What did not end within a stop's time hangs, and is not waited for.
+    """
+    since = clock.now() - timedelta(seconds=settings.DEADLINES["stop"])
+    active = Operation.objects.filter(status__in=ACTIVE)
+    asked = active.filter(action__in=(Action.STOP, Action.ARCHIVE, Action.DELETE), created_at__gt=since)
+    by_itself = Q(status=Status.STOPPING, status_changed_at__gt=since)
+    return Q(pk__in=asked.values("sandbox")) | by_itself & ~Q(pk__in=active.values("sandbox"))
+
+
 def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, room: dict[str, Any]) -> None:
     if (forgotten := _forgotten_victim(operation, room)) is not None:
         _wait_for(forgotten, room)
+    elif leaving := list(_counted(row).filter(_is_leaving()).values_list("pk", flat=True)[:LOOKED_AT]):
+        room |= {"phase": "leaving", "leaving": [str(pk) for pk in leaving]}
     elif len(room["victims"]) >= settings.EVICTION_MAX_PER_START:
         room["exhausted"] = f"{len(room['victims'])} sandboxes were stopped and Daytona still has no room"
     else:
