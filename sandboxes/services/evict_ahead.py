@@ -31,6 +31,7 @@ class Wanted:
     free_memory: int = 0
     owner: str = ""
     target: str = ""
+    sandbox_class: str = ""
     limit: int | None = None
     dry_run: bool = False
 
@@ -70,7 +71,7 @@ def evict_ahead(wanted: Wanted) -> Outcome:
 
     Raises:
         Refused: INVALID_REQUEST when neither idleness nor room says what to stop, or when room is wanted and
-            sandboxes run in several regions: Daytona counts each by itself.
+            sandboxes run in several regions or classes: Daytona counts each by itself.
         DaytonaError: this process cannot call Daytona at all.
     """
     _check(wanted)
@@ -93,18 +94,24 @@ def _check(wanted: Wanted) -> None:
     room = wanted.free_cpu or wanted.free_memory
     if wanted.idle is None and not room:
         raise Refused(Code.INVALID_REQUEST, "Say what to stop: by idleness, or how much room to make.")
-    if not room or wanted.target:
-        return
-    regions = sorted(_running(wanted).values_list("target", flat=True).distinct())
-    if len(regions) > 1:
-        names = ", ".join(region or "(none)" for region in regions)
-        raise Refused(Code.INVALID_REQUEST, f"Sandboxes run in {names}: say for which region to make room.")
+    if room:
+        _check_quota(wanted)
+
+
+def _check_quota(wanted: Wanted) -> None:
+    """Room in several quotas does not add up."""
+    counted = _running(wanted).order_by().values_list("target", "sandbox_class").distinct()
+    regions, classes = ({*names} for names in zip(*counted, strict=True)) if counted else (set(), set())
+    for names, words, option in ((regions, "regions", "--target"), (classes, "classes", "--sandbox-class")):
+        if len(names) > 1:
+            which = ", ".join(name or "(none)" for name in sorted(names))
+            detail = f"Sandboxes of several {words} run: {which}. Daytona counts each by itself: add {option}."
+            raise Refused(Code.INVALID_REQUEST, detail)
 
 
 def _running(wanted: Wanted) -> QuerySet[Sandbox]:
-    rows = Sandbox.objects.filter(status=Status.RUNNING)
-    rows = rows.filter(owner_id=wanted.owner) if wanted.owner else rows
-    return rows.filter(target=wanted.target) if wanted.target else rows
+    which = {"owner_id": wanted.owner, "target": wanted.target, "sandbox_class": wanted.sandbox_class}
+    return Sandbox.objects.filter(status=Status.RUNNING, **{name: value for name, value in which.items() if value})
 
 
 def _judged(wanted: Wanted) -> Iterator[Verdict]:

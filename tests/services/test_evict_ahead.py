@@ -124,10 +124,18 @@ def test_of_one_owner_or_region_only_theirs_are_stopped(idle: Idle) -> None:
 
 def test_room_is_made_in_one_region(idle: Idle) -> None:
     idle(3), idle(3, target="eu")
-    with pytest.raises(Refused, match="eu, us") as refused:
+    with pytest.raises(Refused, match=r"eu, us.*add --target") as refused:
         evict_ahead(Wanted(free_cpu=1))
     assert refused.value.code == Code.INVALID_REQUEST
     assert evict_ahead(Wanted(free_cpu=1, target="eu")).enough
+
+
+def test_room_is_made_in_one_class(idle: Idle) -> None:
+    idle(3), idle(3, sandboxClass="linux-vm")
+    with pytest.raises(Refused, match=r"container, linux-vm.*add --sandbox-class"):
+        evict_ahead(Wanted(free_cpu=2, target="us"))
+    outcome = evict_ahead(Wanted(free_cpu=2, sandbox_class="linux-vm"))
+    assert (outcome.stops, outcome.cpu, outcome.enough) == (1, 1, False)
 
 
 @pytest.mark.usefixtures("world")

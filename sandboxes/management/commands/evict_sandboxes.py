@@ -42,6 +42,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--owner", default="", help="only this owner's")
         parser.add_argument("--target", default="", help="only in this region")
+        parser.add_argument("--sandbox-class", default="", help="only of this class: container, linux-vm …")
         parser.add_argument("--limit", type=whole, help="stop so many at most")
         parser.add_argument("--dry-run", action="store_true", help="show the verdicts, stop nothing")
         parser.add_argument(
