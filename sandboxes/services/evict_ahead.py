@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -66,8 +66,10 @@ class Outcome:
     enough: bool = True
 
 
-def evict_ahead(wanted: Wanted) -> Outcome:
+def evict_ahead(wanted: Wanted, *, beat: Callable[[], None] = lambda: None) -> Outcome:
     """Stop what may be stopped; their intents stay, so they come back when they are next needed.
+
+    `beat` is called between the candidates and may raise to end it there.
 
     Raises:
         Refused: INVALID_REQUEST when neither idleness nor room says what to stop, or when room is wanted and
@@ -77,6 +79,7 @@ def evict_ahead(wanted: Wanted) -> Outcome:
     _check(wanted)
     outcome = Outcome()
     for verdict in _judged(wanted):
+        beat()
         if verdict.may_be_stopped:
             verdict = _stop(wanted, verdict)
         if verdict.may_be_stopped:

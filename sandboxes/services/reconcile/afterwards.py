@@ -76,7 +76,7 @@ def _stop_idle(run: Run) -> None:
         return
     wanted = evict_ahead.Wanted(idle=settings.IDLE_STOP_AFTER, owner=run.options.owner)
     try:
-        run.report.count("idle_stopped", evict_ahead.evict_ahead(wanted).stops)
+        run.report.count("idle_stopped", evict_ahead.evict_ahead(wanted, beat=run.beat).stops)
     except DaytonaError as error:
         run.partial(f"idle sandboxes were not stopped: {words(error)}")
 

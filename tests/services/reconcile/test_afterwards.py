@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db.models.signals import post_save
 from pytest_django import Settings
 
 from sandboxes import clock
@@ -31,6 +33,26 @@ def test_a_sweep_stops_what_has_been_idle_for_long(world: Emulator, mirrored: Mi
     settle()
     assert [reload(row.pk).status for row in (idle, used)] == ["stopped", "running"]
     assert reload(idle.pk).intent == "running"
+
+
+def test_between_two_idle_ones_the_sweep_keeps_its_lease_or_ends(
+    world: Emulator, mirrored: Mirrored, settings: Settings
+) -> None:
+    settings.IDLE_STOP_AFTER = 7200.0
+    for row in mirrored(3):
+        unused(row, hours=3, world=world)
+    told = threading.Event()
+
+    def tell(**_: object) -> None:
+        told.set()
+
+    post_save.connect(tell, sender=Operation)
+    try:
+        result = reconcile.sweep(stop=told)
+    finally:
+        post_save.disconnect(tell, sender=Operation)
+    assert (result.result, result.detail) == (Sweep.Result.PARTIAL, "stopped by a signal")
+    assert Operation.objects.count() == 1
 
 
 def test_idle_sandboxes_run_on_unless_it_is_switched_on(world: Emulator, mirrored: Mirrored) -> None:
