@@ -41,6 +41,11 @@ def test_the_table_has_a_verdict_on_each(idle: Sandbox) -> None:
     assert Operation.objects.get().sandbox == idle
 
 
+def test_a_name_is_no_markup(idle: Sandbox) -> None:
+    Sandbox.objects.filter(pk=idle.pk).update(name="[/tmp]")
+    assert "[/tmp]" in evict("--idle", "2h")
+
+
 def test_a_dry_run_stops_nothing(idle: Sandbox) -> None:
     assert "would be stopped" in evict("--idle", "2h", "--dry-run")
     assert not Operation.objects.exists()

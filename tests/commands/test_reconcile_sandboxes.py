@@ -67,17 +67,27 @@ def test_a_clean_sweep_is_one_line_and_exit_code_0(emulator: Emulator) -> None:
 
 
 def test_on_a_terminal_the_findings_are_a_table(emulator: Emulator) -> None:
+    emulator.seed([OWNED | {"name": "box"}])
+    words = on_a_terminal("--dry-run")
+    assert "in words" in words
+    assert "orphan" in words
+    assert words.strip().splitlines()[-1].startswith("sweep complete (dry run)")
+
+
+def test_a_name_is_no_markup(emulator: Emulator) -> None:
+    emulator.seed([OWNED | {"name": "[/tmp]"}])
+    assert "[/tmp]" in on_a_terminal("--dry-run")
+
+
+def on_a_terminal(*arguments: str) -> str:
     class Terminal(StringIO):
         def isatty(self) -> bool:
             return True
 
-    emulator.seed([OWNED | {"name": "box"}])
     words = Terminal()
     with pytest.raises(SystemExit):
-        call_command("reconcile_sandboxes", "--dry-run", stdout=words)
-    assert "in words" in words.getvalue()
-    assert "orphan" in words.getvalue()
-    assert words.getvalue().strip().splitlines()[-1].startswith("sweep complete (dry run)")
+        call_command("reconcile_sandboxes", *arguments, stdout=words)
+    return words.getvalue()
 
 
 def test_what_was_healed_is_exit_code_0_and_in_the_json(emulator: Emulator) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from sandboxes.codes import Refused
 from sandboxes.gateways.daytona import DaytonaError
+from sandboxes.management.tables import table
 from sandboxes.services.evict_ahead import Line, Outcome, Wanted, evict_ahead
 
 WHY_NOT = {
@@ -94,16 +95,15 @@ def _data(wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
 
 
 def _table(wanted: Wanted, lines: list[Line]) -> Table:
-    table = Table()
-    for title in ("sandbox", "owner", "last used (UTC)", "vCPU", "GiB", "verdict"):
-        table.add_column(title, overflow="fold")
+    titles = ("sandbox", "owner", "last used (UTC)", "vCPU", "GiB", "verdict")
+    return table(titles, [_row(wanted, line) for line in lines])
+
+
+def _row(wanted: Wanted, line: Line) -> tuple[str, ...]:
+    one = line.verdict.candidate
     yes = "would be stopped" if wanted.dry_run else "is stopped"
-    for line in lines:
-        one = line.verdict.candidate
-        words = yes if line.stopped else "kept: " + ", ".join(WHY_NOT[rule] for rule in line.verdict.broken)
-        used = f"{one.last_used_at:%Y-%m-%d %H:%M}"
-        table.add_row(one.name, one.owner, used, str(one.cpu), str(one.memory_gb), words)
-    return table
+    words = yes if line.stopped else "kept: " + ", ".join(WHY_NOT[rule] for rule in line.verdict.broken)
+    return one.name, one.owner, f"{one.last_used_at:%Y-%m-%d %H:%M}", str(one.cpu), str(one.memory_gb), words
 
 
 def _summary(wanted: Wanted, outcome: Outcome) -> str:

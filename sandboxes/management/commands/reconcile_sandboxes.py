@@ -17,9 +17,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from sandboxes.management.tables import table
 from sandboxes.models import Sandbox
 from sandboxes.services import reconcile
-from sandboxes.services.reconcile import Kind, Options, SweepResult
+from sandboxes.services.reconcile import Finding, Kind, Options, SweepResult
 
 log = structlog.get_logger(__name__)
 
@@ -125,10 +126,9 @@ def _table(result: SweepResult) -> Table:
     # What is left to do comes first, what was healed last.
     findings = sorted(result.report.findings, key=lambda finding: finding.kind in HEALED)
     more = f"first {SHOWN} of {len(findings)}" if len(findings) > SHOWN else None
-    table = Table(caption=more)
-    for title in ("what", "sandbox", "owner", "in words"):
-        table.add_column(title, overflow="fold")
-    for finding in findings[:SHOWN]:
-        which = f"{finding.name} {finding.daytona_id}".strip()
-        table.add_row(finding.kind.value.replace("_", " "), which, finding.owner, finding.text)
-    return table
+    return table(("what", "sandbox", "owner", "in words"), map(_row, findings[:SHOWN]), caption=more)
+
+
+def _row(finding: Finding) -> tuple[str, ...]:
+    which = f"{finding.name} {finding.daytona_id}".strip()
+    return finding.kind.value.replace("_", " "), which, finding.owner, finding.text
