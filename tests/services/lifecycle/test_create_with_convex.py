@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def convex(world: Emulator, settings: Settings) -> Iterator[Convex]:
+def convex(world: Emulator, no_tick_waits: None, settings: Settings) -> Iterator[Convex]:
     settings.CONVEX_URL = world.convex_url
     settings.CONVEX_DEPLOY_KEY = world.convex_key
     gateway.reset()

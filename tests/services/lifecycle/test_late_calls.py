@@ -12,13 +12,13 @@ from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.states import Action
-from tests.support.driving import ask, do, pass_time, reload, settle
+from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, step_until, tick_all
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
-def impatient(world: Emulator, settings: Settings) -> Iterator[None]:
+def impatient(no_tick_waits: None, settings: Settings) -> Iterator[None]:
     settings.DAYTONA_READ_TIMEOUT = 0.3
     settings.UNSETTLED_SECONDS = 5.0
     daytona.reset()
@@ -27,11 +27,11 @@ def impatient(world: Emulator, settings: Settings) -> Iterator[None]:
 
 def settles_as(sandbox: Sandbox, status: str, world: Emulator, last_call: str) -> None:
     def settled() -> bool:
-        settle()
+        tick_all()
         row = reload(sandbox.pk)
         return row.status == status and row.intent_met_at is not None and world.log()[-1]["action"] == last_call
 
-    wait_until(settled, timeout=30, what=f"{status} after {last_call}")
+    step_until(world, settled, what=f"{status} after {last_call}")
 
 
 def test_a_stop_during_a_hung_start_ends_stopped(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -40,9 +40,9 @@ def test_a_stop_during_a_hung_start_ends_stopped(world: Emulator, running: Calla
     world.faults.add("hang", path="/start$", times=1, seconds=60, execute_after=2.0)
     start = ask(sandbox, Action.START)
     lifecycle.advance(start.pk)
-    do(sandbox, Action.STOP)
+    settle_in(world, ask(sandbox, Action.STOP))
     assert reload(sandbox.pk).intent_met_at is None  # the hung start may still run
-    wait_until(lambda: world.log()[-1]["action"] == "start", timeout=10, what="late start")
+    step_until(world, lambda: world.log()[-1]["action"] == "start", what="late start")
     settles_as(sandbox, "stopped", world, "stop")
 
 
@@ -50,7 +50,6 @@ def test_a_stop_whose_superseded_start_runs_half_a_minute_later_ends_stopped(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
     settings.UNSETTLED_SECONDS = 300.0
-    settings.TICK_SECONDS = 0.0
     sandbox = running()
     do(sandbox, Action.STOP)
     world.stop_clock()
@@ -88,7 +87,7 @@ def test_a_delete_during_a_hung_start_ends_deleted(world: Emulator, running: Cal
     world.faults.add("hang", path="/start$", times=1, seconds=60, execute_after=2.0)
     start = ask(sandbox, Action.START)
     lifecycle.advance(start.pk)
-    do(sandbox, Action.DELETE)
+    settle_in(world, ask(sandbox, Action.DELETE))
     settles_as(sandbox, "gone", world, "delete")
     assert world.state()["total"] == 0
 
@@ -98,8 +97,8 @@ def test_a_start_during_a_hung_stop_ends_running(world: Emulator, running: Calla
     world.faults.add("hang", path="/stop$", times=1, seconds=60, execute_after=2.0)
     stop = ask(sandbox, Action.STOP)
     lifecycle.advance(stop.pk)
-    do(sandbox, Action.START)
-    wait_until(lambda: world.log()[-1]["action"] == "stop", timeout=10, what="late stop")
+    settle_in(world, ask(sandbox, Action.START))
+    step_until(world, lambda: world.log()[-1]["action"] == "stop", what="late stop")
     settles_as(sandbox, "running", world, "start")
 
 

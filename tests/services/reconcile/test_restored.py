@@ -21,6 +21,7 @@ from tests.support.driving import ask, do, pass_time, reload, settle, settled_st
 from tests.support.emulator import Emulator
 
 MODELS: list[type[Model]] = [Owner, Sandbox, Operation, SandboxEvent]
+pytestmark = pytest.mark.usefixtures("no_tick_waits")
 AFTER_A_RESTORE = Options(adopt=True, verify_convex=True, restored=True)
 
 
