@@ -117,10 +117,15 @@ class Worker:
                 failures = 0
             except Exception as error:
                 failures += 1
-                pause = min(RESTART_MAX, 0.5 * 2**failures)
+                pause = pause_after(failures)
                 _tell_failure(name, error, pause)
             self._stopping.wait(pause)
         connections.close_all()
+
+
+def pause_after(failures: int) -> float:
+    """Seconds: a step longer with each failure in a row. A database may be away for days."""
+    return min(RESTART_MAX, float(failures))
 
 
 def run_until_signal(*, threads: int) -> None:

@@ -317,14 +317,18 @@ def _wait(
     Not `counted`: neither the time since the last tick nor the pause is taken from the deadline.
     """
     operation.attempt += 1
-    grown = min(settings.RETRY_BASE_SECONDS * 1.5 ** (operation.attempt // 8), LONGEST_PAUSE)
-    seconds = max(after.seconds, grown * random.uniform(0.5, 1.0))
+    seconds = max(after.seconds, backoff(operation.attempt) * random.uniform(0.5, 1.0))
     operation.step = after.why[:200]
     operation.next_check_at = now + timedelta(seconds=seconds)
     if not counted:
         _credit(operation, _since_last(operation, now=now) + seconds)
     operation.ticked_at = now if counted else operation.next_check_at
     tick.rest(row, after)
+
+
+def backoff(attempt: int) -> float:
+    """Seconds. An operation may wait for days: the exponent has an end."""
+    return min(settings.RETRY_BASE_SECONDS * 1.5 ** min(attempt // 8, 20), LONGEST_PAUSE)
 
 
 def _end(
