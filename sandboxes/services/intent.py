@@ -46,21 +46,22 @@ def ensure_running(
     gate(row)
     now: datetime = row.present  # type: ignore[attr-defined]
     busy: bool = row.busy  # type: ignore[attr-defined]
-    if row.status == Status.RUNNING and not busy:
-        if is_fresh(row, now=now):
-            _touch_row(row, now=now)
-            return Ready(row)
-        return lifecycle.request(
-            row.pk, Action.SYNC, actor=actor, source=source, reason=reason, request_id=request_id
-        )
+    runs = row.status == Status.RUNNING and not busy
+    if runs and is_fresh(row, now=now):
+        _touch_row(row, now=now)
+        return Ready(row)
     if row.status == Status.ERROR and not row.recoverable and not busy:
         raise Refused(Code.SANDBOX_UNRECOVERABLE, row.get_status_display(), current_status=row.status)
-    return lifecycle.request(row.pk, Action.START, actor=actor, source=source, reason=reason, request_id=request_id)
+    return lifecycle.request(
+        row.pk, Action.SYNC if runs else Action.START, actor=actor, source=source, reason=reason,
+        request_id=request_id, gate=gate,
+    )  # fmt: skip
 
 
 def _read(sandbox_id: UUID | str, actor: Actor) -> Sandbox:
-    """All that the gate needs in one SELECT: the row, its owner, whether something is active, the time."""
-    active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE)
+    """All that the gate needs in one SELECT: the row, its owner, the time, and whether anything is active but a
+    look."""
+    active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE).exclude(action=Action.SYNC)
     rows = lifecycle.visible_to(actor).filter(named(str(sandbox_id))).select_related("owner")
     row = one(rows.annotate(busy=Exists(active), present=clock.present()))
     if row is None:
@@ -69,7 +70,7 @@ def _read(sandbox_id: UUID | str, actor: Actor) -> Sandbox:
 
 
 def gate(row: Sandbox) -> None:
-    """What a person wants, before anything else.
+    """What a person wants, before anything else; asked again under the row's lock before anything begins.
 
     Raises:
         Refused: SANDBOX_GONE, SANDBOX_STOPPED_BY_USER, OWNER_ON_HOLD.

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import pytest
+from django.db import connection
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import intent, owners
+from sandboxes.services import intent, owners, record
 from sandboxes.services.intent import Ready
 from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, pass_time, reload, settle
@@ -83,6 +85,46 @@ def test_the_gate_closes_with_the_request_not_with_daytona(
     ask(sandbox, Action.STOP)
     assert reload(sandbox.pk).status == "running"
     assert refusal(sandbox).code == Code.SANDBOX_STOPPED_BY_USER
+
+
+def test_a_stop_that_comes_after_the_gate_has_looked_still_closes_it(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), state="stopped", desiredState="stopped")
+    do(sandbox, Action.SYNC)
+    stops: list[Operation] = []
+
+    def stop() -> None:
+        stops.append(ask(sandbox, Action.STOP, reason="lunch"))
+        connection.close()
+
+    def between(execute: Callable[..., object], *query: object) -> object:
+        answer = execute(*query)
+        if not stops:  # the gate has read the row: now a person stops it, in a connection of their own
+            person = threading.Thread(target=stop)
+            person.start()
+            person.join()
+        return answer
+
+    with connection.execute_wrapper(between):
+        no = refusal(sandbox)
+    assert (no.code, no.extra["stopped_reason"]) == (Code.SANDBOX_STOPPED_BY_USER, "lunch")
+    assert record.active_operation(sandbox.pk) == stops[0]
+    assert reload(sandbox.pk).intent == "stopped"
+
+
+def test_a_look_under_way_is_joined_and_never_taken_for_a_start(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    sync = ask(sandbox, Action.SYNC)
+    assert isinstance(gate(sandbox), Ready)
+    clock.move(61)
+    assert gate(sandbox) == sync
+    settle(sync)
+    assert sync.status == "succeeded"
+    assert isinstance(gate(sandbox), Ready)
 
 
 def test_an_idle_stop_of_daytona_does_not_bind_the_agent(world: Emulator, running: Callable[..., Sandbox]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -25,11 +26,13 @@ def request(
     reason: str = "",
     force: bool = False,
     request_id: str = "",
+    gate: Callable[[Sandbox], None] | None = None,
 ) -> Operation:
     """Ask for an action: the intent changes at once, the operation follows it. The id is ours or Daytona's.
 
     The same action already active is joined (a double click is one operation); another one is superseded.
-    `force` lets a stop destroy an ephemeral sandbox.
+    `force` lets a stop destroy an ephemeral sandbox. `gate` may refuse as well, by what nobody else can change
+    meanwhile.
 
     Raises:
         Refused: what the row alone can say no to; the intent is left alone then.
@@ -37,6 +40,8 @@ def request(
     try:
         with record.locked(named(str(sandbox_id))) as row:
             check(actor, row)
+            if gate is not None:
+                gate(row)
             now = clock.now()
             active = record.active_operation(row.pk)
             _refuse(row, action, active=active, force=force)
