@@ -33,6 +33,7 @@ FIRST_PAUSE, LONGEST_PAUSE_INSIDE = 0.05, 0.25
 TO_LOOK = (
     "status", "progress", "request_id", "sandbox__daytona_id", "sandbox__daytona_name", "sandbox__missing_since",
 )  # fmt: skip
+STARTING_CALLS = frozenset({"create", "start", "recover"})
 LONGEST_PAUSE = 10.0  # between two ticks of a living worker; more than that is time in which nobody looked
 
 
@@ -220,11 +221,13 @@ def _decide(row: Sandbox, operation: Operation, seen: Look, *, now: datetime) ->
     if isinstance(step, planner.Done) and operation.action == Action.CREATE:
         step = convex_verdict(row, operation, now=now)
     if isinstance(step, planner.Call):
-        step = _before_calling(operation, step, now=now)
+        step = _before_calling(row, operation, step, now=now)
     return _within_time(row, operation, seen, step, now=now)
 
 
-def _before_calling(operation: Operation, step: planner.Call, *, now: datetime) -> planner.Step:
+def _before_calling(row: Sandbox, operation: Operation, step: planner.Call, *, now: datetime) -> planner.Step:
+    if step.name in STARTING_CALLS and row.owner.on_hold:
+        return planner.Fail(Code.OWNER_ON_HOLD)
     if capacity.exhausted(operation):
         return planner.Fail(Code.CAPACITY_EXHAUSTED)
     if call.was_rejected(operation, step.name, now=now):

@@ -125,7 +125,8 @@ def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: st
     """Take a request back, if nothing was asked of Daytona yet; cancelling a create is a delete.
 
     Raises:
-        Refused: OPERATION_NOT_FOUND, OPERATION_FINISHED, OPERATION_NOT_CANCELLABLE.
+        Refused: OPERATION_NOT_FOUND, OPERATION_FINISHED, OPERATION_NOT_CANCELLABLE, and OWNER_ON_HOLD where it
+            would let it run again.
     """
     operation = Operation.objects.select_related("sandbox").filter(pk=operation_id).first()
     if operation is None or not actor.may_see(operation.sandbox.owner_id):
@@ -141,20 +142,35 @@ def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: st
             raise Refused(Code.OPERATION_FINISHED, f"It has {operation.status}.")
         if operation.has_called:
             raise Refused(Code.OPERATION_NOT_CANCELLABLE, f"Daytona was already asked: {operation.step}.")
+        before = (operation.previous_intent or {}).get("intent")
+        if row.owner.on_hold and before == Intent.RUNNING != row.intent:
+            raise Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.name}” is on hold.")
         take_back(row, operation, actor=actor, reason=reason, now=clock.now())
     return operation
 
 
 def take_back(row: Sandbox, operation: Operation, *, actor: Actor, reason: str, now: datetime) -> None:
-    """Cancel it, restore the intent from before, and go on with that one if it was not met yet."""
+    """Cancel it, restore the intent from before, and go on with that one if it was neither met nor answered yet."""
     restore_intent(row, operation, now=now)
     record.event(
         row, SandboxEvent.Kind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
         data={"reason": reason} if reason else {},
     )  # fmt: skip
     finish(row, operation, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=reason)
-    if row.intent_met_at is None and row.deleted_at is None:
-        keep_intent(row, now=now, caused_by=operation)
+    if row.intent_met_at is None and row.deleted_at is None and operation.previous_intent:
+        if not _start_failed_before(row, operation):
+            keep_intent(row, now=now, caused_by=operation)
+
+
+def _start_failed_before(row: Sandbox, operation: Operation) -> bool:
+    """The failure was the answer to whoever wanted it to run, and the start is theirs to repeat."""
+    others = Operation.objects.filter(sandbox=row).exclude(pk=operation.pk).exclude(action=Action.SYNC)
+    latest = others.order_by("-created_at").first()
+    return (
+        latest is not None
+        and latest.status == OperationStatus.FAILED
+        and INTENT_OF[latest.action] == row.intent == Intent.RUNNING
+    )
 
 
 def keep_intent(row: Sandbox, *, now: datetime, caused_by: Operation | None = None) -> Operation:

@@ -6,12 +6,11 @@ from uuid import uuid4
 import pytest
 from pytest_django import Settings
 
-from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import intent, lifecycle, owners
+from sandboxes.services import intent, lifecycle
 from sandboxes.states import Action, Actor, Source
-from tests.support.driving import ask, do, reload, settle, settled_status, tick_all
+from tests.support.driving import ask, do, reload, settle, tick_all
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
 
@@ -137,29 +136,6 @@ def test_a_final_refusal_before_any_call_restores_the_intent(
     stop = do(sandbox, Action.STOP)
     assert (stop.status, stop.code) == ("failed", "sandbox_errored")
     assert reload(sandbox.pk).intent == "running"
-
-
-def test_an_owner_on_hold_starts_nothing(world: Emulator, running: Callable[..., Sandbox]) -> None:
-    sandbox = running()
-    assert owners.hold("alice", actor=STAFF, reason="unpaid") == 1
-    settle()
-    assert reload(sandbox.pk).status == "stopped"
-    with pytest.raises(Refused) as no:
-        ask(sandbox, Action.START)
-    assert no.value.code == Code.OWNER_ON_HOLD
-    with pytest.raises(Refused) as no:
-        lifecycle.create("alice", actor=STAFF, source=Source.ADMIN, new=lifecycle.NewRequest())
-    assert no.value.code == Code.OWNER_ON_HOLD
-    owners.lift("alice", actor=STAFF)
-    assert do(sandbox, Action.START).status == "succeeded"
-
-
-def test_a_hold_stops_what_is_still_being_created(world: Emulator) -> None:
-    create = lifecycle.create("alice", actor=STAFF, source=Source.ADMIN, new=lifecycle.NewRequest())
-    owners.hold("alice", actor=STAFF, reason="unpaid")
-    settle(create)
-    clock.move(1)
-    assert settled_status(create.sandbox_id) == "stopped"
 
 
 FOREIGN: list[tuple[str, Callable[[Sandbox, Operation], object]]] = [
