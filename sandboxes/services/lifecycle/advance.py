@@ -29,7 +29,7 @@ from sandboxes.states import ACTIVE, Action, OperationStatus
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE_INSIDE = 0.05, 0.25
-# A look reads no more than this, unless it has to search for room as well.
+# A look reads no more than this.
 TO_LOOK = (
     "status", "progress", "request_id", "sandbox__daytona_id", "sandbox__daytona_name", "sandbox__missing_since",
 )  # fmt: skip
@@ -144,15 +144,14 @@ def _step(tick: _Tick, operation: Operation) -> None:
         raise _Ended
     try:
         daytona = gateway()
-        now: datetime | None = operation.present  # type: ignore[attr-defined]
-        if "room" in operation.progress:
-            capacity.seek(daytona, operation.sandbox, operation)
-            now = None  # that took its time
-        seen = look(daytona, operation.sandbox, now=now)
+        seen = look(daytona, operation.sandbox, now=operation.present)  # type: ignore[attr-defined]
     except DaytonaError as error:
         _postpone(tick, call.meaning(error))
         return
     planned = _plan(tick, seen)
+    if planned is not None and "room" in operation.progress:
+        capacity.seek(daytona, operation.sandbox, operation)
+        planned = _plan_with_room(tick, planned)
     if planned is not None:
         _call(daytona, tick, planned.name)
 
@@ -182,18 +181,33 @@ def _postpone(tick: _Tick, answer: call.Answer) -> None:
 
 
 def _plan(tick: _Tick, seen: Look) -> planner.Call | None:
-    """Record what was seen and decide; writes the intended call before it is made."""
+    """Record what was seen and decide; writes the intended call before it is made, or before room is sought
+    for it."""
     with _locked(tick) as (row, operation, now):
         note(row, seen, now=now)
         _began(operation, now=now)
         step = _decide(row, operation, seen, now=now)
         if isinstance(step, planner.Call):
-            return _prepare(tick, row, operation, step, now=now)
+            return step if "room" in operation.progress else _prepare(row, operation, step, now=now)
         if isinstance(step, planner.Wait):
             record.settle(row, active=operation, now=now)
             _wait(tick, row, operation, Next(step.seconds, step.why), now=now)
         else:
             _end(tick, row, operation, step, now=now)
+    return None
+
+
+def _plan_with_room(tick: _Tick, step: planner.Call) -> planner.Call | None:
+    """After the search for room, which took its time: whether the call may be made now."""
+    with _locked(tick) as (row, operation, now):
+        after = _before_calling(row, operation, step, now=now)
+        if not isinstance(after, planner.Call):
+            _end(tick, row, operation, after, now=now)
+        elif capacity.is_to_wait(operation, now=now):
+            record.settle(row, active=operation, now=now)
+            _wait(tick, row, operation, Next(0.3, "waiting for capacity"), now=now)
+        else:
+            return _prepare(row, operation, step, now=now)
     return None
 
 
@@ -263,13 +277,7 @@ def _credit(operation: Operation, seconds: float) -> None:
         operation.deadline += timedelta(seconds=seconds)
 
 
-def _prepare(
-    tick: _Tick, row: Sandbox, operation: Operation, step: planner.Call, *, now: datetime
-) -> planner.Call | None:
-    if capacity.is_to_wait(operation, now=now):
-        record.settle(row, active=operation, now=now)
-        _wait(tick, row, operation, Next(0.3, "waiting for capacity"), now=now)
-        return None
+def _prepare(row: Sandbox, operation: Operation, step: planner.Call, *, now: datetime) -> planner.Call:
     call.mark(row, operation, step.name, now=now)
     operation.step = f"asking Daytona to {step.name}"
     if operation.action == Action.ARCHIVE and step.name == "stop":
@@ -301,6 +309,7 @@ def _after_call(tick: _Tick, row: Sandbox, operation: Operation, answer: call.An
     if answer.outcome == call.Outcome.ACCEPTED:
         operation.deadline = deadline_for(row, operation.action, now=now)
         operation.attempt = 0
+    if answer.outcome != call.Outcome.REFUSED:  # Daytona has room: it holds some calls longer than we wait
         capacity.leave(operation)
         operation.progress = {k: v for k, v in operation.progress.items() if k != "room"}
     if answer.quota is not None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import record
+from sandboxes.services import capacity, record
 from sandboxes.services.lifecycle.begin import begin, finish, intent_as_data, restore_intent, set_intent
 from sandboxes.services.lifecycle.find import check, named, not_found
 from sandboxes.services.lifecycle.rules import allowed_actions, refusal
@@ -50,6 +50,7 @@ def request(
             previous = intent_as_data(row)
             set_intent(row, INTENT_OF[action], actor=actor, reason=reason, now=now)
             if active is not None and _joins(action, active):
+                active.previous_intent = active.previous_intent or previous
                 return _join(row, active, actor=actor, reason=reason, force=force, now=now)
             if active is not None:
                 _supersede(row, active, by=action, now=now)
@@ -85,13 +86,14 @@ def _join(row: Sandbox, active: Operation, *, actor: Actor, reason: str, force: 
     active.reason = reason[:500] or active.reason
     active.force = active.force or force
     active.next_check_at = now
-    active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "next_check_at"])
+    active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "next_check_at", "previous_intent"])
     record.settle(row, active=active, now=now)
     enqueue("advance_operation", active.pk)
     return active
 
 
 def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) -> None:
+    capacity.leave(active)
     finish(
         row,
         active,

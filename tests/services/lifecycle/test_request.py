@@ -6,9 +6,12 @@ from uuid import uuid4
 import pytest
 from pytest_django import Settings
 
+from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import intent, lifecycle
+from sandboxes.services import intent, lifecycle, record
+from sandboxes.services.capacity import EVICTOR
+from sandboxes.services.lifecycle.begin import begin
 from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, reload, settle, tick_all
 from tests.support.emulator import Emulator
@@ -100,6 +103,20 @@ def test_cancel_restores_the_intent_of_before(world: Emulator, running: Callable
     assert cancelled.status == "cancelled"
     row = reload(sandbox.pk)
     assert (row.intent, row.intent_met_at) == ("running", sandbox.intent_met_at)
+
+
+def test_a_stop_of_the_system_that_a_person_joined_is_taken_back_like_their_own(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    with record.locked(sandbox.pk) as row:
+        system = begin(row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=clock.now())
+    assert [ask(sandbox, Action.STOP).pk for _ in range(2)] == [system.pk, system.pk]
+    lifecycle.cancel(system.pk, actor=Actor.owner("alice"))
+    row = reload(sandbox.pk)
+    assert (row.intent, row.intent_met_at) == ("running", sandbox.intent_met_at)
+    settle()
+    assert (reload(sandbox.pk).status, world.log()[-1]["action"]) == ("running", "create")
 
 
 def test_cancel_is_refused_once_daytona_was_asked(world: Emulator, running: Callable[..., Sandbox]) -> None:

@@ -1,0 +1,91 @@
+"""A call that needs room: how long the region's lease is held, and for whom a victim is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from sandboxes import clock
+from sandboxes.gateways import daytona
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import capacity, leases, lifecycle
+from sandboxes.states import Action
+from tests.support.driving import ask, do, reload, settle
+from tests.support.emulator import Emulator
+from tests.support.waiting import wait_until
+
+FULL: dict[str, Any] = {
+    "status": 400, "answer": {"statusCode": 400, "message": "Total CPU limit exceeded. Maximum allowed: 9."}
+}  # fmt: skip
+
+
+@pytest.fixture
+def wanted(running: Callable[..., Sandbox], settings: Settings) -> Sandbox:
+    settings.TICK_SECONDS = 0.0
+    sandbox = running()
+    do(sandbox, Action.STOP)
+    return reload(sandbox.pk)
+
+
+def advance_to(operation: Operation, phase: str) -> None:
+    def is_there() -> bool:
+        lifecycle.advance(operation.pk)
+        operation.refresh_from_db()
+        return operation.progress.get("room", {}).get("phase") == phase
+
+    wait_until(is_there, what=phase)
+
+
+def is_held(sandbox: Sandbox) -> bool:
+    return leases.holder_of(capacity.lease_name(sandbox)) is not None
+
+
+def test_a_call_that_daytona_holds_longer_than_we_wait_has_room(
+    world: Emulator, wanted: Sandbox, settings: Settings
+) -> None:
+    settings.DAYTONA_READ_TIMEOUT = 0.3
+    daytona.reset()
+    world.faults.add("status", path="/start$", times=1, **FULL)
+    world.faults.add("hang", path="/start$", times=1, seconds=5, execute_after=1.0)
+    start = ask(wanted, Action.START)
+
+    def is_called_again() -> bool:
+        lifecycle.advance(start.pk)
+        start.refresh_from_db()
+        return [one["outcome"] for one in start.calls] == ["refused", "unknown"]
+
+    wait_until(is_called_again, what="second call")
+    assert "room" not in start.progress
+    assert not is_held(wanted)
+    settle(start)
+    assert start.status == "succeeded"
+
+
+def test_nobody_is_stopped_for_one_that_runs_already(
+    world: Emulator, wanted: Sandbox, running: Callable[..., Sandbox]
+) -> None:
+    idle = running()
+    clock.move(3600)
+    then = clock.now() - timedelta(seconds=600)
+    Sandbox.objects.filter(pk=idle.pk).update(last_accessed_at=then, last_activity_at=then)
+    world.faults.add("status", path="/start$", times=2, **FULL)
+    start = ask(wanted, Action.START)
+    advance_to(start, "choose")
+    world.change(str(wanted.daytona_id), state="started", desiredState="started")
+    settle(start)
+    assert start.status == "succeeded"
+    assert not Operation.objects.filter(source="eviction").exists()
+    assert not is_held(wanted)
+
+
+def test_one_that_is_superseded_lets_others_search(world: Emulator, wanted: Sandbox) -> None:
+    world.faults.add("status", path="/start$", **FULL)
+    start = ask(wanted, Action.START)
+    advance_to(start, "retry")
+    wait_until(lambda: lifecycle.advance(start.pk) and is_held(wanted), what="lease")
+    ask(wanted, Action.STOP)
+    assert not is_held(wanted)
