@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -121,8 +121,6 @@ def settle(row: Sandbox, *, active: Operation | None, now: datetime) -> None:
     if status != row.status:
         row.status = status
         row.status_changed_at = now
-    if row.unsettled_until is not None and row.unsettled_until <= now:
-        row.unsettled_until = None
     if row.intent_met_at is None and row.unsettled_until is None and _has_come_true(row):
         row.intent_met_at = now
     _look_again(row, active=active, now=now)
@@ -149,11 +147,18 @@ def _look_again(row: Sandbox, *, active: Operation | None, now: datetime) -> Non
         sure = row.missing_since + timedelta(seconds=settings.MISSING_CONFIRM_SECONDS)
         row.observe_after = max(sure, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
     elif row.intent_met_at is None:
-        row.observe_after = _later(now, since=row.intent_at or row.created_at)
+        row.observe_after = min(_later(now, since=row.intent_at or row.created_at), _settled_from(row, now=now))
     elif row.status in MOVING:
         row.observe_after = _later(now, since=row.status_changed_at or row.created_at)
     else:
         row.observe_after = None
+
+
+def _settled_from(row: Sandbox, *, now: datetime) -> datetime:
+    """When a look tells how a call that may run late has ended."""
+    if row.unsettled_until is None:
+        return datetime.max.replace(tzinfo=UTC)
+    return max(row.unsettled_until, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
 
 
 def _later(now: datetime, *, since: datetime) -> datetime:

@@ -59,7 +59,15 @@ def _is_confirmed(daytona: DaytonaGateway, row: Sandbox, started: datetime) -> b
 
 
 def note(row: Sandbox, seen: Look, *, now: datetime) -> None:
-    """Record what was seen on the locked row."""
+    """Record what was seen on the locked row; after the last moment at which a call of ours may run late, it
+    settles that call."""
+    _note(row, seen, now=now)
+    is_told = seen.remote is not None or row.deleted_at is not None
+    if is_told and row.unsettled_until is not None and row.unsettled_until <= seen.started:
+        row.unsettled_until = None
+
+
+def _note(row: Sandbox, seen: Look, *, now: datetime) -> None:
     if seen.remote is not None:
         record.observed(row, seen.remote, started=seen.started, now=now)
         return

@@ -11,10 +11,12 @@ from sandboxes import clock
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action
+from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, step_until, tick_all
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+ALICE = Actor.owner("alice")
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +81,84 @@ def test_a_stop_whose_superseded_start_runs_half_a_minute_later_ends_stopped(
     row = reload(sandbox.pk)
     assert (row.status, row.intent_met_at is not None) == ("stopped", True)
     assert [line["action"] for line in world.log()] == ["create", "stop", "start", "stop"]
+
+
+def test_what_was_seen_before_the_last_late_call_proves_nothing(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    settings.UNSETTLED_SECONDS = 300.0
+    settings.INTENT_RETRY_SECONDS = 5.0
+    settings.TICK_SECONDS = 0.0
+    sandbox = running()
+    do(sandbox, Action.STOP)
+    world.stop_clock()
+    world.faults.add("hang", path="/start$", times=1, execute_after=290.0)
+    lifecycle.advance(ask(sandbox, Action.START).pk)
+    stop = ask(sandbox, Action.STOP)
+
+    def pass_together(seconds: float) -> None:
+        world.advance(seconds)
+        pass_time(seconds)
+
+    for _ in range(25):
+        pass_together(10)
+    stop.refresh_from_db()
+    assert stop.status == "succeeded"
+    world.advance(60)
+    wait_until(lambda: world.log()[-1]["action"] == "start", what="late start")
+    clock.move(60)
+    sync = ask(sandbox, Action.SYNC)  # before the next look of our own
+    assert reload(sandbox.pk).intent_met_at is None
+    settle(sync)
+    for _ in range(60):
+        pass_together(10)
+    row = reload(sandbox.pk)
+    assert (row.status, row.intent_met_at is not None) == ("stopped", True)
+    assert [line["action"] for line in world.log()] == ["create", "stop", "start", "stop"]
+
+
+def test_the_look_that_settles_a_late_call_comes_as_soon_as_it_can(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    settings.UNSETTLED_SECONDS = 300.0
+    settings.INTENT_RETRY_SECONDS = 5.0
+    sandbox = running()
+    do(sandbox, Action.STOP)
+    world.faults.add("hang", path="/start$", times=1, execute_after=1000.0)
+    lifecycle.advance(ask(sandbox, Action.START).pk)
+    do(sandbox, Action.STOP)
+    unsettled = reload(sandbox.pk).unsettled_until
+    assert unsettled is not None
+    clock.move(250)
+    lifecycle.observe(sandbox.pk)
+    assert reload(sandbox.pk).observe_after == unsettled
+    clock.move(51)
+    lifecycle.observe(sandbox.pk)
+    row = reload(sandbox.pk)
+    assert (row.unsettled_until, row.intent_met_at is not None, row.observe_after) == (None, True, None)
+
+
+def test_a_create_that_failed_unsettled_is_looked_for_once_more_and_then_no_longer(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    settings.TICK_SECONDS = 0.0
+    settings.UNSETTLED_SECONDS = 300.0
+    settings.INTENT_RETRY_SECONDS = 5.0
+    world.stop_clock()
+    world.faults.add("hang", method="POST", path="/sandbox$", times=1, execute_after=290.0)
+    create = lifecycle.create("alice", actor=ALICE, source=Source.API, new=lifecycle.NewRequest())
+    lifecycle.advance(create.pk)
+    ask(create.sandbox, Action.DELETE)
+    pass_time(10)
+    for _ in range(10):
+        pass_time(30)  # each a look by name, which finds nothing: it would run late, did Daytona's clock not stand
+        row = reload(create.sandbox_id)
+        looks = world.counts()["daytona"].get("GET /sandbox/{id}", 0)
+    assert (row.status, row.unsettled_until, row.intent_met_at is not None) == ("gone", None, True)
+    assert row.observe_after is None
+    clock.move(1000)
+    pass_time(1)
+    assert world.counts()["daytona"]["GET /sandbox/{id}"] == looks
 
 
 def test_a_delete_during_a_hung_start_ends_deleted(world: Emulator, running: Callable[..., Sandbox]) -> None:
