@@ -24,8 +24,9 @@ from sandboxes.services.lifecycle import call
 from sandboxes.services.lifecycle.begin import deadline_for, finish, restore_intent
 from sandboxes.services.lifecycle.create_end import convex_verdict, end_failed_create, undo_create
 from sandboxes.services.lifecycle.look import Look, look, note
+from sandboxes.services.lifecycle.rules import destroys
 from sandboxes.services.queue import enqueue
-from sandboxes.states import ACTIVE, Action, OperationStatus
+from sandboxes.states import ACTIVE, Action, ActorKind, OperationStatus, Source
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE_INSIDE = 0.05, 0.25
@@ -242,11 +243,21 @@ def _decide(row: Sandbox, operation: Operation, seen: Look, *, now: datetime) ->
 def _before_calling(row: Sandbox, operation: Operation, step: planner.Call, *, now: datetime) -> planner.Step:
     if step.name in STARTING_CALLS and row.owner.on_hold:
         return planner.Fail(Code.OWNER_ON_HOLD)
+    if no := destroys(row, operation.action, force=operation.force):
+        return planner.Fail(no.code)
+    if _is_doomed_victim(row, operation):
+        return planner.Fail(Code.EPHEMERAL_WOULD_BE_DESTROYED)
     if capacity.exhausted(operation):
         return planner.Fail(Code.CAPACITY_EXHAUSTED)
     if call.was_rejected(operation, step.name, now=now):
         return planner.Fail(Code.DAYTONA_REJECTED)
     return step
+
+
+def _is_doomed_victim(row: Sandbox, operation: Operation) -> bool:
+    """It would not come back when next needed. A stop that a person has joined is no longer the evictor's."""
+    is_victim = operation.source == Source.EVICTION and operation.actor_kind == ActorKind.SYSTEM
+    return is_victim and row.observed_auto_delete is not None and row.observed_auto_delete >= 0
 
 
 def _within_time(

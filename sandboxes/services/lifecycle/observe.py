@@ -16,7 +16,8 @@ from sandboxes.services import record
 from sandboxes.services.lifecycle import call
 from sandboxes.services.lifecycle.change import apply_pending
 from sandboxes.services.lifecycle.look import Look, look, note
-from sandboxes.services.lifecycle.request import keep_intent
+from sandboxes.services.lifecycle.request import keep_intent, was_forced
+from sandboxes.services.lifecycle.rules import destroys
 from sandboxes.services.queue import enqueue
 from sandboxes.states import ACTION_FOR, Action, Intent, OperationStatus
 
@@ -84,13 +85,14 @@ def _is_to_be_kept(row: Sandbox, *, now: datetime) -> bool:
     """Whether the intent is to be issued again: not met, and an operation could do something about it.
 
     A stop, archive or delete that failed or was lost is. A start is only where it had succeeded and a call of
-    ours that ran late undid it: one that failed was answered, and is the person's to repeat.
+    ours that ran late undid it: one that failed was answered, and is the person's to repeat. Nothing that would
+    destroy it is.
     """
     if row.intent_met_at is not None or row.deleted_at is not None or row.daytona_id is None:
         return False
     action = ACTION_FOR[Intent(row.intent)]
     step = planner.plan(action, row.seen, planner.Calls(awaiting=call.awaiting(row, now=now)))
-    if not isinstance(step, planner.Call):
+    if not isinstance(step, planner.Call) or destroys(row, action, force=was_forced(row, action)):
         return False
     return action != Action.START or _start_had_succeeded(row)
 

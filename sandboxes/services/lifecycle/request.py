@@ -181,13 +181,20 @@ def keep_intent(row: Sandbox, *, now: datetime, caused_by: Operation | None = No
     A create whose delete was taken back before either was called goes on first.
     """
     unmade = row.daytona_id is None and row.intent != Intent.DELETED
+    action = Action.CREATE if unmade else ACTION_FOR[Intent(row.intent)]
     return begin(
         row,
-        Action.CREATE if unmade else ACTION_FOR[Intent(row.intent)],
+        action,
         actor=Actor.system("intent"),
         source=Source.SWEEP,
         now=now,
         reason=f"{row.intent_actor_kind}:{row.intent_actor_id} wants it {row.intent}",
-        force=True,
+        force=was_forced(row, action),
         caused_by=caused_by,
     )
+
+
+def was_forced(row: Sandbox, action: Action) -> bool:
+    """Whether the latest of these requests was allowed to destroy an ephemeral sandbox."""
+    latest = Operation.objects.filter(sandbox=row, action=action).order_by("-created_at")
+    return latest.values_list("force", flat=True).first() is True

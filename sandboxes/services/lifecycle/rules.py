@@ -23,6 +23,11 @@ def refusal(
         return Refused(Code.SANDBOX_CREATING, f"“{row.name}” is still being created.")
     if action in STARTING and on_hold:
         return Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.name}” is on hold.")
+    return destroys(row, action, force=force)
+
+
+def destroys(row: Sandbox, action: str, *, force: bool) -> Refused | None:
+    """Why this action would destroy the sandbox, which nobody asked for; None when it would not."""
     if row.ephemeral and action == Action.STOP and not force:
         return Refused(
             Code.EPHEMERAL_WOULD_BE_DESTROYED, f"“{row.name}” is ephemeral: Daytona deletes it when it stops."
