@@ -26,9 +26,12 @@ def tell(code: NoticeCode, message: str) -> None:
         _count_up(code, words, now)
 
 
-def close(*codes: NoticeCode) -> None:
-    """These conditions are over."""
-    Notice.objects.filter(code__in=codes, closed_at=None).update(closed_at=clock.now())
+def close(*codes: NoticeCode, not_seen_since: datetime | None = None) -> None:
+    """These conditions are over; or only where nothing has told of them since then."""
+    open_ = Notice.objects.filter(code__in=codes, closed_at=None)
+    if not_seen_since is not None:
+        open_ = open_.filter(last_seen_at__lt=not_seen_since)
+    open_.update(closed_at=clock.now())
 
 
 def _count_up(code: NoticeCode, words: str, now: datetime) -> bool:

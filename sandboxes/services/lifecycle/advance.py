@@ -147,7 +147,7 @@ def _step(tick: _Tick, operation: Operation) -> None:
         daytona = gateway()
         seen = look(daytona, operation.sandbox, now=operation.present)  # type: ignore[attr-defined]
     except DaytonaError as error:
-        _postpone(tick, call.meaning(error))
+        _postpone(tick, call.unseen(error))
         return
     planned = _plan(tick, seen)
     if planned is not None and "room" in operation.progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,8 @@ from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox, RemoteSandbox
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import notices
 from sandboxes.services.lifecycle.create import labels_of
+
+LOOK_REFUSED_PAUSE = 5.0  # seconds
 
 
 class Outcome(StrEnum):
@@ -131,6 +133,15 @@ def _new(row: Sandbox) -> NewSandbox:
         auto_archive=row.auto_archive_minutes,
         auto_delete=row.auto_delete_minutes,
     )
+
+
+def unseen(error: daytona.DaytonaError) -> Answer:
+    """What it means that a look failed. Nobody can say when a refused one will succeed: it is repeated slowly."""
+    answer = meaning(error)
+    if not isinstance(error, daytona.Rejected):
+        return answer
+    notices.tell(NoticeCode.UNKNOWN_ANSWER, f"Daytona refuses to show a sandbox: {error.message}")
+    return replace(answer, why="Daytona refuses to show it; waiting", pause=LOOK_REFUSED_PAUSE)
 
 
 def meaning(error: daytona.DaytonaError) -> Answer:

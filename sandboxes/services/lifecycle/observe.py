@@ -53,7 +53,7 @@ def _observe(sandbox_id: UUID, token: str, *, raises: bool, ended: bool) -> bool
     try:
         seen = look(daytona, row)
     except DaytonaError as error:
-        _postpone(sandbox_id, token, call.meaning(error).pause)
+        _postpone(sandbox_id, token, call.unseen(error).pause)
         if raises:
             raise
         return False

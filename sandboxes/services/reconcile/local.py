@@ -13,18 +13,19 @@ from sandboxes.services import heartbeat, notices, pump
 from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run, update_free
-from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Action
+from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, Status
 
 MOST_ROUNDS = 20  # of the pump, in one sweep
 MOST_STUCK = 100
+UNSEEN_FOR_LONG = timedelta(minutes=15)  # whatever is refused is asked for more often
 NAMED = 3  # sandboxes that a notice names
 
 
 def steps(run: Run) -> None:
     """Make due what slipped, enqueue what is due, and say what stands still."""
     make_due(run)
-    stuck = list(stuck_deletes(run.started).select_related("sandbox")[:MOST_STUCK])
-    run.report.add(*[_stuck(operation) for operation in stuck])
+    stuck = list(stuck_deletes(run.started)[:MOST_STUCK])
+    run.report.add(*[_stuck(sandbox) for sandbox in stuck])
     if run.options.dry_run:
         return
     for _ in range(MOST_ROUNDS):
@@ -37,6 +38,7 @@ def steps(run: Run) -> None:
     heartbeat.review()
     if not Sandbox.objects.filter(_says_an_unknown_word()).exists():
         notices.close(NoticeCode.UNKNOWN_STATE)
+    notices.close(NoticeCode.UNKNOWN_ANSWER, not_seen_since=run.started - UNSEEN_FOR_LONG)
 
 
 def make_due(run: Run) -> None:
@@ -65,27 +67,26 @@ def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
     return found
 
 
-def stuck_deletes(now: datetime) -> QuerySet[Operation]:
-    """Deletes have no deadline; after DELETE_STUCK_SECONDS staff are told."""
+def stuck_deletes(now: datetime) -> QuerySet[Sandbox]:
+    """Deletes have no deadline; after DELETE_STUCK_SECONDS staff are told, of one that is refused each time as well."""
     since = now - timedelta(seconds=settings.DELETE_STUCK_SECONDS)
-    rows = Operation.objects.filter(status__in=ACTIVE, action=Action.DELETE, created_at__lt=since)
-    return rows.order_by("created_at")
+    rows = Sandbox.objects.filter(intent=Intent.DELETED, deleted_at=None, intent_at__lt=since)
+    return rows.exclude(status=Status.GONE).order_by("intent_at")
 
 
-def _stuck(operation: Operation) -> Finding:
-    row = operation.sandbox
-    text = f"its delete has been under way since {operation.created_at:%Y-%m-%d %H:%M} UTC"
+def _stuck(row: Sandbox) -> Finding:
+    text = f"it has been wanted deleted since {row.intent_at:%Y-%m-%d %H:%M} UTC"
     return Finding(
         kind=Kind.STUCK, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "", name=row.name,
         owner=row.owner_id,
     )  # fmt: skip
 
 
-def _tell_stuck(stuck: list[Operation]) -> None:
+def _tell_stuck(stuck: list[Sandbox]) -> None:
     if not stuck:
         notices.close(NoticeCode.DELETE_STUCK)
         return
-    names = ", ".join(str(one.sandbox.daytona_id or one.sandbox_id) for one in stuck[:NAMED])
+    names = ", ".join(str(one.daytona_id or one.pk) for one in stuck[:NAMED])
     more = " and more" if len(stuck) > NAMED else ""
     notices.tell(NoticeCode.DELETE_STUCK, f"Daytona has not finished deleting {names}{more}.")
 

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from sandboxes import clock
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox
 from sandboxes.services import lifecycle
+from sandboxes.services.reconcile.local import stuck_deletes
 from sandboxes.states import Action
 from tests.support.driving import ask, do, pass_time, reload, settle
 from tests.support.emulator import Emulator
@@ -115,6 +117,26 @@ def test_a_bad_key_is_one_notice_and_no_storm(
     assert not Notice.objects.filter(closed_at=None).exists()
 
 
+def test_a_look_that_is_refused_is_one_notice_and_no_storm(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    number = world.faults.add("status", method="GET", path="/sandbox/", **error(403, "Not for you today"))
+    stop = ask(sandbox, Action.STOP)
+    for _ in range(3):
+        lifecycle.advance(stop.pk)
+    assert world.faults.hits(number) == 3
+    notice = Notice.objects.get()
+    assert (notice.code, notice.closed_at, notice.count) == ("unknown_answer", None, 3)
+    assert "Not for you today" in notice.message
+    stop.refresh_from_db()
+    assert "refuses to show it" in stop.step
+    pass_time(600)
+    world.faults.remove(number)
+    settle(stop)
+    assert stop.status == "succeeded"
+
+
 def test_a_refusal_that_stands_fails_with_daytonas_words(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running()
     world.faults.add("status", path="/stop$", **error(422, "Stopping is not supported today"))
@@ -124,6 +146,20 @@ def test_a_refusal_that_stands_fails_with_daytonas_words(world: Emulator, runnin
         "daytona_rejected",
         "Stopping is not supported today",
     )
+
+
+def test_a_delete_that_is_refused_each_time_is_one_that_is_stuck(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.faults.add("status", method="DELETE", **error(403, "Not for you today"))
+    ask(sandbox, Action.DELETE)
+    for _ in range(3):
+        settle()
+        pass_time(250)
+    settle()
+    assert sandbox.operations.filter(action="delete", status="failed").count() > 2
+    assert [row.pk for row in stuck_deletes(clock.now())] == [sandbox.pk]
 
 
 def test_a_refusal_that_was_overtaken_is_settled_by_observing(

@@ -14,7 +14,7 @@ from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox, Sweep
 from sandboxes.services import notices, reconcile
 from sandboxes.services.reconcile import Kind, Options
-from sandboxes.states import Action, OperationStatus, Status
+from sandboxes.states import Action, Intent, OperationStatus, Status
 from tests.support import rows
 from tests.support.emulator import Emulator
 
@@ -106,10 +106,11 @@ def test_a_dry_run_counts_them_and_writes_nothing() -> None:
 
 @pytest.mark.usefixtures("down")
 def test_a_delete_that_daytona_does_not_finish_is_one_notice() -> None:
-    stuck = [rows.sandbox(f"stuck {number}", status=Status.STOPPING) for number in range(5)]
-    for sandbox in stuck:
-        rows.operation(sandbox, Action.DELETE, OperationStatus.IN_PROGRESS, at=rows.ago(minutes=11))
-    rows.operation(rows.sandbox("young"), Action.DELETE, OperationStatus.IN_PROGRESS, at=rows.ago(minutes=9))
+    old, young = rows.ago(minutes=11), rows.ago(minutes=9)
+    for number in range(5):
+        rows.sandbox(f"stuck {number}", intent=Intent.DELETED, intent_at=old, intent_met_at=None)
+    rows.sandbox("young", intent=Intent.DELETED, intent_at=young, intent_met_at=None)
+    rows.sandbox("deleted", status=Status.GONE, intent_at=old)
     result = reconcile.sweep()
     assert result.report.counts[Kind.STUCK] == 5
     assert Notice.objects.filter(code=NoticeCode.DELETE_STUCK, closed_at=None).count() == 1
@@ -120,6 +121,16 @@ def test_the_notice_ends_with_the_last_stuck_delete() -> None:
     notices.tell(NoticeCode.DELETE_STUCK, "Daytona has not finished deleting x.")
     reconcile.sweep()
     assert not is_open(NoticeCode.DELETE_STUCK)
+
+
+@pytest.mark.usefixtures("down")
+def test_a_refusal_that_is_long_ago_needs_no_notice() -> None:
+    notices.tell(NoticeCode.UNKNOWN_ANSWER, "Daytona refuses to show a sandbox")
+    reconcile.sweep()
+    assert is_open(NoticeCode.UNKNOWN_ANSWER)
+    Notice.objects.update(last_seen_at=rows.ago(minutes=16))
+    reconcile.sweep()
+    assert not is_open(NoticeCode.UNKNOWN_ANSWER)
 
 
 @pytest.mark.usefixtures("down")
