@@ -94,7 +94,8 @@ def changes(row: Model, *, since: dict[str, Any]) -> list[str]:
 def _shown(row: Sandbox) -> tuple[object, ...]:
     """What Convex must see of a sandbox."""
     error = row.error_reason if row.status == Status.ERROR else ""
-    return row.status, row.name, error, row.daytona_id
+    is_to_be_removed = row.status == Status.GONE and row.intent == Intent.DELETED
+    return row.status, row.name, error, row.daytona_id, is_to_be_removed
 
 
 def _mark_dirty(row: Sandbox) -> None:

@@ -157,8 +157,16 @@ def test_a_delete_supersedes_what_is_active(alice: Api, atlas: Sandbox) -> None:
     assert alice.get(f"/operations/{stop['id']}").json()["code"] == "superseded"
 
 
-def test_deleting_what_is_gone(alice: Api) -> None:
+def test_deleting_what_was_deleted(alice: Api) -> None:
     problem(alice.delete(f"/sandboxes/{rows.sandbox(of='alice', status='gone').pk}"), "sandbox_gone")
+
+
+def test_what_went_by_itself_is_deleted_once(alice: Api) -> None:
+    box = rows.sandbox(of="alice", status="gone", intent="running")
+    assert alice.get(f"/sandboxes/{box.pk}").json()["allowed_actions"] == ["delete"]
+    answer = alice.delete(f"/sandboxes/{box.pk}")
+    assert (answer.status_code, answer.json()["status"]) == (202, "succeeded")
+    problem(alice.delete(f"/sandboxes/{box.pk}"), "sandbox_gone")
 
 
 # Many at once

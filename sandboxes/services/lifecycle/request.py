@@ -14,7 +14,7 @@ from sandboxes.services.lifecycle.begin import begin, finish, intent_as_data, re
 from sandboxes.services.lifecycle.find import check, named, not_found
 from sandboxes.services.lifecycle.rules import allowed_actions, refusal
 from sandboxes.services.queue import enqueue
-from sandboxes.states import ACTION_FOR, INTENT_OF, Action, Actor, Intent, OperationStatus, Source
+from sandboxes.states import ACTION_FOR, INTENT_OF, Action, Actor, Intent, OperationStatus, Source, Status
 
 
 def request(
@@ -54,10 +54,13 @@ def request(
                 return _join(row, active, actor=actor, reason=reason, force=force, now=now)
             if active is not None:
                 _supersede(row, active, by=action, now=now)
-            return begin(
+            operation = begin(
                 row, action, actor=actor, source=source, now=now, reason=reason, force=force,
                 request_id=request_id, previous_intent=previous,
             )  # fmt: skip
+            if row.status == Status.GONE:  # there is nothing to delete but our word that it is wanted
+                finish(row, operation, OperationStatus.SUCCEEDED, now=now)
+            return operation
     except record.LostLease:
         raise not_found(sandbox_id) from None
 

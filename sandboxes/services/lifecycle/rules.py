@@ -12,8 +12,13 @@ STARTING = frozenset({Action.START, Action.RECOVER})
 def refusal(
     row: Sandbox, action: Action, *, active: Operation | None, on_hold: bool, force: bool = False
 ) -> Refused | None:
-    """Why this action cannot be requested now; None when it can."""
+    """Why this action cannot be requested now; None when it can.
+
+    What went by itself may still be deleted: that takes it off its owner's list in Convex.
+    """
     if row.status == Status.GONE:
+        if action == Action.DELETE and row.intent != Intent.DELETED:
+            return None
         return Refused(Code.SANDBOX_GONE, f"“{row.name}” no longer exists in Daytona.")
     if action == Action.SYNC:
         return None

@@ -17,6 +17,7 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.services import record
 from sandboxes.services.lifecycle import rename
 from sandboxes.services.lifecycle.begin import finish, restore_intent, set_intent
+from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.run import Run
 from sandboxes.states import ACTIVE, Action, Actor, Intent, OperationStatus
 
@@ -41,8 +42,12 @@ def steps(run: Run) -> None:
 
 
 def take_names(run: Run) -> None:
-    """Give each sandbox the name of its label, which the sweep has just read where it differed."""
-    rows = Sandbox.objects.filter(deleted_at=None, pending_changes={}).values_list("pk", "name", "labels")
+    """Give each sandbox the name of its label, which the sweep has just read where it differed.
+
+    What waits to be told to Daytona is at most the old name: nobody else is at work, and `steps` has forgotten
+    what waited in the backup.
+    """
+    rows = Sandbox.objects.filter(~is_busy(), deleted_at=None).values_list("pk", "name", "labels")
     labelled = (
         (pk, name, str(labels.get("harness_name", "")).strip()[:200]) for pk, name, labels in rows.iterator()
     )

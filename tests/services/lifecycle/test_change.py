@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
@@ -57,6 +58,40 @@ def test_a_rename_while_daytona_is_away_is_told_later(world: Emulator, running: 
     world.faults.remove(number)
     pass_time(10)
     wait_until(lambda: told(sandbox), what="labels")
+
+
+def test_a_rename_that_ran_late_does_not_undo_a_later_one(
+    world: Emulator, running: Callable[..., Sandbox], settings: Settings
+) -> None:
+    settings.DAYTONA_READ_TIMEOUT = 0.3
+    daytona.reset()
+    sandbox = running(name="first")
+    hung = world.faults.add("hang", method="PUT", path="/labels$", times=1, execute_after=0.5)
+    lifecycle.rename(sandbox.pk, "second", actor=ALICE)
+    tick_all()
+    assert world.faults.hits(hung) == 1
+    lifecycle.rename(sandbox.pk, "third", actor=ALICE)
+    wait_until(lambda: told(sandbox), what="labels")
+    wait_until(lambda: label(world, sandbox) == "second", what="late rename")
+    do(sandbox, Action.SYNC)
+    wait_until(lambda: told(sandbox), what="labels")
+    assert (label(world, sandbox), reload(sandbox.pk).name) == ("third", "third")
+
+
+def test_a_name_that_somebody_else_gave_their_sandbox_stays(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running(name="ours")
+    world.change(str(sandbox.daytona_id), labels={"harness_name": "theirs"})
+    do(sandbox, Action.SYNC)
+    assert reload(sandbox.pk).pending_changes == {}
+    assert label(world, sandbox) == "theirs"
+
+
+def label(world: Emulator, sandbox: Sandbox) -> str:
+    remote = world.sandbox(str(sandbox.daytona_id))
+    assert remote is not None
+    return str(remote["labels"]["harness_name"])
 
 
 def test_intervals_reach_daytona(world: Emulator, running: Callable[..., Sandbox]) -> None:

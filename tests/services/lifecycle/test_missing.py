@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
+from sandboxes.codes import Code, Refused
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.states import Action, Actor
-from tests.support.driving import ask, do, pass_time, reload, settle
+from tests.support.driving import ask, do, pass_time, reload, settle, tick_all
 from tests.support.emulator import Emulator
 
 
@@ -143,6 +144,29 @@ def test_a_sandbox_believed_gone_and_seen_again_lives_again(
     pass_time(1)
     row = reload(sandbox.pk)
     assert (row.status, row.deleted_at) == ("running", None)
+
+
+def test_what_is_gone_may_be_deleted_once_and_asks_nothing_of_daytona(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.vanish(str(sandbox.daytona_id))
+    do(sandbox, Action.SYNC)
+    pass_time(61)
+    gone = reload(sandbox.pk)
+    assert (gone.status, gone.intent) == ("gone", "running")
+    before = world.counts()["daytona"]
+    delete = ask(sandbox, Action.DELETE, reason="tidy")
+    tick_all()
+    row = reload(sandbox.pk)
+    assert (delete.status, row.status, row.intent, row.intent_reason) == ("succeeded", "gone", "deleted", "tidy")
+    assert row.intent_met_at is not None
+    assert (row.observe_after, row.revision) == (None, gone.revision + 1)
+    assert world.counts()["daytona"] == before
+    for action in (Action.DELETE, Action.START, Action.SYNC):
+        with pytest.raises(Refused) as no:
+            ask(sandbox, action)
+        assert no.value.code == Code.SANDBOX_GONE
 
 
 @pytest.mark.parametrize("left", ["a name to tell", "a stop that nothing can do any more"])

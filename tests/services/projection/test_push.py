@@ -6,9 +6,9 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.services import projection
+from sandboxes.services import lifecycle, projection
 from sandboxes.services.projection.values import GONE_WORDS
-from sandboxes.states import Status
+from sandboxes.states import Action, Actor, Source, Status
 from tests.services.projection.driving import (
     Convex,
     change,
@@ -90,6 +90,17 @@ def test_a_sandbox_that_vanished_stays_as_archived_and_says_so(any_convex: Conve
     push(box)
     assert any_convex.row(box)["status"] == "archived"
     assert any_convex.row(box)["errorMessage"] == GONE_WORDS
+
+
+def test_a_sandbox_that_vanished_is_taken_off_the_list_by_a_delete(any_convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    change(box, status=Status.GONE, deleted_at=clock.now())
+    push(box)
+    lifecycle.request(box.pk, Action.DELETE, actor=Actor.owner(box.owner_id), source=Source.API)
+    assert reload(box).is_dirty
+    push(box)
+    assert any_convex.rows(box) == []
+    assert not reload(box).is_dirty
 
 
 def test_a_sandbox_that_comes_back_is_shown_again(any_convex: Convex) -> None:
