@@ -268,7 +268,7 @@ def _within_time(
     if operation.deadline is None or not isinstance(step, planner.Call | planner.Wait):
         return step
     unseen = row.deleted_at is None and seen.remote is None and row.daytona_id is not None
-    waits_out = isinstance(step, planner.Wait) and not step.actionable
+    waits_out = isinstance(step, planner.Wait) and (not step.actionable or call.is_outage(row, now=now))
     elapsed = _since_last(operation, now=now)
     _credit(operation, elapsed if waits_out or unseen else max(elapsed - LONGEST_PAUSE, 0))
     if now <= operation.deadline:
@@ -301,12 +301,12 @@ def _prepare(row: Sandbox, operation: Operation, step: planner.Call, *, now: dat
 def _call(daytona: DaytonaGateway, tick: _Tick, name: str) -> None:
     answer = call.make(daytona, Sandbox.objects.get(pk=tick.sandbox_id), name)
     with _locked(tick, active=False) as (row, operation, now):
-        call.note(row, operation, answer)
-        words = f"{name}: {answer.outcome}"
-        record.event(
-            row, SandboxEvent.Kind.CALL, words, operation=operation, at=now,
-            data={"words": answer.rejected or (answer.quota.message if answer.quota else "")},
-        )  # fmt: skip
+        if call.note(row, operation, answer):
+            words = f"{name}: {answer.outcome}"
+            record.event(
+                row, SandboxEvent.Kind.CALL, words, operation=operation, at=now,
+                data={"words": answer.rejected or (answer.quota.message if answer.quota else "")},
+            )  # fmt: skip
         if answer.remote is not None and row.daytona_id is None:
             row.daytona_id, row.organization_id = answer.remote.id, answer.remote.organization_id
         if operation.is_active:

@@ -63,17 +63,29 @@ def mark(row: Sandbox, operation: Operation, name: str, *, now: datetime) -> Non
     operation.calls = [*operation.calls, {"name": name, "at": now.isoformat(), "outcome": Outcome.PENDING}]
 
 
-def note(row: Sandbox, operation: Operation, answer: Answer) -> None:
-    """After it: a definite answer settles this call, though not an earlier one that may still run late."""
-    row.last_call = {**row.last_call, "outcome": answer.outcome}
-    calls = [*operation.calls]
-    calls[-1] = {**calls[-1], "outcome": answer.outcome}
+def note(row: Sandbox, operation: Operation, answer: Answer) -> bool:
+    """After it: a definite answer settles this call, though not an earlier one that may still run late.
+
+    Returns whether it is news: the same refusal again is only counted, for a condition may last for days.
+    """
+    row.last_call = {**row.last_call, "outcome": answer.outcome, "counted": answer.counted}
+    *earlier, made = operation.calls
+    made = {**made, "outcome": answer.outcome}
     if answer.rejected:
-        calls[-1] |= {"words": answer.rejected, "may_be_stale": answer.may_be_stale}
-    operation.calls = calls
+        made |= {"words": answer.rejected, "may_be_stale": answer.may_be_stale}
+    is_news = not earlier or answer.outcome != Outcome.REFUSED or not _is_same(earlier[-1], made)
+    if not is_news:
+        first = earlier.pop()
+        made = {**first, "times": first.get("times", 1) + 1}
+    operation.calls = [*earlier, made]
     if answer.outcome != Outcome.UNKNOWN:
         before = row.last_call.get("unsettled_before")
         row.unsettled_until = datetime.fromisoformat(before) if before else None
+    return is_news
+
+
+def _is_same(call: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(call.get(name) == other.get(name) for name in ("name", "outcome", "words", "may_be_stale"))
 
 
 def was_rejected(operation: Operation, name: str, *, now: datetime) -> bool:
@@ -106,6 +118,11 @@ def awaiting(row: Sandbox, *, now: datetime) -> str | None:
     echo = settings.CALL_ECHO_SECONDS * (1.0 if call["outcome"] == Outcome.ACCEPTED else 0.5)
     age = (now - datetime.fromisoformat(call["at"])).total_seconds()
     return str(call["name"]) if age < echo else None
+
+
+def is_outage(row: Sandbox, *, now: datetime) -> bool:
+    """Whether what we wait for is the effect of a call that an outage answered."""
+    return awaiting(row, now=now) is not None and not row.last_call.get("counted", True)
 
 
 def make(gateway: DaytonaGateway, row: Sandbox, name: str) -> Answer:
@@ -179,4 +196,5 @@ def meaning(error: daytona.DaytonaError) -> Answer:
             return Answer(refused, "Daytona refused; looking why", pause=0, rejected=error.message)
         case daytona.Unknown() if not error.sent:
             return Answer(refused, "Daytona cannot be reached; waiting", pause=1)
-    return Answer(unknown, "Daytona did not answer; looking what happened", pause=0.5)
+    # An answer that says nothing is an outage; a call without one may be at work.
+    return Answer(unknown, "Daytona did not answer; looking what happened", pause=0.5, counted=error.status is None)

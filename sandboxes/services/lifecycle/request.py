@@ -162,9 +162,9 @@ def take_back(row: Sandbox, operation: Operation, *, actor: Actor, reason: str, 
         data={"reason": reason} if reason else {},
     )  # fmt: skip
     finish(row, operation, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=reason)
-    if row.intent_met_at is None and row.deleted_at is None and operation.previous_intent:
-        if not _start_failed_before(row, operation):
-            keep_intent(row, now=now, caused_by=operation)
+    is_unmet = row.intent_met_at is None and row.deleted_at is None
+    if is_unmet and operation.previous_intent and not _start_failed_before(row, operation):
+        keep_intent(row, now=now, caused_by=operation)
 
 
 def _start_failed_before(row: Sandbox, operation: Operation) -> bool:

@@ -68,7 +68,7 @@ def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
 
 
 def stuck_deletes(now: datetime) -> QuerySet[Sandbox]:
-    """Deletes have no deadline; after DELETE_STUCK_SECONDS staff are told, of one that is refused each time as well."""
+    """Deletes have no deadline; after DELETE_STUCK_SECONDS staff are told, also of one refused each time."""
     since = now - timedelta(seconds=settings.DELETE_STUCK_SECONDS)
     rows = Sandbox.objects.filter(intent=Intent.DELETED, deleted_at=None, intent_at__lt=since)
     return rows.exclude(status=Status.GONE).order_by("intent_at")

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from pytest_django import Settings
 
+from sandboxes import clock
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.lifecycle.advance import LONGEST_PAUSE, backoff
-from sandboxes.states import Action
-from tests.support.driving import ask
+from sandboxes.states import Action, Actor, Source
+from tests.support.driving import ask, do, pass_time, settle
 from tests.support.emulator import Emulator
 
 
@@ -29,3 +30,38 @@ def test_an_operation_waits_as_often_as_it_has_to(
     lifecycle.advance(stop.pk)
     stop.refresh_from_db()
     assert (stop.status, stop.attempt) == ("in_progress", 10**6 + 1)
+
+
+def test_the_same_refusal_again_is_counted_and_not_written_again(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    do(sandbox, Action.STOP)
+    world.settings(suspended="Payment method required")
+    start = ask(sandbox, Action.START)
+    for _ in range(20):
+        pass_time(31)
+    start.refresh_from_db()
+    (made,) = start.calls
+    assert (made["name"], made["outcome"]) == ("start", "refused")
+    assert made["times"] >= 10
+    assert sandbox.events.filter(kind="call", text="start: refused").count() == 1
+    world.settings(suspended=None)
+    settle(start)
+    assert [call["outcome"] for call in start.calls] == ["refused", "accepted"]
+
+
+def test_an_outage_of_the_call_alone_is_waited_out_past_any_deadline(world: Emulator) -> None:
+    number = world.faults.add("status", method="POST", path="/sandbox$", status=503, answer="<html>")
+    create = lifecycle.create(
+        "alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest()
+    )  # fmt: skip
+    for _ in range(40):
+        pass_time(8)
+    create.refresh_from_db()
+    assert create.is_active
+    assert world.faults.hits(number) > 5
+    world.faults.remove(number)
+    clock.move(10)
+    settle(create)
+    assert create.status == "succeeded"
