@@ -17,15 +17,16 @@ from sandboxes import clock
 from sandboxes.codes import Refused
 from sandboxes.gateways import convex, daytona
 from sandboxes.models import Lease, Notice, Operation, Owner, Sandbox
-from sandboxes.services import intent, lifecycle, record
+from sandboxes.services import intent, lifecycle, owners, record
 from sandboxes.states import Action, Actor, OperationStatus, Source, Status
 from tests.faults import queue
-from tests.faults.people import People, against_the_rules, contradictions, unmet
+from tests.faults.people import People, against_the_rules, contradictions, on_hold, unmet
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
 from tests.faults.truth import disagreements, is_quiet, waiting
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
 
+STAFF = Actor.staff("admin")
 PICK = st.integers(0, 4)
 PLACE = st.integers(0, 3)
 SKEWS = st.sampled_from([0.0, 0.0, -600.0, 600.0])
@@ -168,6 +169,18 @@ class Machine(RuleBasedStateMachine):
             intent.touch(row.pk, actor=Actor.owner(row.owner_id))
             self.people.used[row.pk] = clock.now()
 
+    @rule(owner=st.sampled_from(["ada", "bob"]), destroy_ephemeral=st.booleans())
+    def hold(self, owner: str, destroy_ephemeral: bool) -> None:
+        before = {row.pk: row.intent_at for row in self._rows()}
+        owners.hold(owner, actor=STAFF, reason="unpaid", destroy_ephemeral=destroy_ephemeral)
+        for row in self._rows():
+            if row.intent_at != before[row.pk]:
+                self._asked(self._active(row) or row.operations.latest("created_at"), Action.STOP)
+
+    @rule(owner=st.sampled_from(["ada", "bob"]))
+    def lift(self, owner: str) -> None:
+        owners.lift(owner, actor=STAFF)
+
     # what goes wrong
 
     @rule(call=st.sampled_from(sorted(CALLS)), how=st.sampled_from(sorted(SPOILED)), times=st.integers(1, 3))
@@ -209,6 +222,13 @@ class Machine(RuleBasedStateMachine):
         if self._is_there(row):
             self.emulator.change(str(row.daytona_id), **FROM_OUTSIDE[change])
             self._hint(row)
+
+    @rule(pick=PICK, minutes=st.sampled_from([-1, 0, 600]))
+    def set_auto_delete(self, pick: int, minutes: int) -> None:
+        """In Daytona's dashboard; nobody here learns of it before the next look."""
+        row = self._row(pick)
+        if self._is_there(row):
+            self.emulator.change(str(row.daytona_id), autoDeleteInterval=minutes)
 
     @rule(pick=PICK)
     def vanish(self, pick: int) -> None:
@@ -288,7 +308,7 @@ class Machine(RuleBasedStateMachine):
         new = Operation.objects.filter(source=Source.EVICTION).exclude(pk__in=self.judged)
         victims = list(new.select_related("sandbox", "caused_by__sandbox"))
         self.judged |= {stop.pk for stop in victims}
-        found = contradictions(lines, wishes, evicted) + against_the_rules(self.people, victims)
+        found = contradictions(lines, wishes, evicted) + against_the_rules(self.people, victims) + on_hold()
         assert not found, found
 
     def _wishes(self) -> dict[UUID, set[str]]:

@@ -100,6 +100,18 @@ def against_the_rules(people: People, evictions: Iterable[Operation]) -> list[st
     return found
 
 
+def on_hold() -> list[str]:
+    """The calls that would make a sandbox run, decided while its owner was on hold."""
+    found = []
+    held = Operation.objects.filter(sandbox__owner__hold_since__isnull=False).select_related("sandbox__owner")
+    for operation in held:
+        since = operation.sandbox.owner.hold_since
+        starts = [call for call in operation.calls if call["name"] in ALLOWED[Intent.RUNNING]]
+        if any(since and datetime.fromisoformat(call["at"]) > since for call in starts):
+            found.append(f"{operation} of {operation.sandbox_id} called Daytona during the hold since {since}")
+    return found
+
+
 MET_AS: dict[str, tuple[str, ...]] = {
     Intent.RUNNING: (Status.RUNNING,),
     Intent.STOPPED: (Status.STOPPED, Status.ARCHIVED),
