@@ -16,6 +16,7 @@ from sandboxes.services.lifecycle.request import keep_intent
 from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
+from sandboxes.services.rows import in_chunks
 from sandboxes.states import ERROR_STATES, STATUS_OF_STATE, Intent, Seen, is_met
 
 CHUNK = 200
@@ -58,13 +59,8 @@ def _suspects(run: Run) -> Iterator[Sandbox]:
     rows = rows.exclude(observed_state="archived")
     if run.options.owner:
         rows = rows.filter(owner_id=run.options.owner)
-    last: UUID | None = None
-    while True:
+    for chunk in in_chunks(rows, CHUNK):
         run.beat()
-        chunk = list((rows if last is None else rows.filter(pk__gt=last)).order_by("pk")[:CHUNK])
-        if not chunk:
-            return
-        last = chunk[-1].pk
         yield from chunk
 
 

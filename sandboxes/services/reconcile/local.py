@@ -24,8 +24,9 @@ NAMED = 3  # sandboxes that a notice names
 def steps(run: Run) -> None:
     """Make due what slipped, enqueue what is due, and say what stands still."""
     make_due(run)
-    stuck = list(stuck_deletes(run.started)[:MOST_STUCK])
-    run.report.add(*[_stuck(sandbox) for sandbox in stuck])
+    stuck = stuck_deletes(run.started)
+    theirs = stuck.filter(owner_id=run.options.owner) if run.options.owner else stuck
+    run.report.add(*[_stuck(sandbox) for sandbox in theirs[:MOST_STUCK]])
     if run.options.dry_run:
         return
     for _ in range(MOST_ROUNDS):
@@ -34,7 +35,7 @@ def steps(run: Run) -> None:
         if not enqueued:
             break
         run.beat()
-    _tell_stuck(stuck)
+    _tell_stuck(list(stuck[: NAMED + 1]))
     heartbeat.review()
     if not Sandbox.objects.filter(_says_an_unknown_word()).exists():
         notices.close(NoticeCode.UNKNOWN_STATE)

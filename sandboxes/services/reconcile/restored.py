@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from sandboxes import clock
 from sandboxes.codes import Code
@@ -19,8 +19,10 @@ from sandboxes.services.lifecycle import rename
 from sandboxes.services.lifecycle.begin import finish, restore_intent, set_intent
 from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.run import Run
+from sandboxes.services.rows import in_chunks
 from sandboxes.states import ACTIVE, Action, Actor, Intent, OperationStatus
 
+CHUNK = 200
 RESTORER = Actor.system("restore")
 WORDS = "It was in flight when the backup was made from which the database was restored."
 
@@ -32,13 +34,12 @@ def steps(run: Run) -> None:
     creating = Operation.objects.filter(status__in=ACTIVE, action=Action.CREATE)
     untold = ~Q(pending_changes={})
     rows = Sandbox.objects.filter(unmet | untold | Q(pk__in=in_flight.values("sandbox_id")))
-    ids = list(rows.exclude(pk__in=creating.values("sandbox_id")).values_list("pk", flat=True))
-    run.report.count("were_in_flight", len(ids))
-    if run.options.dry_run:
-        return
-    for sandbox_id in ids:
-        run.beat()
-        _forget(sandbox_id)
+    rows = _of_owner(run, rows).exclude(pk__in=creating.values("sandbox_id"))
+    for chunk in in_chunks(rows, CHUNK):
+        run.report.count("were_in_flight", len(chunk))
+        for row in [] if run.options.dry_run else chunk:
+            run.beat()
+            _forget(row.pk)
 
 
 def take_names(run: Run) -> None:
@@ -47,15 +48,17 @@ def take_names(run: Run) -> None:
     What waits to be told to Daytona is at most the old name: nobody else is at work, and `steps` has forgotten
     what waited in the backup.
     """
-    rows = Sandbox.objects.filter(~is_busy(), deleted_at=None).values_list("pk", "name", "labels")
-    labelled = (
-        (pk, name, str(labels.get("harness_name", "")).strip()[:200]) for pk, name, labels in rows.iterator()
-    )
-    renamed = [(pk, label) for pk, name, label in labelled if label not in ("", name)]
-    run.report.count("renamed", len(renamed))
-    for sandbox_id, name in renamed if not run.options.dry_run else []:
-        run.beat()
-        rename(sandbox_id, name, actor=RESTORER)
+    for chunk in in_chunks(_of_owner(run, Sandbox.objects.filter(~is_busy(), deleted_at=None)), CHUNK):
+        labelled = ((row, str(row.labels.get("harness_name", "")).strip()[:200]) for row in chunk)
+        renamed = [(row.pk, label) for row, label in labelled if label not in ("", row.name)]
+        run.report.count("renamed", len(renamed))
+        for sandbox_id, name in [] if run.options.dry_run else renamed:
+            run.beat()
+            rename(sandbox_id, name, actor=RESTORER)
+
+
+def _of_owner(run: Run, rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
+    return rows.filter(owner_id=run.options.owner) if run.options.owner else rows
 
 
 def _forget(sandbox_id: UUID) -> None:

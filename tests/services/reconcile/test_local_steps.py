@@ -117,6 +117,15 @@ def test_a_delete_that_daytona_does_not_finish_is_one_notice() -> None:
 
 
 @pytest.mark.usefixtures("down")
+def test_for_one_owner_only_their_stuck_deletes_are_reported() -> None:
+    bobs = rows.sandbox("stuck", of="bob", status=Status.STOPPING)
+    rows.operation(bobs, Action.DELETE, OperationStatus.IN_PROGRESS, at=rows.ago(minutes=11))
+    result = reconcile.sweep(Options(owner="alice"))
+    assert result.report.counts[Kind.STUCK] == 0
+    assert is_open(NoticeCode.DELETE_STUCK), "a condition of the whole installation all the same"
+
+
+@pytest.mark.usefixtures("down")
 def test_the_notice_ends_with_the_last_stuck_delete() -> None:
     notices.tell(NoticeCode.DELETE_STUCK, "Daytona has not finished deleting x.")
     reconcile.sweep()

@@ -204,3 +204,13 @@ def test_without_the_option_a_delete_in_flight_goes_on(world: Emulator, running:
     reconcile.sweep()
     settle()
     assert remote(world) == {}
+
+
+def test_for_one_owner_only_theirs_is_ended(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    alices, bobs = running("alice"), running("bob")
+    ask(alices, Action.STOP)
+    ask(bobs, Action.STOP)
+    result = reconcile.sweep(Options(restored=True, owner="alice"))
+    assert result.report.counts["were_in_flight"] == 1
+    assert reload(alices.pk).intent == "running"
+    assert reload(bobs.pk).intent == "stopped"
