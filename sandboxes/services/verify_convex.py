@@ -7,7 +7,7 @@ else writes, that are there twice. What differs is made due for a push; nothing 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,14 +18,13 @@ from sandboxes import clock
 from sandboxes.codes import Code, NoticeCode, Refused
 from sandboxes.gateways.convex import ConvexError, ConvexGateway, Function, ListedRow, gateway
 from sandboxes.models import Owner, Sandbox
-from sandboxes.services import notices
-from sandboxes.services.projection import is_on, outcome
+from sandboxes.services.projection import is_on, outcome, rest
 from sandboxes.services.projection.values import Shown, wanted
+from sandboxes.services.rows import in_chunks
+from sandboxes.services.shown_ids import ShownIds
 
 CHUNK = 200
 MOST_FINDINGS = 1000
-
-Progress = Callable[[int, int | None], None]
 
 
 class Kind(StrEnum):
@@ -65,25 +64,24 @@ class Verified:
         return not self.counts and not self.error
 
 
-def verify_owner(owner_id: str, *, repair: bool = True) -> Verified:
-    """Compare one owner's rows. Raises Refused(NOT_CONFIGURED) without a Convex."""
-    return _guarded(lambda verifier: verifier.owner(owner_id), repair=repair)
+def verify_owner(owner_id: str, *, repair: bool = True, beat: Callable[[], None] = lambda: None) -> Verified:
+    """Compare one owner's rows; else as `verify_all`."""
+    return _guarded(lambda verifier: verifier.owner(owner_id), repair=repair, beat=beat)
 
 
-def verify_all(*, progress: Progress | None = None, repair: bool = True) -> Verified:
-    """Compare every row; `progress` is told how many of how many (None: unknown) owners or rows are done.
+def verify_all(*, repair: bool = True, beat: Callable[[], None] = lambda: None) -> Verified:
+    """Compare every row. `beat` is called again and again, and may raise to end it there.
 
     With our own functions this takes one call for 200 rows, with `listForReconcile` one per owner, else one or
-    two per sandbox. Convex failing ends it early: `error` says why. Raises Refused(NOT_CONFIGURED).
+    two per sandbox. Convex failing ends it early: `error` says why. Without `repair` nothing is written.
+
+    Raises:
+        Refused: NOT_CONFIGURED without a Convex.
     """
-    return _guarded(lambda verifier: verifier.everything(progress or _nobody), repair=repair)
+    return _guarded(lambda verifier: verifier.everything(), repair=repair, beat=beat)
 
 
-def _nobody(done: int, total: int | None) -> None:
-    pass
-
-
-def _guarded(work: Callable[[_Verifier], None], *, repair: bool) -> Verified:
+def _guarded(work: Callable[[_Verifier], None], *, repair: bool, beat: Callable[[], None]) -> Verified:
     if not is_on():
         raise Refused(
             Code.NOT_CONFIGURED, "CONVEX_URL and CONVEX_DEPLOY_KEY are not set: there is nothing to verify."
@@ -92,73 +90,87 @@ def _guarded(work: Callable[[_Verifier], None], *, repair: bool) -> Verified:
     try:
         convex = gateway()
         assert convex is not None
-        work(_Verifier(convex, found, repair=repair))
+        verifier = _Verifier(convex, found, repair=repair, beat=beat)
+        work(verifier)
+        verifier.close_notices()
     except ConvexError as error:
-        outcome.tell(error)
+        if repair:
+            outcome.tell(error)
         found.error = outcome.words_of(error)
     return found
 
 
 class _Verifier:
-    def __init__(self, convex: ConvexGateway, found: Verified, *, repair: bool) -> None:
+    def __init__(self, convex: ConvexGateway, found: Verified, *, repair: bool, beat: Callable[[], None]) -> None:
         self.convex = convex
         self.found = found
         self.repair = repair
+        self.beat = beat
         self.own = convex.own_functions()
+        self.has_answered = False
 
     # ways to ask
 
-    def everything(self, progress: Progress) -> None:
+    def everything(self) -> None:
         if self.own:
-            self._pages(progress)
+            self._pages(Sandbox.objects.all())
             return
-        owners = Owner.objects.filter(sandboxes__daytona_id__isnull=False).distinct().order_by("pk")
-        total = owners.count()
-        for done, owner_id in enumerate(owners.values_list("pk", flat=True).iterator(CHUNK), start=1):
-            self.owner(owner_id)
-            progress(done, total)
+        for owner_id in Owner.objects.order_by("pk").values_list("pk", flat=True).iterator(CHUNK):
+            self.beat()
+            self._listed_or_asked(owner_id)
 
     def owner(self, owner_id: str) -> None:
+        if self.own:
+            self._pages(Sandbox.objects.filter(owner_id=owner_id), owner_id)
+        else:
+            self._listed_or_asked(owner_id)
+
+    def _listed_or_asked(self, owner_id: str) -> None:
         started = clock.now()
         ours = Sandbox.objects.filter(owner_id=owner_id, daytona_id__isnull=False)
-        if not self.own and self.convex.has(Function.LIST_FOR_RECONCILE):
+        if self.convex.has(Function.LIST_FOR_RECONCILE):
             listed = self.convex.list_for_reconcile(owner_id)
-            self._compare(ours, listed, started)
+            self.has_answered = True
+            self._compare(ours.iterator(CHUNK), listed, started)
             self._name_unknown(listed)
             return
         for row in ours.iterator(CHUNK):
+            self.beat()
             self._compare([row], self._ask(row), started)
 
     def _ask(self, row: Sandbox) -> list[ListedRow]:
         """One row, by the functions for one: a list of at most one, with the status where it can be had."""
         daytona_id = row.daytona_id or ""
-        if self.own and self.convex.has(Function.OWNER) is False:
-            return []  # the list, which lacks it, is all there is to go by
         owner = self.convex.owner_of(daytona_id)
+        self.has_answered = True
         if owner is None:
             return []
         shown = wanted(row)
         status = self.convex.status_of(daytona_id) if self.convex.has(Function.STATUS) else None
         return [ListedRow(daytona_id, status or (shown.status if shown else ""), owner=owner)]
 
-    def _pages(self, progress: Progress) -> None:
-        """Every row that Convex has, then those of ours that it has not."""
-        started, seen = clock.now(), set[str]()
-        for listed in self._list():
-            ids = {row.daytona_id for row in listed}
-            self._compare(Sandbox.objects.filter(daytona_id__in=ids), listed, started)
-            self._name_unknown(listed)
-            seen |= ids
-            progress(len(seen), None)
-        ours = Sandbox.objects.filter(_is_settled(started), daytona_id__isnull=False)
-        for row in ours.iterator(CHUNK):
-            if row.daytona_id not in seen:
-                self._compare([row], self._ask(row), started)
+    def _pages(self, ours: QuerySet[Sandbox], owner: str = "") -> None:
+        """Every row that Convex has, then those of ours that it has not. Of others than `owner` nothing is said."""
+        started = clock.now()
+        with ShownIds() as shown:
+            for listed in self._list():
+                self.beat()
+                ids = list({row.daytona_id for row in listed})
+                fresh = shown.lacks(ids)
+                self._compare(ours.filter(daytona_id__in=ids), listed, started, listed_before=set(ids) - fresh)
+                theirs = [row for row in listed if owner in ("", row.owner)]
+                self._name_unknown(row for row in theirs if row.daytona_id in fresh)
+                shown.add(ids)
+            for rows in in_chunks(ours.filter(_is_settled(started), daytona_id__isnull=False), CHUNK):
+                self.beat()
+                unlisted = shown.lacks([row.daytona_id or "" for row in rows])
+                self._compare((row for row in rows if row.daytona_id in unlisted), [], started)
 
     def _list(self) -> Iterator[Sequence[ListedRow]]:
         cursor: str | None = None
         while True:
             page = self.convex.list_all(cursor)
+            self.has_answered = True
             yield page.rows
             if page.cursor is None:
                 return
@@ -167,25 +179,46 @@ class _Verifier:
     # comparing
 
     def _compare(
-        self, ours: QuerySet[Sandbox] | list[Sandbox], listed: Iterable[ListedRow], started: datetime
+        self,
+        ours: Iterable[Sandbox],
+        listed: Iterable[ListedRow],
+        started: datetime,
+        *,
+        listed_before: Container[str] = (),
     ) -> None:
+        """`listed_before`: the ids that an earlier page of the same list has shown."""
         there: dict[str, list[ListedRow]] = defaultdict(list)
         for item in listed:
             there[item.daytona_id].append(item)
         for row in ours:
-            if row.is_dirty or row.convex_lease_token or (row.convex_pushed_at or started) > started:
-                continue  # a push is due or was under way: what was listed is no proof
-            self.found.checked += 1
-            finding = difference(row, there[row.daytona_id or ""])
+            is_twin = row.daytona_id in listed_before
+            finding = difference(row, there[row.daytona_id or ""], is_twin=is_twin)
+            is_foreign = finding is not None and finding.kind == Kind.FOREIGN_OWNER
+            if _is_moving(row, started) and not is_foreign:  # no push of ours changes whose a row is
+                continue
+            self.found.checked += not is_twin
             if finding is not None:
                 self._handle(row, finding)
 
     def _handle(self, row: Sandbox, finding: Finding) -> None:
         self._note(finding)
+        if not self.repair:
+            return
         if finding.kind == Kind.FOREIGN_OWNER:
-            notices.tell(NoticeCode.CONVEX_FOREIGN_OWNER, finding.detail)
-        elif self.repair and (self.own or finding.kind != Kind.DUPLICATE):
+            # The push does not overwrite it: it says so for as long as that is so.
+            error = outcome.ForeignOwner(finding.detail)
+            outcome.tell(error)
+            make_due(row, has_row=False, error=outcome.words_of(error))
+        elif self.own or finding.kind != Kind.DUPLICATE:
             make_due(row, has_row=finding.kind != Kind.VANISHED)
+
+    def close_notices(self) -> None:
+        """Convex answered to the end. That a key may read does not prove that it may write."""
+        if not self.repair or not self.has_answered:
+            return
+        may_write = rest.look().reason != NoticeCode.CONVEX_UNAUTHORIZED
+        if may_write or self.convex.may_run("mutation", own=self.own):
+            outcome.well(had_errors=True)
 
     def _name_unknown(self, listed: Iterable[ListedRow]) -> None:
         items = {row.daytona_id: row for row in listed}
@@ -202,8 +235,8 @@ class _Verifier:
             self.found.findings.append(finding)
 
 
-def difference(row: Sandbox, there: Sequence[ListedRow]) -> Finding | None:
-    """What is wrong with Convex's rows of one sandbox. Pure."""
+def difference(row: Sandbox, there: Sequence[ListedRow], *, is_twin: bool = False) -> Finding | None:
+    """What is wrong with Convex's rows of one sandbox; `is_twin`: it has one more of it. Pure."""
     shown = wanted(row)
 
     def finding(kind: Kind, detail: str) -> Finding:
@@ -217,8 +250,8 @@ def difference(row: Sandbox, there: Sequence[ListedRow]) -> Finding | None:
         return finding(Kind.FOREIGN_OWNER, words)
     if shown is None:
         return finding(Kind.LEFT_OVER, f"Convex still shows “{row.name}”, which is deleted")
-    if len(there) > 1:
-        words = f"Convex has {len(there)} rows of “{row.name}”; `sandkeeper:apply` makes one of them"
+    if len(there) + is_twin > 1:
+        words = f"Convex has {len(there) + is_twin} rows of “{row.name}”; `sandkeeper:apply` makes one of them"
         return finding(Kind.DUPLICATE, words)
     stale = _what_differs(shown, there[0])
     return finding(Kind.STALE, f"Convex shows “{row.name}” with another {stale}") if stale else None
@@ -236,7 +269,7 @@ def _what_differs(shown: Shown, item: ListedRow) -> str:
     return ", ".join(words)
 
 
-def make_due(row: Sandbox, *, has_row: bool) -> None:
+def make_due(row: Sandbox, *, has_row: bool, error: str = "") -> None:
     """Have everything sent again, unless the row was changed or pushed since it was read."""
     same = Sandbox.objects.filter(
         pk=row.pk, revision=row.revision, convex_revision=row.convex_revision, convex_lease_token=""
@@ -245,8 +278,14 @@ def make_due(row: Sandbox, *, has_row: bool) -> None:
         convex_revision=F("revision") - 1,
         convex_known=has_row,
         convex_sent={"row": True} if has_row else {},
+        convex_error=error or F("convex_error"),
         convex_next_push_at=clock.now(),
     )
+
+
+def _is_moving(row: Sandbox, started: datetime) -> bool:
+    """A push is due or was under way: what was listed is no proof."""
+    return bool(row.is_dirty or row.convex_lease_token or (row.convex_pushed_at or started) > started)
 
 
 def _is_settled(started: datetime) -> Q:

@@ -111,7 +111,7 @@ def pushed(held: lease.Held, reports: list[Report]) -> int:
     for report in done:
         if report.lacks and report.lacks != report.row.convex_error:
             notices.tell(NoticeCode.CONVEX_FUNCTION_MISSING, report.lacks)
-    _well(had_errors=any(report.row.convex_error for report in done))
+    well(had_errors=any(report.row.convex_error for report in done))
     return len(done)
 
 
@@ -152,8 +152,8 @@ def _add_events(reports: list[Report], now: datetime) -> None:
     )
 
 
-def _well(*, had_errors: bool) -> None:
-    """A push succeeded: what stood against all pushes is over, what stood against these rows perhaps."""
+def well(*, had_errors: bool) -> None:
+    """Convex takes what is sent: what stood against all pushes is over, what stood against rows perhaps."""
     if rest.look().reason:
         rest.over()
         for code in OF_ALL:

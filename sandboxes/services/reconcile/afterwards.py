@@ -33,9 +33,9 @@ def _verify(run: Run) -> None:
     owner, repair = run.options.owner, not run.options.dry_run
     try:
         if owner:
-            found = verify_convex.verify_owner(owner, repair=repair)
+            found = verify_convex.verify_owner(owner, repair=repair, beat=run.beat)
         else:
-            found = verify_convex.verify_all(progress=lambda done, total: run.beat(), repair=repair)
+            found = verify_convex.verify_all(repair=repair, beat=run.beat)
     except Refused as no:
         run.partial(no.detail)
         return

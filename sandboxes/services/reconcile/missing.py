@@ -13,14 +13,14 @@ from sandboxes.gateways.daytona import DaytonaGateway
 from sandboxes.models import Sandbox
 from sandboxes.services import notices
 from sandboxes.services.reconcile.examine import examine, is_busy
-from sandboxes.services.reconcile.pages import Shown
 from sandboxes.services.reconcile.run import Run
+from sandboxes.services.shown_ids import ShownIds
 
 CHUNK = 500
 FEW = 10
 
 
-def look(run: Run, daytona: DaytonaGateway, shown: Shown) -> None:
+def look(run: Run, daytona: DaytonaGateway, shown: ShownIds) -> None:
     """GET each row that the list lacks, or refuse to when it lacks too many to be believed."""
     total = expected(run).count()
     lacking = sum(len(ids) for ids in _lacking(run, shown))
@@ -42,7 +42,7 @@ def expected(run: Run) -> QuerySet[Sandbox]:
     return rows.filter(owner_id=run.options.owner) if run.options.owner else rows
 
 
-def _lacking(run: Run, shown: Shown) -> Iterator[list[UUID]]:
+def _lacking(run: Run, shown: ShownIds) -> Iterator[list[UUID]]:
     """Chunk by chunk, by key: a row that changes meanwhile moves no other."""
     rows = expected(run).filter(~is_busy()).order_by("pk")
     last: UUID | None = None

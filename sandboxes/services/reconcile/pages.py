@@ -1,51 +1,21 @@
-"""Daytona's list, page by page, and what it has shown; nothing is concluded from it here."""
+"""Daytona's list, page by page; nothing is concluded from it here."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from types import TracebackType
+from collections.abc import Iterator
 
 from django.conf import settings
 
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Page, RateLimited
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
+from sandboxes.services.shown_ids import ShownIds
 
 PATIENCE = 3  # throttled answers in a row that are waited for
 LONGEST_WAIT = 30.0
 
 
-class Shown:
-    """The ids that the list has shown, in a temporary file: memory stays flat, however many there are."""
-
-    def __init__(self) -> None:
-        self._file = sqlite3.connect("", isolation_level=None)
-        self._file.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-2000;")
-        self._file.execute("CREATE TABLE shown (id TEXT PRIMARY KEY) WITHOUT ROWID")
-
-    def __enter__(self) -> Shown:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
-
-    def add(self, ids: Iterable[str]) -> int:
-        """Returns how many of them are new."""
-        before = self._file.total_changes
-        self._file.executemany("INSERT OR IGNORE INTO shown VALUES (?)", [(one,) for one in ids])
-        return self._file.total_changes - before
-
-    def lacks(self, ids: Sequence[str]) -> set[str]:
-        """Those of up to some thousand ids that it has not shown."""
-        marks = ",".join("?" * len(ids))
-        known = self._file.execute(f"SELECT id FROM shown WHERE id IN ({marks})", list(ids))  # noqa: S608 - only marks
-        return set(ids).difference(row[0] for row in known)
-
-
-def walk(run: Run, daytona: DaytonaGateway, shown: Shown) -> Iterator[Page]:
+def walk(run: Run, daytona: DaytonaGateway, shown: ShownIds) -> Iterator[Page]:
     """All pages, oldest sandbox first. A page without a new id, or an error, ends the walk as partial.
 
     A list that repeats itself would never end, and one that broke off proves nothing of what it lacks

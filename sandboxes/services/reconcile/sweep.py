@@ -17,9 +17,10 @@ from sandboxes.models import Lease, Sweep
 from sandboxes.services import leases
 from sandboxes.services.reconcile import afterwards, listed, local, missing, restored
 from sandboxes.services.reconcile.examine import examine
-from sandboxes.services.reconcile.pages import Shown, walk, words
+from sandboxes.services.reconcile.pages import walk, words
 from sandboxes.services.reconcile.result import Options, SweepResult
 from sandboxes.services.reconcile.run import LEASE, LEASE_SECONDS, Interrupted, Run
+from sandboxes.services.shown_ids import ShownIds
 
 LOOKS_AT_ONCE = 100
 log = structlog.get_logger(__name__)
@@ -94,7 +95,7 @@ def _carry_out(run: Run) -> None:
 
 
 def _compare(run: Run, daytona: DaytonaGateway) -> None:
-    with Shown() as shown:
+    with ShownIds() as shown:
         waiting: list[UUID] = []
         for page in walk(run, daytona, shown):
             waiting += listed.compare(run, daytona, page)

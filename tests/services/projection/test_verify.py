@@ -9,7 +9,9 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.codes import Code, NoticeCode, Refused
-from sandboxes.models import Sandbox
+from sandboxes.models import Lease, Notice, Owner, Sandbox
+from sandboxes.services import notices
+from sandboxes.services.projection import rest
 from sandboxes.services.verify_convex import Kind, Verified, verify_all, verify_owner
 from sandboxes.states import Status
 from tests.services.projection.driving import (
@@ -200,10 +202,150 @@ def test_where_functions_are_listed_by_owner_it_takes_one_call_each(convex: Conv
         sandbox(owner=f"owner-{number % 3}", pushed=True)
     later()
     before = Counter(convex.calls())
-    seen: list[tuple[int, int | None]] = []
-    verify_all(progress=lambda done, total: seen.append((done, total)))
+    beats: list[None] = []
+    verify_all(beat=lambda: beats.append(None))
     assert Counter(convex.calls()) - before == {"query sandboxes:listForReconcile": 3}
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert len(beats) == 3
+
+
+def test_a_row_of_an_owner_without_sandboxes_is_found(convex: Convex) -> None:
+    Owner.objects.create(pk="alice")
+    wire.seed(convex.emulator, sandboxes=[wire.sandbox_row("nobody-knows", userId="alice")])
+    assert found(verify_all()) == {"unknown": 1}
+
+
+def test_what_is_rightly_absent_costs_no_call(convex: Convex) -> None:
+    convex.configure(sandkeeper=True)
+    for _ in range(3):
+        box = sandbox(pushed=True)
+        delete(box)
+        push(box)
+    later()
+    before = Counter(convex.calls())
+    assert verify_all().is_clean
+    assert Counter(convex.calls()) - before == {"query sandkeeper:list": 1}
+
+
+def test_it_beats_for_each_sandbox_that_it_asks_for_and_can_be_ended_there(convex: Convex) -> None:
+    convex.configure(functions="main")
+    for _ in range(3):
+        sandbox(pushed=True)
+    later()
+    beats: list[int] = []
+
+    def beat() -> None:
+        beats.append(convex.calls().get("query sandboxes:getOwnerByDaytonaId", 0))
+        if len(beats) == 4:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        verify_all(beat=beat)
+    assert beats[-1] - beats[0] == 2, "one for the owner, and one before each sandbox"
+
+
+def test_twins_on_two_pages_become_one(convex: Convex) -> None:
+    convex.configure(sandkeeper=True)
+    box = sandbox(pushed=True)
+    strangers = [wire.sandbox_row(f"seeded-{number}", userId="bob") for number in range(200)]
+    wire.seed(convex.emulator, sandboxes=strangers)
+    convex.seed(box, status="running")
+    later()
+    verified = verify_all()
+    assert found(verified) == {"unknown": 200, "duplicate": 1}
+    assert verified.checked == 1
+    push_until_clean(box)
+    assert len(convex.rows(box)) == 1
+
+
+@pytest.mark.parametrize("functions", ["first", "second", "main"])
+def test_one_owner_is_compared_by_our_own_list(convex: Convex, functions: str) -> None:
+    convex.configure(functions=functions, sandkeeper=True)
+    box, bobs = sandbox(owner="alice", name="right", pushed=True), sandbox(owner="bob", pushed=True)
+    convex.forget(box)
+    convex.forget(bobs)
+    convex.seed(box, name="wrong", status="running")
+    wire.seed(convex.emulator, sandboxes=[wire.sandbox_row("nobody-knows", userId="carol")])
+    later()
+    assert found(verify_owner("alice")) == {"stale": 1}
+    assert not reload(bobs).is_dirty
+
+
+def test_our_own_functions_are_all_it_takes_to_compare_one_owner(convex: Convex) -> None:
+    """The application's own may be gone by then (docs/cutting-over.md)."""
+    convex.configure(sandkeeper=True)
+    box = sandbox(owner="alice", pushed=True)
+    convex.forget(box)
+    later()
+    before = Counter(convex.calls())
+    assert found(verify_owner("alice")) == {"vanished": 1}
+    assert Counter(convex.calls()) - before == {"query sandkeeper:list": 1}
+
+
+def test_a_foreign_row_that_was_corrected_closes_its_notice(convex: Convex) -> None:
+    convex.configure(sandkeeper=True)
+    box, other = _with_foreign_row(convex)
+    assert found(verify_all()) == {"foreign_owner": 1}
+    push(box)
+    assert found(verify_all()) == {"foreign_owner": 1}, "said for as long as it is so"
+    convex.forget(other)
+    later()
+    verify_all()
+    push_until_clean(other)
+    assert is_open(NoticeCode.CONVEX_FOREIGN_OWNER), "another row's recovery is not this one's"
+    convex.forget(box)
+    convex.seed(box)
+    push_until_clean(box)
+    assert not is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
+    assert convex.row(box)["status"] == "running"
+
+
+def _with_foreign_row(convex: Convex) -> tuple[Sandbox, Sandbox]:
+    box, other = sandbox(pushed=True), sandbox(pushed=True)
+    convex.forget(box)
+    convex.seed(box, userId="mallory", status="running")
+    later()
+    return box, other
+
+
+def test_a_complete_verification_closes_what_it_disproves(any_convex: Convex) -> None:
+    sandbox(pushed=True)
+    later()
+    any_convex.configure(state="paused")
+    assert verify_all().error
+    notices.tell(NoticeCode.CONVEX_FOREIGN_OWNER, "of a row that is no more")
+    assert is_open(NoticeCode.CONVEX_PAUSED)
+    any_convex.configure(state="running")
+    assert verify_all().is_clean
+    assert not is_open(NoticeCode.CONVEX_PAUSED)
+    assert not is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
+    assert rest.look().until is None
+
+
+def test_a_key_that_was_refused_and_may_write_again_closes_its_notice(
+    any_convex: Convex, settings: Settings
+) -> None:
+    sandbox(pushed=True)
+    later()
+    settings.CONVEX_DEPLOY_KEY = "dev:test|wrong"
+    any_convex.configure()
+    assert verify_all().error
+    assert is_open(NoticeCode.CONVEX_UNAUTHORIZED)
+    settings.CONVEX_DEPLOY_KEY = any_convex.emulator.convex_key
+    any_convex.configure()
+    assert verify_all().is_clean
+    assert not is_open(NoticeCode.CONVEX_UNAUTHORIZED)
+
+
+@pytest.mark.parametrize("state", ["running", "paused"])
+def test_looking_tells_nobody_and_lets_nobody_rest(convex: Convex, state: str) -> None:
+    convex.configure(sandkeeper=True)
+    box, _ = _with_foreign_row(convex)
+    convex.configure(state=state)
+    before = list(Lease.objects.values())
+    verify_all(repair=False)
+    assert list(Lease.objects.values()) == before
+    assert not Notice.objects.exists()
+    assert not reload(box).is_dirty
 
 
 def test_convex_failing_ends_it_early_and_says_why(convex: Convex) -> None:
