@@ -104,7 +104,7 @@ def _queue(now: datetime) -> Iterator[Metric]:
 
 def _projection(now: datetime) -> Iterator[Metric]:
     dirty = Sandbox.objects.filter(Sandbox.dirty()) if projection.is_used() else Sandbox.objects.none()
-    found = dirty.aggregate(number=Count("pk"), oldest=Min("status_changed_at"))
+    found = dirty.aggregate(number=Count("pk"), oldest=Min("dirty_since"))
     yield _gauge("dirty_sandboxes", "Sandboxes whose latest change Convex has not been told.", found["number"])
     yield _gauge("dirty_oldest_seconds", "Age of the oldest of those changes.", _age(now, found["oldest"]))
 

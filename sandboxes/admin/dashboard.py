@@ -146,7 +146,7 @@ def convex_lag(now: datetime) -> Tile:
     if not projection.is_used():
         return Tile("Convex lag", "off", "There is no Convex", url)
     waiting = Sandbox.objects.filter(Sandbox.dirty())
-    changed = waiting.order_by().values_list("status_changed_at", flat=True)[:SAMPLE]
+    changed = waiting.order_by().values_list("dirty_since", flat=True)[:SAMPLE]
     times = [moment for moment in changed if moment is not None]
     if not times:
         return Tile("Convex lag", "0 s", "Convex shows what is true", url)

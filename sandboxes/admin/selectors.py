@@ -111,4 +111,4 @@ def lag_of(sandbox: Sandbox, now: datetime) -> timedelta | None:
     has_convex = settings.CONVEX_URL or getattr(sandbox, "has_convex", False)
     if not (sandbox.is_dirty and has_convex):
         return None
-    return now - (sandbox.status_changed_at or sandbox.created_at)
+    return now - (sandbox.dirty_since or now)

@@ -108,12 +108,18 @@ class Sandbox(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
 
     revision = models.BigIntegerField(default=1)
+    dirty_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when Convex is behind; empty while it is not."
+    )
     convex_revision = models.BigIntegerField(default=0)
     convex_known = models.BooleanField(default=False, help_text="Convex has, or may have, a row of it.")
     convex_sent = models.JSONField(default=dict, blank=True, help_text="The values Convex was last sent.")
     convex_error = models.TextField(blank=True)
     convex_refusal = models.CharField(
         max_length=50, blank=True, help_text="Convex refused the row of a sandbox that is still being created."
+    )
+    convex_withdrawn = models.BooleanField(
+        default=False, db_default=False, help_text="It is gone, and taken off Convex's list to make room there."
     )
     convex_attempt = models.PositiveIntegerField(default=0)
     convex_next_push_at = models.DateTimeField(null=True, blank=True)

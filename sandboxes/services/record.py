@@ -77,6 +77,8 @@ def locked(which: UUID | Q, *, token: str | None = None) -> Iterator[Sandbox]:
         yield row
         if _shown(row) != shown:
             _mark_dirty(row)
+        if row.is_dirty and row.dirty_since is None:
+            row.dirty_since = clock.now()
         if changed := changes(row, since=before):
             row.save(update_fields=[*changed, "updated_at"])
 

@@ -271,15 +271,17 @@ def _what_differs(shown: Shown, item: ListedRow) -> str:
 
 def make_due(row: Sandbox, *, has_row: bool, error: str = "") -> None:
     """Have everything sent again, unless the row was changed or pushed since it was read."""
+    now = clock.now()
     same = Sandbox.objects.filter(
         pk=row.pk, revision=row.revision, convex_revision=row.convex_revision, convex_lease_token=""
     )
     same.update(
         convex_revision=F("revision") - 1,
+        dirty_since=row.dirty_since or now,
         convex_known=has_row,
         convex_sent={"row": True} if has_row else {},
         convex_error=error or F("convex_error"),
-        convex_next_push_at=clock.now(),
+        convex_next_push_at=now,
     )
 
 

@@ -74,7 +74,7 @@ def test_a_row_in_flight_shows_its_step_and_how_long_it_has_taken(admin: Client)
 def test_convex_is_mentioned_only_when_it_is_behind(admin: Client) -> None:
     rows.sandbox("level")
     assert "behind" not in listing(admin, q="level").replace("Convex behind", "")
-    rows.sandbox("late", revision=3, status_changed_at=rows.ago(minutes=4))
+    rows.sandbox("late", revision=3, dirty_since=rows.ago(minutes=4))
     assert "4 min behind" in listing(admin, q="late")
     Lease.objects.all().delete()
     assert "min behind" not in listing(admin, q="late"), "there is no Convex that could be behind"

@@ -135,7 +135,7 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
         owner=owner,
         daytona_id="d",
         created_at=hour,
-        status_changed_at=hour,
+        dirty_since=hour,
         revision=2,
         convex_next_push_at=now,
     )

@@ -42,7 +42,7 @@ def sandbox() -> Sandbox:
         status=Status.RUNNING,
         daytona_id="d",
         created_at=now,
-        status_changed_at=now - timedelta(minutes=3),
+        dirty_since=now - timedelta(minutes=3),
         revision=2,
         convex_next_push_at=now,
     )

@@ -88,7 +88,7 @@ def look_at_projection() -> Iterator[Finding]:
         return
     now = clock.now()
     dirty = Sandbox.objects.filter(Sandbox.dirty())
-    oldest = dirty.aggregate(oldest=Min("status_changed_at"))["oldest"] or now
+    oldest = dirty.aggregate(oldest=Min("dirty_since"))["oldest"] or now
     if now - oldest > LATE:
         text = f"{dirty.count()} sandboxes wait for Convex, the oldest change is {length(now - oldest)} old."
         cure = "See the lines about Convex; a sandbox's page shows what Convex said."

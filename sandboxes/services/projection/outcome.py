@@ -105,7 +105,8 @@ def pushed(held: lease.Held, reports: list[Report]) -> int:
         changed = [report for report in done if report.row.revision != revisions[report.row.pk]]
         _mark_pushed(held, [report for report in done if report not in changed], now)
         for report in changed:
-            lease.write(held, [report.row.pk], **_result(report, now), convex_next_push_at=now)
+            result = _result(report, now) | {"dirty_since": held.now, "convex_next_push_at": now}
+            lease.write(held, [report.row.pk], **result)
             enqueue("push_sandbox", report.row.pk)
         _add_events(done, now)
     for report in done:
@@ -132,7 +133,11 @@ def _mark_pushed(held: lease.Held, reports: list[Report], now: datetime) -> None
     """Rows of which the same is to be written take one UPDATE together: those of a batch nearly always."""
     alike: dict[str, tuple[dict[str, Any], list[UUID]]] = {}
     for report in reports:
-        result = _result(report, now) | {"convex_revision": F("revision"), "convex_next_push_at": report.again}
+        result = _result(report, now) | {
+            "convex_revision": F("revision"),
+            "dirty_since": None,
+            "convex_next_push_at": report.again,
+        }
         alike.setdefault(repr(result), (result, []))[1].append(report.row.pk)
     for result, ids in alike.values():
         lease.write(held, ids, **result)

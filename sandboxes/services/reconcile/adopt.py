@@ -143,6 +143,7 @@ def _save(row: Sandbox, found: Found, *, words_: str, actor: Actor, now: datetim
     record.event(row, SandboxEvent.Kind.CHANGE, words_, actor=actor, at=now)
     record.observed(row, found.remote, started=found.started, now=now)
     record.settle(row, active=None, now=now)
+    row.dirty_since = now if row.is_dirty else None
     row.save()
 
 
