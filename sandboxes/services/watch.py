@@ -5,19 +5,20 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.db.models import Q
 
 from sandboxes.gateways.daytona_events import DaytonaError, Event, EventStream
-from sandboxes.models import Sandbox
+from sandboxes.models import Sandbox, Sweep
 from sandboxes.services import lifecycle, reconcile, record
 from sandboxes.services.lifecycle import call
+from sandboxes.services.loops import repeat
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +28,7 @@ DEBOUNCE = 0.15  # seconds; what happens to one sandbox within it takes one look
 FIRST_AGAIN, LONGEST_AGAIN = 0.2, 4.0  # pauses before looking again
 PATIENCE = 15.0  # seconds; Daytona answers GETs from a cache of up to 10 s
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
+FIRST_SWEEP_AGAIN, LONGEST_SWEEP_AGAIN = 2.0, 300.0  # pauses before the next try of a sweep that did not see all
 GOOD_CONNECTION = 30.0  # a connection that lasted so long starts the backoff anew
 
 
@@ -86,8 +88,10 @@ class Watch:
         self._sweep_wanted = threading.Event()
 
     def run(self) -> None:
-        parts = [self._follow, self._sweep_when_wanted, *(self._answer_hints for _ in range(THREADS))]
-        threads = [threading.Thread(target=self._part, args=(part,), daemon=True) for part in parts]
+        parts = {"follow": self._follow, "sweep": self._sweep_when_wanted}
+        parts |= {f"hints-{number}": self._answer_hints for number in range(THREADS)}
+        again = partial(repeat, every=0.0, stop=self._stop)
+        threads = [threading.Thread(target=again, args=part, name=part[0], daemon=True) for part in parts.items()]
         for thread in threads:
             thread.start()
         try:
@@ -97,12 +101,6 @@ class Watch:
             self._sweep_wanted.set()
             for thread in threads:
                 thread.join()
-
-    def _part(self, part: Callable[[], None]) -> None:
-        try:
-            part()
-        finally:
-            connections.close_all()
 
     # the connection
 
@@ -143,17 +141,21 @@ class Watch:
     # a sweep after each connect
 
     def _sweep_when_wanted(self) -> None:
+        pause = FIRST_SWEEP_AGAIN
         while not self._stop.is_set():
             self._sweep_wanted.wait()
             if self._stop.is_set():
                 return
             self._sweep_wanted.clear()
-            if not self._swept():
-                self._sweep_wanted.set()
-                self._stop.wait(2.0)
+            if self._swept():
+                pause = FIRST_SWEEP_AGAIN
+                continue
+            self._sweep_wanted.set()
+            self._stop.wait(pause)
+            pause = min(pause * 2, LONGEST_SWEEP_AGAIN)
 
     def _swept(self) -> bool:
-        """Whether a sweep of our own was made: one that was under way may have passed what changed since."""
+        """Whether a sweep of our own saw all: one that was under way may have passed what changed since."""
         close_old_connections()
         try:
             result = reconcile.sweep(stop=self._stop)
@@ -162,8 +164,12 @@ class Watch:
         except (DatabaseError, InterfaceError) as error:
             log.error("sweep_failed", error=str(error))
             return False
+        except Exception:
+            log.exception("sweep_failed")
+            return False
         log.info("swept", result=result.result, drift=result.report.counts["drift"], detail=result.detail)
-        return True
+        # A refused one saw all as well: it is for people to say what follows.
+        return result.result != Sweep.Result.PARTIAL
 
     # hints
 

@@ -13,12 +13,13 @@ from types import FrameType
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError
 from django_tasks_db.management.commands.db_worker import Worker as QueueLoop
 from django_tasks_db.models import DBTaskResult
 
 from sandboxes.services import pump
 from sandboxes.services.heartbeat import Heartbeat
+from sandboxes.services.loops import repeat
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +27,6 @@ BACKEND = "default"
 QUEUES = ["default"]
 LOOK_EVERY = 0.05  # seconds; one look per process, however many threads
 PUMP_EVERY = 1.0
-RESTART_MAX = 5.0
 # What the argument of a task is the id of.
 ID_OF = {
     "advance_operation": "operation_id",
@@ -102,30 +102,10 @@ class Worker:
             self._work.set()
 
     def _keep(self, name: str, step: Callable[[], object], *, every: float) -> None:
-        thread = threading.Thread(target=self._repeat, args=(name, step, every), name=name, daemon=True)
+        target = partial(repeat, name, step, every=every, stop=self._stopping)
+        thread = threading.Thread(target=target, name=name, daemon=True)
         self._running.append(thread)
         thread.start()
-
-    def _repeat(self, name: str, step: Callable[[], object], every: float) -> None:
-        """Run `step` again and again; what it raises is logged and it runs again after a growing pause."""
-        failures = 0
-        while not self._stopping.is_set():
-            pause = every
-            try:
-                close_old_connections()
-                step()
-                failures = 0
-            except Exception as error:
-                failures += 1
-                pause = pause_after(failures)
-                _tell_failure(name, error, pause)
-            self._stopping.wait(pause)
-        connections.close_all()
-
-
-def pause_after(failures: int) -> float:
-    """Seconds: a step longer with each failure in a row. A database may be away for days."""
-    return min(RESTART_MAX, float(failures))
 
 
 def run_until_signal(*, threads: int) -> None:
@@ -145,10 +125,3 @@ def run_until_signal(*, threads: int) -> None:
     while not received:
         time.sleep(0.2)
     worker.stop()
-
-
-def _tell_failure(name: str, error: Exception, pause: float) -> None:
-    if isinstance(error, DatabaseError | InterfaceError):  # the database is away: no need for a traceback
-        log.warning("loop_failed", loop=name, error=str(error).strip(), again_in=pause)
-    else:
-        log.error("loop_failed", loop=name, again_in=pause, exc_info=error)

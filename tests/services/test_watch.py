@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import socketio
 from pytest_django import Settings
 
 from sandboxes.codes import NoticeCode
@@ -158,6 +159,60 @@ def test_a_sweep_that_was_under_way_is_followed_by_one_of_its_own(
     leases.release(other)
     wait_until(lambda: Sweep.objects.count() > sweeps, what="a sweep of its own")
     shows(sandbox, "stopped")
+
+
+def test_a_sweep_that_did_not_see_all_is_made_again(watching: Watch, world: Emulator, running: Running) -> None:
+    sandbox = running()
+    rule = world.faults.add("status", path=r"/sandbox\?", status=500)
+    world.change(str(sandbox.daytona_id), state="stopped", quiet=True)
+    world.drop_connections()
+    wait_until(lambda: Sweep.objects.filter(result=Sweep.Result.PARTIAL).exists(), what="a partial sweep")
+    world.faults.remove(rule)
+    shows(sandbox, "stopped")
+
+
+def test_a_sweep_that_breaks_ends_no_watching(
+    watching: Watch, world: Emulator, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a full disk, where the ids of the list cannot be kept."""
+    sandbox = running()
+    broken = threading.Event()
+
+    def full(*_: object, **__: object) -> None:
+        broken.set()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sqlite3.connect", full)
+    world.change(str(sandbox.daytona_id), state="stopped", quiet=True)
+    world.drop_connections()
+    wait_until(broken.is_set, what="a sweep that broke")
+    monkeypatch.undo()
+    shows(sandbox, "stopped")
+
+
+def test_what_breaks_the_connection_leaves_it_not_deaf(
+    world: Emulator, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = running()
+    broken = threading.Event()
+    client = socketio.Client
+
+    def breaks_once(**given: Any) -> socketio.Client:
+        if not broken.is_set():
+            broken.set()
+            raise OSError(24, "Too many open files")
+        return client(**given)
+
+    monkeypatch.setattr("socketio.Client", breaks_once)
+    watch = Watch(daytona_events.stream(), stop=threading.Event())
+    thread = threading.Thread(target=watch.run, daemon=True)
+    thread.start()
+    wait_until(watch.connected.is_set, what="a connection after all")
+    world.change(str(sandbox.daytona_id), state="stopped")
+    shows(sandbox, "stopped")
+    watch._stop.set()
+    thread.join(20)
+    assert broken.is_set()
 
 
 def test_a_refused_key_is_a_notice_and_no_storm(world: Emulator, settings: Settings) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sandboxes.services.worker import RESTART_MAX, pause_after
+from sandboxes.services.loops import RESTART_MAX, pause_after
 
 
 def test_the_pause_after_failures_grows_and_has_an_end() -> None:
