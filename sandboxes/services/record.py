@@ -227,6 +227,7 @@ def gone(row: Sandbox, *, now: datetime) -> None:
 def _revive(row: Sandbox, *, now: datetime) -> None:
     """It was believed gone and is there: it lives again, or is deleted again if that is the intent."""
     row.deleted_at = None
+    row.convex_withdrawn = False
     if row.intent == Intent.DELETED:
         row.intent_met_at = None
     event(row, SandboxEvent.Kind.OBSERVATION, "It was believed gone and is there again", at=now)

@@ -22,6 +22,7 @@ from sandboxes.models import Sandbox
 from sandboxes.services.projection import lease, outcome
 from sandboxes.services.projection.outcome import NotYet, Report
 from sandboxes.services.projection.values import Shown, is_to_be_removed, row_of, wanted
+from sandboxes.services.projection.withdraw import withdraw
 from sandboxes.states import Status
 
 # The functions look at the first row of an id only: a row written twice takes two removals.
@@ -148,10 +149,15 @@ class _OneRow:
             self._create_row(shown)
         except ConvexError as error:
             self.report.known = error.ambiguous and not _has_ended(error)
-            # The row may be there all the same, by a call that got lost.
-            if not _is_limit(error) or not self._adopt():
+            if not _is_limit(error):
                 raise
-            self._update(shown)
+            # The row may be there all the same, by a call that got lost.
+            if self._adopt():
+                self._update(shown)
+                return
+            if not self._withdraw_one():
+                raise
+            self._create(shown)
             return
         self.report.sent = Shown(shown.status, "", shown.name).as_sent()
         self.report.did.append(f"row created, shows {shown.status}")
@@ -184,6 +190,15 @@ class _OneRow:
             push(self.convex, sandbox_id)
         if gone.filter(pk__in=ids).exclude(convex_lease_token="").exists():
             raise NotYet("the removal of another sandbox of its owner is under way")
+
+    def _withdraw_one(self) -> bool:
+        """Full: what is gone gives way, the oldest first; what is itself gone gives way to the others."""
+        gone = Sandbox.objects.filter(owner_id=self.row.owner_id, status=Status.GONE, convex_withdrawn=False)
+        if self.row.status == Status.GONE:
+            withdraw(gone.filter(pk=self.row.pk))
+            return False
+        oldest = gone.filter(convex_known=True).order_by("deleted_at", "pk").first()
+        return oldest is not None and withdraw(gone.filter(pk=oldest.pk)) == 1
 
     # no row wanted
 

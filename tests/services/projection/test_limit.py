@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from sandboxes import clock
 from sandboxes.codes import Code, NoticeCode
 from sandboxes.models import Sandbox
 from sandboxes.services.projection import lease
+from sandboxes.services.verify_convex import verify_all
 from sandboxes.states import Status
-from tests.services.projection.driving import Convex, creating, delete, is_open, push, reload, sandbox
+from tests.services.projection.driving import (
+    Convex,
+    change,
+    creating,
+    delete,
+    is_open,
+    push,
+    push_until_clean,
+    reload,
+    sandbox,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -88,3 +101,42 @@ def test_a_row_that_a_lost_call_created_is_no_refusal(convex: Convex, full: list
     assert reload(box).convex_refusal == ""
     assert convex.row(box)["status"] == "running"
     assert reload(box).status == Status.RUNNING
+
+
+def vanished(*boxes: Sandbox) -> None:
+    """Gone without anybody asking: Convex shows them as archived until their owner deletes them."""
+    for number, box in enumerate(boxes):
+        change(box, status=Status.GONE, deleted_at=clock.now() + timedelta(seconds=number))
+        push(box)
+
+
+def test_what_is_gone_gives_way_to_a_new_sandbox_the_oldest_first(convex: Convex, full: list[Sandbox]) -> None:
+    vanished(*full)
+    sixth, seventh = sandbox(), sandbox()
+    creating(sixth)
+    push(sixth)
+    assert reload(sixth).convex_refusal == ""
+    assert convex.row(sixth)["status"] == "running"
+    assert [len(convex.rows(box)) for box in full] == [0, 1, 1, 1, 1]
+    push(seventh)
+    assert [len(convex.rows(box)) for box in full] == [0, 0, 1, 1, 1]
+    assert not any(reload(box).is_dirty for box in full)
+
+
+def test_what_gave_way_stays_away(convex: Convex, full: list[Sandbox]) -> None:
+    vanished(full[0])
+    push(sandbox())
+    clock.move(1)
+    assert verify_all().is_clean
+    change(full[0], name="renamed though gone")
+    push_until_clean(full[0])
+    assert convex.rows(full[0]) == []
+
+
+def test_what_is_gone_takes_no_place_of_another(convex: Convex, full: list[Sandbox]) -> None:
+    gone = sandbox(status=Status.GONE, deleted_at=clock.now())
+    vanished(full[0])
+    push_until_clean(gone)
+    assert convex.rows(gone) == []
+    assert len(convex.rows(full[0])) == 1
+    assert not is_open(NoticeCode.CONVEX_REFUSED)
