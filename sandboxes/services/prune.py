@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet, TextField
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django_tasks.base import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
@@ -17,7 +19,9 @@ from django_tasks_db.models import DBTaskResult
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import IdempotencyAnswer, Notice, Operation, Owner, Sandbox, SandboxEvent, Sweep
-from sandboxes.states import ACTIVE
+from sandboxes.services import projection
+from sandboxes.services.rows import in_chunks
+from sandboxes.states import ACTIVE, Status
 
 BATCH = 500
 ERASED = "(erased)"
@@ -29,6 +33,8 @@ def prune(*, dry_run: bool = False, beat: Callable[[], None] = lambda: None) -> 
     `beat` is called between batches and may raise to end it there.
     """
     now = clock.now()
+    if not dry_run:
+        _withdraw_tombstones(now, beat)
     return {name: _count(rows) if dry_run else _delete(rows, beat) for name, rows in expired(now).items()}
 
 
@@ -50,13 +56,22 @@ def expired(now: datetime) -> dict[str, QuerySet[Any]]:
 
 
 def _settled_tombstones(before: datetime) -> QuerySet[Sandbox]:
-    """Gone for long, with nothing left to tell Convex or to wait for; their timeline goes with them."""
+    """Gone for long, no longer shown by Convex, nothing to wait for; their timeline goes with them."""
     active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE)
     gone = Sandbox.objects.filter(~Exists(active), deleted_at__lt=before, convex_again_at=None)
     settled = gone.filter(Q(unsettled_until=None) | Q(unsettled_until__lt=before))
-    if not settings.CONVEX_URL:
-        return settled
-    return settled.filter(Q(revision__lte=F("convex_revision")) | Q(convex_known=False))
+    return settled.filter(convex_known=False) if projection.is_used() else settled
+
+
+def _withdraw_tombstones(now: datetime, beat: Callable[[], None]) -> None:
+    """A row that Convex still shows would be known to nobody: it is taken off first, and ours goes next time."""
+    if not projection.is_used():
+        return
+    before = now - timedelta(days=settings.RETENTION_DAYS["tombstones"])
+    shown = Sandbox.objects.filter(deleted_at__lt=before, status=Status.GONE, convex_known=True)
+    for rows in in_chunks(shown.filter(convex_withdrawn=False).only("pk"), BATCH):
+        beat()
+        projection.withdraw(Sandbox.objects.filter(pk__in=[row.pk for row in rows]))
 
 
 def _is_over(before: datetime) -> Q:
@@ -90,26 +105,53 @@ def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
         Refused: INVALID_REQUEST when there is no such owner, a sandbox of theirs is not gone, or Convex has
             still to be told that one is.
     """
+    theirs = Sandbox.objects.filter(owner_id=owner_id)
+    if not dry_run and projection.is_used() and not theirs.filter(deleted_at=None).exists():
+        projection.withdraw(theirs.filter(convex_known=True))
     with transaction.atomic():
         # Locks the owner, as a create does: none can begin meanwhile.
         if Owner.objects.filter(pk=owner_id).update(updated_at=clock.now()) != 1:
             raise Refused(Code.INVALID_REQUEST, f"There is no owner {owner_id!r}.")
-        theirs = Sandbox.objects.filter(owner_id=owner_id)
         _refuse_while_needed(theirs)
         rows: dict[str, QuerySet[Any]] = {
             "operations": Operation.objects.filter(sandbox__in=theirs),
             "events": SandboxEvent.objects.filter(sandbox__in=theirs),
+            "idempotency": _answers(owner_id, theirs),
             "sandboxes": theirs,
-            "idempotency": IdempotencyAnswer.objects.filter(principal=f"owner:{owner_id}"),
             "sweeps": Sweep.objects.filter(owner=owner_id),
             "owners": Owner.objects.filter(pk=owner_id),
         }
         counts = {name: found.count() for name, found in rows.items()}
-        counts["mentions"] = _unmention(owner_id, dry_run=dry_run)
+        counts["mentions"] = _unmention(owner_id, dry_run=dry_run) + _unmention_in_notices(
+            owner_id, theirs, dry_run=dry_run
+        )
         if not dry_run:
             for found in rows.values():
                 found.delete()
     return counts
+
+
+def _answers(owner_id: str, theirs: QuerySet[Sandbox]) -> QuerySet[IdempotencyAnswer]:
+    """What they were answered themselves, and what programs and staff were that acted for them."""
+    names = [*_spellings(owner_id), *map(str, theirs.values_list("pk", flat=True))]
+    kept = IdempotencyAnswer.objects.exclude(principal__startswith="owner:").values_list("pk", "body")
+    about = [pk for pk, body in kept.iterator(BATCH) if any(name in body for name in names)]
+    return IdempotencyAnswer.objects.filter(Q(principal=f"owner:{owner_id}") | Q(pk__in=about))
+
+
+def _spellings(owner_id: str) -> set[str]:
+    """As JSON writes it: SQLite's with escapes, PostgreSQL's and the API's without."""
+    return {json.dumps(owner_id), json.dumps(owner_id, ensure_ascii=False)}
+
+
+def _unmention_in_notices(owner_id: str, theirs: QuerySet[Sandbox], *, dry_run: bool) -> int:
+    ids = theirs.values_list("pk", "daytona_id")
+    names = [repr(owner_id), *(str(one) for pair in ids for one in pair if one)]
+    messages = Notice.objects.values_list("pk", "message")
+    mentioning = [pk for pk, message in messages if any(name in message for name in names)]
+    if not dry_run:
+        Notice.objects.filter(pk__in=mentioning).update(message=ERASED)
+    return len(mentioning)
 
 
 def _refuse_while_needed(theirs: QuerySet[Sandbox]) -> None:
@@ -127,7 +169,8 @@ def _unmention(owner_id: str, *, dry_run: bool) -> int:
     """Rankings that were stored with other owners' sandboxes name them as candidates."""
     text = Cast("data", TextField())
     events = SandboxEvent.objects.filter(kind=SandboxEvent.Kind.EVICTION).exclude(sandbox__owner_id=owner_id)
-    mentioning = list(events.annotate(text_of_data=text).filter(text_of_data__contains=json.dumps(owner_id)))
+    named = reduce(or_, (Q(text_of_data__contains=name) for name in _spellings(owner_id)))
+    mentioning = list(events.annotate(text_of_data=text).filter(named))
     for event in mentioning:
         for line in event.data.get("ranking", []):
             if line.get("owner") == owner_id:

@@ -9,7 +9,8 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.models import IdempotencyAnswer, Notice, Operation, Sandbox, SandboxEvent, Sweep
+from sandboxes.models import IdempotencyAnswer, Lease, Notice, Operation, Sandbox, SandboxEvent, Sweep
+from sandboxes.services.projection.values import wanted
 from sandboxes.services.prune import prune
 from sandboxes.states import OperationStatus, Status
 from tests.support import rows
@@ -80,6 +81,28 @@ def test_a_tombstone_stays_while_something_waits_for_it(fields: dict[str, Any], 
     settings.CONVEX_URL = "http://127.0.0.1:9"
     rows.sandbox(status=Status.GONE, deleted_at=rows.ago(**OLD), **fields)
     assert prune()["tombstones"] == 0
+
+
+def test_a_process_that_is_not_told_of_convex_forgets_it_neither(settings: Settings) -> None:
+    settings.CONVEX_URL = ""
+    Lease.objects.create(name="convex")  # a worker has pushed
+    rows.sandbox(status=Status.GONE, deleted_at=rows.ago(**OLD), revision=7, convex_revision=6)
+    assert prune()["tombstones"] == 0
+
+
+def test_a_tombstone_that_convex_still_shows_is_taken_off_its_list_first(settings: Settings) -> None:
+    settings.CONVEX_URL = "http://127.0.0.1:9"
+    old = rows.sandbox(status=Status.GONE, intent="running", deleted_at=rows.ago(**OLD))
+    rows.sandbox("young", status=Status.GONE, intent="running", deleted_at=rows.ago(**YOUNG))
+    assert prune()["tombstones"] == 0
+    dirty = Sandbox.objects.get(Sandbox.dirty())
+    assert (dirty, wanted(dirty)) == (old, None)
+    assert dirty.convex_next_push_at is not None
+    revision = dirty.revision
+    prune()
+    assert Sandbox.objects.get(pk=old.pk).revision == revision, "once is enough"
+    Sandbox.objects.filter(pk=old.pk).update(convex_known=False, convex_revision=revision)
+    assert prune()["tombstones"] == 1
 
 
 def test_without_a_convex_no_tombstone_waits_for_one(settings: Settings) -> None:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import Refused
-from sandboxes.models import IdempotencyAnswer, Operation, Owner, Sandbox, SandboxEvent, Sweep
+from sandboxes.codes import NoticeCode, Refused
+from sandboxes.models import IdempotencyAnswer, Notice, Operation, Owner, Sandbox, SandboxEvent, Sweep
+from sandboxes.services import notices
 from sandboxes.services.prune import ERASED, erase_owner
 from sandboxes.states import Status
 from tests.support import rows
@@ -53,6 +56,51 @@ def test_a_removal_that_convex_has_not_heard_of_refuses_it(settings: Settings) -
     with pytest.raises(Refused, match="not settled yet"):
         erase_owner(ADA)
     assert Owner.objects.filter(pk=ADA).exists()
+
+
+def test_what_convex_still_shows_is_taken_off_its_list_before(settings: Settings) -> None:
+    settings.CONVEX_URL = "http://127.0.0.1:9"
+    row = gone(intent="running")
+    with pytest.raises(Refused, match="not settled yet"):
+        erase_owner(ADA, dry_run=True)
+    assert not Sandbox.objects.get().is_dirty
+    with pytest.raises(Refused, match="not settled yet"):
+        erase_owner(ADA)
+    assert Sandbox.objects.get().is_dirty
+    Sandbox.objects.filter(pk=row.pk).update(convex_known=False, convex_revision=2)
+    assert erase_owner(ADA)["sandboxes"] == 1
+
+
+@pytest.mark.parametrize("name", ["zoë", 'quo"te', "back\\slash", "日本"])
+def test_any_spelling_of_an_owner_is_found_in_rankings(name: str) -> None:
+    rows.owner(name)
+    rows.event(rows.sandbox(of="bob"), SandboxEvent.Kind.EVICTION, data={"ranking": [{"owner": name}]})
+    assert erase_owner(name)["mentions"] == 1
+    assert SandboxEvent.objects.get().data["ranking"][0]["owner"] == ERASED
+
+
+def test_answers_that_programs_were_given_for_them_go() -> None:
+    theirs, others = gone(), rows.sandbox(of="bob")
+    for number, body in enumerate((f'{{"sandbox":"{theirs.pk}"}}', f'{{"owner":{json.dumps(ADA)}}}')):
+        answer("service:1", f"theirs {number}", body)
+    kept = answer("service:1", "others", f'{{"sandbox":"{others.pk}"}}')
+    assert erase_owner(ADA)["idempotency"] == 2
+    assert IdempotencyAnswer.objects.get() == kept
+
+
+def answer(principal: str, key: str, body: str) -> IdempotencyAnswer:
+    return IdempotencyAnswer.objects.create(
+        principal=principal, key=key, fingerprint="f", created_at=clock.now(), status=202, body=body
+    )
+
+
+def test_notices_name_them_no_more() -> None:
+    theirs = gone()
+    notices.tell(NoticeCode.CONVEX_FOREIGN_OWNER, f"Convex's row of x belongs to 'm', not to {ADA!r}.")
+    notices.tell(NoticeCode.DELETE_STUCK, f"Daytona has not finished deleting {theirs.daytona_id}.")
+    notices.tell(NoticeCode.ORPHANS, "Daytona has 3 sandboxes with an owner that have no row here.")
+    assert erase_owner(ADA)["mentions"] == 2
+    assert Notice.objects.filter(message=ERASED).count() == 2
 
 
 def test_an_owner_that_does_not_exist_is_refused() -> None:
