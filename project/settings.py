@@ -189,6 +189,7 @@ EVICTION_MAX_PER_START: int = env.whole("EVICTION_MAX_PER_START", default=3)
 IDLE_STOP_AFTER: float = env.number("IDLE_STOP_AFTER", default=0.0)
 RECONCILE_MAX_CHANGE: float = env.number("RECONCILE_MAX_CHANGE", default=20.0)  # per cent
 RECONCILE_PAGE: int = env.whole("RECONCILE_PAGE", default=200)
+SWEEP_STALE_SECONDS: float = env.number("SWEEP_STALE_SECONDS", default=900.0)
 
 LEASE_SECONDS: float = env.number("LEASE_SECONDS", default=30.0)
 TICK_SECONDS: float = env.number("TICK_SECONDS", default=1.0)  # how long one tick may wait inside

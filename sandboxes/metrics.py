@@ -21,6 +21,7 @@ from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.models import Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import heartbeat, projection, sweeps
+from sandboxes.services.reconcile import Kind
 from sandboxes.states import ACTIVE, Action, Source, Status
 
 __all__ = ["CONTENT_TYPE", "exposition"]
@@ -113,13 +114,16 @@ def _sweeps(now: datetime) -> Iterator[Metric]:
     complete = sweeps.last_complete()
     if complete is not None:
         yield _gauge("sweep_age_seconds", "Time since the last complete sweep ended.", _age(now, complete))
+    stale = sweeps.stale_after().total_seconds()
+    yield _gauge("sweep_stale_after_seconds", "The age at which staff are told: SWEEP_STALE_SECONDS.", stale)
     whole = Sweep.objects.filter(dry_run=False, owner="", finished_at__isnull=False)
     last = whole.order_by("-finished_at").first()
     if last is None or last.finished_at is None:
         return
     yield _gauge("sweep_seconds", "How long the last sweep took.", _age(last.finished_at, last.started_at))
     yield _gauge("sweep_complete", "1 when the last sweep saw everything.", last.result == Sweep.Result.COMPLETE)
-    rows = [([name], float(number)) for name, number in last.counts.items()]
+    counts = {kind.value: 0 for kind in Kind} | last.counts
+    rows = [([name], float(number)) for name, number in counts.items()]
     yield _gauges("sweep_found", "What the last sweep found, such as drift and orphan.", ["kind"], rows)
 
 

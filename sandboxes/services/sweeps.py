@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from django.conf import settings
+
 from sandboxes.codes import NoticeCode
 from sandboxes.models import Sweep
-from sandboxes.services import notices
+from sandboxes.services import leases, notices
 
-STALE_AFTER = timedelta(minutes=15)  # as in docs/alerts.yml
+LEASE = "sweep"
+
+
+def stale_after() -> timedelta:
+    return timedelta(seconds=settings.SWEEP_STALE_SECONDS)
+
+
+def is_running() -> bool:
+    return leases.holder_of(LEASE) is not None
 
 
 def last_complete() -> datetime | None:
@@ -20,5 +30,5 @@ def last_complete() -> datetime | None:
 def review(now: datetime) -> None:
     """Tell staff when there are no more sweeps; the next complete one closes the notice."""
     last = last_complete()
-    if last is not None and now - last > STALE_AFTER:
+    if last is not None and now - last > stale_after():
         notices.tell(NoticeCode.SWEEP_STALE, f"The last complete sweep ended at {last:%Y-%m-%d %H:%M} UTC.")

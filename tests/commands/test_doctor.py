@@ -13,8 +13,10 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
+from sandboxes.gateways import convex, daytona
 from sandboxes.models import Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
-from sandboxes.services import notices
+from sandboxes.services import leases, notices
+from sandboxes.services.sweeps import LEASE
 from sandboxes.states import Action, ActorKind, Source
 from tests.support.emulator import Emulator
 from tests.support.processes import environment_for, run_command
@@ -92,6 +94,41 @@ def test_a_paused_deployment_is_broken(emulator: Emulator) -> None:
 def test_without_convex_it_says_so(settings: Settings) -> None:
     settings.CONVEX_URL = settings.CONVEX_DEPLOY_KEY = ""
     assert Answer().level("convex") == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CONVEX_URL", "happy.convex.cloud"),
+        ("CONVEX_URL", "http://[happy"),
+        ("CONVEX_DEPLOY_KEY", "dev:test| 0123"),
+        ("CONVEX_DEPLOY_KEY", ""),
+        ("DAYTONA_API_URL", "app.daytona.io"),
+        ("DAYTONA_API_URL", "http://[app"),
+        ("DAYTONA_API_KEY", "dtn_zoë"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_a_finding_not_a_crash(settings: Settings, name: str, value: str) -> None:
+    setattr(settings, name, value)
+    convex.reset()
+    daytona.reset()
+    found = Answer().findings[name.split("_")[0].lower()]
+    assert (found["level"], "not set: nothing" in found["text"]) == ("broken", False)
+    assert found["cure"]
+
+
+@pytest.mark.usefixtures("a_worker")
+def test_a_sweep_older_than_observations_may_be_is_said_unless_one_is_under_way(settings: Settings) -> None:
+    settings.OBSERVATION_TTL, settings.SWEEP_STALE_SECONDS = 60, 900
+    ended = clock.now() - timedelta(seconds=90)
+    Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=ended, finished_at=ended)
+    found = Answer().findings["sweep"]
+    assert (found["level"], "OBSERVATION_TTL is 60 s" in found["text"]) == ("warning", True)
+    settings.SWEEP_STALE_SECONDS = 80
+    assert "OBSERVATION_TTL" not in Answer().findings["sweep"]["text"]
+    settings.SWEEP_STALE_SECONDS = 3600
+    leases.take(LEASE, holder="a long one", seconds=60)
+    assert Answer().level("sweep") == "ok"
 
 
 def test_unreachable_systems_are_broken(settings: Settings) -> None:

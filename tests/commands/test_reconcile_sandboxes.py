@@ -16,7 +16,7 @@ from sandboxes.gateways import daytona
 from sandboxes.models import Lease, Sandbox, Sweep
 from sandboxes.services import leases, reconcile
 from sandboxes.services.reconcile import Options
-from sandboxes.services.reconcile.run import LEASE
+from sandboxes.services.sweeps import LEASE
 from tests.support.emulator import Emulator
 from tests.support.processes import environment_for, manage, run_command, running
 from tests.support.waiting import wait_until

@@ -137,6 +137,7 @@ def test_sweeps_and_notices() -> None:
     found = scraped()
     assert 40 <= found["sweep_age_seconds",] < 60
     assert (found["sweep_complete",], found["sweep_found", "orphan"]) == (0, 1)
+    assert found["sweep_found", "gone"] == 0, "what a sweep did not find is nought, not absent"
     assert found["notices_open", "convex_paused"] == 1
 
 

@@ -12,7 +12,7 @@ from sandboxes.codes import NoticeCode
 from sandboxes.gateways import daytona_events
 from sandboxes.models import Notice, Sandbox, SandboxEvent, Sweep
 from sandboxes.services import leases
-from sandboxes.services.reconcile.run import LEASE
+from sandboxes.services.sweeps import LEASE
 from sandboxes.services.watch import Watch
 from sandboxes.states import Action
 from tests.support.driving import do, reload

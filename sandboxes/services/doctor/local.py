@@ -15,7 +15,7 @@ from django.db.models import Min
 from project.logs import redact
 from sandboxes import clock
 from sandboxes.models import Notice, Operation, Sandbox
-from sandboxes.services import heartbeat, sweeps
+from sandboxes.services import heartbeat, projection, sweeps
 from sandboxes.services.doctor.finding import Finding, broken, length, ok, warning
 from sandboxes.states import ACTIVE
 
@@ -84,7 +84,7 @@ def look_at_operations() -> Iterator[Finding]:
 
 
 def look_at_projection() -> Iterator[Finding]:
-    if not settings.CONVEX_URL:
+    if not projection.is_used():
         return
     now = clock.now()
     dirty = Sandbox.objects.filter(Sandbox.dirty())
@@ -104,10 +104,16 @@ def look_at_sweeps() -> Iterator[Finding]:
         yield warning("sweep", "No sweep has ever been completed.", cure)
         return
     age = clock.now() - last
-    if age > sweeps.STALE_AFTER:
-        yield warning("sweep", f"The last complete sweep ended {length(age)} ago.", cure)
+    text = f"The last complete sweep ended {length(age)} ago."
+    if age > sweeps.stale_after():
+        yield warning("sweep", text, cure)
+    elif age > timedelta(seconds=settings.OBSERVATION_TTL) and not sweeps.is_running():
+        rare = (
+            "Changes from outside may show as late as that: sweep more often, or run `manage.py watch_sandboxes`."
+        )
+        yield warning("sweep", f"{text} OBSERVATION_TTL is {settings.OBSERVATION_TTL:g} s.", rare)
     else:
-        yield ok("sweep", f"The last complete sweep ended {length(age)} ago.")
+        yield ok("sweep", text)
 
 
 def look_at_notices() -> Iterator[Finding]:

@@ -33,9 +33,16 @@ def look_at_daytona() -> Iterator[Finding]:
 
 
 def look_at_convex() -> Iterator[Finding]:
-    gateway = convex.gateway()
-    if gateway is None:
+    if not settings.CONVEX_URL:
         yield ok("convex", "CONVEX_URL is not set: nothing is shown in Convex.")
+        return
+    try:
+        gateway = convex.gateway()
+    except convex.ConvexError as error:
+        yield broken("convex", error.message, "Correct CONVEX_URL or CONVEX_DEPLOY_KEY; see .env.example.")
+        return
+    if gateway is None:
+        yield broken("convex", "CONVEX_DEPLOY_KEY is not set.", "Set it for workers and commands.")
         return
     for found in gateway.diagnose().findings:
         yield Finding(found.code, LEVELS[found.level], found.text, found.cure)

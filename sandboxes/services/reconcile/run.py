@@ -17,11 +17,11 @@ from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import leases
 from sandboxes.services.lifecycle import call
 from sandboxes.services.reconcile.result import Options, Report
+from sandboxes.services.sweeps import LEASE
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-LEASE = "sweep"
 LEASE_SECONDS = 60.0
 THREADS = 8
 MOST_ROWS = 5000  # in one UPDATE

@@ -19,8 +19,9 @@ from sandboxes.services.reconcile import afterwards, listed, local, missing, res
 from sandboxes.services.reconcile.examine import examine
 from sandboxes.services.reconcile.pages import walk, words
 from sandboxes.services.reconcile.result import Options, SweepResult
-from sandboxes.services.reconcile.run import LEASE, LEASE_SECONDS, Interrupted, Run
+from sandboxes.services.reconcile.run import LEASE_SECONDS, Interrupted, Run
 from sandboxes.services.shown_ids import ShownIds
+from sandboxes.services.sweeps import LEASE
 
 LOOKS_AT_ONCE = 100
 log = structlog.get_logger(__name__)

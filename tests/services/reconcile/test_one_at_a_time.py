@@ -9,7 +9,7 @@ from pytest_django import Settings
 from sandboxes import clock
 from sandboxes.models import Lease, Sandbox, Sweep
 from sandboxes.services import leases, reconcile
-from sandboxes.services.reconcile.run import LEASE
+from sandboxes.services.sweeps import LEASE
 from tests.support.emulator import Emulator
 
 Mirrored = Callable[..., list[Sandbox]]
