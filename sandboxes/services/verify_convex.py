@@ -19,6 +19,7 @@ from sandboxes.codes import Code, NoticeCode, Refused
 from sandboxes.gateways.convex import ConvexError, ConvexGateway, Function, ListedRow, gateway
 from sandboxes.models import Owner, Sandbox
 from sandboxes.services.projection import is_on, outcome, rest
+from sandboxes.services.projection.pushing import look_at_functions
 from sandboxes.services.projection.values import Shown, wanted
 from sandboxes.services.rows import in_chunks
 from sandboxes.services.shown_ids import ShownIds
@@ -106,7 +107,7 @@ class _Verifier:
         self.found = found
         self.repair = repair
         self.beat = beat
-        self.own = convex.own_functions()
+        self.own = look_at_functions(convex, rest.look()) if repair else convex.own_functions()
         self.has_answered = False
 
     # ways to ask

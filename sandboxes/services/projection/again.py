@@ -1,13 +1,18 @@
-"""Pushing once more because a person asks for it: Convex's row was changed or lost behind our back."""
+"""Pushing once more though nothing of ours changed: a person asks for it, or Convex can show more than before."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Coalesce, Least
+
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
-from sandboxes.models import SandboxEvent
+from sandboxes.models import Sandbox, SandboxEvent
 from sandboxes.services import record
+from sandboxes.services.projection import outcome
 from sandboxes.services.queue import enqueue
 from sandboxes.states import Actor
 
@@ -36,3 +41,16 @@ def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
             enqueue("push_sandbox", row.pk)
     except record.LostLease:
         raise Refused(Code.SANDBOX_NOT_FOUND, f"No sandbox {sandbox_id}.") from None
+
+
+@transaction.atomic
+def push_what_was_lacking() -> int:
+    """Rows that met a function that was not there are due; returns how many."""
+    now = clock.now()
+    lacking = Sandbox.objects.filter(convex_error__startswith=f"{outcome.LACKS}:").order_by("pk")
+    ids = list(lacking.select_for_update().values_list("pk", flat=True))
+    return Sandbox.objects.filter(pk__in=ids).update(
+        convex_revision=Least("convex_revision", F("revision") - 1),
+        dirty_since=Coalesce("dirty_since", now),
+        convex_next_push_at=now,
+    )

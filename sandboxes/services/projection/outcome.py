@@ -41,6 +41,7 @@ class Meaning:
 
 
 WAITING = Meaning("Waiting")
+LACKS = "Function missing"
 MEANINGS: dict[type[Exception], Meaning] = {
     NotYet: WAITING,
     convex.ConvexThrottled: WAITING,
@@ -48,7 +49,7 @@ MEANINGS: dict[type[Exception], Meaning] = {
     convex.ConvexUnavailable: WAITING,
     convex.ConvexPaused: Meaning("Paused", NoticeCode.CONVEX_PAUSED, rests=True),
     convex.ConvexUnauthorized: Meaning("Unauthorized", NoticeCode.CONVEX_UNAUTHORIZED, rests=True),
-    convex.FunctionMissing: Meaning("Function missing", NoticeCode.CONVEX_FUNCTION_MISSING),
+    convex.FunctionMissing: Meaning(LACKS, NoticeCode.CONVEX_FUNCTION_MISSING),
     ForeignOwner: Meaning("Foreign owner", NoticeCode.CONVEX_FOREIGN_OWNER),
 }
 REFUSED = Meaning("Refused", NoticeCode.CONVEX_REFUSED)

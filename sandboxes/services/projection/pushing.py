@@ -15,6 +15,7 @@ from sandboxes import clock
 from sandboxes.gateways.convex import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import Sandbox
 from sandboxes.services.projection import batch, lease, one_by_one, outcome, rest
+from sandboxes.services.projection.again import push_what_was_lacking
 from sandboxes.services.projection.values import touch_of
 from sandboxes.services.queue import enqueue
 
@@ -43,14 +44,23 @@ def push_many(ids: Sequence[UUID]) -> int:
         return 0
     try:
         convex = _gateway()
-        own = convex.own_functions()
+        own = look_at_functions(convex, state)
     except ConvexError as error:
         return _nobody_home(ids, error)
-    if own != state.own:
-        rest.remember(own=own)
     if own:
         return batch.push(convex, ids)
     return sum(one_by_one.push(convex, sandbox_id) for sandbox_id in ids)
+
+
+def look_at_functions(convex: ConvexGateway, state: rest.Rest) -> bool:
+    """Whether our own functions are there. What could not be shown for want of one that now is becomes due."""
+    own = convex.own_functions()
+    present = frozenset(convex.capabilities().present)
+    if (own, present) != (state.own, state.functions):
+        rest.remember(own=own, functions=present)
+        if present - state.functions:
+            push_what_was_lacking()
+    return own
 
 
 def touch(row: Sandbox) -> bool:

@@ -1,8 +1,7 @@
 """What all processes know of Convex together: whether to leave it alone, and which way to push.
 
 They rest together, and afterwards one sandbox tries for all of them. The row of the Lease `convex` says why
-(`holder`) and until when; its `data` says how many failures there were in a row, and whether our own functions
-are there.
+(`holder`) and until when; its `data` says how many failures there were in a row, and which functions are there.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -27,13 +27,15 @@ PATIENCE = 3
 class Rest:
     """`reason`: "" when all is well. `until`: no call before then. `failures`: in a row.
 
-    `own`: whether the latest push found our own functions there; None when there was none yet.
+    `own`: whether the latest push found our own functions there; None when there was none yet. `functions`: all
+    that it found, where they could be listed.
     """
 
     reason: str = ""
     until: datetime | None = None
     failures: int = 0
     own: bool | None = None
+    functions: frozenset[str] = frozenset()
 
     def lasts(self, now: datetime) -> bool:
         return self.until is not None and self.until > now
@@ -48,7 +50,8 @@ def look() -> Rest:
     row = in_use().first()
     if row is None:
         return Rest()
-    return Rest(row.holder, row.until, row.data.get("failures", 0), row.data.get("own"))
+    functions = frozenset(row.data.get("functions", ()))
+    return Rest(row.holder, row.until, row.data.get("failures", 0), row.data.get("own"), functions)
 
 
 def in_use() -> QuerySet[Lease]:
@@ -76,10 +79,9 @@ def over() -> None:
     _write("", None, 0)
 
 
-def remember(*, own: bool) -> None:
-    """Whether our own functions are there: the pump goes by it, which may not ask Convex."""
-    state = look()
-    _write(state.reason, state.until, state.failures, own=own)
+def remember(*, own: bool, functions: frozenset[str]) -> None:
+    """Which functions are there: the pump, which may not ask Convex, goes by whether our own are."""
+    _write_data(own=own, functions=sorted(functions))
 
 
 def pause(failures: int) -> float:
@@ -88,6 +90,11 @@ def pause(failures: int) -> float:
     return longest * random.uniform(0.75, 1.0)
 
 
-def _write(reason: str, until: datetime | None, failures: int, *, own: bool | None = None) -> None:
-    data = {"failures": failures, "own": look().own if own is None else own}
-    Lease.objects.update_or_create(name=NAME, defaults={"holder": reason, "until": until, "data": data})
+def _write(reason: str, until: datetime | None, failures: int) -> None:
+    _write_data(failures=failures)
+    in_use().update(holder=reason, until=until)
+
+
+def _write_data(**values: Any) -> None:
+    row, _ = Lease.objects.get_or_create(name=NAME)
+    in_use().update(data=row.data | values)

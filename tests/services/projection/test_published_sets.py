@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.models import Notice
+from sandboxes.services import projection
 from sandboxes.states import Status
 from tests.services.projection.driving import Convex, change, is_open, push, reload, sandbox
 
@@ -54,6 +57,29 @@ def test_the_name_follows_once_the_function_is_deployed(convex: Convex) -> None:
     push(box)
     assert convex.row(box)["name"] == "new"
     assert reload(box).convex_error == ""
+    assert not is_open(NoticeCode.CONVEX_FUNCTION_MISSING)
+
+
+@pytest.mark.parametrize("later", [{"functions": "second"}, {"sandkeeper": True}], ids=["theirs", "ours"])
+def test_a_name_that_could_not_be_shown_is_due_once_the_function_is_deployed(
+    convex: Convex, later: dict[str, Any]
+) -> None:
+    """Whatever is pushed next finds it; the sandbox itself need not change."""
+    convex.configure(functions="main")
+    box, other = sandbox(name="old", pushed=True), sandbox(pushed=True)
+    change(box, name="new")
+    push(box)
+    change(other, status=Status.STOPPED)
+    push(other)
+    assert not reload(box).is_dirty, "nothing has been deployed yet"
+    convex.configure(**later)
+    change(other, status=Status.RUNNING)
+    push(other)
+    assert reload(box).is_dirty
+    assert projection.enqueue_due(clock.now()) >= 1
+    push(box)
+    assert convex.row(box)["name"] == "new"
+    assert not reload(box).is_dirty
     assert not is_open(NoticeCode.CONVEX_FUNCTION_MISSING)
 
 
