@@ -32,6 +32,17 @@ def value_of(envelope: dict[str, Any]) -> Any:
     return envelope["value"]
 
 
+def only_our_own(emulator: Emulator) -> None:
+    """The deployment as it is when the application's internal functions were deleted."""
+    spec = value_of(call(emulator, "_system/cli/modules:apiSpec", kind="query"))
+    left = [entry for entry in spec if entry.get("identifier", "").startswith("sandkeeper")]
+    assert left
+    assert left != spec
+    answer = {"status": "success", "value": left}
+    emulator.faults.add("status", system="convex", body="apiSpec", status=200, answer=answer)
+    emulator.faults.add("status", system="convex", body='"sandboxes:', status=404)
+
+
 def seed(emulator: Emulator, **tables: list[dict[str, Any]]) -> dict[str, str]:
     """Put rows there; `"$name"` as `_id` names a row, anywhere else it stands for it. Returns ids by name."""
     response = emulator.control.post("/convex/rows", json=tables)

@@ -201,6 +201,17 @@ def test_a_row_of_another_owner_is_reported_and_told(world: Emulator) -> None:
     assert remote_changes(world) == []
 
 
+@pytest.mark.usefixtures("with_convex")
+def test_without_the_function_that_names_owners_what_has_no_label_is_somebody_elses(world: Emulator) -> None:
+    """After the cut-over: as after a restore, the sweep is complete all the same."""
+    with_functions(world, "own")
+    convex.only_our_own(world)
+    world.seed([{"labels": labels(1)}, {"labels": {"team": "research"}}])
+    result = reconcile.sweep(IMPORT)
+    assert (result.result, result.detail) == (Sweep.Result.COMPLETE, "")
+    assert (result.report.counts["adopted"], result.report.counts["foreign"]) == (1, 1)
+
+
 def test_with_convex_down_sandboxes_are_adopted_and_compared_later(world: Emulator, small: Installation) -> None:
     with_functions(world, "second")
     world.settings(convex={"functions": "second", "state": "paused"})
