@@ -70,6 +70,7 @@ VALUES = {
     "protected_until": "CASE WHEN n %% 20000 = 0 THEN now() + interval '1 day' END",
     "convex_revision": "CASE WHEN n %% 10000 = 0 THEN 0 ELSE 1 END",
     "revision": "1",
+    "dirty_since": "CASE WHEN n %% 10000 = 0 THEN created_at END",
     "deleted_at": "CASE WHEN status = 'gone' THEN created_at END",
     "cpu": "1",
     "memory_gb": "1",
