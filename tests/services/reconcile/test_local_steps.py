@@ -118,8 +118,7 @@ def test_a_delete_that_daytona_does_not_finish_is_one_notice() -> None:
 
 @pytest.mark.usefixtures("down")
 def test_for_one_owner_only_their_stuck_deletes_are_reported() -> None:
-    bobs = rows.sandbox("stuck", of="bob", status=Status.STOPPING)
-    rows.operation(bobs, Action.DELETE, OperationStatus.IN_PROGRESS, at=rows.ago(minutes=11))
+    rows.sandbox("stuck", of="bob", intent=Intent.DELETED, intent_at=rows.ago(minutes=11), intent_met_at=None)
     result = reconcile.sweep(Options(owner="alice"))
     assert result.report.counts[Kind.STUCK] == 0
     assert is_open(NoticeCode.DELETE_STUCK), "a condition of the whole installation all the same"
