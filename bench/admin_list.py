@@ -101,6 +101,8 @@ PAGES: dict[str, dict[str, str]] = {
     "search: start of one name": {"q": "borealis-5000"},
     "search: start of an owner": {"q": "user_c4ca4238"},
     "search: start of all owners": {"q": "user_"},
+    "search: a name with a space": {"q": "atlas 5000"},
+    "search: a name and an owner": {"q": "atlas user_c4ca4238"},
     "search: our id": {"q": "{id}"},
     "search: Daytona's id": {"q": "{daytona_id}"},
     "search: nothing like it": {"q": "zzzzzz"},

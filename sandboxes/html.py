@@ -43,9 +43,8 @@ def icon(name: str) -> SafeString:
 def badge(text: object, *, colour: str = "grey", symbol: str = "", title: str = "") -> SafeString:
     """A word in a coloured pill, with an icon when `symbol` names one of Material Symbols."""
     shape = icon(symbol) if symbol else ""
-    return format_html(
-        '<span class="sk-badge sk-{}" title="{}">{}{}</span>', colour, title, shape, str(text).replace("_", " ")
-    )
+    words = text if isinstance(text, SafeString) else str(text).replace("_", " ")
+    return format_html('<span class="sk-badge sk-{}" title="{}">{}{}</span>', colour, title, shape, words)
 
 
 def status_badge(status: str, *, title: str = "") -> SafeString:
@@ -56,6 +55,13 @@ def status_badge(status: str, *, title: str = "") -> SafeString:
 def operation_badge(status: str, *, title: str = "") -> SafeString:
     colour, symbol = OPERATION_LOOKS.get(status, ("grey", "help"))
     return badge(status, colour=colour, symbol=symbol, title=title)
+
+
+def marked(text: str) -> SafeString:
+    """Words with what is to be typed between backticks, as HTML."""
+    shapes = ("{}", "<code>{}</code>")
+    parts = (format_html(shapes[place % 2], part) for place, part in enumerate(text.split("`")))
+    return SafeString("").join(parts)
 
 
 def duration(seconds: float) -> str:

@@ -15,14 +15,19 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from sandboxes.admin import outcomes, selectors
-from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform
-from sandboxes.codes import Code, Refused
+from sandboxes.admin.cures import told
+from sandboxes.admin.plan import Plan
+from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform, pointless
+from sandboxes.codes import Refused
 from sandboxes.models import Sandbox
 from sandboxes.states import Actor
 
 log = structlog.get_logger(__name__)
 CHOSEN = "_selected_action"  # Django's name for the checkboxes of a list
+SKIPPED = "skipped"
+QUERY = "query"  # of the list where the choice was made
 AT_MOST = 100
+LEVELS = {"requested": messages.SUCCESS, "skipped": messages.WARNING, "failed": messages.ERROR}
 
 
 class ReasonForm(forms.Form):
@@ -73,14 +78,24 @@ def act(model_admin: Any, request: HttpRequest, verb: Verb) -> HttpResponse:
     if not verb.asks:
         return finish(request, verb, ids, Wish(actor=actor_of(request)))
     form = ReasonForm(verb, request.POST if "confirmed" in request.POST else None, initial=request.POST.dict())
-    if not form.is_valid():
+    if not form.is_valid() or not _agreed(form, verb, ids):
         return ask(model_admin, request, verb, ids, form)
     return finish(request, verb, ids, form.wish(actor_of(request)))
 
 
-def chosen_ids(request: HttpRequest) -> list[UUID]:
+def _agreed(form: ReasonForm, verb: Verb, ids: list[UUID]) -> bool:
+    """A stop of nothing but ephemeral ones does nothing unless it may destroy them."""
+    if verb.name != "stop" or form.cleaned_data["force"]:
+        return True
+    if Sandbox.objects.filter(pk__in=ids, ephemeral=False).exists():
+        return True
+    form.add_error("force", "Agree to destroy, or cancel: there is no other way to stop it.")
+    return False
+
+
+def chosen_ids(request: HttpRequest, name: str = CHOSEN) -> list[UUID]:
     found = []
-    for text in request.POST.getlist(CHOSEN)[:AT_MOST]:
+    for text in request.POST.getlist(name)[:AT_MOST]:
         try:
             found.append(UUID(text))
         except ValueError:
@@ -90,50 +105,61 @@ def chosen_ids(request: HttpRequest) -> list[UUID]:
 
 def ask(model_admin: Any, request: HttpRequest, verb: Verb, ids: list[UUID], form: ReasonForm) -> HttpResponse:
     """The page that says what will happen to *these* sandboxes."""
-    rows = list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=ids)).order_by("name"))
-    plans = [(row, obstacle(verb, row, active=selectors.active_of(row))) for row in rows]
-    todo = [row for row, why in plans if not why]
+    asked = [*ids, *chosen_ids(request, SKIPPED)]
+    rows = list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=asked)).order_by("name"))
     return model_admin.page(
         request,
         "sandboxes/ask.html",
         title=f"{verb.label} {sandboxes(len(rows)) if len(rows) != 1 else rows[0].name}?",
         verb=verb,
-        ids=ids,
         form=form,
-        todo=[row for row in todo if not row.ephemeral or verb.name != "stop"],
-        destroyed=[row for row in todo if row.ephemeral and verb.name == "stop"],
-        skipped=[(row, why) for row, why in plans if why],
+        plan=Plan.of(verb, rows),
         chosen=CHOSEN,
-        back=_back(ids),
+        left_out=SKIPPED,
+        query=request.POST.get(QUERY),
+        back=back_to(request, asked),
     )
 
 
-def _back(ids: list[UUID]) -> str:
-    if len(ids) == 1:
+def back_to(request: HttpRequest, ids: list[UUID]) -> str:
+    """The list as it was, if the choice was made there; else the sandbox's page."""
+    if len(ids) == 1 and QUERY not in request.POST:
         return reverse("admin:sandboxes_sandbox_change", args=[ids[0]])
-    return reverse("admin:sandboxes_sandbox_changelist")
+    return selectors.list_address(request.POST.get(QUERY, ""))
 
 
 def finish(request: HttpRequest, verb: Verb, ids: list[UUID], wish: Wish) -> HttpResponseRedirect:
     """Do it to each and go where the outcome is: the sandbox's page for one, a page of rows for many."""
-    outcome = outcomes.Outcome.of(verb, wish)
-    names = dict(Sandbox.objects.filter(pk__in=ids).values_list("pk", "name"))
-    for pk in ids:
-        outcome.rows.append(attempt(verb, pk, names.get(pk, str(pk)), wish))
-    if len(ids) == 1:
-        row = outcome.rows[0]
-        level = messages.SUCCESS if row.result == "requested" else messages.ERROR
-        messages.add_message(request, level, f"{verb.label}: {row.words}")
-        return redirect(_back(ids) if names else "admin:sandboxes_sandbox_changelist")
-    return redirect("admin:sandboxes_sandbox_outcome", outcome_id=outcomes.remember(request, outcome))
+    skipped = [pk for pk in chosen_ids(request, SKIPPED) if pk not in ids]
+    found = selectors.with_latest_operation(Sandbox.objects.all()).in_bulk([*ids, *skipped])
+    outcome = outcomes.Outcome.of(verb, wish, query=request.POST.get(QUERY, ""))
+    outcome.rows += [attempt(verb, pk, found.get(pk), wish) for pk in ids]
+    outcome.rows += [_left_out(verb, row) for pk in skipped if (row := found.get(pk))]
+    if len(outcome.rows) > 1:
+        return redirect("admin:sandboxes_sandbox_outcome", outcome_id=outcomes.remember(request, outcome))
+    row = outcome.rows[0]
+    messages.add_message(request, LEVELS[row.result], _sentence(verb, row))
+    if not found:
+        return redirect("admin:sandboxes_sandbox_changelist")
+    return redirect("admin:sandboxes_sandbox_change", row.sandbox)
 
 
-def attempt(verb: Verb, sandbox_id: UUID, name: str, wish: Wish) -> outcomes.Row:
+def _sentence(verb: Verb, row: outcomes.Row) -> str:
+    """How it went, at the top of the sandbox's page, which shows the rest."""
+    if row.result != "requested":
+        return f"{verb.label}: {row.words}"
+    return f"{verb.label} requested; this page follows it." if row.operation else f"{verb.label}: done."
+
+
+def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -> outcomes.Row:
     """One sandbox; what goes wrong with it stops none of the others."""
+    name = sandbox.name if sandbox is not None else str(sandbox_id)
+    if sandbox is not None and (why := pointless(verb, sandbox, active=selectors.active_of(sandbox))):
+        return outcomes.Row(str(sandbox_id), name, "skipped", why)
     try:
         operation = perform(verb, sandbox_id, wish)
     except Refused as no:
-        return outcomes.Row(str(sandbox_id), name, "skipped", why_not(no), code=no.code.value)
+        return outcomes.Row(str(sandbox_id), name, "skipped", told(no), code=no.code.value)
     except DatabaseError:
         log.exception("admin_action_failed", sandbox_id=str(sandbox_id), verb=verb.name)
         return outcomes.Row(str(sandbox_id), name, "failed", "The database did not answer. Try again.")
@@ -141,11 +167,10 @@ def attempt(verb: Verb, sandbox_id: UUID, name: str, wish: Wish) -> outcomes.Row
     return outcomes.Row(str(sandbox_id), name, "requested", words, operation=str(operation.pk) if operation else "")
 
 
-def why_not(no: Refused) -> str:
-    """A refusal with its cure, as this admin offers it."""
-    if no.code == Code.EPHEMERAL_WOULD_BE_DESTROYED:
-        return f"{no.detail} Stop it again and agree to destroy it, or leave it running."
-    return f"{no.detail} {no.meaning.cure}"
+def _left_out(verb: Verb, row: Sandbox) -> outcomes.Row:
+    """What the page that asked had said to be skipped is, even if nothing is in the way any more."""
+    why = obstacle(verb, row, active=selectors.active_of(row))
+    return outcomes.Row(str(row.pk), row.name, "skipped", why or "It was to be skipped when this was agreed.")
 
 
 def sandboxes(count: int) -> str:

@@ -9,8 +9,9 @@ from django.utils.text import Truncator
 
 from sandboxes import html
 from sandboxes.admin import selectors
+from sandboxes.codes import MEANINGS, Code
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import Action, ActorKind, OperationStatus, Status
+from sandboxes.states import MOVING, Action, ActorKind, OperationStatus, Status
 
 # What happened to a sandbox, as the status that it is in tells it.
 HAPPENED = {
@@ -70,18 +71,30 @@ def in_flight(operation: Operation) -> SafeString:
 
 
 def disagreement(sandbox: Sandbox, latest: Operation | None) -> SafeString:
-    """`wanted running, stopped by evictor 12 min ago`; of an error its words."""
+    """`wanted running, stopped by evictor 12 min ago`; of an error, and of an operation that failed, why."""
     when = html.ago(sandbox.status_changed_at, empty="")
     if sandbox.status == Status.ERROR:
         words = f": {Truncator(sandbox.error_reason).chars(70)}" if sandbox.error_reason else ""
         return format_html('<span class="sk-small sk-bad">failed {}{}</span>', when, words)
-    return format_html(
-        '<span class="sk-small sk-warn">wanted {}, {} by {} {}</span>',
-        sandbox.intent,
-        HAPPENED.get(Status(sandbox.status), sandbox.status),
-        who_did_it(sandbox, latest),
-        when,
-    )
+    if latest is not None and selectors.has_failed_at(sandbox, latest) and sandbox.status != Status.GONE:
+        return _wanted(sandbox, "; ", _failure(latest))
+    if sandbox.status in MOVING:
+        since = html.since(sandbox.status_changed_at)
+        return _wanted(sandbox, ", ", format_html("{} for {}", sandbox.status, since))
+    if sandbox.intent_met_at is None and sandbox.status != Status.GONE:
+        return _wanted(sandbox, ", ", f"still {sandbox.status}")
+    happened = HAPPENED.get(Status(sandbox.status), sandbox.status)
+    return _wanted(sandbox, ", ", format_html("{} by {} {}", happened, who_did_it(sandbox, latest), when))
+
+
+def _wanted(sandbox: Sandbox, comma: str, but: str) -> SafeString:
+    return format_html('<span class="sk-small sk-warn">wanted {}{}{}</span>', sandbox.intent, comma, but)
+
+
+def _failure(operation: Operation) -> SafeString:
+    why = MEANINGS[Code(operation.code)].title if operation.code else "nobody knows why"
+    when = html.ago(operation.finished_at, empty="")
+    return format_html("the {} failed: {} {}", operation.get_action_display().lower(), why, when)
 
 
 def who_did_it(sandbox: Sandbox, latest: Operation | None) -> str:
@@ -101,15 +114,13 @@ def last_used(sandbox: Sandbox) -> SafeString:
 
 def convex(sandbox: Sandbox) -> SafeString:
     """How far Convex is behind, or nothing to see."""
-    lag = selectors.lag_of(sandbox, timezone.now())
-    if lag is None:
+    since = selectors.behind_since(sandbox)
+    if since is None:
         return live(sandbox, "convex", html.NOTHING, is_active=False)
-    words = html.duration(lag.total_seconds())
-    if sandbox.convex_error:
-        cell = html.badge(f"{words} behind", colour="red", symbol="cloud_off", title=sandbox.convex_error)
-    else:
-        cell = html.badge(f"{words} behind", colour="amber", symbol="cloud_sync")
-    return live(sandbox, "convex", cell, is_active=False)
+    colour, symbol = ("red", "cloud_off") if sandbox.convex_error else ("amber", "cloud_sync")
+    words = format_html("<span>{} behind</span>", html.since(since))
+    cell = html.badge(words, colour=colour, symbol=symbol, title=sandbox.convex_error)
+    return live(sandbox, "convex", cell, is_active=True)
 
 
 def is_protected(sandbox: Sandbox) -> bool:

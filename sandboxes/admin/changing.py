@@ -11,6 +11,7 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 
+from sandboxes.admin.cures import told
 from sandboxes.admin.verbs import actor_of
 from sandboxes.codes import Refused
 from sandboxes.models import Sandbox
@@ -85,6 +86,6 @@ def _change(request: HttpRequest, sandbox: Sandbox, form: SettingsForm) -> bool:
             if intervals:
                 lifecycle.set_intervals(sandbox.pk, actor=actor, **intervals)
     except Refused as no:
-        form.add_error(None, f"{no.detail} {no.meaning.cure}")
+        form.add_error(None, told(no))
         return False
     return True

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from sandboxes.admin import selectors
+from sandboxes.admin.cures import told
 from sandboxes.admin.verbs import actor_of, current_request_id
 from sandboxes.codes import Refused
 from sandboxes.models import Owner
@@ -85,7 +86,7 @@ def _create(request: HttpRequest, form: CreateForm) -> HttpResponse | None:
             request_id=current_request_id(),
         )
     except Refused as no:
-        form.add_error(None, f"{no.detail} {no.meaning.cure}")
+        form.add_error(None, told(no))
         return None
     messages.success(request, "The create was requested; this page follows it.")
     return redirect("admin:sandboxes_sandbox_change", operation.sandbox_id)

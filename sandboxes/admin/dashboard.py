@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Sum
+from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest
 from django.urls import reverse
@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from sandboxes import html
 from sandboxes.admin.reading import worker_badge
-from sandboxes.models import Operation, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.models import Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import projection, usage
 from sandboxes.states import ACTIVE, Action, Actor, OperationStatus, Status
 
@@ -121,16 +121,14 @@ def oldest_in_flight() -> Tile:
 
 
 def last_quota(now: datetime) -> dict[str, Any] | None:
-    """The quota in Daytona's words, as it last refused an operation that then looked for room."""
-    recent = Operation.objects.filter(created_at__gte=now - timedelta(hours=HOURS), progress__has_key="room")
-    refused = recent.select_related("sandbox").order_by("-created_at").first()
-    if refused is None:
+    """The quota in Daytona's words, as it last refused a call with it, whatever came of the operation."""
+    calls = SandboxEvent.objects.filter(at__gte=now - timedelta(hours=HOURS), kind=SandboxEvent.Kind.CALL)
+    exceeded = Q(data__words__icontains="limit exceeded") | Q(data__words__icontains="quota exceeded")
+    refused = calls.filter(exceeded, data__words__istartswith="Total ").select_related("sandbox", "operation")
+    call = refused.order_by("-at").first()
+    if call is None:
         return None
-    return {
-        "operation": refused,
-        "region": refused.sandbox.target,
-        "words": refused.progress["room"].get("words", ""),
-    }
+    return {"call": call, "region": call.sandbox.target, "words": call.data["words"].splitlines()[0]}
 
 
 def failures(now: datetime) -> Tile:

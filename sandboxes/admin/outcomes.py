@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 from django.http import Http404, HttpRequest, HttpResponse
 
 from sandboxes.admin import selectors
-from sandboxes.admin.verbs import VERBS, Verb, Wish
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.admin.cures import cure
+from sandboxes.admin.verbs import VERBS, Verb, Wish, obstacle
 from sandboxes.models import Operation, Sandbox
 from sandboxes.states import OperationStatus
 
@@ -36,11 +36,12 @@ class Outcome:
     reason: str
     force: bool
     hours: int
+    query: str = ""
     rows: list[Row] = field(default_factory=list)
 
     @classmethod
-    def of(cls, verb: Verb, wish: Wish) -> Outcome:
-        return cls(verb.name, wish.reason, wish.force, wish.hours)
+    def of(cls, verb: Verb, wish: Wish, *, query: str = "") -> Outcome:
+        return cls(verb.name, wish.reason, wish.force, wish.hours, query)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +51,47 @@ class Line:
     row: Row
     sandbox: Sandbox | None
     operation: Operation | None
+    obstacle: str = ""
+
+    @property
+    def is_kept_at(self) -> bool:
+        """It failed, and Sandkeeper goes on by itself with what it was for."""
+        return (
+            self.sandbox is not None
+            and selectors.has_failed_at(self.sandbox, self.operation)
+            and (selectors.is_kept_at(self.sandbox) or selectors.active_of(self.sandbox) is not None)
+        )
+
+    @property
+    def is_done_later(self) -> bool:
+        """It failed, and what it was for came true all the same."""
+        if self.sandbox is None or not selectors.has_failed_at(self.sandbox, self.operation):
+            return False
+        ended, met = (self.operation and self.operation.finished_at), self.sandbox.intent_met_at
+        return ended is not None and met is not None and met >= ended
 
     @property
     def is_moving(self) -> bool:
         if self.operation is None or self.sandbox is None:
             return False
-        return selectors.is_moving(self.sandbox, self.operation if self.operation.is_active else None)
+        active = selectors.active_of(self.sandbox)
+        return self.is_kept_at or self.operation.is_active or selectors.is_moving(self.sandbox, active)
 
     @property
     def has_failed(self) -> bool:
-        if self.operation is not None:
-            return self.operation.status == OperationStatus.FAILED
-        return self.row.result == "failed"
+        """For good."""
+        if self.operation is None:
+            return self.row.result == "failed"
+        return self.operation.status == OperationStatus.FAILED and not (self.is_kept_at or self.is_done_later)
+
+    @property
+    def may_be_retried(self) -> bool:
+        return self.has_failed and not self.obstacle
 
     @property
     def cure(self) -> str:
         code = self.operation.code if self.operation is not None else ""
-        return MEANINGS[Code(code)].cure if code else ""
+        return cure(code) if code else ""
 
 
 def remember(request: HttpRequest, outcome: Outcome) -> UUID:
@@ -98,19 +123,26 @@ def show(model_admin: Any, request: HttpRequest, outcome_id: UUID) -> HttpRespon
         lines=lines,
         moving=sum(line.is_moving for line in lines),
         skipped=sum(line.row.result == "skipped" for line in lines),
-        failed=[line for line in lines if line.has_failed],
+        failed=sum(line.has_failed for line in lines),
+        again=[line for line in lines if line.may_be_retried],
+        list_address=selectors.list_address(outcome.query),
         may_retry=request.user.has_perm(verb.permission),
     )
 
 
 def _lines(outcome: Outcome) -> list[Line]:
-    sandboxes = Sandbox.objects.in_bulk([UUID(row.sandbox) for row in outcome.rows])
+    rows = selectors.with_latest_operation(Sandbox.objects.all())
+    sandboxes = rows.in_bulk([UUID(row.sandbox) for row in outcome.rows])
     operations = Operation.objects.in_bulk([UUID(row.operation) for row in outcome.rows if row.operation])
-    return [
-        Line(
-            row,
-            sandboxes.get(UUID(row.sandbox)),
-            operations.get(UUID(row.operation)) if row.operation else None,
-        )
-        for row in outcome.rows
-    ]
+    lines = []
+    for row in outcome.rows:
+        sandbox = sandboxes.get(UUID(row.sandbox))
+        operation = operations.get(UUID(row.operation)) if row.operation else None
+        lines.append(Line(row, sandbox, operation, _in_the_way(VERBS[outcome.verb], sandbox)))
+    return lines
+
+
+def _in_the_way(verb: Verb, sandbox: Sandbox | None) -> str:
+    if sandbox is None:
+        return "There is no such sandbox."
+    return obstacle(verb, sandbox, active=selectors.active_of(sandbox))

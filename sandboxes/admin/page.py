@@ -53,7 +53,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
     rows = selectors.with_latest_operation(Sandbox.objects.all())
     sandbox: Sandbox = model_admin.readable(request, rows, object_id)
     active = selectors.active_of(sandbox)
-    latest = selectors.latest_of(sandbox)
+    is_behind = selectors.behind_since(sandbox) is not None
     return model_admin.page(
         request,
         "sandboxes/sandbox.html",
@@ -61,8 +61,9 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         original=sandbox,
         sandbox=sandbox,
         active=active,
-        is_moving=selectors.is_moving(sandbox, active),
-        disagreement="" if active or selectors.agrees(sandbox) else cells.disagreement(sandbox, latest),
+        is_moving=selectors.is_moving(sandbox, active) or is_behind,
+        is_kept_at=selectors.is_kept_at(sandbox),
+        disagreement=_disagreement(sandbox, active),
         is_protected=cells.is_protected(sandbox),
         sources=sources(sandbox, active),
         buttons=buttons(request, sandbox, active),
@@ -71,6 +72,12 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         kinds=SandboxEvent.Kind.values,
         **timeline(request, sandbox),
     )
+
+
+def _disagreement(sandbox: Sandbox, active: Operation | None) -> str:
+    if active is not None or selectors.agrees(sandbox):
+        return ""
+    return cells.disagreement(sandbox, selectors.latest_of(sandbox))
 
 
 def buttons(request: HttpRequest, sandbox: Sandbox, active: Operation | None) -> list[Button]:
@@ -90,18 +97,27 @@ def sources(sandbox: Sandbox, active: Operation | None) -> list[Source]:
 def _daytona(sandbox: Sandbox, active: Operation | None) -> Source:
     if sandbox.observed_at is None:
         return Source("Daytona", "", "not asked yet", None, None, [])
-    status = Status.GONE if sandbox.deleted_at else STATUS_OF_STATE.get(sandbox.observed_state)
+    if sandbox.deleted_at is not None:
+        word = sandbox.observed_state if sandbox.observed_state == "destroyed" else "not found"
+        return Source("Daytona", Status.GONE, word, sandbox.observed_at, sandbox.status == Status.GONE, [])
+    status = STATUS_OF_STATE.get(sandbox.observed_state)
+    agrees = None if active is not None else status == sandbox.status
+    return Source(
+        "Daytona", status or "", sandbox.observed_state, sandbox.observed_at, agrees, _doubts(sandbox),
+        sandbox.error_reason,
+    )  # fmt: skip
+
+
+def _doubts(sandbox: Sandbox) -> list[str]:
+    """Why what Daytona last said may not be the last word."""
     notes = []
     if sandbox.desired_state not in ("", sandbox.observed_state):
         notes.append(f"on its way to {sandbox.desired_state}")
-    if sandbox.missing_since and not sandbox.deleted_at:
+    if sandbox.missing_since:
         notes.append("answers “not found”; believed after a second look")
     if sandbox.unsettled_until and sandbox.unsettled_until > timezone.now():
         notes.append("a call with an unknown outcome may still run")
-    agrees = None if active is not None else status == sandbox.status
-    return Source(
-        "Daytona", status or "", sandbox.observed_state, sandbox.observed_at, agrees, notes, sandbox.error_reason
-    )
+    return notes
 
 
 def _ours(sandbox: Sandbox, active: Operation | None) -> Source:
@@ -110,20 +126,34 @@ def _ours(sandbox: Sandbox, active: Operation | None) -> Source:
 
 
 def _convex(sandbox: Sandbox) -> Source:
-    if not sandbox.convex_known and not sandbox.convex_sent:
+    """What Convex last confirmed; while it is behind, what is known of a push under way."""
+    has_row = sandbox.convex_known or bool(sandbox.convex_sent)
+    if not has_row and sandbox.convex_pushed_at is None:
         word = "not told yet" if projection.is_used() else "projection is off"
-        return Source("Convex", "", word, sandbox.convex_pushed_at, None, [], sandbox.convex_error)
-    word = str(sandbox.convex_sent.get("status") or ("removed" if not sandbox.convex_known else "sent"))
-    notes = [f"revision {sandbox.convex_revision} of {sandbox.revision}"] if sandbox.is_dirty else []
+        return Source("Convex", "", word, None, None, [], sandbox.convex_error)
+    status = str(sandbox.convex_sent.get("status", ""))
     return Source(
         "Convex",
-        word if word in Status.values else "",
-        word,
+        status if status in Status.values else "",
+        status or ("not certain" if has_row else "row removed"),
         sandbox.convex_pushed_at,
         not sandbox.is_dirty,
-        notes,
+        _behind(sandbox, status),
         sandbox.convex_error,
     )
+
+
+def _behind(sandbox: Sandbox, status: str) -> list[str]:
+    if not sandbox.is_dirty:
+        return []
+    notes = [f"revision {sandbox.convex_revision} of {sandbox.revision}"]
+    if status:
+        notes.append(f"last confirmed: {status}")
+    elif sandbox.convex_again_at is not None:
+        notes.append("a push had no answer")
+    elif sandbox.convex_known:
+        notes.append("every value is sent again")
+    return notes
 
 
 def timeline(request: HttpRequest, sandbox: Sandbox) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from unfold.decorators import display
 from sandboxes import html
 from sandboxes.admin import filters, selectors
 from sandboxes.admin.base import MirrorAdmin
+from sandboxes.admin.cures import cure
 from sandboxes.codes import MEANINGS, Code
 from sandboxes.models import Notice, Operation, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.states import Action, OperationStatus
@@ -105,8 +106,7 @@ class OperationAdmin(ReadOnlyAdmin):
     def lead(self, row: Operation) -> str:
         if not row.code:
             return ""
-        meaning = MEANINGS[Code(row.code)]
-        return f"{meaning.title}. {meaning.cure}"
+        return f"{MEANINGS[Code(row.code)].title}. {cure(row.code)}"
 
     @display(description="Operation")
     def cell_action(self, row: Operation) -> str:

@@ -53,6 +53,7 @@ class SandboxAdmin(MirrorAdmin):
     def get_changelist_instance(self, request: HttpRequest) -> PageChangeList:
         changes: PageChangeList = super().get_changelist_instance(request)
         changes.verbs = allowed_verbs(request)
+        changes.asked = request.GET.urlencode()
         return changes
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db.models import Exists, Prefetch, Q, QuerySet
+from django.http import QueryDict
+from django.urls import reverse
 
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import projection
 from sandboxes.services.projection import rest
-from sandboxes.states import ACTIVE, Intent, Status
+from sandboxes.states import ACTIVE, INTENT_OF, Action, Intent, OperationStatus, Status
 
 # The statuses in which an intent is fulfilled, or about to be.
 AGREES: dict[str, frozenset[str]] = {
@@ -25,9 +27,10 @@ MOVING = frozenset({Status.CREATING, Status.STARTING, Status.STOPPING})
 
 
 def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
-    """Each row's newest operation with one more query. It is the active one if any is: no operation can be
-    created beside an active one."""
-    newest = Operation.objects.order_by("-created_at")[:1]
+    """Each row's newest operation, but for looks that have ended, with one more query. It is the active one if any
+    is: no operation can be created beside an active one."""
+    telling = ~Q(action=Action.SYNC) | Q(status__in=ACTIVE)
+    newest = Operation.objects.filter(telling).order_by("-created_at")[:1]
     # Not select_related: a join is made for the rows before a page too.
     rows = rows.annotate(has_convex=Exists(rest.in_use()))
     return rows.prefetch_related("owner", Prefetch("operations", queryset=newest, to_attr="newest_operations"))
@@ -85,10 +88,13 @@ def tiers() -> list[tuple[str, str]]:
 
 
 def found_by(rows: QuerySet[Sandbox], words: str) -> QuerySet[Sandbox]:
-    """Search: the beginning of a name or of an owner, our id, or Daytona's id."""
+    """Search: the beginning of a name, spaces and all, or each word the beginning of a name or of an owner, our
+    id, or Daytona's id."""
+    whole = " ".join(words.split())
+    each = Q()
     for word in words.split():
-        rows = rows.filter(_matching(word))
-    return rows
+        each &= _matching(word)
+    return rows.filter(Q(name__istartswith=whole) | each) if " " in whole else rows.filter(each)
 
 
 def _matching(word: str) -> Q:
@@ -99,6 +105,13 @@ def _matching(word: str) -> Q:
     return Q(name__istartswith=word) | Q(owner__id__startswith=word) | Q(daytona_id=word)
 
 
+def list_address(query: str = "") -> str:
+    """The list of sandboxes, filtered and searched as the query string says."""
+    address = reverse("admin:sandboxes_sandbox_changelist")
+    asked = QueryDict(query).urlencode()
+    return f"{address}?{asked}" if asked else address
+
+
 def as_uuid(word: str) -> str | None:
     """The word as a UUID without dashes; None when it is none."""
     bare = word.replace("-", "").lower()
@@ -106,9 +119,28 @@ def as_uuid(word: str) -> str | None:
     return bare if is_uuid else None
 
 
-def lag_of(sandbox: Sandbox, now: datetime) -> timedelta | None:
-    """How long Convex has been behind; None when it is not. For a row that came through `with_latest_operation`."""
+def behind_since(sandbox: Sandbox) -> datetime | None:
+    """Since when Convex is behind; None when it is not. For a row that came through `with_latest_operation`."""
     has_convex = settings.CONVEX_URL or getattr(sandbox, "has_convex", False)
     if not (sandbox.is_dirty and has_convex):
         return None
-    return now - (sandbox.dirty_since or now)
+    return sandbox.dirty_since or sandbox.updated_at
+
+
+def is_kept_at(sandbox: Sandbox) -> bool:
+    """Whether Sandkeeper goes on with an intent that is not met. A start that failed is a person's to repeat, and
+    what is in error can only be deleted."""
+    if sandbox.intent_met_at is not None or sandbox.deleted_at is not None or sandbox.daytona_id is None:
+        return False
+    if sandbox.status == Status.ERROR:
+        return sandbox.intent == Intent.DELETED
+    return sandbox.intent != Intent.RUNNING
+
+
+def has_failed_at(sandbox: Sandbox, operation: Operation | None) -> bool:
+    """Whether this operation was to bring about what is wanted of the sandbox, and did not."""
+    return (
+        operation is not None
+        and operation.status == OperationStatus.FAILED
+        and INTENT_OF.get(operation.action) == sandbox.intent
+    )

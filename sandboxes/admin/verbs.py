@@ -103,26 +103,40 @@ def obstacle(verb: Verb, sandbox: Sandbox, *, active: Operation | None, force: b
     refused = lifecycle.obstacles(sandbox, active=active, on_hold=sandbox.owner.on_hold, force=force)
     if verb.action in refused:
         return refused[verb.action].detail
-    return _pointless(verb, sandbox, active=active)
+    return pointless(verb, sandbox, active=active)
 
 
-def _pointless(verb: Verb, sandbox: Sandbox, *, active: Operation | None) -> str:
+def pointless(verb: Verb, sandbox: Sandbox, *, active: Operation | None) -> str:
     """What a service would accept, or refuse, to no effect."""
-    settled = active is None and sandbox.intent_met_at is not None
-    if verb.name == "start" and settled and sandbox.status == Status.RUNNING:
-        return "It is running."
-    if verb.name == "stop" and settled and sandbox.intent == Intent.STOPPED and sandbox.status == Status.STOPPED:
-        return "It is stopped."
-    if verb.name == "archive" and settled and sandbox.status == Status.ARCHIVED:
-        return "It is archived."
-    if verb.name == "recover" and sandbox.status != Status.ERROR:
-        return "Only a sandbox in error can be recovered."
     if verb.name == "cancel":
         return _not_cancellable(active)
     if verb.name in ("protect", "unprotect"):
         return _protection(verb, sandbox)
-    if verb.name == "push" and sandbox.daytona_id is None:
-        return projection.NO_ID
+    if verb.name == "push":
+        return projection.NO_ID if sandbox.daytona_id is None else ""
+    if sandbox.status == Status.ERROR:
+        return _in_error(verb, sandbox)
+    if verb.name == "recover":
+        return "Only a sandbox in error can be recovered."
+    is_settled = active is None and sandbox.intent_met_at is not None
+    return _already(verb, sandbox) if is_settled else ""
+
+
+def _in_error(verb: Verb, sandbox: Sandbox) -> str:
+    if verb.name in ("start", "recover") and not sandbox.recoverable:
+        return "Daytona cannot recover it; delete it."
+    if verb.name in ("stop", "archive"):
+        return f"It is in error; {'recover or delete' if sandbox.recoverable else 'delete'} it."
+    return ""
+
+
+def _already(verb: Verb, sandbox: Sandbox) -> str:
+    if verb.name == "start" and sandbox.status == Status.RUNNING:
+        return "It is running."
+    if verb.name == "stop" and sandbox.intent == Intent.STOPPED and sandbox.status == Status.STOPPED:
+        return "It is stopped."
+    if verb.name == "archive" and sandbox.status == Status.ARCHIVED:
+        return "It is archived."
     return ""
 
 

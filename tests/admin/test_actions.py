@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import re
+from html import unescape
+from typing import Any
+
 import pytest
+from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 
+from sandboxes.admin.plan import Plan
 from sandboxes.admin.verbs import VERBS
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.states import Action, Intent, OperationStatus, Source, Status
@@ -17,7 +23,8 @@ REQUESTS = {verb.name: verb.action for verb in VERBS.values() if verb.action is 
 def fit_for(verb: str) -> Sandbox:
     """A sandbox with which the verb can do something."""
     status = {"start": Status.STOPPED, "recover": Status.ERROR}.get(verb, Status.RUNNING)
-    row = rows.sandbox(status=status, protected_until=rows.ago(hours=-1) if verb == "unprotect" else None)
+    protected = rows.ago(hours=-1) if verb == "unprotect" else None
+    row = rows.sandbox(status=status, protected_until=protected, recoverable=verb == "recover")
     if verb == "cancel":
         rows.operation(row, Action.STOP, OperationStatus.QUEUED)
     return row
@@ -135,6 +142,64 @@ def test_what_will_be_skipped_is_said_before_with_the_reason(admin: Client) -> N
     assert "Skipped: 1 departed user_alice \u2013 “departed” no longer exists in Daytona." in words
 
 
+def hidden(answer: Any, name: str) -> list[str]:
+    """The values of the hidden fields of this name."""
+    return re.findall(rf'name="{name}" value="([^"]*)"', answer.content.decode())
+
+
+def test_only_what_the_page_named_is_acted_on_though_a_skipped_one_could_be_by_then(admin: Client) -> None:
+    here, resting = rows.sandbox("here"), rows.sandbox("resting", status=Status.STOPPED)
+    page_that_asks = act(admin, "stop", here, resting)
+    assert hidden(page_that_asks, "_selected_action") == [str(here.pk)]
+    assert hidden(page_that_asks, "skipped") == [str(resting.pk)]
+    Sandbox.objects.filter(pk=resting.pk).update(status=Status.RUNNING, intent=Intent.RUNNING)
+    fields: dict[str, Any] = {"skipped": [str(resting.pk)]}
+    words = text_of(confirm(admin, "stop", here, **fields))
+    assert list(Operation.objects.values_list("sandbox__name", flat=True)) == ["here"]
+    assert "resting user_alice block skipped It was to be skipped when this was agreed." in words
+    assert "1 skipped." in words
+
+
+def test_what_has_become_pointless_meanwhile_is_skipped(admin: Client) -> None:
+    here, resting = rows.sandbox("here"), rows.sandbox("resting", status=Status.STOPPED)
+    words = text_of(confirm(admin, "stop", here, resting))
+    assert list(Operation.objects.values_list("sandbox__name", flat=True)) == ["here"]
+    assert "skipped It is stopped." in words
+
+
+def test_a_stop_of_nothing_but_an_ephemeral_one_needs_the_agreement(admin: Client) -> None:
+    fleeting = rows.sandbox("fleeting", ephemeral=True)
+    words = text_of(confirm(admin, "stop", fleeting))
+    assert "Agree to destroy, or cancel: there is no other way to stop it." in words
+    assert not Operation.objects.exists()
+
+
+def test_the_way_back_is_the_list_as_it_was(admin: Client) -> None:
+    one, two = rows.sandbox("one"), rows.sandbox("two")
+    lists = reverse("admin:sandboxes_sandbox_changelist")
+    listed = admin.get(lists, {"q": "o", "status": "running"})
+    (query,) = {unescape(value) for value in hidden(listed, "query")}
+    for chosen in ([one], [one, two]):
+        content = act(admin, "stop", *chosen, query=query).content.decode()
+        assert f'href="{lists}?q=o&amp;status=running">Cancel' in content
+    outcome = confirm(admin, "stop", one, two, query=query).content.decode()
+    assert f'href="{lists}?q=o&amp;status=running">' in outcome.split('class="sk-table"')[1]
+    assert f'href="{page_address(one)}">Cancel' in act(admin, "stop", one).content.decode()
+
+
+def page_address(row: Sandbox) -> str:
+    return reverse("admin:sandboxes_sandbox_change", args=[row.pk])
+
+
+def test_a_delete_of_what_has_vanished_says_that_it_only_leaves_the_list(db: None) -> None:
+    gone = rows.sandbox(status=Status.GONE, intent=Intent.RUNNING)
+    plan = Plan()
+    plan.add(VERBS["delete"], gone, "")
+    words = render_to_string("sandboxes/ask.html", {"plan": plan, "verb": VERBS["delete"], "form": {}})
+    assert "It no longer exists in Daytona; this takes it off its owner's list." in words
+    assert VERBS["delete"].consequence not in words
+
+
 def test_nothing_to_do_offers_no_button(admin: Client) -> None:
     gone = rows.sandbox(status=Status.GONE)
     words = text_of(act(admin, "stop", gone))
@@ -146,7 +211,7 @@ def test_for_one_sandbox_the_refusal_comes_back_on_its_page(admin: Client) -> No
     rows.owner(hold_since=rows.ago(hours=1))
     row = rows.sandbox(status=Status.STOPPED)
     words = text_of(act(admin, "start", row))
-    assert "The owner of “atlas” is on hold. Staff can lift the hold on the owner's page." in words
+    assert "The owner of “atlas” is on hold. Lift the hold on the owner's page." in words
     assert not Operation.objects.exists()
 
 
@@ -175,6 +240,10 @@ def test_a_sandbox_that_does_not_exist_is_skipped_with_a_word(admin: Client) -> 
         ("cancel", Status.RUNNING, "No operation is active."),
         ("stop", Status.GONE, "“atlas” no longer exists in Daytona."),
         ("protect", Status.GONE, "“atlas” no longer exists in Daytona."),
+        ("start", Status.ERROR, "Daytona cannot recover it; delete it."),
+        ("recover", Status.ERROR, "Daytona cannot recover it; delete it."),
+        ("stop", Status.ERROR, "It is in error; delete it."),
+        ("archive", Status.ERROR, "It is in error; delete it."),
     ],
 )
 def test_a_button_that_cannot_work_is_disabled_and_says_why(
@@ -183,6 +252,13 @@ def test_a_button_that_cannot_work_is_disabled_and_says_why(
     content = page(admin, rows.sandbox(status=status)).content.decode()
     assert f'data-why="{why}" aria-label="{VERBS[verb].label}: {why}"' in content
     assert f'id="do-{verb}"' not in content
+
+
+def test_what_daytona_can_recover_may_be_recovered_and_started_but_not_stopped(admin: Client) -> None:
+    content = page(admin, rows.sandbox(status=Status.ERROR, recoverable=True)).content.decode()
+    for verb in ("start", "recover", "delete"):
+        assert f'id="do-{verb}"' in content
+    assert 'data-why="It is in error; recover or delete it." aria-label="Stop:' in content
 
 
 def test_a_start_for_an_owner_on_hold_is_disabled(admin: Client) -> None:

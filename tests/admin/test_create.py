@@ -62,7 +62,7 @@ def test_a_full_cap_is_said_before_and_refused_after(admin: Client) -> None:
     rows.sandbox("one")
     assert "No room: 1 of 1 sandboxes exist." in text_of(admin.get(reverse(ADD), {"owner": "user_alice"}))
     words = text_of(create(admin))
-    assert "The owner has 1 of 1 sandboxes. Delete one, or ask staff for a higher limit." in words
+    assert "The owner has 1 of 1 sandboxes. Delete one, or set a higher limit on the owner's page." in words
     assert Sandbox.objects.count() == 1
 
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes.codes import NoticeCode
-from sandboxes.models import Lease, Sweep, WorkerHeartbeat
+from sandboxes.models import Lease, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
 from sandboxes.states import Action, OperationStatus, Status
 from tests.admin.looking import text_of
@@ -58,9 +58,12 @@ def test_the_last_refusal_for_lack_of_room_is_quoted(admin: Client) -> None:
 
 def test_the_quota_is_quoted_as_daytona_last_refused_with_it(admin: Client) -> None:
     words = "Total CPU limit exceeded. Maximum allowed: 10."
-    rows.operation(
-        rows.sandbox(target="eu"), Action.START, progress={"room": {"words": words}}, at=rows.ago(minutes=5)
-    )
+    row = rows.sandbox(target="eu")
+    operation = rows.operation(row, Action.START)
+    refusal: dict[str, Any] = {"kind": SandboxEvent.Kind.CALL, "operation": operation, "data": {"words": words}}
+    rows.event(row, at=rows.ago(minutes=5), **refusal)
+    rows.event(row, at=rows.ago(minutes=9), **(refusal | {"data": {"words": "Total disk limit exceeded."}}))
+    rows.event(row, SandboxEvent.Kind.CALL, "start: refused", data={"words": "Sandbox is not stopped"})
     assert f"The quota as last refused, 5 min ago in eu: {words}" in shown(admin)
 
 

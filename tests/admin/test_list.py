@@ -58,6 +58,39 @@ def test_a_sandbox_in_error_says_daytonas_words(admin: Client) -> None:
     assert "failed 12 min ago : no space left" in listing(admin)
 
 
+def test_a_stop_that_failed_says_so_and_blames_nobody(admin: Client) -> None:
+    row = rows.sandbox(intent=Intent.STOPPED, intent_met_at=None)
+    failed = rows.operation(row, Action.STOP, OperationStatus.FAILED, code="daytona_rejected")
+    Operation.objects.filter(pk=failed.pk).update(finished_at=rows.ago(seconds=2))
+    words = listing(admin)
+    assert "wanted stopped; the stop failed: Daytona refused the request 2 s ago" in words
+    assert "by Daytona" not in words
+
+
+@pytest.mark.parametrize(
+    ("status", "wanted", "fields", "words"),
+    [
+        (Status.RUNNING, Intent.STOPPED, {"intent_met_at": None}, "wanted stopped, still running"),
+        (Status.RUNNING, Intent.STOPPED, {}, "wanted stopped, started by Daytona 1 h ago"),
+        (Status.STOPPING, Intent.RUNNING, {}, "wanted running, stopping for 1 h"),
+        (Status.STARTING, Intent.STOPPED, {}, "wanted stopped, starting for 1 h"),
+        (Status.CREATING, Intent.DELETED, {}, "wanted deleted, creating for 1 h"),
+    ],
+)
+def test_a_row_other_than_wanted_says_how_it_came(
+    admin: Client, status: Status, wanted: Intent, fields: dict[str, Any], words: str
+) -> None:
+    rows.sandbox(status=status, intent=wanted, **fields)
+    assert words in listing(admin)
+
+
+def test_a_look_does_not_hide_who_stopped_it(admin: Client) -> None:
+    row = rows.sandbox(status=Status.STOPPED, intent=Intent.RUNNING)
+    rows.operation(row, Action.STOP, actor_kind="system", actor_id="evictor", at=rows.ago(minutes=12))
+    rows.operation(row, Action.SYNC, at=rows.ago(minutes=1))
+    assert "stopped by evictor" in listing(admin)
+
+
 def test_a_row_as_it_is_wanted_says_nothing_of_the_intent(admin: Client) -> None:
     rows.sandbox(status=Status.STOPPED)
     assert "wanted" not in listing(admin).replace("not as wanted", "").replace("Not as wanted", "")
@@ -74,8 +107,11 @@ def test_a_row_in_flight_shows_its_step_and_how_long_it_has_taken(admin: Client)
 def test_convex_is_mentioned_only_when_it_is_behind(admin: Client) -> None:
     rows.sandbox("level")
     assert "behind" not in listing(admin, q="level").replace("Convex behind", "")
-    rows.sandbox("late", revision=3, dirty_since=rows.ago(minutes=4))
+    row = rows.sandbox("late", revision=3, dirty_since=rows.ago(minutes=4))
     assert "4 min behind" in listing(admin, q="late")
+    content = admin.get(reverse(LIST), {"q": "late"}).content.decode()
+    assert f'-convex" data-live-active="{row.pk}"' in content, "it is asked for again until Convex is level"
+    assert 'data-age="since">4 min</time> behind' in content
     Lease.objects.all().delete()
     assert "min behind" not in listing(admin, q="late"), "there is no Convex that could be behind"
     assert names_listed(admin, dirty="yes") == []
@@ -149,6 +185,14 @@ def test_search_finds_the_start_of_a_name_or_owner_and_whole_ids(admin: Client, 
     rows.sandbox("Borealis", of="user_alice")
     query = words.format(id=row.pk, hex=row.pk.hex, daytona=row.daytona_id)
     assert names_listed(admin, q=query) == ["Atlas"]
+
+
+@pytest.mark.parametrize("words", ["My data lab", "my data", "  my   data ", "lab user_bo", "MY DATA L"])
+def test_search_finds_a_name_with_spaces(admin: Client, words: str) -> None:
+    rows.sandbox("My data lab", of="user_bob")
+    rows.sandbox("lab", of="user_bob")
+    rows.sandbox("My other lab", of="user_alice")
+    assert names_listed(admin, q=words) == (["lab"] if words.startswith("lab") else ["My data lab"])
 
 
 @pytest.mark.parametrize("words", ["tlas", "bob", "00000000-0000-4000-8000-000000000000", "%", "_"])

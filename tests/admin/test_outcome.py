@@ -5,8 +5,8 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
-from sandboxes.models import Operation
-from sandboxes.states import OperationStatus, Status
+from sandboxes.models import Operation, Sandbox
+from sandboxes.states import Intent, OperationStatus, Status
 from tests.admin.looking import act, confirm, text_of
 from tests.support import rows
 
@@ -40,16 +40,49 @@ def test_the_failed_can_be_retried_with_the_same_reason(admin: Client) -> None:
     outcome = confirm(admin, "stop", one, two, reason="maintenance")
     Operation.objects.filter(sandbox=one).update(status=OperationStatus.FAILED, code="timeout", message="too slow")
     Operation.objects.filter(sandbox=two).update(status=OperationStatus.SUCCEEDED)
+    Sandbox.objects.filter(pk=one.pk).update(intent=Intent.RUNNING, intent_met_at=rows.ago())
     failed = reload(admin, outcome)
     words = text_of(failed)
     assert "1 failed" in words
     assert "timeout: too slow The status shows what Daytona says now; try again." in words
-    assert "Retry the 1 failed" in words
+    assert "Retry the one that failed" in words
     form = failed.content.decode().split("Retry")[0].rsplit("<form", 1)[1]
     assert str(one.pk) in form
     assert str(two.pk) not in form
     again = act(admin, "stop", one, reason="maintenance")
     assert 'value="maintenance"' in again.content.decode()
+
+
+def stop_that_failed(browser: Client) -> tuple[Any, Sandbox]:
+    """The outcome of two stops, of which the first failed in Daytona, while the intent stays."""
+    one, two = rows.sandbox("one"), rows.sandbox("two")
+    outcome = confirm(browser, "stop", one, two)
+    Operation.objects.update(status=OperationStatus.SUCCEEDED, finished_at=rows.ago())
+    Operation.objects.filter(sandbox=one).update(status=OperationStatus.FAILED, code="timeout")
+    Sandbox.objects.filter(pk=two.pk).update(status=Status.STOPPED, intent_met_at=rows.ago())
+    return outcome, one
+
+
+def test_what_sandkeeper_goes_on_with_by_itself_is_not_failed_yet(admin: Client) -> None:
+    outcome, one = stop_that_failed(admin)
+    shown = reload(admin, outcome)
+    words = text_of(shown)
+    assert "1 of 2 still at work" in words
+    assert "tried again timeout Sandkeeper goes on with it by itself." in words
+    assert "Retry" not in words
+    Sandbox.objects.filter(pk=one.pk).update(status=Status.STOPPED, intent_met_at=rows.ago())
+    settled = text_of(reload(admin, outcome))
+    assert "All have settled." in settled
+    assert "failed" not in settled
+    assert "succeeded by Sandkeeper's own retry now" in settled
+
+
+def test_what_cannot_be_done_any_more_is_not_offered_for_retry(admin: Client) -> None:
+    outcome, one = stop_that_failed(admin)
+    Sandbox.objects.filter(pk=one.pk).update(status=Status.ERROR)
+    words = text_of(reload(admin, outcome))
+    assert "All have settled; 1 failed." in words
+    assert "Retry" not in words
 
 
 def test_an_action_without_operations_is_done_at_once(admin: Client) -> None:

@@ -73,6 +73,34 @@ def test_a_sandbox_that_convex_was_never_told_of_says_so(admin: Client, settings
     assert "not told yet" in source(page(admin, rows.sandbox(**fields)).content.decode(), "Convex")
 
 
+def test_a_deleted_sandbox_is_gone_everywhere_and_all_agree(admin: Client) -> None:
+    row = rows.sandbox(
+        status=Status.GONE, observed_state="started", desired_state="destroyed", convex_known=False, convex_sent={}
+    )
+    content = page(admin, row).content.decode()
+    daytona, convex = source(content, "Daytona"), source(content, "Convex")
+    assert "agrees block gone not found" in daytona
+    assert "on its way" not in daytona
+    assert "agrees row removed said 1 h ago" in convex
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "running said 1 h ago revision 1 of 4 last confirmed: running"),
+        ({"convex_sent": {"row": True}, "convex_again_at": rows.ago()}, "1 of 4 a push had no answer"),
+        ({"convex_sent": {}}, "not certain said 1 h ago revision 1 of 4 every value is sent again"),
+    ],
+)
+def test_while_convex_is_behind_it_is_said_what_is_known_of_it(
+    admin: Client, fields: dict[str, Any], words: str
+) -> None:
+    row = rows.sandbox(revision=4, **fields)
+    content = page(admin, row).content.decode()
+    assert words in source(content, "Convex")
+    assert f'data-live="head" data-live-active="{row.pk}"' in content, "the page stays live until Convex is level"
+
+
 def test_the_intent_says_who_when_and_why(admin: Client) -> None:
     row = rows.sandbox(
         status=Status.STOPPED,
@@ -84,6 +112,14 @@ def test_the_intent_says_who_when_and_why(admin: Client) -> None:
     )
     words = text_of(page(admin, row))
     assert "Wanted stopped by staff rosa 9 min ago : “mining coins”. Not met yet; it is kept at." in words
+
+
+def test_a_start_that_failed_is_not_kept_at(admin: Client) -> None:
+    row = rows.sandbox(status=Status.STOPPED, intent=Intent.RUNNING, intent_met_at=None)
+    rows.operation(row, Action.START, OperationStatus.FAILED, code="timeout")
+    words = text_of(page(admin, row))
+    assert "Not met yet; somebody must ask again." in words
+    assert "wanted running; the start failed: Daytona did not finish in time" in words
 
 
 def test_the_timeline_shows_the_newest_first_with_actor_and_reason(admin: Client) -> None:

@@ -1,0 +1,41 @@
+"""What a verb will do to each of the chosen sandboxes, for the page that asks first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sandboxes.admin import selectors
+from sandboxes.admin.verbs import Verb, obstacle
+from sandboxes.models import Sandbox
+from sandboxes.states import Status
+
+
+@dataclass(slots=True)
+class Plan:
+    """`destroyed`: by a stop, as they are ephemeral. `vanished`: a delete only takes them off the list."""
+
+    todo: list[Sandbox] = field(default_factory=list)
+    destroyed: list[Sandbox] = field(default_factory=list)
+    vanished: list[Sandbox] = field(default_factory=list)
+    skipped: list[tuple[Sandbox, str]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, verb: Verb, rows: list[Sandbox]) -> Plan:
+        plan = cls()
+        for row in rows:
+            plan.add(verb, row, obstacle(verb, row, active=selectors.active_of(row)))
+        return plan
+
+    def add(self, verb: Verb, row: Sandbox, why: str) -> None:
+        if why:
+            self.skipped.append((row, why))
+        elif verb.name == "stop" and row.ephemeral:
+            self.destroyed.append(row)
+        elif verb.name == "delete" and row.status == Status.GONE:
+            self.vanished.append(row)
+        else:
+            self.todo.append(row)
+
+    @property
+    def acted_on(self) -> list[Sandbox]:
+        return [*self.todo, *self.destroyed, *self.vanished]

@@ -1,0 +1,33 @@
+"""What the admin shows of a search for room, made by the loop itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.test import Client
+from django.urls import reverse
+
+from sandboxes import clock
+from sandboxes.models import Sandbox
+from sandboxes.states import Action
+from tests.admin.looking import listing, text_of
+from tests.services.conftest import present, running, world
+from tests.support.driving import do
+from tests.support.emulator import Emulator
+
+__all__ = ["present", "running", "world"]
+
+
+def test_the_quota_is_quoted_though_an_eviction_has_made_room(
+    world: Emulator, running: Callable[..., Sandbox], admin: Client
+) -> None:
+    wanted, idle = running(name="wanted"), running(name="idle")
+    do(wanted, Action.STOP)
+    clock.move(3600)
+    world.settings(quota={"cpu": 1, "memory": 500, "disk": 2000, "gpu": 0})
+    assert do(wanted, Action.START).status == "succeeded"
+    idle.refresh_from_db()
+    assert idle.status == "stopped"
+    words = text_of(admin.get(reverse("admin:index")))
+    assert "Total CPU limit exceeded. Maximum allowed: 1." in words.split("The quota as last refused")[1]
+    assert "wanted running, stopped by evictor" in listing(admin, q="idle")
