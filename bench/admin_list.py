@@ -115,7 +115,11 @@ def main() -> int:
     with postgres("admin") as mine:
         os.environ.update(
             clean_environment(
-                **DEVELOPMENT, DATABASE_URL=mine, DJANGO_SETTINGS_MODULE="project.settings", LOG_LEVEL="ERROR"
+                **DEVELOPMENT,
+                DATABASE_URL=mine,
+                DJANGO_SETTINGS_MODULE="project.settings",
+                LOG_LEVEL="ERROR",
+                CONVEX_URL="http://127.0.0.1:9",  # without a Convex nothing can be behind it
             )
         )
         import django

@@ -35,12 +35,13 @@ def postgres(name: str) -> Iterator[str]:
     """A database beside the server's own, dropped at the end."""
     own = f"bench_{name}_{os.getpid()}"
     identifier = sql.Identifier(own)
-    with psycopg.connect(server(), autocommit=True) as connection:
+    beside = server()  # now: a bench may make DATABASE_URL its own
+    with psycopg.connect(beside, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
     try:
-        yield f"{server().rpartition('/')[0]}/{own}"
+        yield f"{beside.rpartition('/')[0]}/{own}"
     finally:
-        with psycopg.connect(server(), autocommit=True) as connection:
+        with psycopg.connect(beside, autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
 

@@ -61,7 +61,7 @@ def marked(text: str) -> SafeString:
     """Words with what is to be typed between backticks, as HTML."""
     shapes = ("{}", "<code>{}</code>")
     parts = (format_html(shapes[place % 2], part) for place, part in enumerate(text.split("`")))
-    return SafeString("").join(parts)
+    return format_html_join("", "{}", ((part,) for part in parts))
 
 
 def duration(seconds: float) -> str:

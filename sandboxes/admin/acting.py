@@ -134,7 +134,7 @@ def finish(request: HttpRequest, verb: Verb, ids: list[UUID], wish: Wish) -> Htt
     found = selectors.with_latest_operation(Sandbox.objects.all()).in_bulk([*ids, *skipped])
     outcome = outcomes.Outcome.of(verb, wish, query=request.POST.get(QUERY, ""))
     outcome.rows += [attempt(verb, pk, found.get(pk), wish) for pk in ids]
-    outcome.rows += [_left_out(verb, row) for pk in skipped if (row := found.get(pk))]
+    outcome.rows += [_left_out(verb, found[pk]) for pk in skipped if pk in found]
     if len(outcome.rows) > 1:
         return redirect("admin:sandboxes_sandbox_outcome", outcome_id=outcomes.remember(request, outcome))
     row = outcome.rows[0]

@@ -25,7 +25,8 @@ from sandboxes.states import ACTIVE, Action, Actor, OperationStatus, Status
 HOURS = 24
 SAMPLE = 2000  # starts whose times are sorted for the percentiles
 TOP = 8
-
+TO_RUNNING = (Action.CREATE, Action.START, Action.RECOVER)
+ALWAYS_COUNTED = ("listed", "looked_at", "drift", "missing", "orphan")  # of a sweep: nothing found is an answer
 
 CHART: dict[str, Any] = {
     "maintainAspectRatio": False,
@@ -91,13 +92,13 @@ def statuses() -> dict[str, int]:
 def time_to_running(now: datetime) -> Tile:
     """From request to running, of the creates and starts of the last day."""
     done = Operation.objects.filter(
-        action__in=(Action.CREATE, Action.START, Action.RECOVER),
+        action__in=TO_RUNNING,
         status=OperationStatus.SUCCEEDED,
         created_at__gte=now - timedelta(hours=HOURS),
     )
     times = done.order_by("-created_at").values_list("created_at", "finished_at")[:SAMPLE]
     seconds = sorted((end - start).total_seconds() for start, end in times if end is not None)
-    url = operations_listed(status="succeeded", action="start")
+    url = operations_listed(status="succeeded", action=",".join(TO_RUNNING), requested="day")
     if not seconds:
         return Tile("Time to running", "none", "nothing was started in the last 24 hours", url)
     high = seconds[min(len(seconds) - 1, int(0.95 * len(seconds)))]
@@ -135,7 +136,7 @@ def failures(now: datetime) -> Tile:
     failed = Operation.objects.filter(status=OperationStatus.FAILED, created_at__gte=now - timedelta(hours=HOURS))
     codes = Counter(dict(failed.order_by().values_list("code").annotate(Count("pk"))))
     note = ", ".join(f"{count} x {code}" for code, count in codes.most_common(3)) or "in the last 24 hours"
-    url = operations_listed(status="failed")
+    url = operations_listed(status="failed", requested="day")
     return Tile("Failed operations", str(codes.total()), note, url, "bad" if codes else "")
 
 
@@ -177,11 +178,26 @@ def per_hour(now: datetime) -> dict[str, Any]:
 
 
 def last_sweep() -> dict[str, Any] | None:
-    sweep = Sweep.objects.filter(owner="").order_by("-started_at").first()
-    if sweep is None:
+    """The last one that has ended, and the one under way."""
+    sweeps = Sweep.objects.filter(owner="").order_by("-started_at")
+    under_way = sweeps.filter(result=Sweep.Result.RUNNING).first()
+    sweep = sweeps.exclude(result=Sweep.Result.RUNNING).first()
+    if sweep is None and under_way is None:
         return None
-    counts = [(name.replace("_", " "), count) for name, count in sweep.counts.items() if isinstance(count, int)]
-    return {"row": sweep, "counts": counts, "url": reverse("admin:sandboxes_sweep_change", args=[sweep.pk])}
+    return {"row": sweep, "under_way": under_way, "counts": _counts_of(sweep) if sweep else []}
+
+
+def _counts_of(sweep: Sweep) -> list[tuple[str, int, str]]:
+    """(name, count, where the sandboxes that are counted can be seen)."""
+    found = {name: count for name, count in sweep.counts.items() if isinstance(count, int) and count}
+    counts = {**dict.fromkeys(ALWAYS_COUNTED, 0), **found}
+    seen_at = {
+        "intent_broken": listed(drift="yes"),
+        "orphan": f"{reverse('admin:sandboxes_notice_changelist')}?open=yes",
+    }
+    return [
+        (name.replace("_", " "), count, seen_at.get(name, "") if count else "") for name, count in counts.items()
+    ]
 
 
 def top_owners() -> list[dict[str, Any]]:

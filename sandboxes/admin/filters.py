@@ -54,6 +54,22 @@ class ValueFilter(ChipFilter):
         return queryset if self.value() is None else queryset.filter(**{self.column: self.value()})
 
 
+class RequestedFilter(ChipFilter):
+    """For the list of operations."""
+
+    title = "requested"
+    parameter_name = "requested"
+
+    RANGES = {"hour": ("last hour", HOUR), "day": ("last 24 hours", DAY), "week": ("last 7 days", 7 * DAY)}
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(key, words) for key, (words, _) in self.RANGES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        chosen = self.RANGES.get(str(self.value()))
+        return queryset if chosen is None else queryset.filter(created_at__gte=timezone.now() - chosen[1])
+
+
 class IntentFilter(ValueFilter):
     title, parameter_name, column = "intent", "intent", "intent"
 

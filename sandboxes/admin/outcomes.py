@@ -65,10 +65,11 @@ class Line:
     @property
     def is_done_later(self) -> bool:
         """It failed, and what it was for came true all the same."""
-        if self.sandbox is None or not selectors.has_failed_at(self.sandbox, self.operation):
+        if self.sandbox is None or self.operation is None or self.operation.finished_at is None:
             return False
-        ended, met = (self.operation and self.operation.finished_at), self.sandbox.intent_met_at
-        return ended is not None and met is not None and met >= ended
+        met = self.sandbox.intent_met_at
+        has_failed = selectors.has_failed_at(self.sandbox, self.operation)
+        return has_failed and met is not None and met >= self.operation.finished_at
 
     @property
     def is_moving(self) -> bool:

@@ -67,12 +67,18 @@ def _link(field: Any, value: Any) -> object:
 
 
 class ChoiceFilter(filters.ValueFilter):
-    """One column with few values that are known beforehand: no query asks for them."""
+    """One column with few values that are known beforehand: no query asks for them. Several are separated by
+    commas."""
 
     values: Iterable[str] = ()
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(value, value.replace("_", " ")) for value in self.values]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() is None:
+            return queryset
+        return queryset.filter(**{f"{self.column}__in": str(self.value()).split(",")})
 
 
 def choice(title: str, column: str, values: Iterable[str]) -> type[ChoiceFilter]:
@@ -87,6 +93,7 @@ class OperationAdmin(ReadOnlyAdmin):
         choice("status", "status", OperationStatus.values),
         choice("action", "action", Action.values),
         choice("code", "code", [code.value for code in Code if MEANINGS[code].status != 401]),
+        filters.RequestedFilter,
     )
     search_fields = ("id",)
     search_help_text = "An operation's id, a sandbox's id, or a request id"
@@ -189,7 +196,9 @@ class NoticeAdmin(ReadOnlyAdmin):
     @display(description="Message")
     def cell_message(self, row: Notice) -> str:
         return format_html(
-            '<span class="sk-wrap">{}<br><span class="sk-faint">{}</span></span>', row.message, row.cure
+            '<span class="sk-wrap">{}<br><span class="sk-faint">{}</span></span>',
+            row.message,
+            html.marked(row.cure),
         )
 
     @display(description="First seen")

@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
+import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -114,18 +116,39 @@ def test_the_last_sweep_workers_and_top_owners_are_shown(admin: Client) -> None:
     assert "No sweep has run. Start one with manage.py reconcile_sandboxes" in words
     assert "No worker has been seen." in words
     assert "There are no sandboxes yet. Create one" in words
-    Sweep.objects.create(result="complete", started_at=rows.ago(seconds=30), counts={"drift": 4, "orphans": 2})
+    Sweep.objects.create(result="complete", started_at=rows.ago(seconds=30), counts={"drift": 4, "orphan": 2})
     beats: dict[str, Any] = {"host": "worker-1", "pid": 1, "threads": 4, "started_at": rows.ago(hours=1)}
     WorkerHeartbeat.objects.create(worker_id="one", beat_at=rows.ago(seconds=2), **beats)
     WorkerHeartbeat.objects.create(worker_id="two", beat_at=rows.ago(minutes=9), **beats)
     rows.sandbox(of="user_small", cpu=1)
     rows.sandbox(of="user_big", cpu=8)
     words = shown(admin)
-    assert "Drift 4 Orphans 2" in words
+    assert "Listed 0 Looked at 0 Drift 4 Missing 0 Orphan 2" in words
     assert "at work" in words
     assert "silent" in words
     owners = words.split("Top owners")[1]
     assert owners.index("user_big") < owners.index("user_small")
+
+
+def test_a_sweep_under_way_does_not_hide_what_the_last_one_found(admin: Client) -> None:
+    Sweep.objects.create(result="complete", started_at=rows.ago(seconds=40), counts={"drift": 4})
+    Sweep.objects.create(started_at=rows.ago(seconds=5))
+    words = shown(admin)
+    assert "One is under way since 5 s ago complete 40 s ago" in words
+    assert "Drift 4" in words
+
+
+@pytest.mark.parametrize(("tile", "counted"), [("Time to running", 2), ("Failed operations", 1)])
+def test_a_tile_leads_to_the_operations_that_it_counts(admin: Client, tile: str, counted: int) -> None:
+    row = rows.sandbox()
+    for at in (rows.ago(hours=2), rows.ago(days=3)):
+        rows.operation(row, Action.CREATE, at=at)
+        rows.operation(row, Action.RECOVER, at=at)
+        rows.operation(row, Action.STOP, at=at)
+        rows.operation(row, Action.START, OperationStatus.FAILED, code="timeout", at=at)
+    content = admin.get(reverse("admin:index")).content.decode()
+    (address,) = re.findall(rf'href="([^"]+)"><span class="sk-faint">{tile}<', content)
+    assert len(admin.get(unescape(address)).context["cl"].result_list) == counted
 
 
 def test_open_notices_are_a_banner_on_every_page_until_they_are_closed(admin: Client) -> None:

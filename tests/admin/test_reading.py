@@ -35,7 +35,9 @@ def test_operations_are_found_by_id_by_sandbox_and_by_request(admin: Client) -> 
         assert list(admin.get(address, {"q": words}).context["cl"].result_list) == [one], words
 
 
-@pytest.mark.parametrize(("name", "value"), [("status", "failed"), ("action", "start"), ("code", "timeout")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("status", "failed"), ("action", "start"), ("action", "start,create"), ("code", "timeout")]
+)
 def test_operations_can_be_filtered(admin: Client, name: str, value: str) -> None:
     row = rows.sandbox()
     rows.operation(row)
@@ -72,6 +74,19 @@ def test_a_notice_shows_count_and_cure_and_can_be_filtered_by_open(admin: Client
     words = text_of(admin.get(reverse("admin:sandboxes_notice_change", args=[notice.pk])))
     assert "Resume the deployment on Convex's dashboard" in words
     assert "The deployment is still paused." in words
+
+
+def test_what_is_to_be_typed_is_marked_as_such(admin: Client) -> None:
+    notices.tell(NoticeCode.WORKER_SILENT, "A worker is silent.")
+    content = admin.get(reverse("admin:sandboxes_notice_changelist")).content.decode()
+    assert content.count("Start <code>manage.py run_worker</code>; nothing moves without one.") == 2
+    assert "`" not in content.split("<body")[1].split("A worker is silent.", 1)[1].split("<script")[0]
+
+
+def test_a_refusal_tells_staff_what_they_can_do_themselves(admin: Client) -> None:
+    operation = rows.operation(rows.sandbox(), status=OperationStatus.FAILED, code="daytona_rejected")
+    words = text_of(admin.get(reverse("admin:sandboxes_operation_change", args=[operation.pk])))
+    assert "Daytona refused the request. Daytona's words are in the sandbox's timeline." in words
 
 
 def test_a_sweep_shows_what_it_found(admin: Client) -> None:

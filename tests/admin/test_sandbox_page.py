@@ -131,6 +131,19 @@ def test_the_timeline_shows_the_newest_first_with_actor_and_reason(admin: Client
     assert "Wanted stopped by staff:admin “lunch”" in words
 
 
+def test_the_timeline_shows_staff_what_daytona_answered(admin: Client) -> None:
+    row = rows.sandbox()
+    rows.event(row, SandboxEvent.Kind.CALL, "stop: refused", data={"words": "Sandbox is not started"})
+    assert "stop: refused by staff:admin Daytona: “Sandbox is not started”" in text_of(page(admin, row))
+
+
+def test_facts_and_why_are_live_too(admin: Client) -> None:
+    content = page(admin, rows.sandbox(status=Status.ARCHIVED)).content.decode()
+    assert '<section class="sk-card" data-live="facts">' in content
+    assert '<div data-live="why" hidden></div>' in content
+    assert '<div data-live="why"><section' in page(admin, rows.sandbox()).content.decode().replace("\n", "")
+
+
 def test_the_timeline_can_be_filtered_by_kind(admin: Client) -> None:
     row = rows.sandbox()
     rows.event(row, SandboxEvent.Kind.INTENT, "Wanted stopped")

@@ -66,7 +66,10 @@ def _close_notices(run: Run) -> None:
         return
     notices.close(NoticeCode.SWEEP_STALE)
     if orphans := run.report.counts[Kind.ORPHAN]:
-        notices.tell(NoticeCode.ORPHANS, f"Daytona has {orphans} sandboxes with an owner that have no row here.")
+        them = (
+            "1 sandbox with an owner that has" if orphans == 1 else f"{orphans} sandboxes with an owner that have"
+        )
+        notices.tell(NoticeCode.ORPHANS, f"Daytona has {them} no row here.")
     else:
         notices.close(NoticeCode.ORPHANS)
 
