@@ -93,7 +93,13 @@ def relative(moment: datetime) -> str:
     seconds = (timezone.now() - moment).total_seconds()
     if abs(seconds) < 1:
         return "now"
-    return f"{duration(seconds)} ago" if seconds > 0 else f"in {duration(-seconds)}"
+    return f"{duration(seconds)} ago" if seconds > 0 else f"in {_ahead(-seconds)}"
+
+
+def _ahead(seconds: float) -> str:
+    """What lies ahead is rounded: a day less a minute is a day."""
+    size = next((size for size, _ in UNITS if seconds >= size), 1)
+    return duration(round(seconds / size) * size)
 
 
 def between(start: datetime | None, end: datetime | None) -> str:

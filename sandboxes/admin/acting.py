@@ -10,7 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -67,8 +67,8 @@ def from_list(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpResp
 
 def act(model_admin: Any, request: HttpRequest, verb: Verb) -> HttpResponse:
     """POST: do the verb to the chosen sandboxes, or first say what it will do and ask for a reason."""
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
+    if request.method != "POST":  # a reload, or the address of a page that asked
+        return redirect("admin:sandboxes_sandbox_changelist")
     if not (request.user.has_perm(verb.permission) and model_admin.has_view_permission(request)):
         raise PermissionDenied
     ids = chosen_ids(request)

@@ -28,14 +28,14 @@ def name(sandbox: Sandbox) -> SafeString:
         html.badge("ephemeral", colour="amber", symbol="local_fire_department") if sandbox.ephemeral else "",
         html.badge("protected", colour="blue", symbol="shield") if is_protected(sandbox) else "",
     ]
-    title = format_html('<span class="sk-strong">{}</span>', sandbox.name)
+    title = format_html('<span class="sk-strong sk-name">{}</span>', sandbox.name)
     if not any(marks):
         return title
     return format_html('<span class="sk-row">{}{}{}</span>', title, *marks)
 
 
 def owner(sandbox: Sandbox) -> SafeString:
-    link = html.link(html.owner_url(sandbox.owner_id), sandbox.owner_id, css="sk-plain")
+    link = html.link(html.owner_url(sandbox.owner_id), sandbox.owner_id, css="sk-plain sk-name")
     if not sandbox.owner.on_hold:
         return link
     return html.stack(link, html.badge("on hold", colour="red", symbol="front_hand"))

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from sandboxes.admin.cures import told
@@ -62,7 +62,7 @@ def may_change(user: Any) -> bool:
 def settings_view(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
     """POST: first show what holds, then change what was changed."""
     if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
+        return redirect("admin:sandboxes_sandbox_change", object_id)
     if not may_change(request.user):
         raise PermissionDenied
     sandbox: Sandbox = model_admin.readable(request, Sandbox.objects.all(), object_id)

@@ -33,10 +33,10 @@ CHART: dict[str, Any] = {
     "animation": False,
     "barThickness": 14,
     "scales": {
-        "x": {"stacked": True, "grid": {"display": False}, "ticks": {"color": "#6b7280", "maxRotation": 0}},
-        "y": {"stacked": True, "beginAtZero": True, "ticks": {"precision": 0, "color": "#6b7280"}},
+        "x": {"stacked": True, "grid": {"display": False}, "ticks": {"maxRotation": 0}},
+        "y": {"stacked": True, "beginAtZero": True, "ticks": {"precision": 0}},
     },
-    "plugins": {"legend": {"display": True, "position": "bottom", "labels": {"boxWidth": 12, "color": "#6b7280"}}},
+    "plugins": {"legend": {"display": True, "position": "bottom", "labels": {"boxWidth": 12}}},
 }
 
 

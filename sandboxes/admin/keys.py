@@ -8,7 +8,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -83,7 +83,11 @@ class ServiceKeyAdmin(MirrorAdmin):
         except Refused as no:
             form.add_error(None, no.detail)
             return None
-        return self.page(request, "sandboxes/key_made.html", title="The key, this once", key=key, secret=secret)
+        acts_for_all = ServiceKey.Scope.ANY in key.scopes
+        return self.page(
+            request, "sandboxes/key_made.html", title=f"Service key {key.name}", key=key, secret=secret,
+            acts_for_all=acts_for_all,
+        )  # fmt: skip
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -96,7 +100,7 @@ class ServiceKeyAdmin(MirrorAdmin):
 
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return redirect("admin:sandboxes_servicekey_change", object_id)
         if not request.user.has_perm("sandboxes.revoke_servicekey"):
             raise PermissionDenied
         key = self.readable(request, ServiceKey.objects.all(), object_id)

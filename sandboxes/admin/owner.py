@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
+from django.utils.html import format_html
 from unfold.decorators import display
 
 from sandboxes import html
@@ -72,7 +73,7 @@ class OwnerAdmin(MirrorAdmin):
 
     @display(description="Owner")
     def cell_id(self, owner: Owner) -> str:
-        return owner.pk
+        return format_html('<span class="sk-name">{}</span>', owner.pk)
 
     @display(description="Sandboxes")
     def cell_sandboxes(self, owner: Any) -> str:
@@ -149,7 +150,7 @@ class OwnerAdmin(MirrorAdmin):
         count = owners.hold(
             owner.pk, actor=actor_of(request), reason=data["reason"], destroy_ephemeral=data["destroy"]
         )
-        messages.success(request, f"On hold; {count} sandbox{'' if count == 1 else 'es'} will stop.")
+        messages.success(request, f"On hold; {_many(count)}.")
         return redirect(html.owner_url(owner.pk))
 
     def _ask_hold(self, request: HttpRequest, owner: Owner, form: HoldForm) -> HttpResponse:
@@ -187,10 +188,16 @@ class OwnerAdmin(MirrorAdmin):
 
     def _to_change(self, request: HttpRequest, object_id: str, permission: str) -> Owner | HttpResponse:
         if request.method != "POST":
-            return HttpResponseNotAllowed(["POST"])
+            return redirect("admin:sandboxes_owner_change", object_id)
         if not request.user.has_perm(permission):
             raise PermissionDenied
         return self.owner(request, object_id)
+
+
+def _many(count: int) -> str:
+    if not count:
+        return "nothing had to be stopped"
+    return "1 sandbox will stop" if count == 1 else f"{count} sandboxes will stop"
 
 
 def _line(row: Sandbox) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class PageChangeList(ChangeList):
             self.result_list = list(self.paginator.page(self.page_num).object_list)
         except EmptyPage as error:
             raise IncorrectLookupParameters from error
+        self.first_page = self.get_query_string(remove=["p"])
         self.has_next = self.paginator.has_more
         self.first_number = (self.page_num - 1) * self.list_per_page + 1
         self.last_number = self.first_number + len(self.result_list) - 1

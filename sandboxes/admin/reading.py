@@ -42,7 +42,12 @@ class ReadOnlyAdmin(MirrorAdmin):
         return ""
 
     def facts(self, row: Model) -> Facts:
-        return [(str(field.verbose_name), _shown(row, field)) for field in row._meta.concrete_fields]
+        fields = [field for field in row._meta.concrete_fields if field.name not in self.left_out(row)]
+        return [(str(field.verbose_name), _shown(row, field)) for field in fields]
+
+    def left_out(self, row: Any) -> Iterable[str]:
+        """Fields that say nothing of this row."""
+        return ()
 
 
 def _shown(row: Model, field: Field[Any, Any]) -> object:
@@ -54,16 +59,17 @@ def _shown(row: Model, field: Field[Any, Any]) -> object:
     if isinstance(value, dict | list):
         return format_html('<pre class="sk-mono sk-wrap">{}</pre>', json.dumps(value, indent=2, default=str))
     if field.is_relation:
-        return _link(field, value)
+        return _link(field, getattr(row, field.name))
     return value
 
 
-def _link(field: Any, value: Any) -> object:
-    model = field.related_model
-    address = reverse(
-        f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=[admin.utils.quote(value)]
+def _link(field: Any, related: Model) -> object:
+    """By its name, and by its id where names are not unique."""
+    meta = field.related_model._meta
+    address = reverse(f"admin:{meta.app_label}_{meta.model_name}_change", args=[admin.utils.quote(related.pk)])
+    return html.stack(
+        html.link(address, related), format_html('<span class="sk-small sk-faint sk-mono">{}</span>', related.pk)
     )
-    return html.link(address, value)
 
 
 class ChoiceFilter(filters.ValueFilter):
@@ -110,6 +116,9 @@ class OperationAdmin(ReadOnlyAdmin):
             return queryset.filter(request_id=word), False
         return queryset.filter(pk=uuid) | queryset.filter(sandbox_id=uuid), False
 
+    def left_out(self, row: Operation) -> Iterable[str]:
+        return () if row.is_active else ("deadline", "next_check_at", "step")
+
     def lead(self, row: Operation) -> str:
         if not row.code:
             return ""
@@ -122,8 +131,8 @@ class OperationAdmin(ReadOnlyAdmin):
     @display(description="Sandbox")
     def cell_sandbox(self, row: Operation) -> str:
         return html.stack(
-            html.link(html.sandbox_url(row.sandbox), row.sandbox.name, css="sk-plain"),
-            format_html('<span class="sk-small sk-faint">{}</span>', row.sandbox.owner_id),
+            html.link(html.sandbox_url(row.sandbox), row.sandbox.name, css="sk-plain sk-name"),
+            format_html('<span class="sk-small sk-faint sk-name">{}</span>', row.sandbox.owner_id),
         )
 
     @display(description="Status")
@@ -138,7 +147,7 @@ class OperationAdmin(ReadOnlyAdmin):
     def cell_who(self, row: Operation) -> str:
         return html.stack(
             f"{row.actor_kind} {row.actor_id}",
-            format_html('<span class="sk-small sk-faint">{}</span>', row.reason) if row.reason else "",
+            format_html('<span class="sk-small sk-faint sk-name">{}</span>', row.reason) if row.reason else "",
         )
 
     @display(description="Took")
@@ -163,7 +172,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     @display(description="Sandbox")
     def cell_sandbox(self, row: SandboxEvent) -> str:
-        return html.link(html.sandbox_url(row.sandbox), row.sandbox.name, css="sk-plain")
+        return html.link(html.sandbox_url(row.sandbox), row.sandbox.name, css="sk-plain sk-name")
 
 
 class OpenFilter(filters.ChipFilter):

@@ -18,9 +18,15 @@ register.simple_tag(html.status_badge)
 register.simple_tag(html.operation_badge)
 register.simple_tag(html.icon)
 register.simple_tag(html.marked)
+register.simple_tag(html.duration)
 register.simple_tag(html.sandbox_url)
 register.simple_tag(html.owner_url)
 register.simple_tag(html.operation_url)
+
+
+@register.filter
+def lower_first(words: str) -> str:
+    return words[:1].lower() + words[1:]
 
 
 @register.simple_tag

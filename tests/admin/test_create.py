@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -62,6 +63,7 @@ def test_a_full_cap_is_said_before_and_refused_after(admin: Client) -> None:
     rows.sandbox("one")
     assert "No room: 1 of 1 sandboxes exist." in text_of(admin.get(reverse(ADD), {"owner": "user_alice"}))
     words = text_of(create(admin))
+    assert "No room" not in words, "it is said once"
     assert "The owner has 1 of 1 sandboxes. Delete one, or set a higher limit on the owner's page." in words
     assert Sandbox.objects.count() == 1
 
@@ -71,6 +73,15 @@ def test_a_hold_is_said_before_and_refused_after(admin: Client) -> None:
     assert "This owner is on hold: abuse." in text_of(admin.get(reverse(ADD), {"owner": "user_alice"}))
     assert "The owner is on hold." in text_of(create(admin))
     assert not Sandbox.objects.exists()
+
+
+def test_what_helps_with_a_field_and_what_is_wrong_with_it_belong_to_it(admin: Client) -> None:
+    content = create(admin, owner="", name="", region="x" * 101).content.decode()
+    for field, described in (("owner", "helptext error"), ("name", "error"), ("region", "helptext error")):
+        (tag,) = re.findall(rf'<input[^>]* name="{field}"[^>]*>', content)
+        ids = [f"id_{field}_{part}" for part in described.split()]
+        assert f'aria-describedby="{" ".join(ids)}"' in tag
+        assert all(f'id="{found}"' in content for found in ids)
 
 
 def test_the_room_is_asked_for_while_typing_and_makes_no_owner(admin: Client) -> None:

@@ -95,14 +95,22 @@ def test_a_limit_that_is_no_number_is_refused(admin: Client, limit: str) -> None
 @pytest.mark.parametrize("name", ["hold", "lift", "limit"])
 def test_a_get_changes_nothing(admin: Client, name: str) -> None:
     rows.owner()
-    assert admin.get(reverse(f"admin:sandboxes_owner_{name}", args=["user_alice"])).status_code == 405
+    answer = admin.get(reverse(f"admin:sandboxes_owner_{name}", args=["user_alice"]), {"confirmed": "1"})
+    assert answer.headers["Location"] == reverse("admin:sandboxes_owner_change", args=["user_alice"])
+
+
+def test_while_on_hold_nothing_can_be_created(admin: Client) -> None:
+    rows.owner(hold_since=rows.ago(hours=1), hold_reason="abuse")
+    content = admin.get(reverse("admin:sandboxes_owner_change", args=["user_alice"])).content.decode()
+    assert 'data-why="Lift the hold first."' in content
+    assert "?owner=user_alice" not in content
 
 
 def test_an_owner_with_an_odd_id_has_a_page(admin: Client) -> None:
     odd = "auth0|5f7c/8 é_2F"
     rows.sandbox("atlas", of=odd)
     listed = admin.get(reverse("admin:sandboxes_sandbox_changelist")).content.decode()
-    address = listed.split('<a class="sk-plain" href="')[1].split('"')[0]
+    address = listed.split('<a class="sk-plain sk-name" href="')[1].split('"')[0]
     words = text_of(admin.get(address))
     assert odd in words
     assert "atlas" in words

@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes.codes import NoticeCode
+from sandboxes.html import relative
 from sandboxes.models import Notice, Sweep
 from sandboxes.services import notices
 from sandboxes.states import Action, OperationStatus
@@ -54,6 +55,21 @@ def test_a_list_takes_few_queries_and_counts_nothing(admin: Client, model: str) 
         admin.get(reverse(f"admin:sandboxes_{model}_changelist"))
     assert len(queries) <= 12
     assert not [query["sql"] for query in queries if "COUNT(" in query["sql"].upper()]
+
+
+def test_an_operation_names_its_sandbox_and_no_deadline_once_it_has_ended(admin: Client) -> None:
+    row = rows.sandbox("atlas")
+    ended = rows.operation(row, deadline=rows.ago(minutes=-9))
+    active = rows.operation(row, status=OperationStatus.QUEUED, deadline=rows.ago(minutes=-9, seconds=-20))
+    shown = [text_of(admin.get(reverse("admin:sandboxes_operation_change", args=[o.pk]))) for o in (ended, active)]
+    assert all(f"Sandbox atlas {row.pk}" in words for words in shown)
+    assert "Deadline" not in shown[0]
+    assert "Deadline in 9 min" in shown[1]
+
+
+def test_what_lies_ahead_is_rounded() -> None:
+    ahead = {seconds: relative(rows.ago(seconds=-seconds)) for seconds in (86_395, 86_000, 3500, 5000, 50)}
+    assert ahead == {86_395: "in 1 d", 86_000: "in 1 d", 3500: "in 58 min", 5000: "in 1 h", 50: "in 50 s"}
 
 
 def test_an_event_shows_its_data(admin: Client) -> None:

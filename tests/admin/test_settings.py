@@ -100,10 +100,10 @@ def test_who_may_change_nothing_sees_no_button_and_is_refused(viewer: Client) ->
     assert row.name == "atlas"
 
 
-def test_a_get_is_refused(operator: Client) -> None:
+def test_a_get_leads_to_the_sandbox(operator: Client) -> None:
     row = rows.sandbox("atlas")
     answer = operator.get(reverse("admin:sandboxes_sandbox_settings", args=[row.pk]), {"confirmed": "1"})
-    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert answer.headers["Location"] == reverse("admin:sandboxes_sandbox_change", args=[row.pk])
 
 
 def test_an_ephemeral_one_stays_ephemeral(operator: Client) -> None:

@@ -3,7 +3,7 @@
 // data-live-url of <main data-live-url> (a list: only its active rows are asked for) or the page itself.
 "use strict";
 (() => {
-  const EVERY = 2000;
+  const EVERY = 2000; // or data-live-every of the page
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
   function duration(seconds) {
@@ -12,12 +12,18 @@
     return `${Math.floor(whole / size)} ${unit}`;
   }
 
+  // What lies ahead is rounded: a day less a minute is a day.
+  function ahead(seconds) {
+    const [size] = UNITS.find(([size]) => seconds >= size) || UNITS[UNITS.length - 1];
+    return duration(Math.round(seconds / size) * size);
+  }
+
   function age() {
     for (const time of document.querySelectorAll("time[data-age]")) {
       const seconds = (Date.now() - Date.parse(time.dateTime)) / 1000;
       if (time.dataset.age === "since") time.textContent = duration(seconds);
       else if (Math.abs(seconds) < 1) time.textContent = "now";
-      else time.textContent = seconds > 0 ? `${duration(seconds)} ago` : `in ${duration(-seconds)}`;
+      else time.textContent = seconds > 0 ? `${duration(seconds)} ago` : `in ${ahead(-seconds)}`;
     }
   }
 
@@ -55,8 +61,10 @@
 
   async function loop() {
     try { await refresh(); } catch { /* the server is away for a moment: ask again */ }
-    setTimeout(loop, EVERY);
+    setTimeout(loop, pause());
   }
+
+  const pause = () => Number(document.querySelector("[data-live-every]")?.dataset.liveEvery) || EVERY;
 
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh().catch(() => {}); });
 
@@ -83,6 +91,41 @@
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("input[data-room-url]").forEach(room);
     setInterval(age, 1000);
-    setTimeout(loop, EVERY);
+    setTimeout(loop, pause());
+    makeReachable();
+    new MutationObserver(makeReachable).observe(document.body, { childList: true, subtree: true });
+    document.querySelectorAll("button[data-copy]").forEach(copying);
   });
+
+  // What Unfold lets be clicked, though it is neither a link nor a button, can be reached and pressed by keys too.
+  const CLICKABLE = "a:not([href])[x-on\\:click], :is(div, span)[x-on\\:click].cursor-pointer";
+
+  function makeReachable() {
+    for (const element of document.querySelectorAll(`:is(${CLICKABLE}):not([tabindex])`)) {
+      element.tabIndex = 0;
+      element.setAttribute("role", "button");
+    }
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if ((event.key !== "Enter" && event.key !== " ") || !event.target.matches(CLICKABLE)) return;
+    event.preventDefault();
+    event.target.click();
+  });
+
+  // Words of charts, as light or dark as the page.
+  if (window.Chart) {
+    Chart.defaults.color = () => getComputedStyle(document.documentElement).getPropertyValue("--sk-chart").trim();
+  }
+
+  // Copying the old way: it needs no permission, and no HTTPS.
+  function copying(button) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const source = document.getElementById(button.dataset.copy);
+      getSelection().selectAllChildren(source);
+      const said = document.getElementById(`${button.dataset.copy}-said`);
+      said.textContent = document.execCommand("copy") ? "Copied." : "It is selected: press Ctrl+C.";
+    });
+  }
 })();

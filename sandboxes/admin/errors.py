@@ -1,0 +1,33 @@
+"""What the admin answers when it cannot: in its frame for staff, with a way back for everybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+
+def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    said = str(exception.args[0]) if exception and exception.args and isinstance(exception.args[0], str) else ""
+    return _page(request, 404, "Not found", said or "There is nothing at this address.")
+
+
+def forbidden(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    words = "You may not do this. Ask an administrator for the permission."
+    return _page(request, 403, "Not allowed", words)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Most often the page had been open since before another sign-in."""
+    words = "This page was too old to be sent, and nothing was done. Go back, reload it and send it again."
+    return _page(request, 403, "Nothing was done", words)
+
+
+def _page(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
+    user = getattr(request, "user", None)
+    is_staff = user is not None and user.is_active and user.is_staff
+    template = "sandboxes/error.html" if is_staff else "sandboxes/error_outside.html"
+    frame = admin.site.each_context(request)
+    return render(request, template, {**frame, "title": title, "words": words}, status=status)
