@@ -70,7 +70,9 @@ def test_a_full_cap_is_said_before_and_refused_after(admin: Client) -> None:
 
 def test_a_hold_is_said_before_and_refused_after(admin: Client) -> None:
     rows.owner(hold_since=rows.ago(hours=1), hold_reason="abuse")
-    assert "This owner is on hold: abuse." in text_of(admin.get(reverse(ADD), {"owner": "user_alice"}))
+    before = admin.get(reverse(ADD), {"owner": "user_alice"})
+    assert "This owner is on hold: abuse." in text_of(before)
+    assert 'id="create" disabled' in before.content.decode()
     assert "The owner is on hold." in text_of(create(admin))
     assert not Sandbox.objects.exists()
 

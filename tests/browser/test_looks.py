@@ -122,6 +122,53 @@ def test_the_numbers_of_the_dashboard_lead_to_what_they_count(desk: Desk, transa
     expect(desk.page.get_by_role("link", name="status: failed")).to_be_visible()
 
 
+LONG = "a" * 150, "user_" + "0123456789" * 12
+
+
+def test_long_names_and_owners_leave_the_page_as_wide_as_it_is(desk: Desk, transactional_db: None) -> None:
+    name, owner = LONG
+    row = rows.sandbox(name, of=owner)
+    rows.operation(row)
+    desk.sign_in(people.root())
+    too_wide = """() => [...document.querySelectorAll(".sk-scroll, #result_list, #main")]
+        .map(e => e.closest(".sk-scroll") || e.parentElement)
+        .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className)"""
+    pages: list[tuple[object, ...]] = [
+        ("sandboxes_sandbox_changelist",), ("sandboxes_sandbox_change", row.pk), ("sandboxes_owner_change", owner),
+        ("sandboxes_owner_changelist",), ("sandboxes_operation_changelist",), ("index",),
+    ]  # fmt: skip
+    for page, *arguments in pages:
+        desk.open(str(page), *arguments)
+        for width in (768, 1440):
+            desk.page.set_viewport_size({"width": width, "height": 900})
+            assert desk.page.evaluate(too_wide) == [], (page, width)
+
+
+def test_the_bar_of_actions_leaves_the_end_of_the_list_in_reach(desk: Desk, transactional_db: None) -> None:
+    made = [rows.sandbox(f"box-{number}", created_at=rows.ago(hours=number)) for number in range(25)]
+    desk.sign_in(people.root())
+    desk.page.set_viewport_size({"width": 768, "height": 900})
+    desk.open("sandboxes_sandbox_changelist")
+    desk.choose(made[0])
+    bar = desk.page.locator("#changelist-actions > div")
+    expect(bar).to_be_visible()
+    desk.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    last, over = desk.page.get_by_text("1\u201325").bounding_box(), bar.bounding_box()
+    assert last is not None
+    assert over is not None
+    assert last["y"] + last["height"] <= over["y"]
+
+
+def test_the_words_of_the_chart_follow_the_theme(desk: Desk, transactional_db: None) -> None:
+    furnish()
+    desk.sign_in(people.viewer())
+    colour = "Chart.getChart(document.querySelector('canvas.chart')).scales.x.options.ticks.color"
+    for theme, expected in (("light", "#4b5563"), ("dark", "#9ca3af")):
+        desk.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+        desk.open("index")
+        assert desk.page.evaluate(colour) == expected
+
+
 def test_filters_open_and_narrow_the_list(desk: Desk, transactional_db: None) -> None:
     furnish()
     desk.sign_in(people.viewer())

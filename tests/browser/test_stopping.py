@@ -9,7 +9,7 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.states import Action, OperationStatus
 from tests.admin import people
 from tests.browser.conftest import Desk
-from tests.support.driving import ask, reload, settle
+from tests.support.driving import ask, do, reload, settle
 from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.browser
@@ -87,7 +87,7 @@ def test_a_stop_by_keyboard_alone(desk: Desk, running: Callable[..., Sandbox]) -
     expect(desk.page.get_by_label("Reason")).to_be_focused()
     keyboard.type("only keys")
     keyboard.press("Enter")
-    expect(desk.page.get_by_text("Stop: stop requested")).to_be_visible()
+    expect(desk.page.get_by_text("Stop requested; this page follows it.")).to_be_visible()
     settle()
     expect(desk.page.locator('[data-live="head"] .sk-badge').first).to_have_text("stop_circlestopped")
     assert reload(row.pk).intent_reason == "only keys"
@@ -102,22 +102,22 @@ def test_the_keyboard_reaches_the_buttons_of_the_list(desk: Desk, running: Calla
     sync = desk.page.get_by_role("button", name="Sync")
     sync.focus()
     desk.page.keyboard.press("Enter")
-    expect(desk.page.get_by_text("Sync: sync requested")).to_be_visible()
+    expect(desk.page.get_by_text("Sync requested; this page follows it.")).to_be_visible()
     assert Operation.objects.filter(sandbox=row, action=Action.SYNC).exists()
 
 
 def test_what_failed_can_be_retried(desk: Desk, running: Callable[..., Sandbox], world: Emulator) -> None:
     broken = [running(name=name) for name in ("one", "two")]
     for row in broken:
-        world.change(str(row.daytona_id), state="error", error_reason="disk failure", recoverable=False)
-        settle(ask(row, Action.SYNC))
+        do(row, Action.STOP)
+    world.settings(quota={"cpu": 0, "memory": 500, "disk": 2000, "gpu": 0})
     desk.sign_in(people.operator())
     desk.open("sandboxes_sandbox_changelist")
     desk.choose(*broken)
     desk.page.get_by_role("button", name="Start", exact=True).click()
     settle()
     expect(desk.page.locator('tr[data-outcome="failed"]')).to_have_count(2)
-    desk.page.get_by_role("button", name="Retry the 2 failed").click()
+    desk.page.get_by_role("button", name="Retry the 2 that failed").click()
     expect(desk.page.get_by_role("status")).to_contain_text("2 of 2 still at work")
     failed = Operation.objects.filter(action=Action.START, status=OperationStatus.FAILED)
     assert failed.count() == 2

@@ -79,7 +79,9 @@
       const url = new URL(input.dataset.roomUrl, location.href);
       url.searchParams.set("owner", input.value);
       const answer = await fetch(url, { credentials: "same-origin" });
-      if (answer.ok && mine === wanted) target.innerHTML = await answer.text();
+      if (!answer.ok || mine !== wanted) return;
+      target.innerHTML = await answer.text();
+      document.getElementById("create").disabled = target.querySelector("[data-forbids]") !== null;
     });
   }
 
