@@ -130,6 +130,7 @@ def test_one_that_a_stop_would_destroy_or_doom_is_never_a_victim(
     full(world, 1)
     assert start(world, wanted).code == "capacity_exhausted"
     assert [line["action"] for line in world.log(key=str(only.daytona_id))] == ["create", "autodelete"]
+    assert not only.operations.filter(source="eviction").exists()
 
 
 def test_one_with_an_operation_is_never_a_victim(world: Emulator, running: Callable[..., Sandbox]) -> None:

@@ -66,12 +66,15 @@ def test_a_rename_that_ran_late_does_not_undo_a_later_one(
     settings.DAYTONA_READ_TIMEOUT = 0.3
     daytona.reset()
     sandbox = running(name="first")
-    hung = world.faults.add("hang", method="PUT", path="/labels$", times=1, execute_after=0.5)
+    world.stop_clock()
+    hung = world.faults.add("hang", method="PUT", path="/labels$", times=1, execute_after=60.0)
     lifecycle.rename(sandbox.pk, "second", actor=ALICE)
     tick_all()
     assert world.faults.hits(hung) == 1
     lifecycle.rename(sandbox.pk, "third", actor=ALICE)
     wait_until(lambda: told(sandbox), what="labels")
+    assert label(world, sandbox) == "third"
+    world.advance(60.0)
     wait_until(lambda: label(world, sandbox) == "second", what="late rename")
     do(sandbox, Action.SYNC)
     wait_until(lambda: told(sandbox), what="labels")
