@@ -268,9 +268,10 @@ def _within_time(
     if operation.deadline is None or not isinstance(step, planner.Call | planner.Wait):
         return step
     unseen = row.deleted_at is None and seen.remote is None and row.daytona_id is not None
-    waits_out = isinstance(step, planner.Wait) and (not step.actionable or call.is_outage(row, now=now))
+    waits_out = isinstance(step, planner.Wait) and not step.actionable
+    in_vain = call.was_outage(row) and (isinstance(step, planner.Call) or call.awaiting(row, now=now) is not None)
     elapsed = _since_last(operation, now=now)
-    _credit(operation, elapsed if waits_out or unseen else max(elapsed - LONGEST_PAUSE, 0))
+    _credit(operation, elapsed if waits_out or in_vain or unseen else max(elapsed - LONGEST_PAUSE, 0))
     if now <= operation.deadline:
         return step
     searching = "room" in operation.progress

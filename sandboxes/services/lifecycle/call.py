@@ -120,9 +120,9 @@ def awaiting(row: Sandbox, *, now: datetime) -> str | None:
     return str(call["name"]) if age < echo else None
 
 
-def is_outage(row: Sandbox, *, now: datetime) -> bool:
-    """Whether what we wait for is the effect of a call that an outage answered."""
-    return awaiting(row, now=now) is not None and not row.last_call.get("counted", True)
+def was_outage(row: Sandbox) -> bool:
+    """Whether an outage answered our latest call, so that nobody knows what became of it."""
+    return row.last_call.get("outcome") == Outcome.UNKNOWN and not row.last_call.get("counted", True)
 
 
 def make(gateway: DaytonaGateway, row: Sandbox, name: str) -> Answer:
