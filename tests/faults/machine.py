@@ -18,7 +18,7 @@ from sandboxes.codes import Refused
 from sandboxes.gateways import convex, daytona
 from sandboxes.models import Lease, Notice, Operation, Owner, Sandbox
 from sandboxes.services import intent, lifecycle, owners, record
-from sandboxes.states import Action, Actor, OperationStatus, Source, Status
+from sandboxes.states import Action, Actor, Intent, OperationStatus, Source, Status
 from tests.faults import queue
 from tests.faults.people import People, against_the_rules, contradictions, on_hold, unmet
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
@@ -314,7 +314,10 @@ class Machine(RuleBasedStateMachine):
     def _wishes(self) -> dict[UUID, set[str]]:
         for failed in Operation.objects.filter(status=OperationStatus.FAILED, calls=[]):
             self.people.refused_for_good(failed)
-        return {pk: {str(wish)} for pk, wish in self.people.wishes.items()}
+        wishes = {pk: {str(wish)} for pk, wish in self.people.wishes.items()}
+        for undone in Operation.objects.filter(action=Action.CREATE, status=OperationStatus.FAILED):
+            wishes[undone.sandbox_id].add(Intent.DELETED)  # it was answered: what it may have left is taken away
+        return wishes
 
     # help
 
