@@ -57,14 +57,18 @@ class Verdict:
         }  # fmt: skip
 
 
+def survives_a_stop(auto_delete: int | None) -> bool:
+    """Whether it comes back after a stop. An auto-delete of 0 minutes makes Daytona delete it when it stops, a
+    positive one dooms it some minutes later, and one that Daytona did not tell may be either."""
+    return auto_delete is not None and auto_delete < 0
+
+
 Rule = Callable[[Candidate, datetime, float], bool]
 
 # Each says whether the candidate passes. The names are what people read.
 RULES: dict[str, Rule] = {
     "running": lambda c, now, idle: c.status == Status.RUNNING and c.intent != Intent.DELETED,
-    # An auto-delete of 0 makes Daytona delete it when it stops; a positive one dooms it some minutes later. One
-    # that Daytona did not tell may be either.
-    "survives_a_stop": lambda c, now, idle: c.auto_delete is not None and c.auto_delete < 0,
+    "survives_a_stop": lambda c, now, idle: survives_a_stop(c.auto_delete),
     "not_protected": lambda c, now, idle: c.protected_until is None or c.protected_until <= now,
     "no_operation": lambda c, now, idle: not c.busy,
     "idle": lambda c, now, idle: (now - c.last_used_at).total_seconds() >= idle,

@@ -43,8 +43,8 @@ BREAKAGES = [
     Breakage(
         "an ephemeral victim",
         "sandboxes/services/ranking.py",
-        "c.auto_delete is None or c.auto_delete < 0",
-        "True",
+        "return auto_delete is not None and auto_delete < 0",
+        "return True",
         f"{SERVICES}/test_capacity.py::test_one_that_a_stop_would_destroy_or_doom_is_never_a_victim",
     ),
     Breakage(

@@ -26,6 +26,7 @@ from sandboxes.services.lifecycle.create_end import convex_verdict, end_failed_c
 from sandboxes.services.lifecycle.look import Look, look, note
 from sandboxes.services.lifecycle.rules import destroys
 from sandboxes.services.queue import enqueue
+from sandboxes.services.ranking import survives_a_stop
 from sandboxes.states import ACTIVE, Action, ActorKind, OperationStatus, Source
 
 log = structlog.get_logger(__name__)
@@ -257,7 +258,7 @@ def _before_calling(row: Sandbox, operation: Operation, step: planner.Call, *, n
 def _is_doomed_victim(row: Sandbox, operation: Operation) -> bool:
     """It would not come back when next needed. A stop that a person has joined is no longer the evictor's."""
     is_victim = operation.source == Source.EVICTION and operation.actor_kind == ActorKind.SYSTEM
-    return is_victim and row.observed_auto_delete is not None and row.observed_auto_delete >= 0
+    return is_victim and not survives_a_stop(row.observed_auto_delete)
 
 
 def _within_time(
