@@ -62,7 +62,7 @@ def release(sandbox_id: UUID, token: str) -> None:
 def locked(which: UUID | Q, *, token: str | None = None) -> Iterator[Sandbox]:
     """One transaction in which nobody else writes this sandbox; what the block changed is saved at its end.
 
-    With `token`, raises LostLease when the lease is no longer that one; a worker never asks for the owner. On
+    With `token`, raises LostLease when the lease is no longer that one; a worker seldom asks for the owner. On
     SQLite the transaction itself is the lock (it begins IMMEDIATE).
     """
     with transaction.atomic():

@@ -20,7 +20,7 @@ from sandboxes.models import Lease, Notice, Operation, Owner, Sandbox
 from sandboxes.services import intent, lifecycle, owners, record
 from sandboxes.states import Action, Actor, Intent, OperationStatus, Source, Status
 from tests.faults import queue
-from tests.faults.people import People, against_the_rules, contradictions, on_hold, unmet
+from tests.faults.people import People, against_the_rules, contradictions, on_hold, undone, unmet
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
 from tests.faults.truth import disagreements, is_quiet, waiting
 from tests.support.emulator import Emulator
@@ -315,8 +315,8 @@ class Machine(RuleBasedStateMachine):
         for failed in Operation.objects.filter(status=OperationStatus.FAILED, calls=[]):
             self.people.refused_for_good(failed)
         wishes = {pk: {str(wish)} for pk, wish in self.people.wishes.items()}
-        for undone in Operation.objects.filter(action=Action.CREATE, status=OperationStatus.FAILED):
-            wishes[undone.sandbox_id].add(Intent.DELETED)  # it was answered: what it may have left is taken away
+        for pk in undone().values_list("pk", flat=True):
+            wishes[pk].add(Intent.DELETED)  # what it may have left is taken away
         return wishes
 
     # help

@@ -9,14 +9,16 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import INTENT_OF, Action, Intent, OperationStatus, Source, Status
+from sandboxes.states import INTENT_OF, Action, ActorKind, Intent, OperationStatus, Source, Status
 
 # The mutations of Daytona that each wish allows; labels and intervals are no matter of intent.
 ALLOWED: dict[str, frozenset[str]] = {
     Intent.RUNNING: frozenset({"create", "start", "recover"}),
-    Intent.STOPPED: frozenset({"stop"}),
+    # A hold wants what is still being created stopped, once it runs.
+    Intent.STOPPED: frozenset({"create", "stop"}),
     Intent.ARCHIVED: frozenset({"stop", "archive"}),
     Intent.DELETED: frozenset({"delete"}),
 }
@@ -112,6 +114,14 @@ def on_hold() -> list[str]:
     return found
 
 
+def undone() -> QuerySet[Sandbox]:
+    """Those whose create failed without leaving anything: that was the answer to whoever asked for them."""
+    failed = Operation.objects.filter(action=Action.CREATE, status=OperationStatus.FAILED)
+    return Sandbox.objects.filter(
+        pk__in=failed.values("sandbox"), intent=Intent.DELETED, intent_actor_kind=ActorKind.SYSTEM
+    )
+
+
 MET_AS: dict[str, tuple[str, ...]] = {
     Intent.RUNNING: (Status.RUNNING,),
     Intent.STOPPED: (Status.STOPPED, Status.ARCHIVED),
@@ -122,11 +132,11 @@ MET_AS: dict[str, tuple[str, ...]] = {
 
 def unmet(row: Sandbox, wishes: set[str]) -> str:
     """How the last wish was neither met nor answered by a failure; empty when it was."""
+    if undone().filter(pk=row.pk).exists():
+        return ""
     latest = row.operations.exclude(action=Action.SYNC).order_by("-created_at").first()
     assert latest is not None
     failed = latest.status == OperationStatus.FAILED and bool(latest.code)
-    if failed and latest.action == Action.CREATE:
-        return ""
     if row.intent not in wishes:
         return f"{row.name} {row.pk} is wanted {sorted(wishes)}, but we say {row.intent}"
     if failed or row.status in MET_AS[row.intent]:
