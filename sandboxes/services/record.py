@@ -124,16 +124,20 @@ def settle(row: Sandbox, *, active: Operation | None, now: datetime) -> None:
     if status != row.status:
         row.status = status
         row.status_changed_at = now
-    if row.intent_met_at is None and row.unsettled_until is None and _has_come_true(row):
-        row.intent_met_at = now
+    if not _is_from_before(row):
+        meet_intent(row, now=now)
     _look_again(row, active=active, now=now)
 
 
-def _has_come_true(row: Sandbox) -> bool:
-    """Whether the observation agrees with the intent; one from before it was wanted proves nothing."""
-    if row.deleted_at is None and row.observed_at and row.intent_at and row.observed_at < row.intent_at:
-        return False
-    return is_met(intent=row.intent, seen=row.seen)
+def meet_intent(row: Sandbox, *, now: datetime) -> None:
+    """The intent is met where the observation agrees with it and no call of ours may still run late."""
+    if row.intent_met_at is None and row.unsettled_until is None and is_met(intent=row.intent, seen=row.seen):
+        row.intent_met_at = now
+
+
+def _is_from_before(row: Sandbox) -> bool:
+    """Whether the observation began before this was wanted, so that it proves nothing."""
+    return bool(row.deleted_at is None and row.observed_at and row.intent_at and row.observed_at < row.intent_at)
 
 
 def _look_again(row: Sandbox, *, active: Operation | None, now: datetime) -> None:

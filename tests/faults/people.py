@@ -130,6 +130,11 @@ MET_AS: dict[str, tuple[str, ...]] = {
 }
 
 
+def is_spared(row: Sandbox) -> bool:
+    """It became ephemeral while a hold waited for its create: a stop would destroy it, which nobody asked for."""
+    return row.ephemeral and row.intent == Intent.STOPPED and row.status != Status.GONE
+
+
 def unmet(row: Sandbox, wishes: set[str]) -> str:
     """How the last wish was neither met nor answered by a failure; empty when it was."""
     if undone().filter(pk=row.pk).exists():
@@ -142,6 +147,8 @@ def unmet(row: Sandbox, wishes: set[str]) -> str:
     if failed or row.status in MET_AS[row.intent]:
         return ""
     made_room = row.intent == Intent.RUNNING and row.operations.filter(source=Source.EVICTION).exists()
+    if is_spared(row):
+        return ""
     ended_by_stop = row.intent == Intent.STOPPED and row.ephemeral and row.status == Status.GONE
     if made_room or ended_by_stop:
         return ""

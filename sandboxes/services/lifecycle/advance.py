@@ -27,7 +27,7 @@ from sandboxes.services.lifecycle.look import Look, look, note
 from sandboxes.services.lifecycle.rules import destroys
 from sandboxes.services.queue import enqueue
 from sandboxes.services.ranking import survives_a_stop
-from sandboxes.states import ACTIVE, Action, ActorKind, OperationStatus, Source
+from sandboxes.states import ACTIVE, INTENT_OF, Action, ActorKind, OperationStatus, Source
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE_INSIDE = 0.05, 0.25
@@ -364,6 +364,8 @@ def _end(
     if isinstance(step, planner.Done):
         if operation.action == Action.DELETE:
             record.gone(row, now=now)
+        if INTENT_OF.get(operation.action) == row.intent:
+            record.meet_intent(row, now=now)  # also to who asked for the same again during the look
         finish(row, operation, OperationStatus.SUCCEEDED, now=now)
         return
     assert isinstance(step, planner.Fail)

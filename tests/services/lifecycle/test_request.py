@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
+from django.db import connections
 from pytest_django import Settings
 
 from sandboxes import clock
@@ -117,6 +119,28 @@ def test_a_stop_of_the_system_that_a_person_joined_is_taken_back_like_their_own(
     assert (row.intent, row.intent_met_at) == ("running", sandbox.intent_met_at)
     settle()
     assert (reload(sandbox.pk).status, world.log()[-1]["action"]) == ("running", "create")
+
+
+def test_who_asks_for_the_same_during_the_look_is_answered_by_it(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), state="stopped", desiredState="stopped", quiet=True)
+    stop = ask(sandbox, Action.STOP)
+    held = world.faults.add("delay", method="GET", path=f"/sandbox/{sandbox.daytona_id}$", times=1, seconds=0.3)
+
+    def look() -> None:
+        lifecycle.advance(stop.pk)
+        connections.close_all()
+
+    tick = threading.Thread(target=look)
+    tick.start()
+    wait_until(lambda: world.faults.hits(held), what="the look")
+    assert ask(sandbox, Action.STOP).pk == stop.pk
+    tick.join()
+    settle(stop)
+    row = reload(sandbox.pk)
+    assert (stop.status, row.intent_met_at is not None, row.observe_after) == ("succeeded", True, None)
 
 
 def test_cancel_is_refused_once_daytona_was_asked(world: Emulator, running: Callable[..., Sandbox]) -> None:
