@@ -130,9 +130,10 @@ MET_AS: dict[str, tuple[str, ...]] = {
 }
 
 
-def is_spared(row: Sandbox) -> bool:
-    """It became ephemeral while a hold waited for its create: a stop would destroy it, which nobody asked for."""
-    return row.ephemeral and row.intent == Intent.STOPPED and row.status != Status.GONE
+def is_left_alone(row: Sandbox) -> bool:
+    """A stop or archive is not tried again of what is in error, nor of what it would destroy: the status tells."""
+    wants_rest = row.intent in (Intent.STOPPED, Intent.ARCHIVED) and row.status != Status.GONE
+    return wants_rest and (row.ephemeral or row.status == Status.ERROR)
 
 
 def unmet(row: Sandbox, wishes: set[str]) -> str:
@@ -144,11 +145,9 @@ def unmet(row: Sandbox, wishes: set[str]) -> str:
     failed = latest.status == OperationStatus.FAILED and bool(latest.code)
     if row.intent not in wishes:
         return f"{row.name} {row.pk} is wanted {sorted(wishes)}, but we say {row.intent}"
-    if failed or row.status in MET_AS[row.intent]:
+    if failed or is_left_alone(row) or row.status in MET_AS[row.intent]:
         return ""
     made_room = row.intent == Intent.RUNNING and row.operations.filter(source=Source.EVICTION).exists()
-    if is_spared(row):
-        return ""
     ended_by_stop = row.intent == Intent.STOPPED and row.ephemeral and row.status == Status.GONE
     if made_room or ended_by_stop:
         return ""

@@ -14,7 +14,7 @@ from django.db.models import Q
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services.projection.values import wanted
 from sandboxes.states import ACTIVE, ERROR_STATES, STATUS_OF_STATE, Action, Intent, OperationStatus, Source, Status
-from tests.faults.people import is_spared, unmet
+from tests.faults.people import is_left_alone, unmet
 from tests.support.emulator import Emulator
 
 PAUSE = threading.Event()  # never set: a pause between two looks
@@ -81,7 +81,7 @@ def _is_answered(row: Sandbox) -> bool:
     latest = row.operations.exclude(action=Action.SYNC).order_by("-created_at").first()
     if latest is None:
         return False
-    failed = latest.status == OperationStatus.FAILED or latest.source == Source.EVICTION or is_spared(row)
+    failed = latest.status == OperationStatus.FAILED or latest.source == Source.EVICTION or is_left_alone(row)
     doubts = row.unsettled_until or row.missing_since or row.pending_changes or row.convex_next_push_at
     return failed and row.intent_met_at is None and not doubts
 
