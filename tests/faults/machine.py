@@ -18,7 +18,7 @@ from sandboxes.codes import Refused
 from sandboxes.gateways import convex, daytona
 from sandboxes.models import Lease, Notice, Operation, Owner, Sandbox
 from sandboxes.services import intent, lifecycle, owners, record
-from sandboxes.states import Action, Actor, Intent, OperationStatus, Source, Status
+from sandboxes.states import ACTIVE, Action, Actor, Intent, OperationStatus, Source, Status
 from tests.faults import queue
 from tests.faults.people import People, against_the_rules, contradictions, on_hold, undone, unmet
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
@@ -317,6 +317,8 @@ class Machine(RuleBasedStateMachine):
         wishes = {pk: {str(wish)} for pk, wish in self.people.wishes.items()}
         for pk in undone().values_list("pk", flat=True):
             wishes[pk].add(Intent.DELETED)  # what it may have left is taken away
+        for create in Operation.objects.filter(action=Action.CREATE, status__in=ACTIVE):
+            wishes[create.sandbox_id].add(Intent.RUNNING)  # a hold lets it go on to its end
         return wishes
 
     # help

@@ -17,8 +17,7 @@ from sandboxes.states import INTENT_OF, Action, ActorKind, Intent, OperationStat
 # The mutations of Daytona that each wish allows; labels and intervals are no matter of intent.
 ALLOWED: dict[str, frozenset[str]] = {
     Intent.RUNNING: frozenset({"create", "start", "recover"}),
-    # A hold wants what is still being created stopped, once it runs.
-    Intent.STOPPED: frozenset({"create", "stop"}),
+    Intent.STOPPED: frozenset({"stop"}),
     Intent.ARCHIVED: frozenset({"stop", "archive"}),
     Intent.DELETED: frozenset({"delete"}),
 }
@@ -132,8 +131,8 @@ MET_AS: dict[str, tuple[str, ...]] = {
 
 def is_left_alone(row: Sandbox) -> bool:
     """A stop or archive is not tried again of what is in error, nor of what it would destroy: the status tells."""
-    wants_rest = row.intent in (Intent.STOPPED, Intent.ARCHIVED) and row.status != Status.GONE
-    return wants_rest and (row.ephemeral or row.status == Status.ERROR)
+    runs_on = row.ephemeral and row.status == Status.RUNNING
+    return row.intent in (Intent.STOPPED, Intent.ARCHIVED) and (runs_on or row.status == Status.ERROR)
 
 
 def unmet(row: Sandbox, wishes: set[str]) -> str:
