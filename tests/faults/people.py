@@ -130,9 +130,10 @@ MET_AS: dict[str, tuple[str, ...]] = {
 
 
 def is_left_alone(row: Sandbox) -> bool:
-    """A stop or archive is not tried again of what is in error, nor of what it would destroy: the status tells."""
-    runs_on = row.ephemeral and row.status == Status.RUNNING
-    return row.intent in (Intent.STOPPED, Intent.ARCHIVED) and (runs_on or row.status == Status.ERROR)
+    """Nothing but a delete is tried again of what is in error, and no stop of what it would destroy: the status
+    tells."""
+    spared = row.ephemeral and row.status == Status.RUNNING and row.intent in (Intent.STOPPED, Intent.ARCHIVED)
+    return spared or (row.status == Status.ERROR and row.intent != Intent.DELETED)
 
 
 def unmet(row: Sandbox, wishes: set[str]) -> str:
