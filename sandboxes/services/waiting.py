@@ -16,6 +16,7 @@ from sandboxes.models import Operation
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
+GROWTH = 1.25  # of the pause, so that a caller hears of what took half a second a tenth later
 
 
 @cache
@@ -44,7 +45,7 @@ def until_settled(operation: Operation, *, deadline: float) -> Operation:
     while operation.is_active and (left := deadline - time.monotonic()) > 0:
         _let_go()
         time.sleep(min(pause, left))
-        pause = min(pause * 1.5, LONGEST_PAUSE)
+        pause = min(pause * GROWTH, LONGEST_PAUSE)
         operation = _look(operation.pk)
     return operation
 

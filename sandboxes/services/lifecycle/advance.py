@@ -165,8 +165,9 @@ def _locked(tick: _Tick, *, active: bool = True) -> Iterator[tuple[Sandbox, Oper
     Raises _Ended when the operation is no longer active, unless that is all the same.
     """
     with record.locked(tick.sandbox_id, token=tick.token) as row:
-        now = clock.now()
-        operation = Operation.objects.get(pk=tick.operation_id)
+        # The time with it saves a query, and is from after the wait for the lock.
+        operation = Operation.objects.annotate(present=clock.present()).get(pk=tick.operation_id)
+        now: datetime = operation.present
         was_active, before = operation.is_active, record.values(operation)
         if active and not was_active:
             raise _Ended
