@@ -107,13 +107,15 @@ def ask(model_admin: Any, request: HttpRequest, verb: Verb, ids: list[UUID], for
     """The page that says what will happen to *these* sandboxes."""
     asked = [*ids, *chosen_ids(request, SKIPPED)]
     rows = list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=asked)).order_by("name"))
+    plan = Plan.of(verb, rows)
+    named = plan.acted_on or rows
     return model_admin.page(
         request,
         "sandboxes/ask.html",
-        title=f"{verb.label} {sandboxes(len(rows)) if len(rows) != 1 else rows[0].name}?",
+        title=f"{verb.label} {sandboxes(len(named)) if len(named) != 1 else named[0].name}?",
         verb=verb,
         form=form,
-        plan=Plan.of(verb, rows),
+        plan=plan,
         chosen=CHOSEN,
         left_out=SKIPPED,
         query=request.POST.get(QUERY),

@@ -139,6 +139,7 @@ def test_what_will_be_skipped_is_said_before_with_the_reason(admin: Client) -> N
     here, gone = rows.sandbox("here"), rows.sandbox("departed", status=Status.GONE)
     words = text_of(act(admin, "delete", here, gone))
     assert "Skipped: 1 departed user_alice \u2013 “departed” no longer exists in Daytona." in words
+    assert "Delete here?" in words, "the question is about what will be acted on"
 
 
 def hidden(answer: Any, name: str) -> list[str]:
