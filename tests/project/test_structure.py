@@ -167,6 +167,19 @@ def test_every_requirement_is_used() -> None:
     assert unused == []
 
 
+def test_every_direct_connection_takes_the_parameters_of_its_address() -> None:
+    """`psycopg.connect(url)` alone has neither our time limits nor our keepalives."""
+    opened = re.compile(r"(?:psycopg|Connection)\.connect\((.*)")
+    found = {
+        f"{named(path)}: {arguments}"
+        for path in sources("sandboxes", "project", "bench", "tests")
+        if path.name != "test_structure.py"
+        for arguments in opened.findall(path.read_text())
+        if not arguments.startswith("**")
+    }
+    assert found == set()
+
+
 def test_tests_do_not_replace_our_own_functions() -> None:
     """Constants may be made smaller (the last part of the name is in capitals)."""
     replaced = re.compile(r"(?:patch|patch\.object|monkeypatch\.setattr)\(\s*['\"]?((?:sandboxes|project)\.[\w.]+)")
