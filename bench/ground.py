@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from project.database import parameters
+from project.database import conninfo
 from tests.support.environment import ROOT, beside
 
 POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
@@ -37,12 +37,12 @@ def postgres(name: str) -> Iterator[str]:
     own = f"bench_{name}_{os.getpid()}"
     identifier = sql.Identifier(own)
     url = server()  # now: a bench may make DATABASE_URL its own
-    with psycopg.connect(**parameters(url), autocommit=True) as connection:
+    with psycopg.connect(conninfo(url), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
     try:
         yield beside(url, own)
     finally:
-        with psycopg.connect(**parameters(url), autocommit=True) as connection:
+        with psycopg.connect(conninfo(url), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
 

@@ -3,9 +3,8 @@
     .venv/bin/python -m bench.growth [--pairs 100]
 
 Web, one worker and the emulator run as processes; one owner stops and starts one sandbox again and again, and waits
-for each. "rows" and "row bytes" are what is stored, "on disk" is what tables and indexes grew by, after a VACUUM (what
-was updated leaves dead rows until then). The last line is an owner's hour at the default rate limit. DATABASE_URL
-names the server.
+for each. "rows" and "row bytes" are what is stored, "on disk" is what tables and indexes grew by, after a VACUUM.
+The last line is an owner's hour at the default rate limit. DATABASE_URL names the server.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from psycopg import sql
 
 from bench.ground import machine, postgres
 from bench.time_to_running import ask, deployed
-from project.database import parameters
+from project.database import conninfo
 from tests.support.emulator import Emulator
 
 REQUESTS_A_MINUTE = 600  # RATE_LIMIT_OWNER's default; a pair is two of them
@@ -75,7 +74,7 @@ def sizes(url: str) -> dict[str, Size]:
     names = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
     asked = "SELECT count(*), coalesce(sum(pg_column_size(one.*)), 0), pg_total_relation_size({}) FROM {} AS one"
     found = {}
-    with psycopg.connect(**parameters(url), autocommit=True) as connection:
+    with psycopg.connect(conninfo(url), autocommit=True) as connection:
         for (name,) in connection.execute(names).fetchall():
             table = sql.Identifier(name)
             connection.execute(sql.SQL("VACUUM {}").format(table))
@@ -92,9 +91,8 @@ def report(grown: dict[str, Size], pairs: int) -> None:
         print(f"{name:32} {size.rows / pairs:8.2f} {size.row_bytes / pairs:10.0f} {size.on_disk / pairs:10.0f}")
     row_bytes, on_disk = (sum(getattr(size, name) for size in grown.values()) for name in ("row_bytes", "on_disk"))
     hour = REQUESTS_A_MINUTE * 60 / 2 / pairs / 1e6
-    print(
-        f"an hour at {REQUESTS_A_MINUTE} requests a minute: {row_bytes * hour:.0f} MB of rows, {on_disk * hour:.0f} MB on disk"
-    )
+    limit = f"an hour at the limit of {REQUESTS_A_MINUTE} requests a minute"
+    print(f"{limit}: {row_bytes * hour:.0f} MB of rows, {on_disk * hour:.0f} MB on disk")
 
 
 if __name__ == "__main__":

@@ -58,12 +58,19 @@ def django_settings(url: str, *, statement_timeout: int) -> dict[str, Any]:
 
 
 def parameters(url: str, *, statement_timeout: int = SESSION["statement_timeout"]) -> dict[str, str]:
-    """What `psycopg.connect(**…)` takes for this PostgreSQL address; raises WrongAddress."""
+    """The parameters of libpq for this PostgreSQL address; raises WrongAddress."""
     given = _parsed(url)
     session = SESSION | {"statement_timeout": statement_timeout}
     ours = " ".join(f"-c {name}={seconds}s" for name, seconds in session.items())
     # Of two settings of one name the later counts, for PostgreSQL.
     return CONNECTION | given | {"options": f"{ours} {given.get('options', '')}".strip()}
+
+
+def conninfo(url: str) -> str:
+    """What whoever connects without Django gives to psycopg; raises WrongAddress."""
+    from psycopg.conninfo import make_conninfo
+
+    return make_conninfo(**parameters(url))
 
 
 def _parsed(url: str) -> dict[str, str]:

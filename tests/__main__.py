@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-from project.database import parameters
+from project.database import conninfo
 
 ROOT = Path(__file__).resolve().parent.parent
 CONVEX = ROOT / "convex"
@@ -34,7 +34,7 @@ SOAK = "--soak" in sys.argv
 
 def no_postgres() -> str:
     try:
-        psycopg.connect(**parameters(POSTGRES)).close()
+        psycopg.connect(conninfo(POSTGRES)).close()
     except psycopg.OperationalError as error:
         return f"the PostgreSQL half: {str(error).strip().splitlines()[0]} (set TEST_DATABASE_URL)"
     return ""

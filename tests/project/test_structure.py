@@ -210,7 +210,7 @@ def test_every_direct_connection_takes_the_parameters_of_its_address() -> None:
         for path in sources("sandboxes", "project", "bench", "tests")
         if path.name != "test_structure.py"
         for arguments in opened.findall(path.read_text())
-        if not arguments.startswith("**")
+        if not arguments.startswith("conninfo(")
     }
     assert found == set()
 
