@@ -187,7 +187,9 @@ def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: dat
     elif row.deleted_at is not None:
         _revive(row, now=now)
     if row.observed_state not in STATUS_OF_STATE:
-        notices.tell(NoticeCode.UNKNOWN_STATE, f"Daytona says “{row.observed_state}” of “{row.name}” ({row.pk}).")
+        notices.tell(
+            NoticeCode.UNKNOWN_STATE, f"Daytona says “{row.observed_state}” of “{row.display_name}” ({row.pk})."
+        )
     if (row.observed_state, row.desired_state, row.error_reason) != before:
         words = f"Daytona says {remote.state}" + (f": {remote.error_reason}" if remote.error_reason else "")
         event(

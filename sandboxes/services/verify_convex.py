@@ -263,7 +263,7 @@ def _what_differs(shown: Shown, item: ListedRow) -> str:
     words = []
     if item.status != shown.status:
         words.append(f"status ({item.status}, not {shown.status})")
-    if item.name and item.name != shown.name:
+    if item.name and shown.name and item.name != shown.name:
         words.append("name")
     if item.name and item.error_message != shown.error:
         words.append("message")
