@@ -78,9 +78,10 @@ test("lists every row page by page, with the revision where there is one", async
   } while (cursor !== null);
 
   expect(pages).toBe(2);
-  const seen = { userId: "user_ada", name: "box", status: "running", revision: 4 };
+  const told = { _id: expect.any(String), name: "box", ephemeral: false, createdAt: 1000 };
+  const seen = { ...told, userId: "user_ada", status: "running", revision: 4 };
   expect(rows).toEqual([
-    { userId: "user_bob", daytonaSandboxId: "d9", name: "box", status: "error", errorMessage: "disk" },
+    { ...told, ...foreign },
     { ...seen, daytonaSandboxId: "d1", sandboxId: "s1" },
     { ...seen, daytonaSandboxId: "d2", sandboxId: "s2" },
   ]);

@@ -18,6 +18,20 @@ import { ConvexError, v, type Infer } from "convex/values";
 /** More changes in one call are refused with the ConvexError code `too_many_changes`. */
 export const MAX_CHANGES = 100;
 const PAGE = 200;
+/** What `list` tells of a row, where the row has it. */
+const SHOWN = [
+  "_id",
+  "daytonaSandboxId",
+  "userId",
+  "name",
+  "status",
+  "errorMessage",
+  "harnessId",
+  "ephemeral",
+  "language",
+  "lastAccessedAt",
+  "createdAt",
+];
 
 export const sandkeeperTables = {
   /** The newest revision written for a Daytona sandbox; kept after removal, so that nothing revives it. */
@@ -238,14 +252,9 @@ function same(a: Doc[string], b: Doc[string]): boolean {
 }
 
 async function listed(db: Reader, row: Doc): Promise<Doc> {
-  const { daytonaSandboxId, userId, name, status, errorMessage } = row;
-  const seen = await revisionOf(db, daytonaSandboxId);
+  const seen = await revisionOf(db, row.daytonaSandboxId);
   return {
-    daytonaSandboxId,
-    userId,
-    name,
-    status,
-    ...(errorMessage === undefined ? {} : { errorMessage }),
+    ...Object.fromEntries(SHOWN.flatMap((key) => (key in row ? [[key, row[key]]] : []))),
     ...(seen === null ? {} : { sandboxId: seen.sandboxId, revision: seen.revision }),
   };
 }

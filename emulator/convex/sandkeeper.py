@@ -14,6 +14,10 @@ from emulator.convex.validators import BOOLEAN, NULL, NUMBER, STRING, Array, Obj
 
 MAX_CHANGES = 100
 PAGE = 200
+SHOWN = (
+    *("_id", "daytonaSandboxId", "userId", "name", "status", "errorMessage", "harnessId", "ephemeral", "language"),
+    *("lastAccessedAt", "createdAt"),
+)
 WANTED_ROW = Object(
     {"name": STRING, "status": STATUS, "ephemeral": BOOLEAN, "resources": RESOURCES, "createdAt": NUMBER},
     {
@@ -160,9 +164,7 @@ def _already_says(rows: list[Row], wanted: Row | None) -> bool:
 
 
 def _listed(ctx: Context, row: Row) -> Row:
-    shown = {key: row[key] for key in ("daytonaSandboxId", "userId", "name", "status")}
-    if "errorMessage" in row:
-        shown["errorMessage"] = row["errorMessage"]
+    shown = {key: row[key] for key in SHOWN if key in row}
     seen = _revision_of(ctx, row["daytonaSandboxId"])
     return shown | ({"sandboxId": seen["sandboxId"], "revision": seen["revision"]} if seen else {})
 

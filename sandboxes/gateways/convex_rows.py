@@ -87,21 +87,32 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedRow:
-    """A row as Convex has it. From `listForReconcile` only the id and the status are known."""
+class ApplicationRow:
+    """A row of the application's table `sandboxes`. None is what the function that was asked does not tell.
+
+    `name`, `message` and `harness_id` may be "": told, and empty or absent. `row_id` is Convex's id of the row,
+    `harness_id` the harness that it was made for, whether that is linked or not. `sandbox_id` and `revision`
+    are ours, of rows that our own functions have written.
+    """
 
     daytona_id: str
     status: str
     owner: str = ""
-    name: str = ""
-    error_message: str = ""
+    name: str | None = None
+    message: str | None = None
+    harness_id: str | None = None
+    row_id: str = ""
+    ephemeral: bool | None = None
+    language: str | None = None
+    last_used_ms: int | None = None
+    created_ms: int | None = None
     sandbox_id: str = ""
     revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RowPage:
-    rows: tuple[ListedRow, ...]
+    rows: tuple[ApplicationRow, ...]
     cursor: str | None  # None: this was the last page
 
 
@@ -109,16 +120,28 @@ def read_applied(value: Any) -> list[Applied]:
     return [Applied(item["daytonaSandboxId"], item["outcome"], int(item["revision"])) for item in value]
 
 
-def read_row(item: Any) -> ListedRow:
-    return ListedRow(
+def read_row(item: Any) -> ApplicationRow:
+    """From any of the functions that list: one that tells the name tells the whole row."""
+    whole = "name" in item
+    return ApplicationRow(
         daytona_id=item["daytonaSandboxId"],
         status=item["status"],
         owner=item.get("userId", ""),
-        name=item.get("name", ""),
-        error_message=item.get("errorMessage", ""),
+        name=item.get("name"),
+        message=item.get("errorMessage", "") if whole else None,
+        harness_id=item.get("harnessId", "") if whole else None,
+        row_id=item.get("_id", ""),
+        ephemeral=item.get("ephemeral"),
+        language=item.get("language", "") if whole else None,
+        last_used_ms=_whole_number(item, "lastAccessedAt"),
+        created_ms=_whole_number(item, "createdAt"),
         sandbox_id=item.get("sandboxId", ""),
-        revision=int(item["revision"]) if "revision" in item else None,
+        revision=_whole_number(item, "revision"),
     )
+
+
+def _whole_number(item: Any, name: str) -> int | None:
+    return int(item[name]) if name in item else None
 
 
 def _present(**values: str) -> dict[str, str]:

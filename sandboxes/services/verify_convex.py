@@ -16,7 +16,7 @@ from django.db.models import F, Q, QuerySet
 
 from sandboxes import clock
 from sandboxes.codes import Code, NoticeCode, Refused
-from sandboxes.gateways.convex import ConvexError, ConvexGateway, Function, ListedRow, gateway
+from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import Owner, Sandbox
 from sandboxes.services.projection import is_on, outcome, rest
 from sandboxes.services.projection.pushing import look_at_functions
@@ -139,7 +139,7 @@ class _Verifier:
             self.beat()
             self._compare([row], self._ask(row), started)
 
-    def _ask(self, row: Sandbox) -> list[ListedRow]:
+    def _ask(self, row: Sandbox) -> list[ApplicationRow]:
         """One row, by the functions for one: a list of at most one, with the status where it can be had."""
         daytona_id = row.daytona_id or ""
         owner = self.convex.owner_of(daytona_id)
@@ -148,7 +148,7 @@ class _Verifier:
             return []
         shown = wanted(row)
         status = self.convex.status_of(daytona_id) if self.convex.has(Function.STATUS) else None
-        return [ListedRow(daytona_id, status or (shown.status if shown else ""), owner=owner)]
+        return [ApplicationRow(daytona_id, status or (shown.status if shown else ""), owner=owner)]
 
     def _pages(self, ours: QuerySet[Sandbox], owner: str = "") -> None:
         """Every row that Convex has, then those of ours that it has not. Of others than `owner` nothing is said."""
@@ -167,7 +167,7 @@ class _Verifier:
                 unlisted = shown.lacks([row.daytona_id or "" for row in rows])
                 self._compare((row for row in rows if row.daytona_id in unlisted), [], started)
 
-    def _list(self) -> Iterator[Sequence[ListedRow]]:
+    def _list(self) -> Iterator[Sequence[ApplicationRow]]:
         cursor: str | None = None
         while True:
             page = self.convex.list_all(cursor)
@@ -182,13 +182,13 @@ class _Verifier:
     def _compare(
         self,
         ours: Iterable[Sandbox],
-        listed: Iterable[ListedRow],
+        listed: Iterable[ApplicationRow],
         started: datetime,
         *,
         listed_before: Container[str] = (),
     ) -> None:
         """`listed_before`: the ids that an earlier page of the same list has shown."""
-        there: dict[str, list[ListedRow]] = defaultdict(list)
+        there: dict[str, list[ApplicationRow]] = defaultdict(list)
         for item in listed:
             there[item.daytona_id].append(item)
         for row in ours:
@@ -221,7 +221,7 @@ class _Verifier:
         if may_write or self.convex.may_run("mutation", own=self.own):
             outcome.well(had_errors=True)
 
-    def _name_unknown(self, listed: Iterable[ListedRow]) -> None:
+    def _name_unknown(self, listed: Iterable[ApplicationRow]) -> None:
         items = {row.daytona_id: row for row in listed}
         known = set(Sandbox.objects.filter(daytona_id__in=items).values_list("daytona_id", flat=True))
         for daytona_id in items.keys() - known:
@@ -236,7 +236,7 @@ class _Verifier:
             self.found.findings.append(finding)
 
 
-def difference(row: Sandbox, there: Sequence[ListedRow], *, is_twin: bool = False) -> Finding | None:
+def difference(row: Sandbox, there: Sequence[ApplicationRow], *, is_twin: bool = False) -> Finding | None:
     """What is wrong with Convex's rows of one sandbox; `is_twin`: it has one more of it. Pure."""
     shown = wanted(row)
 
@@ -258,14 +258,14 @@ def difference(row: Sandbox, there: Sequence[ListedRow], *, is_twin: bool = Fals
     return finding(Kind.STALE, f"Convex shows “{row.name}” with another {stale}") if stale else None
 
 
-def _what_differs(shown: Shown, item: ListedRow) -> str:
+def _what_differs(shown: Shown, item: ApplicationRow) -> str:
     """Only our own `list` tells the name and the message."""
     words = []
     if item.status != shown.status:
         words.append(f"status ({item.status}, not {shown.status})")
-    if item.name and shown.name and item.name != shown.name:
+    if item.name is not None and shown.name and item.name != shown.name:
         words.append("name")
-    if item.name and item.error_message != shown.error:
+    if item.message is not None and item.message != shown.error:
         words.append("message")
     return ", ".join(words)
 
