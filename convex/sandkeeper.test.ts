@@ -144,7 +144,7 @@ function completed(change: Doc): Doc {
 function named(value: Doc, map: Map<string, string>): Doc {
   const replaced = Object.entries(value).map(([key, item]) => {
     if (typeof item === "string") return [key, map.get(item) ?? item];
-    if (item !== null && typeof item === "object") return [key, named(item as Doc, map)];
+    if (item !== null && typeof item === "object" && !Array.isArray(item)) return [key, named(item as Doc, map)];
     return [key, item];
   });
   return Object.fromEntries(replaced);

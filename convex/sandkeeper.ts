@@ -54,16 +54,21 @@ const wantedRow = v.object({
     v.literal("archived"),
     v.literal("error"),
   ),
-  // Absent clears it; any other absent field leaves what the row has.
-  errorMessage: v.optional(v.string()),
+  errorMessage: v.optional(v.string()), // absent: see `takeBack`
   ephemeral: v.boolean(),
   resources: v.object({ cpu: v.number(), memoryGB: v.number(), diskGB: v.number() }),
   language: v.optional(v.string()),
   snapshotId: v.optional(v.string()),
   gitRepo: v.optional(v.string()),
-  // Used only when the row is created.
   harnessId: v.optional(v.string()),
   createdAt: v.number(),
+  // A row that exists gets the status, the message and, unless this is false, the name. All else is for a new one.
+  rename: v.optional(v.boolean()),
+  // Without an errorMessage: which of them to clear. Any other was not written by Sandkeeper, and stays.
+  takeBack: v.optional(v.array(v.string())),
+  // Where there is no row. `create`: not if one was written here before, because its user took it off the list;
+  // `leave`: not at all, Sandkeeper knows that it had one; `recreate`: a person asked for it.
+  ifAbsent: v.optional(v.union(v.literal("create"), v.literal("leave"), v.literal("recreate"))),
 });
 
 const change = v.object({
@@ -80,11 +85,15 @@ type Change = Infer<typeof change>;
 type WantedRow = Infer<typeof wantedRow>;
 type Result = {
   daytonaSandboxId: string;
-  /** `stale`: not newer than `revision`, nothing written. `no_row`: nothing to touch. */
-  outcome: "applied" | "stale" | "foreign_owner" | "no_row";
+  /** `stale`: not newer than `revision`, nothing written. `no_row`: nothing to touch. `removed`: see `ifAbsent`. */
+  outcome: "applied" | "stale" | "foreign_owner" | "no_row" | "removed";
   /** The revision stored now; 0 when Convex never saw one. */
   revision: number;
+  /** Of a new row that named a harness. */
+  harness?: Link;
 };
+/** A harness is linked once, and only to a sandbox of its owner. */
+type Link = "linked" | "not_theirs" | "taken";
 
 // The tables belong to the app's schema, which this file does not know.
 type Reader = GenericDatabaseReader<any>;
@@ -134,26 +143,37 @@ async function applyOne(db: Writer, change: Change): Promise<Result> {
     await touch(db, rows[0], change.lastAccessedAt);
     return answer(rows.length > 0 ? "applied" : "no_row", stored);
   }
+  if (wanted !== null && rows.length === 0 && isToBeLeft(seen, wanted)) {
+    return answer("removed", stored);
+  }
   // An answer that got lost is sent again with its own revision: right if it is what is written already.
   const repeated = seen?.revision === change.revision && alreadySays(rows, wanted);
   if (change.revision <= stored && !repeated) {
     await touch(db, rows[0], change.lastAccessedAt);
     return answer("stale", stored);
   }
+  let harness: Link | undefined;
   if (wanted === null) {
     await remove(db, rows, userId, daytonaSandboxId);
   } else {
-    await upsert(db, rows, wanted, change);
+    harness = await upsert(db, rows, wanted, change);
   }
   await remember(db, seen, change);
-  return answer("applied", change.revision);
+  return { ...answer("applied", change.revision), ...(harness === undefined ? {} : { harness }) };
 }
 
-async function upsert(db: Writer, rows: Doc[], wanted: WantedRow, change: Change): Promise<void> {
+/** Its user took it off the list: it was there by what is remembered here, or by what Sandkeeper knows. */
+function isToBeLeft(seen: Doc | null, wanted: WantedRow): boolean {
+  if (wanted.ifAbsent === "recreate") {
+    return false;
+  }
+  return seen === null ? wanted.ifAbsent === "leave" : !seen.removed;
+}
+
+async function upsert(db: Writer, rows: Doc[], wanted: WantedRow, change: Change): Promise<Link | undefined> {
   const [row, ...twins] = rows;
   if (row === undefined) {
-    await create(db, wanted, change);
-    return;
+    return create(db, wanted, change);
   }
   for (const twin of twins) {
     await dropTwin(db, twin, row);
@@ -163,24 +183,35 @@ async function upsert(db: Writer, rows: Doc[], wanted: WantedRow, change: Change
     await db.patch(row._id, patch);
   }
   await touch(db, row, change.lastAccessedAt);
+  return undefined;
 }
 
-async function create(db: Writer, wanted: WantedRow, change: Change): Promise<void> {
-  const { harnessId: named, ...fields } = wanted;
+async function create(db: Writer, wanted: WantedRow, change: Change): Promise<Link | undefined> {
+  const { harnessId: named, rename: _rename, takeBack: _takeBack, ifAbsent: _ifAbsent, ...fields } = wanted;
   const { userId, daytonaSandboxId, lastAccessedAt } = change;
   const harnessId = named === undefined ? null : db.normalizeId("harnesses", named);
   const harness = harnessId === null ? null : await db.get(harnessId);
-  const own = harness !== null && harness.userId === userId;
+  const link = named === undefined ? undefined : await mayLink(db, harness, userId);
   const id = await db.insert("sandboxes", {
     ...fields,
-    ...(own ? { harnessId } : {}),
+    ...(link === "linked" ? { harnessId } : {}),
     ...(lastAccessedAt === undefined ? {} : { lastAccessedAt }),
     userId,
     daytonaSandboxId,
   });
-  if (own) {
+  if (harness !== null && link === "linked") {
     await db.patch(harness._id, { sandboxId: id, daytonaSandboxId });
   }
+  return link;
+}
+
+async function mayLink(db: Reader, harness: Doc | null, userId: string): Promise<Link> {
+  if (harness === null || harness.userId !== userId) {
+    return "not_theirs";
+  }
+  const byRow = harness.sandboxId === undefined ? null : await db.get(harness.sandboxId);
+  const byId = harness.daytonaSandboxId === undefined ? [] : await rowsOf(db, harness.daytonaSandboxId);
+  return byRow !== null || byId.length > 0 ? "taken" : "linked";
 }
 
 /** The app's createInternal leaves a second row when it is repeated: everything that points at it moves. */
@@ -229,11 +260,17 @@ async function remember(db: Writer, seen: Doc | null, change: Change): Promise<v
   }
 }
 
-/** The fields of the row that say something else than wanted. */
+/** The fields of the row that are to say something else. */
 function differences(row: Doc, wanted: WantedRow): Doc {
-  const { createdAt: _createdAt, harnessId: _harnessId, ...fields } = wanted;
-  const all: Doc = { ...fields, errorMessage: fields.errorMessage };
-  return Object.fromEntries(Object.entries(all).filter(([key, value]) => !same(row[key], value)));
+  const { status, name, errorMessage, rename, takeBack } = wanted;
+  const all: Doc = { status };
+  if (rename !== false) {
+    all.name = name;
+  }
+  if (errorMessage !== undefined || takeBack?.includes(row.errorMessage)) {
+    all.errorMessage = errorMessage;
+  }
+  return Object.fromEntries(Object.entries(all).filter(([key, value]) => row[key] !== value));
 }
 
 function alreadySays(rows: Doc[], wanted: WantedRow | null): boolean {
@@ -241,14 +278,6 @@ function alreadySays(rows: Doc[], wanted: WantedRow | null): boolean {
     return rows.length === 0;
   }
   return rows.length === 1 && Object.keys(differences(rows[0]!, wanted)).length === 0;
-}
-
-function same(a: Doc[string], b: Doc[string]): boolean {
-  if (a === null || b === null || typeof a !== "object" || typeof b !== "object") {
-    return a === b;
-  }
-  const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
-  return [...keys].every((key) => same(a[key], b[key]));
 }
 
 async function listed(db: Reader, row: Doc): Promise<Doc> {

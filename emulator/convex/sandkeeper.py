@@ -10,7 +10,7 @@ from typing import Any
 from emulator.convex.functions import Context, ConvexError, Function
 from emulator.convex.harness import RESOURCES, STATUS
 from emulator.convex.tables import Row
-from emulator.convex.validators import BOOLEAN, NULL, NUMBER, STRING, Array, Object, Union
+from emulator.convex.validators import BOOLEAN, NULL, NUMBER, STRING, Array, Object, Union, literals
 
 MAX_CHANGES = 100
 PAGE = 200
@@ -26,8 +26,13 @@ WANTED_ROW = Object(
         "snapshotId": STRING,
         "gitRepo": STRING,
         "harnessId": STRING,
+        "rename": BOOLEAN,
+        "takeBack": Array(STRING),
+        "ifAbsent": literals("create", "leave", "recreate"),
     },
 )
+# How a row is to be written; all else is its content.
+RULES = {"rename", "takeBack", "ifAbsent"}
 CHANGE = Object(
     {"sandboxId": STRING, "daytonaSandboxId": STRING, "userId": STRING, "revision": NUMBER},
     {"lastAccessedAt": NUMBER, "row": Union((WANTED_ROW, NULL))},
@@ -74,43 +79,65 @@ def _apply_one(ctx: Context, change: Row) -> Row:
     if "row" not in change:
         _touch(ctx, rows, change)
         return answer("applied" if rows else "no_row", stored)
+    if change["row"] is not None and not rows and _is_to_be_left(seen, change["row"]):
+        return answer("removed", stored)
     repeated = bool(seen) and stored == change["revision"] and _already_says(rows, change["row"])
     if change["revision"] <= stored and not repeated:
         _touch(ctx, rows, change)
         return answer("stale", stored)
+    harness = None
     if change["row"] is None:
         _remove(ctx, rows, change)
     else:
-        _upsert(ctx, rows, change)
+        harness = _upsert(ctx, rows, change)
     _remember(ctx, seen, change)
-    return answer("applied", change["revision"])
+    return answer("applied", change["revision"]) | ({"harness": harness} if harness else {})
 
 
-def _upsert(ctx: Context, rows: list[Row], change: Row) -> None:
+def _is_to_be_left(seen: Row | None, wanted: Row) -> bool:
+    """Its user took it off the list: it was there by our own doing, or by what is known over there."""
+    rule = wanted.get("ifAbsent", "create")
+    if rule == "recreate":
+        return False
+    return not seen["removed"] if seen else rule == "leave"
+
+
+def _upsert(ctx: Context, rows: list[Row], change: Row) -> str | None:
     if not rows:
-        _create(ctx, change)
-        return
+        return _create(ctx, change)
     kept, *twins = rows
     for twin in twins:
         _drop_twin(ctx, twin, kept)
     ctx.tables.patch("sandboxes", kept["_id"], _differences(kept, change["row"]))
     _touch(ctx, rows, change)
+    return None
 
 
-def _create(ctx: Context, change: Row) -> None:
-    fields = {key: value for key, value in change["row"].items() if key != "harnessId"}
+def _create(ctx: Context, change: Row) -> str | None:
+    wanted = change["row"]
+    fields = {key: value for key, value in wanted.items() if key not in RULES | {"harnessId"}}
     link = {"userId": change["userId"], "daytonaSandboxId": change["daytonaSandboxId"]}
-    harness = ctx.tables.get("harnesses", change["row"].get("harnessId"))
-    if harness is not None and harness["userId"] != change["userId"]:
-        harness = None
-    if harness is not None:
+    harness = ctx.tables.get("harnesses", wanted.get("harnessId"))
+    said = _may_link(ctx, harness, change) if "harnessId" in wanted else None
+    if harness is not None and said == "linked":
         fields["harnessId"] = harness["_id"]
     row_id = ctx.tables.insert(
         "sandboxes", fields | link | {"lastAccessedAt": change.get("lastAccessedAt")}, now=ctx.now
     )
-    if harness is not None:
+    if harness is not None and said == "linked":
         pointer = {"sandboxId": row_id, "daytonaSandboxId": change["daytonaSandboxId"]}
         ctx.tables.patch("harnesses", harness["_id"], pointer)
+    return said
+
+
+def _may_link(ctx: Context, harness: Row | None, change: Row) -> str:
+    """A harness is linked once, and only by its owner: `not_theirs` and `taken` say why not."""
+    if harness is None or harness["userId"] != change["userId"]:
+        return "not_theirs"
+    by_id = harness.get("daytonaSandboxId")
+    linked = ctx.tables.get("sandboxes", harness.get("sandboxId")) is not None
+    linked = linked or bool(by_id and ctx.tables.by("sandboxes", "daytonaSandboxId", by_id))
+    return "taken" if linked else "linked"
 
 
 def _drop_twin(ctx: Context, twin: Row, kept: Row) -> None:
@@ -151,9 +178,14 @@ def _remember(ctx: Context, seen: Row | None, change: Row) -> None:
 
 
 def _differences(row: Row, wanted: Row) -> Row:
-    """What a patch must set; None clears the field."""
-    fields = {key: value for key, value in wanted.items() if key not in ("createdAt", "harnessId")}
-    fields.setdefault("errorMessage", None)
+    """What a patch must set; None clears the field. All else was said when the row was created."""
+    fields = {"status": wanted["status"]}
+    if wanted.get("rename", True):
+        fields["name"] = wanted["name"]
+    if "errorMessage" in wanted:
+        fields["errorMessage"] = wanted["errorMessage"]
+    elif row.get("errorMessage") in wanted.get("takeBack", ()):
+        fields["errorMessage"] = None
     return {key: value for key, value in fields.items() if row.get(key) != value}
 
 

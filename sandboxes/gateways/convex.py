@@ -87,14 +87,15 @@ class ConvexGateway(AsOwner):
         owner = self.call(Function.OWNER, {"daytonaSandboxId": daytona_id})
         return str(owner) if owner is not None else None
 
-    def update_status(self, daytona_id: str, *, status: str, error_message: str = "") -> None:
+    def update_status(self, daytona_id: str, *, status: str, error_message: str | None = "") -> None:
         """Also moves Convex's own lastAccessedAt. Success does not prove that there is a row.
 
-        Without `error_message` the row has none afterwards: `main` keeps what it is not given, so there
-        (known by what it removes with) an empty one is sent.
+        An empty `error_message` leaves the row without one: `main` keeps what it is not given, so there (known by
+        what it removes with) an empty one is sent. None says nothing of it: `main` keeps the row's, the other two
+        sets clear it, but in an error.
         """
         args = {"daytonaSandboxId": daytona_id, "status": status}
-        if error_message or self.has(Function.REMOVE) is not True:
+        if error_message or (error_message is not None and self.has(Function.REMOVE) is not True):
             args["errorMessage"] = error_message
         self.call(Function.UPDATE_STATUS, args)
 

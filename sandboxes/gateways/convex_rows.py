@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Outcome = Literal["applied", "stale", "foreign_owner", "no_row"]
+Outcome = Literal["applied", "stale", "foreign_owner", "no_row", "removed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,10 @@ class Row:
 class Change:
     """One change for `sandkeeper:apply`: a row to write, `remove`, or neither: a touch.
 
-    `revision` guards rows and removals; `last_accessed_ms` never moves backwards whatever it is.
+    `revision` guards rows and removals; `last_accessed_ms` never moves backwards whatever it is. A row that exists
+    gets the status, and its name only where this `renames` it. Its message is replaced by ours; where we have none,
+    one of `takes_back` is cleared and any other left. `absent` (create, leave, recreate) is for where there is no
+    row: `leave` and, where Convex was sent one before, `create` leave it at that.
     """
 
     sandbox_id: str
@@ -57,6 +61,9 @@ class Change:
     revision: int
     row: Row | None = None
     remove: bool = False
+    renames: bool = True
+    takes_back: Sequence[str] = ()
+    absent: str = "create"
     last_accessed_ms: int | None = None
 
     def __post_init__(self) -> None:
@@ -71,19 +78,28 @@ class Change:
             "revision": self.revision,
         }
         if self.remove or self.row is not None:
-            change["row"] = self.row.whole() if self.row is not None else None
+            change["row"] = None if self.row is None else self._wire_row(self.row)
         if self.last_accessed_ms is not None:
             change["lastAccessedAt"] = self.last_accessed_ms
         return change
 
+    def _wire_row(self, row: Row) -> dict[str, Any]:
+        rules = {"rename": self.renames, "takeBack": list(self.takes_back), "ifAbsent": self.absent}
+        return row.whole() | rules
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of one change. `revision` is the one stored now: go on above it after `stale`."""
+    """What became of one change. `revision` is the one stored now: go on above it after `stale`.
+
+    `removed`: its user took the row off the list, so nothing was written. `harness`: what became of the link of a
+    new row, "" when none was asked for.
+    """
 
     daytona_id: str
     outcome: Outcome
     revision: int
+    harness: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,10 @@ class RowPage:
 
 
 def read_applied(value: Any) -> list[Applied]:
-    return [Applied(item["daytonaSandboxId"], item["outcome"], int(item["revision"])) for item in value]
+    return [
+        Applied(item["daytonaSandboxId"], item["outcome"], int(item["revision"]), item.get("harness", ""))
+        for item in value
+    ]
 
 
 def read_row(item: Any) -> ApplicationRow:
