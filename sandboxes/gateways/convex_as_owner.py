@@ -52,6 +52,14 @@ class AsOwner(Deployment):
                 raise
             return None
 
+    def link_of(self, owner_id: str, harness_id: str) -> tuple[str, str]:
+        """What a harness of that owner points at: Convex's id of a row and Daytona's id, "" for none.
+
+        Neither proves that there is such a row. Raises as `rows_as_owner` does.
+        """
+        harness = self.call(Function.HARNESS_AS_OWNER, {"id": harness_id}, as_owner=owner_id) or {}
+        return str(harness.get("sandboxId") or ""), str(harness.get("daytonaSandboxId") or "")
+
     def _listed(self, owner_id: str) -> list[ApplicationRow]:
         value = self.call(Function.LIST_AS_OWNER, {}, as_owner=owner_id)
         rows = read_value(lambda: [read_row(item) for item in value], Function.LIST_AS_OWNER)

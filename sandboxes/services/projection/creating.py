@@ -58,5 +58,6 @@ def _why_not(convex: ConvexGateway, owner_id: str, harness_id: str) -> str:
     rows = looking.rows_of(convex, owner_id)
     if rows is None:
         return "whether it is linked already cannot be asked"
-    linked = next((item.daytona_id for item in rows if item.harness_id == harness_id), None)
-    return f"it is linked to {linked} already" if linked else ""
+    row_id, daytona_id = convex.link_of(owner_id, harness_id)
+    linked = [item.daytona_id for item in rows if row_id == item.row_id or daytona_id == item.daytona_id]
+    return f"it is linked to {linked[0]} already" if linked else ""
