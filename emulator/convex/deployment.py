@@ -28,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "functions": "main",  # the published set
     "sandkeeper": False,  # whether Sandkeeper's own functions are deployed
     "state": "running",
+    "lacks": [],  # indexes that the schema has not, as "harnesses.by_user"
     "redact": False,  # as production deployments do
     "log_lines": False,  # whether functions write to the console, which then comes with the answer
 }
@@ -111,7 +112,8 @@ class Deployment:
         return function
 
     def _run(self, function: Function, args: Any, subject: str | None) -> Outcome:
-        context = Context(self.tables, float(int(self.core.clock.now() * 1000)), subject)
+        now = float(int(self.core.clock.now() * 1000))
+        context = Context(self.tables, now, subject, frozenset(self.setting("lacks")))
         self.tables.begin()
         try:
             value = function.handler(context, args)

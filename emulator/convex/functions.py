@@ -19,6 +19,7 @@ class Context:
     tables: Tables
     now: float  # ms, fixed for one call as Date.now() is inside a Convex function
     subject: str | None = None  # of the user's identity; a deploy key alone carries none
+    lacks: frozenset[str] = frozenset()  # tables' indexes that the application's schema does not have
     accepted: list[tuple[str, Any]] = field(default_factory=list)  # (Daytona id, detail) for the log
 
 

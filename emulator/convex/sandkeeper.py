@@ -1,4 +1,4 @@
-"""The twin of convex/sandkeeper.ts: `sandkeeper:apply` and `sandkeeper:list`.
+"""The twin of convex/sandkeeper.ts: `sandkeeper:apply`, `sandkeeper:list` and `sandkeeper:probe`.
 
 convex/cases.json holds the cases that both must pass.
 """
@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from emulator.convex.functions import Context, ConvexError, Function
+from emulator.convex.functions import Context, ConvexError, Function, UserError
 from emulator.convex.harness import RESOURCES, STATUS
 from emulator.convex.tables import Row
 from emulator.convex.validators import BOOLEAN, NULL, NUMBER, STRING, Array, Object, Union, literals
 
 MAX_CHANGES = 100
+MAX_PAGE = 1000
 PAGE = 200
+# Every index that is read here: table and name, and the field it is of.
+NEEDED = {
+    "sandboxes.by_daytona_id": "daytonaSandboxId",
+    "harnesses.by_user": "userId",
+    "workspaces.by_user": "userId",
+    "sandkeeperRevisions.by_daytona_id": "daytonaSandboxId",
+}
 SHOWN = (
     *("_id", "daytonaSandboxId", "userId", "name", "status", "errorMessage", "harnessId", "ephemeral", "language"),
     *("lastAccessedAt", "createdAt"),
@@ -35,7 +43,7 @@ WANTED_ROW = Object(
 RULES = {"rename", "takeBack", "ifAbsent"}
 CHANGE = Object(
     {"sandboxId": STRING, "daytonaSandboxId": STRING, "userId": STRING, "revision": NUMBER},
-    {"lastAccessedAt": NUMBER, "row": Union((WANTED_ROW, NULL))},
+    {"lastAccessedAt": NUMBER, "firstCreation": BOOLEAN, "row": Union((WANTED_ROW, NULL))},
 )
 
 
@@ -44,6 +52,7 @@ def functions() -> list[Function]:
     return [
         Function("sandkeeper:apply", "Mutation", apply, Object({"changes": Array(CHANGE)})),
         Function("sandkeeper:list", "Query", list_rows, page),
+        Function("sandkeeper:probe", "Query", probe, Object({})),
     ]
 
 
@@ -56,18 +65,26 @@ def apply(ctx: Context, args: dict[str, Any]) -> list[Row]:
 
 
 def list_rows(ctx: Context, args: dict[str, Any]) -> Row:
+    limit = args.get("limit", float(PAGE))
+    if not (float(limit).is_integer() and 1 <= limit <= MAX_PAGE):
+        message = f"limit is {limit:g}; send a whole number from 1 to {MAX_PAGE}."
+        raise ConvexError({"code": "bad_limit", "message": message})
     rows = ctx.tables.all("sandboxes")
     start = int(args["cursor"] or 0)
-    end = start + int(args.get("limit", PAGE))
+    end = start + int(limit)
     page = [_listed(ctx, row) for row in rows[start:end]]
     return {"rows": page, "cursor": str(end) if end < len(rows) else None}
+
+
+def probe(ctx: Context, args: dict[str, Any]) -> Row:
+    return {"missing": [name for name in NEEDED if name in ctx.lacks]}
 
 
 def _apply_one(ctx: Context, change: Row) -> Row:
     daytona_id = change["daytonaSandboxId"]
     seen = _revision_of(ctx, daytona_id)
     stored = seen["revision"] if seen else 0.0
-    rows = ctx.tables.by("sandboxes", "daytonaSandboxId", daytona_id)
+    rows = _by(ctx, "sandboxes.by_daytona_id", daytona_id)
 
     def answer(outcome: str, revision: float) -> Row:
         if outcome == "applied":
@@ -85,13 +102,14 @@ def _apply_one(ctx: Context, change: Row) -> Row:
     if change["revision"] <= stored and not repeated:
         _touch(ctx, rows, change)
         return answer("stale", stored)
-    harness = None
     if change["row"] is None:
         _remove(ctx, rows, change)
+    elif not rows:
+        _create(ctx, change, seen)
     else:
-        harness = _upsert(ctx, rows, change)
+        _update(ctx, rows, change)
     _remember(ctx, seen, change)
-    return answer("applied", change["revision"]) | ({"harness": harness} if harness else {})
+    return answer("applied", change["revision"]) | _linked_or_not(ctx, change)
 
 
 def _is_to_be_left(seen: Row | None, wanted: Row) -> bool:
@@ -102,47 +120,51 @@ def _is_to_be_left(seen: Row | None, wanted: Row) -> bool:
     return not seen["removed"] if seen else rule == "leave"
 
 
-def _upsert(ctx: Context, rows: list[Row], change: Row) -> str | None:
-    if not rows:
-        return _create(ctx, change)
+def _update(ctx: Context, rows: list[Row], change: Row) -> None:
+    _touch(ctx, rows, change)
     kept, *twins = rows
     for twin in twins:
         _drop_twin(ctx, twin, kept)
     ctx.tables.patch("sandboxes", kept["_id"], _differences(kept, change["row"]))
-    _touch(ctx, rows, change)
-    return None
 
 
-def _create(ctx: Context, change: Row) -> str | None:
-    wanted = change["row"]
-    fields = {key: value for key, value in wanted.items() if key not in RULES | {"harnessId"}}
+def _create(ctx: Context, change: Row, seen: Row | None) -> None:
+    fields = {key: value for key, value in change["row"].items() if key not in RULES | {"harnessId"}}
     link = {"userId": change["userId"], "daytonaSandboxId": change["daytonaSandboxId"]}
-    harness = ctx.tables.get("harnesses", wanted.get("harnessId"))
-    said = _may_link(ctx, harness, change) if "harnessId" in wanted else None
-    if harness is not None and said == "linked":
+    is_first = bool(change.get("firstCreation")) and seen is None
+    harness = _free_harness(ctx, change["row"].get("harnessId"), change["userId"]) if is_first else None
+    if harness is not None:
         fields["harnessId"] = harness["_id"]
     row_id = ctx.tables.insert(
         "sandboxes", fields | link | {"lastAccessedAt": change.get("lastAccessedAt")}, now=ctx.now
     )
-    if harness is not None and said == "linked":
+    if harness is not None:
         pointer = {"sandboxId": row_id, "daytonaSandboxId": change["daytonaSandboxId"]}
         ctx.tables.patch("harnesses", harness["_id"], pointer)
-    return said
 
 
-def _may_link(ctx: Context, harness: Row | None, change: Row) -> str:
-    """A harness is linked once, and only by its owner: `not_theirs` and `taken` say why not."""
-    if harness is None or harness["userId"] != change["userId"]:
-        return "not_theirs"
-    by_id = harness.get("daytonaSandboxId")
-    linked = ctx.tables.get("sandboxes", harness.get("sandboxId")) is not None
-    linked = linked or bool(by_id and ctx.tables.by("sandboxes", "daytonaSandboxId", by_id))
-    return "taken" if linked else "linked"
+def _free_harness(ctx: Context, harness_id: str | None, user: str) -> Row | None:
+    harness = ctx.tables.get("harnesses", harness_id)
+    if harness is None or harness["userId"] != user:
+        return None
+    daytona_id = harness.get("daytonaSandboxId")
+    is_linked = ctx.tables.get("sandboxes", harness.get("sandboxId")) or (
+        daytona_id is not None and _by(ctx, "sandboxes.by_daytona_id", daytona_id)
+    )
+    return None if is_linked else harness
+
+
+def _linked_or_not(ctx: Context, change: Row) -> Row:
+    harness_id = (change["row"] or {}).get("harnessId")
+    if not change.get("firstCreation") or harness_id is None:
+        return {}
+    rows = _by(ctx, "sandboxes.by_daytona_id", change["daytonaSandboxId"])
+    return {"harnessLinked": bool(rows) and rows[0].get("harnessId") == harness_id}
 
 
 def _drop_twin(ctx: Context, twin: Row, kept: Row) -> None:
     for table in ("harnesses", "workspaces"):
-        for row in ctx.tables.by(table, "userId", twin["userId"]):
+        for row in _by(ctx, f"{table}.by_user", twin["userId"]):
             if row.get("sandboxId") == twin["_id"]:
                 ctx.tables.patch(table, row["_id"], {"sandboxId": kept["_id"]})
     ctx.tables.delete("sandboxes", twin["_id"])
@@ -150,12 +172,12 @@ def _drop_twin(ctx: Context, twin: Row, kept: Row) -> None:
 
 def _remove(ctx: Context, rows: list[Row], change: Row) -> None:
     ids = {row["_id"] for row in rows}
-    for harness in ctx.tables.by("harnesses", "userId", change["userId"]):
+    for harness in _by(ctx, "harnesses.by_user", change["userId"]):
         linked = harness.get("daytonaSandboxId") == change["daytonaSandboxId"]
         if linked or harness.get("sandboxId") in ids:
             unlinked = {"sandboxEnabled": False, "sandboxId": None, "daytonaSandboxId": None}
             ctx.tables.patch("harnesses", harness["_id"], unlinked)
-    for workspace in ctx.tables.by("workspaces", "userId", change["userId"]):
+    for workspace in _by(ctx, "workspaces.by_user", change["userId"]):
         if workspace.get("sandboxId") in ids:
             ctx.tables.patch("workspaces", workspace["_id"], {"sandboxId": None})
     for row_id in ids:
@@ -163,8 +185,8 @@ def _remove(ctx: Context, rows: list[Row], change: Row) -> None:
 
 
 def _touch(ctx: Context, rows: list[Row], change: Row) -> None:
-    at = change.get("lastAccessedAt")
-    if rows and at is not None and at > rows[0].get("lastAccessedAt", 0.0):
+    at = max([change.get("lastAccessedAt") or 0.0, *(row.get("lastAccessedAt", 0.0) for row in rows[1:])])
+    if rows and at > rows[0].get("lastAccessedAt", 0.0):
         ctx.tables.patch("sandboxes", rows[0]["_id"], {"lastAccessedAt": at})
 
 
@@ -202,5 +224,12 @@ def _listed(ctx: Context, row: Row) -> Row:
 
 
 def _revision_of(ctx: Context, daytona_id: str) -> Row | None:
-    found = ctx.tables.by("sandkeeperRevisions", "daytonaSandboxId", daytona_id)
+    found = _by(ctx, "sandkeeperRevisions.by_daytona_id", daytona_id)
     return found[0] if found else None
+
+
+def _by(ctx: Context, index: str, value: str) -> list[Row]:
+    """What an index finds; without that index Convex ends the function."""
+    if index in ctx.lacks:
+        raise UserError(f"Index {index} not found.")
+    return ctx.tables.by(index.partition(".")[0], NEEDED[index], value)

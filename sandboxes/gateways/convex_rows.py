@@ -64,6 +64,7 @@ class Change:
     renames: bool = True
     takes_back: Sequence[str] = ()
     absent: str = "create"
+    first_creation: bool = False
     last_accessed_ms: int | None = None
 
     def __post_init__(self) -> None:
@@ -79,6 +80,8 @@ class Change:
         }
         if self.remove or self.row is not None:
             change["row"] = None if self.row is None else self._wire_row(self.row)
+        if self.first_creation:
+            change["firstCreation"] = True
         if self.last_accessed_ms is not None:
             change["lastAccessedAt"] = self.last_accessed_ms
         return change
@@ -92,14 +95,14 @@ class Change:
 class Applied:
     """What became of one change. `revision` is the one stored now: go on above it after `stale`.
 
-    `removed`: its user took the row off the list, so nothing was written. `harness`: what became of the link of a
-    new row, "" when none was asked for.
+    `removed`: its user took the row off the list, so nothing was written. `harness_linked`: whether the harness of
+    a first creation was; None when none was asked for.
     """
 
     daytona_id: str
     outcome: Outcome
     revision: int
-    harness: str = ""
+    harness_linked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class RowPage:
 
 def read_applied(value: Any) -> list[Applied]:
     return [
-        Applied(item["daytonaSandboxId"], item["outcome"], int(item["revision"]), item.get("harness", ""))
+        Applied(item["daytonaSandboxId"], item["outcome"], int(item["revision"]), item.get("harnessLinked"))
         for item in value
     ]
 

@@ -81,6 +81,26 @@ def test_every_row_is_listed_page_by_page(emulator: Emulator) -> None:
     assert last["cursor"] is None
 
 
+@pytest.mark.parametrize("limit", [0, 1001, 2.5, -1])
+def test_a_page_has_a_limit(emulator: Emulator, limit: float) -> None:
+    refused = call(emulator, "sandkeeper:list", kind="query", cursor=None, limit=limit)
+
+    assert refused["errorData"]["code"] == "bad_limit"
+    assert value_of(call(emulator, "sandkeeper:list", kind="query", cursor=None, limit=1000))["rows"] == []
+
+
+def test_what_the_schema_lacks_is_named_before_a_removal_needs_it(emulator: Emulator) -> None:
+    assert value_of(call(emulator, "sandkeeper:probe", kind="query")) == {"missing": []}
+    emulator.settings(convex={"sandkeeper": True, "lacks": ["workspaces.by_user"]})
+
+    written = call(emulator, "sandkeeper:apply", changes=[_completed({"revision": 1, "row": {}})])
+    removed = call(emulator, "sandkeeper:apply", changes=[_completed({"revision": 2, "row": None})])
+
+    assert written["status"] == "success"
+    assert "Index workspaces.by_user not found" in removed["errorMessage"]
+    assert value_of(call(emulator, "sandkeeper:probe", kind="query")) == {"missing": ["workspaces.by_user"]}
+
+
 def test_each_applied_change_is_logged(emulator: Emulator) -> None:
     newer, older = (_completed({"revision": revision, "row": {}}) for revision in (2, 1))
     call(emulator, "sandkeeper:apply", changes=[newer, older])

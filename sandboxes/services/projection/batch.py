@@ -14,11 +14,7 @@ from sandboxes.services.projection.outcome import Report
 from sandboxes.services.projection.values import change_of
 from sandboxes.shown import as_known, wanted
 
-HARNESS = {
-    "linked": "linked",
-    "not_theirs": "not linked: its owner has no such harness",
-    "taken": "not linked: it is linked to another sandbox already",
-}
+NOT_LINKED = "not linked: it is not its owner's, or it is linked to another sandbox already"
 
 
 def push(convex: ConvexGateway, ids: Sequence[UUID]) -> int:
@@ -74,8 +70,8 @@ def _as_sent(report: Report, answer: Applied) -> Report:
     report.known = shown is not None
     report.sent = {} if shown is None else as_known(shown, report.sent)
     report.did.append("row removed" if shown is None else f"shows {shown.status}")
-    if answer.harness:
-        report.did.append(f"harness {report.row.harness_id} {HARNESS.get(answer.harness, answer.harness)}")
+    if answer.harness_linked is not None:
+        report.did.append(f"harness {report.row.harness_id} {'linked' if answer.harness_linked else NOT_LINKED}")
     report.links = report.removed = False
     if report.is_again:
         report.again = None

@@ -40,6 +40,7 @@ def change_of(row: Sandbox) -> Change:
     return replace(
         change,
         row=row_of(row, push, harness=row.harness_id if row.convex_link_due else ""),
+        first_creation=row.convex_link_due,
         renames=push.name is not None,
         takes_back=our_messages(row, row.convex_sent),
         absent=push.absent,

@@ -37,7 +37,7 @@ def test_an_owners_rows_come_whole_and_nobody_elses(
     emulator: Emulator, gateway: ConvexGateway, functions: str
 ) -> None:
     publish(emulator, functions, redact=True)
-    told = {"name": "Ada’s box", "status": "error", "errorMessage": "disk", "harnessId": "$h", "language": "python"}
+    told = {"name": "box of Ada", "status": "error", "errorMessage": "disk", "harnessId": "$h", "language": "python"}
     ids = seed(
         emulator,
         harnesses=[{"_id": "$h", "userId": "user_ada", "name": "h"}],
@@ -46,7 +46,7 @@ def test_an_owners_rows_come_whole_and_nobody_elses(
 
     assert gateway.rows_as_owner("user_ada") == [
         ApplicationRow(
-            *("d1", "error", "user_ada", "Ada’s box", "disk", ids["$h"], ids["$d1"]),
+            *("d1", "error", "user_ada", "box of Ada", "disk", ids["$h"], ids["$d1"]),
             ephemeral=False,
             language="python",
             last_used_ms=7,
