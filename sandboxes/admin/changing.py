@@ -70,7 +70,7 @@ def settings_view(model_admin: Any, request: HttpRequest, object_id: str) -> Htt
     if form.is_valid() and _change(request, sandbox, form):
         messages.success(request, "The changes are made." if form.changes else "Nothing was changed.")
         return redirect("admin:sandboxes_sandbox_change", sandbox.pk)
-    title = f"Settings of {sandbox.name}"
+    title = f"Settings of {sandbox.display_name}"
     return model_admin.page(request, "sandboxes/settings.html", title=title, sandbox=sandbox, form=form)
 
 

@@ -23,6 +23,9 @@ class Function(StrEnum):
     LIST_FOR_RECONCILE = "sandboxes:listForReconcile"
     REMOVE = "sandboxes:removeByDaytonaIdInternal"
     REMOVE_ON_MAIN = "sandboxes:removeByDaytonaId"
+    COUNT = "sandboxes:countForUser"
+    LIST_AS_OWNER = "sandboxes:list"
+    HARNESS_AS_OWNER = "harnesses:get"
     APPLY = "sandkeeper:apply"
     LIST_ALL = "sandkeeper:list"
     API_SPEC = "_system/cli/modules:apiSpec"
@@ -50,6 +53,9 @@ SIGNATURES: dict[Function, Signature] = {
     Function.LIST_FOR_RECONCILE: Signature("query", {"userId": "string"}),
     Function.REMOVE: Signature("mutation", _ONE),
     Function.REMOVE_ON_MAIN: Signature("mutation", _ONE),
+    Function.COUNT: Signature("query", {"userId": "string"}),
+    Function.LIST_AS_OWNER: Signature("query", {}),
+    Function.HARNESS_AS_OWNER: Signature("query", {"id": "id"}),
     Function.APPLY: Signature("mutation", {"changes": "array"}),
     Function.LIST_ALL: Signature("query", {"cursor": "union"}, {"limit": "number"}),
     Function.API_SPEC: Signature("query", {}),
