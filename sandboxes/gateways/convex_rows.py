@@ -49,6 +49,8 @@ class Change:
     """One change for `sandkeeper:apply`: a row to write, `remove`, or neither: a touch.
 
     `revision` guards rows and removals; `last_accessed_ms` never moves backwards whatever it is.
+    `first_creation`: a person's create made the sandbox and Convex never showed it: only then the row's
+    harness may be linked, if it is the owner's and free.
     """
 
     sandbox_id: str
@@ -58,6 +60,7 @@ class Change:
     row: Row | None = None
     remove: bool = False
     last_accessed_ms: int | None = None
+    first_creation: bool = False
 
     def __post_init__(self) -> None:
         if self.remove and self.row is not None:
@@ -74,16 +77,22 @@ class Change:
             change["row"] = self.row.whole() if self.row is not None else None
         if self.last_accessed_ms is not None:
             change["lastAccessedAt"] = self.last_accessed_ms
+        if self.first_creation:
+            change["firstCreation"] = True
         return change
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of one change. `revision` is the one stored now: go on above it after `stale`."""
+    """What became of one change. `revision` is the one stored now: go on above it after `stale`.
+
+    `harness_linked` answers a first creation with a harness; None where that was not asked.
+    """
 
     daytona_id: str
     outcome: Outcome
     revision: int
+    harness_linked: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +126,10 @@ class RowPage:
 
 
 def read_applied(value: Any) -> list[Applied]:
-    return [Applied(item["daytonaSandboxId"], item["outcome"], int(item["revision"])) for item in value]
+    return [
+        Applied(item["daytonaSandboxId"], item["outcome"], int(item["revision"]), item.get("harnessLinked"))
+        for item in value
+    ]
 
 
 def read_row(item: Any) -> ApplicationRow:
