@@ -27,10 +27,18 @@ class ConvexError(Exception):
     code: ClassVar[str] = "convex_rejected"
     retry: Retry = "no"
     ambiguous = False
-    cause_unknown = False
 
-    def __init__(self, message: str, *, detail: str = "", status: int | None = None, request_id: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        status: int | None = None,
+        request_id: str = "",
+        cause_unknown: bool = False,
+    ) -> None:
         super().__init__(message)
+        self.cause_unknown = cause_unknown
         self.message = message
         self.detail = detail[:MESSAGE_LIMIT]
         self.status = status
@@ -60,9 +68,9 @@ class FunctionFailed(ConvexRejected):
 
     def __init__(self, path: str, **known: Any) -> None:
         detail = str(known.get("detail", ""))
-        self.cause_unknown = _HIDDEN.fullmatch(detail) is not None
-        why = "Convex hides why; its own logs tell." if self.cause_unknown else detail[:MESSAGE_LIMIT]
-        super().__init__(f"Convex's function {path} failed: {why}", **known)
+        hidden = _HIDDEN.fullmatch(detail) is not None
+        why = "Convex hides why; its own logs tell." if hidden else detail[:MESSAGE_LIMIT]
+        super().__init__(f"Convex's function {path} failed: {why}", cause_unknown=hidden, **known)
 
 
 class FunctionMissing(ConvexError):
