@@ -36,7 +36,7 @@ def own_signals() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_convex(settings: Settings) -> None:
+def no_convex(systems: Emulator, settings: Settings) -> None:
     settings.CONVEX_URL = settings.CONVEX_DEPLOY_KEY = ""
 
 

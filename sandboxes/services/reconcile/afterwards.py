@@ -59,8 +59,14 @@ def _verify(run: Run) -> bool:
 
 
 def _verification(found: verify_convex.Verified) -> verifications.Verification:
+<<<<<<< ours
     counted = (found.counts, found.compared, found.unread)
     counts, compared, unread = ({str(name): number for name, number in one.items()} for one in counted)
+=======
+    counts, compared, unread = (
+        {str(k): n for k, n in c.items()} for c in (found.counts, found.compared, found.unread)
+    )
+>>>>>>> theirs
     return verifications.Verification(clock.now(), found.checked, counts, compared, unread, found.error)
 
 
@@ -81,7 +87,7 @@ def _close_notices(run: Run) -> None:
     if run.options.owner:
         return
     notices.close(NoticeCode.SWEEP_STALE)
-    if orphans := run.report.counts[Kind.ORPHAN]:
+    if orphans := run.report.counts[Kind.ORPHAN] + run.report.counts[Kind.UNLISTED]:
         them = (
             "1 sandbox with an owner that has" if orphans == 1 else f"{orphans} sandboxes with an owner that have"
         )

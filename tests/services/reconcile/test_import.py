@@ -130,7 +130,7 @@ def test_an_import_takes_over_all_and_changes_nothing_remote(
     result = reconcile.sweep(IMPORT)
     assert (result.result, result.exit_code) == (Sweep.Result.COMPLETE, 0)
     counts = result.report.counts
-    assert (counts["adopted"], counts["foreign"], counts["ending"]) == (500, 12, 8)
+    assert (counts["adopted"], counts["unlisted"], counts["foreign"], counts["ending"]) == (470, 30, 12, 8)
     assert remote_changes(world) == []
     assert not Operation.objects.exists()
     differing = {"stale": 40, "vanished": 30, "unknown": 20}
