@@ -69,6 +69,7 @@ def adopt(
             findings = [_decide(run, one, listings[one.remote.id]) for one in found[start : start + BATCH]]
             if run.options.dry_run:
                 transaction.set_rollback(True)
+                run.would_adopt.add(one.daytona_id for one in findings if one.kind == Kind.ADOPTED)
         run.report.add(*findings)
 
 

@@ -36,9 +36,9 @@ def _verify(run: Run) -> bool:
     owner, repair = run.options.owner, not run.options.dry_run
     try:
         if owner:
-            found = verify_convex.verify_owner(owner, repair=repair, beat=run.beat)
+            found = verify_convex.verify_owner(owner, repair=repair, beat=run.beat, expected=run.would_adopt)
         else:
-            found = verify_convex.verify_all(repair=repair, beat=run.beat)
+            found = verify_convex.verify_all(repair=repair, beat=run.beat, expected=run.would_adopt)
     except Refused as no:
         run.partial(no.detail)
         return False
@@ -59,14 +59,8 @@ def _verify(run: Run) -> bool:
 
 
 def _verification(found: verify_convex.Verified) -> verifications.Verification:
-<<<<<<< ours
     counted = (found.counts, found.compared, found.unread)
     counts, compared, unread = ({str(name): number for name, number in one.items()} for one in counted)
-=======
-    counts, compared, unread = (
-        {str(k): n for k, n in c.items()} for c in (found.counts, found.compared, found.unread)
-    )
->>>>>>> theirs
     return verifications.Verification(clock.now(), found.checked, counts, compared, unread, found.error)
 
 
