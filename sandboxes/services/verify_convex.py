@@ -63,8 +63,8 @@ def verify_owner(
 def verify_all(
     *, repair: bool = True, beat: Callable[[], None] = lambda: None, expected: ShownIds | None = None
 ) -> Verified:
-    """Compare every row. `beat` is called again and again, and may raise to end it there. Of the `expected` ids, which
-    a dry run of an import would have made rows of, it is not said that they are unknown here.
+    """Compare every row. `beat` is called again and again, and may raise to end it there. Of the `expected` ids,
+    which a dry run of an import would have made rows of, it is not said that they are unknown here.
 
     With our own functions this takes one call for 200 rows; without, one per owner where the key may act as a user
     or there is `listForReconcile`, else one or two per sandbox. Convex failing ends it early: `error` says why.

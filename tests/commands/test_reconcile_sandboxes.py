@@ -103,6 +103,7 @@ def test_what_was_healed_is_exit_code_0_and_in_the_json(emulator: Emulator) -> N
             "daytona_id": sandbox.daytona_id,
             "name": "box",
             "owner": "alice",
+            "changes": [],
         }
     ]
     sandbox.refresh_from_db()

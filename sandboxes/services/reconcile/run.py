@@ -45,8 +45,9 @@ def update_free(rows: QuerySet[Any], **values: object) -> int:
 
 @dataclass
 class Run:
-    """`progress` is called with the number of sandboxes that the list has shown so far. `would_adopt`: Daytona's ids
-    of what a dry run of an import would have made rows of."""
+    """`progress` is called with the number of sandboxes that the list has shown so far. `would_adopt`: Daytona's
+    ids of what a dry run of an import would have made rows of.
+    """
 
     options: Options
     started: datetime
