@@ -135,7 +135,8 @@ def test_an_import_takes_over_all_and_changes_nothing_remote(
     # What Convex shows otherwise was seen by the import itself, and is due for a push.
     assert kinds(result)["checked"] == 430
     assert (kinds(result)["unknown"], kinds(result)["duplicate"]) == (20, 15)
-    assert Sandbox.objects.filter(Sandbox.dirty()).count() == 40
+    twins = 15 if functions == "own" else 0  # only our own function can make one row of two
+    assert Sandbox.objects.filter(Sandbox.dirty()).count() == 40 + twins
     assert {finding.daytona_id for finding in result.report.findings if finding.text.startswith("unknown")} == {
         f"lost-{n}" for n in range(20)
     }
@@ -187,7 +188,12 @@ def test_a_dry_run_says_what_an_import_would_adopt(world: Emulator, small: Insta
     with_functions(world, "second")
     result = reconcile.sweep(Options(adopt=True, verify_convex=True, dry_run=True))
     counts = result.report.counts
-    assert (counts["adopted"], counts["unlisted"], kinds(result)["unknown"], result.exit_code) == (13, 3, 2, 2)
+    assert (counts["adopted"], counts["unlisted"], kinds(result).get("unknown", 0), result.exit_code) == (
+        13,
+        3,
+        0,
+        2,
+    )
     assert not Sandbox.objects.exists()
 
 
@@ -202,7 +208,7 @@ def test_what_convex_shows_to_somebody_else_is_left_alone(
     if "delete_unlisted" in options:
         options = {"delete_unlisted": frozenset([key])}
     result = reconcile.sweep(Options(adopt=True, **options))
-    (finding,) = result.report.findings
+    (finding,) = [one for one in result.report.findings if one.kind != "convex"]
     assert finding.kind == "unmatched"
     assert "'user_1'" in finding.text
     assert "'user_mallory'" in finding.text
