@@ -217,5 +217,5 @@ CURES: dict[NoticeCode, str] = {
     NoticeCode.SWEEP_STALE: "Run `manage.py reconcile_sandboxes`, by cron or with --every.",
     NoticeCode.DELETE_STUCK: "Daytona does not finish a delete; ask its support with the sandbox's id.",
     NoticeCode.WORKER_SILENT: "Start `manage.py run_worker`; nothing moves without one.",
-    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt` to take them over, or delete them.",
+    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
 }
