@@ -188,6 +188,7 @@ class NoticeCode(StrEnum):
     ORG_SUSPENDED = "org_suspended"
     UNKNOWN_STATE = "unknown_state"
     UNKNOWN_ANSWER = "unknown_answer"
+    SETTINGS_DIFFER = "settings_differ"
     CONVEX_PAUSED = "convex_paused"
     CONVEX_UNAUTHORIZED = "convex_unauthorized"
     CONVEX_FUNCTION_MISSING = "convex_function_missing"
@@ -206,6 +207,7 @@ CURES: dict[NoticeCode, str] = {
     NoticeCode.ORG_SUSPENDED: "Settle it with Daytona; operations wait until it is lifted.",
     NoticeCode.UNKNOWN_STATE: "Daytona says a state this version does not know; look for an update.",
     NoticeCode.UNKNOWN_ANSWER: "Daytona refuses in words this version does not know; look for an update.",
+    NoticeCode.SETTINGS_DIFFER: "Open the sandbox: tell Daytona again, or ask for the value that it holds.",
     NoticeCode.CONVEX_PAUSED: "Resume the deployment on Convex's dashboard; pushes wait.",
     NoticeCode.CONVEX_UNAUTHORIZED: "Put a valid key into CONVEX_DEPLOY_KEY and restart the workers.",
     NoticeCode.CONVEX_FUNCTION_MISSING: "Deploy the missing Convex function; `manage.py doctor` names it.",
