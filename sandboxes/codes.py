@@ -20,6 +20,7 @@ class Code(StrEnum):
     SANDBOX_DELETING = "sandbox_deleting"
     EPHEMERAL_WOULD_BE_DESTROYED = "ephemeral_would_be_destroyed"
     EPHEMERAL_CANNOT_ARCHIVE = "ephemeral_cannot_archive"
+    AUTO_DELETE_WOULD_DESTROY = "auto_delete_would_destroy"
     OWNER_ON_HOLD = "owner_on_hold"
     SANDBOX_LIMIT_REACHED = "sandbox_limit_reached"
     SANDBOX_STOPPED_BY_USER = "sandbox_stopped_by_user"
@@ -85,6 +86,10 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.EPHEMERAL_CANNOT_ARCHIVE: _M(
         409, "An ephemeral sandbox cannot be archived", "Delete it, or leave it running."
+    ),
+    Code.AUTO_DELETE_WOULD_DESTROY: _M(
+        409, "Daytona would delete the sandbox within a day of this stop",
+        "Set auto_delete_minutes to -1 first, or send force to let it be deleted.",
     ),
     Code.OWNER_ON_HOLD: _M(409, "The owner is on hold", "Staff can lift the hold on the owner's page."),
     Code.SANDBOX_LIMIT_REACHED: _M(

@@ -144,7 +144,7 @@ def test_a_patch_changes_what_it_names_and_nothing_else(alice: Api, atlas: Sandb
     assert (shown["auto_archive_minutes"], shown["auto_delete_minutes"]) == (10080, -1)
     atlas.refresh_from_db()
     assert atlas.protected_until == until
-    assert atlas.pending_changes == {"harness_name": "renamed", "auto_stop": 0}
+    assert atlas.pending_changes == {"harness_name": {"value": "renamed"}, "auto_stop": {"value": 0}}
     assert not Operation.objects.exists()
 
 

@@ -10,7 +10,7 @@ from sandboxes.services.lifecycle.find import find, identify, visible_to
 from sandboxes.services.lifecycle.intervals import RANGES, is_made_ephemeral
 from sandboxes.services.lifecycle.observe import observe
 from sandboxes.services.lifecycle.request import cancel, request
-from sandboxes.services.lifecycle.rules import allowed_actions, obstacles
+from sandboxes.services.lifecycle.rules import allowed_actions, destroyed_after, obstacles
 
 __all__ = [
     "RANGES",
@@ -19,6 +19,7 @@ __all__ = [
     "allowed_actions",
     "cancel",
     "create",
+    "destroyed_after",
     "find",
     "identify",
     "is_made_ephemeral",
