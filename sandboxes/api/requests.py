@@ -72,7 +72,9 @@ class Reason(Strict):
 
 class ActionBody(Reason):
     force = serializers.BooleanField(
-        required=False, default=False, help_text="Let a stop destroy an ephemeral sandbox."
+        required=False,
+        default=False,
+        help_text="Let it destroy the sandbox: an ephemeral one, or one that auto-delete ends within a day.",
     )
 
 

@@ -20,8 +20,8 @@ def hold(
 ) -> int:
     """Put the owner on hold and stop what runs; nothing of theirs starts until it is lifted.
 
-    Those that a stop destroys, at once or within a day, are left running unless `destroy_ephemeral`. One that is still
-    being created is stopped as soon as it runs. Returns the number of sandboxes that will stop.
+    Those that a stop destroys, at once or within a day, are left running unless `destroy_ephemeral`. One that is
+    still being created is stopped as soon as it runs. Returns the number of sandboxes that will stop.
     """
     Owner.objects.get_or_create(pk=owner_id)
     Owner.objects.filter(pk=owner_id).update(

@@ -142,7 +142,8 @@ def test_one_that_daytona_deletes_soon_after_a_stop_is_named_and_needs_the_agree
     doomed = rows.sandbox("doomed", observed_auto_delete=1)
     words = text_of(act(admin, verb, doomed))
     assert "Destroyed within a day: 1 sandbox" in words
-    assert "Daytona deletes “doomed” 1 min after it stops: that is its auto-delete there. -1 was asked for." in words
+    assert "Daytona deletes “doomed” 1 min after it stops: that is its auto-delete there." in words
+    assert "-1 was asked for." in words
     assert "Agree to destroy" in text_of(confirm(admin, verb, doomed))
     assert not Operation.objects.exists()
     confirm(admin, verb, doomed, force="on")

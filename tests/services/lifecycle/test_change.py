@@ -108,8 +108,12 @@ def test_intervals_reach_daytona(world: Emulator, running: Callable[..., Sandbox
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"auto_stop": -1}, {"auto_stop": 525_601}, {"auto_archive": -5}, {"auto_archive": 43_201},
-        {"auto_delete": 0}, {"auto_delete": -2},
+        {"auto_stop": -1},
+        {"auto_stop": 525_601},
+        {"auto_archive": -5},
+        {"auto_archive": 43_201},
+        {"auto_delete": 0},
+        {"auto_delete": -2},
     ],
 )
 def test_intervals_out_of_range_are_refused(
