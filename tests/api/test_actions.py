@@ -26,7 +26,7 @@ ACTIONS = list(STATUS_FOR)
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_an_action_is_accepted_with_its_operation(alice: Api, action: str) -> None:
-    box = rows.sandbox(of="alice", status=STATUS_FOR[action])
+    box = rows.sandbox(of="alice", status=STATUS_FOR[action], recoverable=True)
     answer = alice.post(f"/sandboxes/{box.pk}/{action}", {"reason": "because"})
     assert answer.status_code == 202
     shown = answer.json()
@@ -42,7 +42,7 @@ def test_an_action_is_accepted_with_its_operation(alice: Api, action: str) -> No
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_daytonas_id_is_as_good(alice: Api, action: str) -> None:
-    box = rows.sandbox(of="alice", status=STATUS_FOR[action])
+    box = rows.sandbox(of="alice", status=STATUS_FOR[action], recoverable=True)
     answer = alice.post(f"/sandboxes/{box.daytona_id}/{action}")
     assert answer.status_code == 202
     assert answer.json()["sandbox"] == str(box.pk)
@@ -50,7 +50,7 @@ def test_daytonas_id_is_as_good(alice: Api, action: str) -> None:
 
 @pytest.mark.parametrize("action", ACTIONS)
 def test_the_same_again_is_the_same_operation(alice: Api, action: str) -> None:
-    box = rows.sandbox(of="alice", status=STATUS_FOR[action])
+    box = rows.sandbox(of="alice", status=STATUS_FOR[action], recoverable=True)
     first, second = (alice.post(f"/sandboxes/{box.pk}/{action}").json() for _ in range(2))
     assert first["id"] == second["id"]
     assert Operation.objects.filter(sandbox=box).count() == 1

@@ -84,7 +84,7 @@ BREAKAGES = [
     ),
     Breakage(
         "labels replaced",
-        f"{LIFECYCLE}/change.py",
+        f"{LIFECYCLE}/tell.py",
         "{**remote.labels, **labels}",
         "labels",
         f"{SERVICES}/lifecycle/test_change.py::test_a_label_of_somebody_else_survives_a_rename",
@@ -130,6 +130,27 @@ BREAKAGES = [
         'if row.daytona_id is None and remote.labels.get("sandkeeper_id") != str(row.pk):',
         "if False:",
         f"{SERVICES}/lifecycle/test_create.py::test_a_name_that_somebody_else_has_is_not_adopted",
+    ),
+    Breakage(
+        "auto-delete as it was asked for, not as Daytona holds it",
+        f"{LIFECYCLE}/rules.py",
+        "for m in (row.auto_delete, coming)",
+        "for m in (row.auto_delete_minutes, coming)",
+        "tests/pure/test_rules.py::test_how_soon_daytona_deletes_it_after_a_stop",
+    ),
+    Breakage(
+        "what must fail offered",
+        f"{LIFECYCLE}/rules.py",
+        "return _fails(row, action, active=active) or destroys",
+        "return destroys",
+        "tests/pure/test_rules.py::test_of_what_cannot_be_recovered_only_a_delete_and_a_look_are_offered",
+    ),
+    Breakage(
+        "a refused change told for ever",
+        f"{LIFECYCLE}/tell.py",
+        "if isinstance(error, Rejected):",
+        "if False:",
+        f"{SERVICES}/lifecycle/test_read_back.py::test_a_refused_change_ends_with_an_event_and_a_notice",
     ),
 ]
 
