@@ -164,6 +164,7 @@ TIERS: dict[str, dict[str, Any]] = env.json(
 )
 SANDBOXES_PER_OWNER: int = env.whole("SANDBOXES_PER_OWNER", default=5)
 OBSERVATION_TTL: float = env.number("OBSERVATION_TTL", default=60.0)
+PROTECT_MAX_DAYS: float = env.number("PROTECT_MAX_DAYS", default=30.0)  # by owners and programs
 TOUCH_EVERY: float = env.number("TOUCH_EVERY", default=15.0)
 TOUCH_FORWARD_EVERY: float = env.number("TOUCH_FORWARD_EVERY", default=60.0)
 EVICTION_SCOPE: str = env.one_of("EVICTION_SCOPE", "off", "owner", "organization", default="owner")

@@ -20,7 +20,7 @@ from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.filters import OwnerHoldFilter
 from sandboxes.admin.verbs import actor_of
 from sandboxes.models import Owner, Sandbox
-from sandboxes.services import owners
+from sandboxes.services import lifecycle, owners
 from sandboxes.states import Status
 
 TEXT = forms.TextInput({"class": "sk-input", "autocomplete": "off"})
@@ -162,8 +162,8 @@ class OwnerAdmin(MirrorAdmin):
             title=f"Put {owner.pk} on hold?",
             owner=owner,
             form=form,
-            stopping=[row for row in rows if not row.ephemeral],
-            ephemeral=[row for row in rows if row.ephemeral],
+            stopping=[row for row in rows if lifecycle.destroyed_after(row) is None],
+            doomed=[row for row in rows if lifecycle.destroyed_after(row) is not None],
         )
 
     def lift_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

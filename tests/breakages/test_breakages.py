@@ -84,7 +84,7 @@ BREAKAGES = [
     ),
     Breakage(
         "labels replaced",
-        f"{LIFECYCLE}/change.py",
+        f"{LIFECYCLE}/tell.py",
         "{**remote.labels, **labels}",
         "labels",
         f"{SERVICES}/lifecycle/test_change.py::test_a_label_of_somebody_else_survives_a_rename",
@@ -158,6 +158,27 @@ BREAKAGES = [
         'if pause and getattr(error, "permission", "") != ACT_AS_USER:',
         "if pause:",
         "tests/gateways/convex/test_as_owner.py::test_a_key_that_may_not_act_is_not_taken_for_no_rows",
+    ),
+    Breakage(
+        "auto-delete as it was asked for, not as Daytona holds it",
+        f"{LIFECYCLE}/rules.py",
+        "for m in (row.auto_delete, coming)",
+        "for m in (row.auto_delete_minutes, coming)",
+        "tests/pure/test_rules.py::test_how_soon_daytona_deletes_it_after_a_stop",
+    ),
+    Breakage(
+        "what must fail offered",
+        f"{LIFECYCLE}/rules.py",
+        "return _fails(row, action, active=active) or destroys",
+        "return destroys",
+        "tests/pure/test_rules.py::test_of_what_cannot_be_recovered_only_a_delete_and_a_look_are_offered",
+    ),
+    Breakage(
+        "a refused change told for ever",
+        f"{LIFECYCLE}/tell.py",
+        "if isinstance(error, Rejected):",
+        "if False:",
+        f"{SERVICES}/lifecycle/test_read_back.py::test_a_refused_change_ends_with_an_event_and_a_notice",
     ),
 ]
 

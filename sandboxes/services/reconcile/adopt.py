@@ -232,7 +232,7 @@ def _delete(found: Found, owner: str, *, reason: str, actor: Actor) -> Sandbox:
 
 def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
     labels = remote.labels
-    row = Sandbox(
+    return Sandbox(
         owner=Owner.objects.get_or_create(pk=owner)[0],
         daytona_id=remote.id,
         daytona_name=remote.name[:255],
@@ -244,11 +244,6 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
         created_at=remote.created_at or now,
         status_changed_at=now,
     )
-    for name in ("auto_stop", "auto_archive", "auto_delete"):
-        minutes = getattr(remote, f"{name}_interval")
-        if minutes is not None:
-            setattr(row, f"{name}_minutes", minutes)
-    return row
 
 
 def _save(row: Sandbox, found: Found, *, message: str, actor: Actor, now: datetime) -> None:

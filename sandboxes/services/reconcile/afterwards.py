@@ -81,6 +81,10 @@ def _close_notices(run: Run) -> None:
     if run.options.owner:
         return
     notices.close(NoticeCode.SWEEP_STALE)
+    if differing := run.report.counts[Kind.SETTING]:
+        notices.tell(NoticeCode.SETTINGS_DIFFER, _differing(differing))
+    else:
+        notices.close(NoticeCode.SETTINGS_DIFFER)
     if orphans := run.report.counts[Kind.ORPHAN] + run.report.counts[Kind.UNLISTED]:
         them = (
             "1 sandbox with an owner that has" if orphans == 1 else f"{orphans} sandboxes with an owner that have"
@@ -88,6 +92,11 @@ def _close_notices(run: Run) -> None:
         notices.tell(NoticeCode.ORPHANS, f"Daytona has {them} no row here.")
     else:
         notices.close(NoticeCode.ORPHANS)
+
+
+def _differing(count: int) -> str:
+    which = "1 sandbox" if count == 1 else f"{count} sandboxes"
+    return f"Daytona holds other settings of {which} than were asked for; a dry run of the sweep names them."
 
 
 def _stop_idle(run: Run) -> None:

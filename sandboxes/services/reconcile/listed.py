@@ -10,7 +10,7 @@ from sandboxes.gateways.daytona import DaytonaGateway, Page, RemoteSandbox
 from sandboxes.models import Sandbox
 from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
 from sandboxes.services.reconcile.compare import FIELDS, Known, differs, is_ending, is_of, label_id
-from sandboxes.services.reconcile.examine import is_busy
+from sandboxes.services.reconcile.examine import is_busy, setting_of
 from sandboxes.services.reconcile.listings import LABEL, Listings
 from sandboxes.services.reconcile.result import Kind
 from sandboxes.services.reconcile.run import Run, update_free
@@ -24,6 +24,8 @@ def compare(run: Run, daytona: DaytonaGateway, listings: Listings, page: Page) -
     if not run.options.dry_run:
         update_free(Sandbox.objects.filter(pk__in=[row.pk for row in known]), listed_at=run.started)
     look_at = [row.pk for row in known if not row.busy and differs(row, items[row.daytona_id or ""])]
+    at_rest = (row for row in known if not row.busy and row.pk not in look_at)
+    run.report.add(*filter(None, map(setting_of, at_rest)))
     ours = {row.daytona_id for row in known}
     strangers = [item for key, item in items.items() if key not in ours]
     living = [item for item in strangers if not is_ending(item)]

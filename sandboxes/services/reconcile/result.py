@@ -40,6 +40,7 @@ class Options:
 
 class Kind(StrEnum):
     DRIFT = "drift"
+    SETTING = "setting"
     MISSING = "missing"
     GONE = "gone"
     REVIVED = "revived"
