@@ -149,7 +149,8 @@ class SandboxShape(ForViewer):
     class Meta:
         model = Sandbox
         fields = [
-            "id", "daytona_id", "name", "name_known", "owner", "status", "status_changed_at", "intent", "intent_set",
+            "id", "daytona_id", "name", "name_known", "owner", "status", "status_changed_at", "intent",
+            "intent_set",
             "operation", "allowed_actions", "language", "tier", "resources", "target", "ephemeral", "snapshot",
             "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
             "observed", "differences", "protected_until", "protected_reason", "last_accessed_at",
