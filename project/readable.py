@@ -11,7 +11,6 @@ import unicodedata
 from collections.abc import Iterator
 from typing import NamedTuple
 
-OWNER_ID_LIMIT = 255
 # Unicode's Default_Ignorable_Code_Points and blanks that `str.isprintable` takes for letters and symbols.
 _INVISIBLE = frozenset(
     [0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810), 0x2800, 0x3164, 0xFFA0]
@@ -22,7 +21,8 @@ _JOINERS = frozenset([0x200C, 0x200D])  # between letters (Persian, Hindi) and w
 _SELECTORS = frozenset([*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])  # after what they choose a shape of
 # All that can be a flaw: whatever is not plain ASCII.
 _SUSPECT = re.compile(r"[^ -~]")
-_OWNER_ID = re.compile(r"[!-~]{1,255}")
+# A part of addresses: no slash, and not the names of this folder and the one above.
+OWNER_ID_PATTERN = r"^(?!\.{1,2}$)[!-.0-\[\]-~]{1,255}$"
 
 
 class Flaw(NamedTuple):
@@ -37,7 +37,14 @@ class Flaw(NamedTuple):
         return f"Character {self.position} is {named}, which cannot be read. Leave it out."
 
 
-_CONTROL_NAMES = {0x00: "null", 0x07: "bell", 0x09: "tab", 0x0A: "line feed", 0x0D: "carriage return", 0x1B: "escape"}
+_CONTROL_NAMES = {
+    0x00: "null",
+    0x07: "bell",
+    0x09: "tab",
+    0x0A: "line feed",
+    0x0D: "carriage return",
+    0x1B: "escape",
+}
 
 
 class UnreadableText(ValueError):
@@ -66,9 +73,9 @@ def checked_owner_id(text: str) -> str:
     Raises:
         UnreadableText: it is not of that form.
     """
-    if not _OWNER_ID.fullmatch(text) or "/" in text or "\\" in text or text in (".", ".."):
+    if not re.fullmatch(OWNER_ID_PATTERN, text):
         raise UnreadableText(
-            f"An owner's id has 1 to {OWNER_ID_LIMIT} ASCII characters, no spaces, no slashes, and is not “.” or “..”."
+            "An owner's id has 1 to 255 ASCII characters, no spaces, no slashes, and is not “.” or “..”."
         )
     return text
 

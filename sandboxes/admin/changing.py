@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from sandboxes.admin.cures import told
+from sandboxes.admin.fields import Text
 from sandboxes.admin.verbs import actor_of
 from sandboxes.codes import Refused
 from sandboxes.models import Sandbox
@@ -30,7 +31,7 @@ def _minutes(label: str, help_text: str, *, least: int = 0) -> forms.IntegerFiel
 class SettingsForm(forms.Form):
     """What this user may change of this sandbox, filled with what holds now."""
 
-    name = forms.CharField(
+    name = Text(
         max_length=200,
         widget=forms.TextInput(INPUT),
         help_text="Here, in Convex, and in Daytona's label; Daytona's own name stays.",

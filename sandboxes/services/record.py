@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 
-from project.logs import redact
+from project.readable import cut
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.gateways.daytona import RemoteSandbox
@@ -203,9 +203,9 @@ def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: dat
 def _copy(row: Sandbox, remote: RemoteSandbox) -> None:
     row.daytona_id = row.daytona_id or remote.id
     row.organization_id = remote.organization_id or row.organization_id
-    row.observed_state = remote.state[:50]
-    row.desired_state = (remote.desired_state or "")[:50]
-    row.error_reason = redact(remote.error_reason or "")
+    row.observed_state = remote.state
+    row.desired_state = remote.desired_state or ""
+    row.error_reason = remote.error_reason or ""
     row.recoverable = remote.recoverable
     row.observed_auto_delete = remote.auto_delete_interval
     row.last_activity_at = remote.last_activity_at or row.last_activity_at
@@ -253,7 +253,7 @@ def event(
         operation=operation,
         kind=kind,
         at=at or clock.now(),
-        text=redact(text)[:500],
+        text=cut(text, 500),
         actor=str(actor),
         data=data or {},
     )

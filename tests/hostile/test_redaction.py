@@ -14,7 +14,18 @@ from project import logs
 
 REPEATS = (constants.MAX_REPEAT, constants.MIN_REPEAT, constants.POSSESSIVE_REPEAT)
 MOST_THAT_MAY_FAIL = 300  # characters that one place of the text can cost before a pattern gives up there
-HOSTILE = ["dev:", "eyJ", "eyJaaaaa.", "Convex ", "Bearer ", "dtn_", "sandkeeper_", "prod:a|", "preview:a-", "Convex a|"]
+HOSTILE = [
+    "dev:",
+    "eyJ",
+    "eyJaaaaa.",
+    "Convex ",
+    "Bearer ",
+    "dtn_",
+    "sandkeeper_",
+    "prod:a|",
+    "preview:a-",
+    "Convex a|",
+]
 
 
 def repeats(item: tuple[Any, Any]) -> bool:

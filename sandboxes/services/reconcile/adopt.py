@@ -13,6 +13,7 @@ import structlog
 from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
 
+from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.models import Owner, Sandbox, SandboxEvent
@@ -29,7 +30,6 @@ from sandboxes.states import STATUS_OF_STATE, Action, Actor, Intent, Source, Sta
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
 SWEEPER = Actor.system("sweep")
-OWNER_LIMIT = 255
 BATCH = 50  # rows in one transaction
 AS_FOUND = "Taken over as it was found"
 
@@ -55,11 +55,12 @@ def adopt(run: Run, daytona: DaytonaGateway, orphans: list[RemoteSandbox], *, ow
 
 
 def _adopt(run: Run, found: Found, owner: str) -> Finding:
-    if len(owner) > OWNER_LIMIT:
-        return finding(Kind.UNMATCHED, found.remote, f"its owner's id has more than {OWNER_LIMIT} characters")
     try:
+        checked_owner_id(owner)
         with transaction.atomic():
             row = _take_over(found, owner=owner, is_verified=run.options.verify_convex)
+    except UnreadableText as error:
+        return finding(Kind.UNMATCHED, found.remote, f"nobody can be its owner: {error}")
     except (DataError, IntegrityError) as error:  # one bad row spoils no other
         log.warning("not_adopted", daytona_id=found.remote.id, error=str(error))
         return finding(Kind.UNMATCHED, found.remote, f"the database refuses it: {type(error).__name__}")
