@@ -33,7 +33,7 @@ def repeats(item: tuple[Any, Any]) -> bool:
 
 
 def can_fail_after_no_bound(pattern: str) -> bool:
-    """Whether something that may fail stands behind a repetition without an end, or that gives back what it took."""
+    """Whether something that may fail follows a repetition without an end, or it gives back what it took."""
     endless = False
     for operator, argument in parser.parse(pattern):
         least = argument[0] if operator in REPEATS else 1

@@ -9,6 +9,7 @@ import pytest
 
 from sandboxes.gateways import daytona_errors as errors
 from sandboxes.gateways.daytona_errors import classify
+from sandboxes.gateways.words import WORDS_LIMIT
 
 
 def refuse(status: int, message: object, operation: str = "start") -> errors.DaytonaError:
