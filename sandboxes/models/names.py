@@ -52,7 +52,7 @@ for _lookup in (IContains, IStartsWith, IExact):
 
 
 def _folded(text: str | None) -> str | None:
-    return None if text is None else text.casefold()
+    return None if text is None else text.lower()
 
 
 def _teach_sqlite(connection: Any, **_: Any) -> None:

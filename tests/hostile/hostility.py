@@ -36,7 +36,8 @@ TYPES = ["application/json", "application/x-www-form-urlencoded", "multipart/for
          "",          "application/json; charset=utf-7", "a; b"]  # fmt: skip
 BODIES = [b"", b"{", b"\xff\x00", b"[" * 5_000, b"--x\r\n\r\n", b"null", b'"\\ud800"']
 PARAMETERS = ["q", "p", "o", "page", "show", "limit", "cursor", "order", "status", "intent", "tier", "region",
-              "action", "code", "kind", "result", "owner", "term", "ids", "sandbox", "target", "updated_since", "used",
+              "action", "code", "kind", "result", "owner", "term", "ids", "sandbox", "target",
+              "updated_since", "used",
               "next", "_to_field", "_popup", "field_name", "model_name", "app_label"]  # fmt: skip
 
 

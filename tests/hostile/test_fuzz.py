@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count, takewhile
 from typing import Any
 from uuid import UUID, uuid4
@@ -84,7 +84,7 @@ def is_broken(answer: Any) -> bool:
 
 
 def assert_unbroken(
-    principals: list[Principal], generator: Generator, numbers: Iterator[int], *, most: float
+    principals: list[Principal], generator: Generator, numbers: Iterable[int], *, most: float
 ) -> int:
     done = 0
     for number in numbers:
