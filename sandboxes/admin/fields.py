@@ -18,7 +18,7 @@ class Text(forms.CharField):
     def to_python(self, value: Any) -> Any:
         text = super().to_python(value.strip(" \t\r\n") if isinstance(value, str) else value)
         try:
-            return self.check(text) if text not in self.empty_values else text
+            return self.check(text) if text else text
         except UnreadableText as error:
             raise forms.ValidationError(str(error), code=error.code) from None
 

@@ -57,7 +57,9 @@ class ReadablePages:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._get_response(request)
-        is_page = isinstance(response, HttpResponse) and response.get("Content-Type", "").startswith("text/html")
+        if not isinstance(response, HttpResponse):
+            return response
+        is_page = response.get("Content-Type", "").startswith("text/html")
         if is_page and not _PLAIN.fullmatch(response.content):
             response.content = visible(response.content.decode(), lines=True).encode()
         return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import IO, Any, cast
+from typing import IO, Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, OutputWrapper
 from rich.console import Console
@@ -16,7 +16,7 @@ from project.readable import visible
 class ReadableOutput(OutputWrapper):
     """Escapes before it colours: the colours of a terminal are control sequences, too."""
 
-    def write(
+    def write(  # type: ignore[override]
         self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None
     ) -> None:
         super().write(visible(msg, lines=True), style_func, ending)
@@ -34,8 +34,8 @@ class ReadableCommand(BaseCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.stdout = ReadableOutput(self.stdout._out)
-        self.stderr = ReadableOutput(self.stderr._out)
+        self.stdout = ReadableOutput(cast("TextIO", self.stdout._out))
+        self.stderr = ReadableOutput(cast("TextIO", self.stderr._out))
         self.stderr.style_func = self.style.ERROR
 
     def execute(self, *args: Any, **options: Any) -> str | None:

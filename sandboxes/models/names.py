@@ -16,7 +16,7 @@ def composed(value: Any) -> Any:
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
-class NameField(models.CharField):  # type: ignore[type-arg]
+class NameField(models.CharField):
     """A CharField to migrations: nothing differs in the database."""
 
     def get_prep_value(self, value: Any) -> Any:

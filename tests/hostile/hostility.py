@@ -25,7 +25,7 @@ TEXTS = [
     "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "running", "stop", "name", "-name", "yes", "alice",
     "basic",
 ]  # fmt: skip
-JSON = [None, True, -1, 0, 10**30, 1.5, [], {}, [[[[]]]], {"a": {"b": [None]}}, *TEXTS]
+JSON: list[Any] = [None, True, -1, 0, 10**30, 1.5, [], {}, [[[[]]]], {"a": {"b": [None]}}, *TEXTS]
 HEADERS = [
     "Authorization", "X-On-Behalf-Of", "Idempotency-Key", "Prefer", "Content-Type", "Accept", "X-Request-ID",
     "X-Forwarded-For", "X-Forwarded-Proto", "Range", "If-Match", "If-None-Match", "If-Modified-Since", "Origin",

@@ -68,14 +68,10 @@ def test_an_error_and_its_reason_are_read() -> None:
 def test_what_daytona_says_is_cut_and_without_secrets_and_its_names_fit_a_row() -> None:
     long = dict.fromkeys(("name", "target", "snapshot", "state", "desiredState", "sandboxClass"), "x" * 100000)
     sandbox = sandbox_from({"id": "x", "errorReason": f"dtn_0123456789 {'dev:' * 30_000}", **long})
-    assert len(sandbox.error_reason) == WORDS_LIMIT
+    assert WORDS_LIMIT - 20 < len(sandbox.error_reason) <= WORDS_LIMIT
     assert "dtn_" not in sandbox.error_reason
-    assert (len(sandbox.name), len(sandbox.target), len(sandbox.state), len(sandbox.desired_state)) == (
-        255,
-        100,
-        50,
-        50,
-    )
+    assert (len(sandbox.name), len(sandbox.target), len(sandbox.sandbox_class)) == (255, 100, 100)
+    assert (len(sandbox.state), len(sandbox.desired_state)) == (50, 50)
     with pytest.raises(UnreadableBody):
         sandbox_from({"id": "x" * 256})  # cut, it would be another one's
 
