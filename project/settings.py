@@ -74,6 +74,8 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "sandboxes.admin.middleware.ReadableParameters",
+    "sandboxes.admin.middleware.ReadablePages",
 ]
 
 ROOT_URLCONF = "project.urls"

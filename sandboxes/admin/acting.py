@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from sandboxes.admin import outcomes, selectors
 from sandboxes.admin.cures import told
+from sandboxes.admin.fields import Text
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform, pointless
 from sandboxes.codes import Refused
@@ -34,7 +35,7 @@ LEVELS = {"requested": messages.SUCCESS, "skipped": messages.WARNING, "failed": 
 class ReasonForm(forms.Form):
     """What is asked before a stop, archive, delete or protect."""
 
-    reason = forms.CharField(
+    reason = Text(
         max_length=300,
         strip=True,
         widget=forms.TextInput({"class": "sk-input", "autofocus": True, "autocomplete": "off"}),

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from sandboxes.admin.cures import told
+from sandboxes.admin.fields import Text
 from sandboxes.admin.verbs import actor_of
 from sandboxes.codes import Refused
 from sandboxes.models import Sandbox
@@ -38,7 +39,7 @@ def _minutes(name: str, help_text: str) -> forms.IntegerField:
 class SettingsForm(forms.Form):
     """What this user may change of this sandbox, filled with what holds now."""
 
-    name = forms.CharField(
+    name = Text(
         max_length=200,
         widget=forms.TextInput(INPUT),
         help_text="Here, in Convex, and in Daytona's label; Daytona's own name stays.",

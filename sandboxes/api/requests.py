@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from rest_framework import serializers
 
+from sandboxes.api.fields import Text
 from sandboxes.api.representations import ACTIONS
 from sandboxes.services.lifecycle import RANGES
 
@@ -65,9 +66,7 @@ AUTO_DELETE = (
 
 
 class Reason(Strict):
-    reason = serializers.CharField(
-        required=False, default="", allow_blank=True, max_length=500, help_text="Why; shown to people."
-    )
+    reason = Text(required=False, default="", allow_blank=True, max_length=500, help_text="Why; shown to people.")
 
 
 class ActionBody(Reason):
@@ -83,12 +82,12 @@ class NothingBody(Strict):
 
 
 class NewSandbox(Reason):
-    name = serializers.CharField(required=False, default="sandbox", max_length=200)
+    name = Text(required=False, default="sandbox", max_length=200)
     tier = serializers.ChoiceField(choices=list(settings.TIERS), required=False, default="basic")
     language = serializers.ChoiceField(
         choices=["python", "typescript", "javascript"], required=False, default="python"
     )
-    harness_id = serializers.CharField(required=False, default="", allow_blank=True, max_length=255)
+    harness_id = Text(required=False, default="", allow_blank=True, max_length=255)
     target = serializers.RegexField(
         r"^[A-Za-z0-9._-]{0,100}$",
         required=False,
@@ -97,7 +96,7 @@ class NewSandbox(Reason):
         help_text="Daytona's region; default: ours.",
     )
     ephemeral = serializers.BooleanField(required=False, default=False, help_text="A stop deletes it.")
-    git_repo = serializers.CharField(
+    git_repo = Text(
         required=False, default="", allow_blank=True, max_length=500, help_text="Kept and shown; cloning is yours."
     )
     auto_stop_minutes = minutes("auto_stop", AUTO_STOP, default=15)
@@ -113,7 +112,7 @@ class NewSandbox(Reason):
 class Changes(Strict):
     """What a PATCH may change; what is absent, or as GET gave it, stays."""
 
-    name = serializers.CharField(required=False, max_length=200)
+    name = Text(required=False, max_length=200)
     auto_stop_minutes = minutes("auto_stop", f"{AUTO_STOP} {NULL}", allow_null=True)
     auto_archive_minutes = minutes("auto_archive", f"{AUTO_ARCHIVE} {NULL}", allow_null=True)
     auto_delete_minutes = minutes("auto_delete", f"{AUTO_DELETE} {NULL}", allow_null=True)
@@ -125,13 +124,13 @@ class Changes(Strict):
         allow_null=True,
         help_text="Never evicted until then; null lifts the protection. At most 30 days ahead, but for staff.",
     )
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+    reason = Text(required=False, default="", allow_blank=True, max_length=500)
 
 
 class BulkBody(ActionBody):
     action = serializers.ChoiceField(choices=ACTIONS)
     ids = serializers.ListField(
-        child=serializers.CharField(max_length=255),
+        child=Text(max_length=255),
         min_length=1,
         max_length=MAX_BULK,
         help_text="Ours or Daytona's.",
@@ -139,7 +138,7 @@ class BulkBody(ActionBody):
 
 
 class CapacityQuery(Strict):
-    sandbox = serializers.CharField(required=False, default="", max_length=255, help_text="To be started; its id.")
+    sandbox = Text(required=False, default="", max_length=255, help_text="To be started; its id.")
     target = serializers.RegexField(
         r"^[A-Za-z0-9._-]{0,100}$", required=False, default="", help_text="A region, without a sandbox."
     )

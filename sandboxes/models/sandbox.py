@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
+from sandboxes.models.names import NameField
 from sandboxes.states import ActorKind, Intent, Seen, Status
 
 
@@ -52,9 +53,7 @@ class Sandbox(models.Model):
     daytona_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
     daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
     organization_id = models.CharField(max_length=255, blank=True)
-    name = models.CharField(
-        max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know."
-    )
+    name = NameField(max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know.")
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes")
     harness_id = models.CharField(max_length=255, blank=True)
     language = models.CharField(max_length=50, default="python")

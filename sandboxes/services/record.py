@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 
-from project.logs import redact
+from project.readable import cut
 from sandboxes import clock, shown
 from sandboxes.codes import NoticeCode
 from sandboxes.gateways.daytona import RemoteSandbox
@@ -217,9 +217,9 @@ def copy_observation(row: Sandbox, remote: RemoteSandbox) -> None:
     """Take over what Daytona holds; the times and the timeline are the caller's."""
     row.daytona_id = row.daytona_id or remote.id
     row.organization_id = remote.organization_id or row.organization_id
-    row.observed_state = remote.state[:50]
-    row.desired_state = (remote.desired_state or "")[:50]
-    row.error_reason = redact(remote.error_reason or "")
+    row.observed_state = remote.state
+    row.desired_state = remote.desired_state or ""
+    row.error_reason = remote.error_reason or ""
     row.recoverable = remote.recoverable
     row.observed_auto_stop = remote.auto_stop_interval
     row.observed_auto_archive = remote.auto_archive_interval
@@ -269,7 +269,7 @@ def event(
         operation=operation,
         kind=kind,
         at=at or clock.now(),
-        text=redact(text)[:500],
+        text=cut(text, 500),
         actor=str(actor),
         data=data or {},
     )

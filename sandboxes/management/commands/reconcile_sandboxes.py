@@ -12,16 +12,17 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, cast
+from typing import Any
 
 import structlog
-from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.core.management.base import CommandError
 from django.db import close_old_connections
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sandboxes.management.tables import table
+from project.readable import visible
+from sandboxes.management.output import ReadableCommand, table
 from sandboxes.models import Sandbox, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Finding, Kind, Options, SweepResult
@@ -34,7 +35,7 @@ SHOWN = 50  # findings in the table
 HEALED = (Kind.ADOPTED, Kind.DRIFT, Kind.GONE, Kind.REVIVED)
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = (
         "Compare Daytona with our rows and heal what differs. Exit codes: 0 clean or healed, 2 a dry run found "
         "something or --verify-convex a difference, 3 partial: Daytona did not show all, too much was missing, or "
@@ -116,7 +117,7 @@ class Command(BaseCommand):
                 f"Nothing was changed: {len(found)} would be deleted. Without a terminal, "
                 f"add --confirm {len(found)}."
             )
-        console = _console(self.stdout)
+        console = self.console()
         console.print(table(("sandbox", "owner", "in words"), [_row(one)[1:] for one in found]))
         self.stdout.write(f"These {len(found)} will be deleted in Daytona, with all that is in them.")
         typed = input("Type their number to go on, or anything else to leave them alone: ")
@@ -142,16 +143,16 @@ class Command(BaseCommand):
         if self._as_json:
             self.stdout.write(json.dumps(result.as_data()))
         elif self.stdout.isatty():
-            _show(_console(self.stdout), result)
+            _show(self.console(), result)
         else:
-            self.stdout.write(_line(result))
+            self.stdout.write(visible(_line(result)))
         return result.exit_code
 
     def _swept(self, options: Options) -> SweepResult:
         if self._as_json or not self.stdout.isatty():
             return reconcile.sweep(options, stop=self._stop, on_finding=self._on_finding)
         columns = (TextColumn("Daytona's list"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=_console(self.stdout), transient=True) as progress:
+        with Progress(*columns, console=self.console(), transient=True) as progress:
             bar = progress.add_task("", total=Sandbox.objects.filter(deleted_at=None).count())
             return reconcile.sweep(
                 options,
@@ -198,10 +199,6 @@ def _changes_to(path: str | None) -> Iterator[Callable[[Finding], None]]:
         yield write
 
 
-def _console(stdout: OutputWrapper) -> Console:
-    return Console(file=cast("IO[str]", stdout))
-
-
 def _line(result: SweepResult) -> str:
     """One line for a log."""
     counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in result.report.counts.items() if count)
@@ -213,7 +210,7 @@ def _line(result: SweepResult) -> str:
 def _show(console: Console, result: SweepResult) -> None:
     if result.report.findings:
         console.print(_table(result))
-    console.print(_line(result), markup=False, highlight=False)
+    console.print(_line(result))
 
 
 def _table(result: SweepResult) -> Table:

@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from project.logs import redact
 from sandboxes.codes import Code
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import record
@@ -117,7 +116,7 @@ def finish(
     """End the operation, and bring the sandbox's status in line with what is now true of it."""
     operation.status = status
     operation.code = code or ""
-    operation.message = redact(message)
+    operation.message = message
     operation.step = ""
     operation.next_check_at = None
     operation.finished_at = now

@@ -18,6 +18,7 @@ import structlog
 from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
 
+from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
 from sandboxes.gateways.convex import ApplicationRow
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
@@ -37,7 +38,6 @@ from sandboxes.states import STATUS_OF_STATE, Action, Actor, Intent, Source, Sta
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
 SWEEPER = Actor.system("sweep")
-OWNER_LIMIT = 255
 BATCH = 50  # rows in one transaction
 AS_FOUND = "Taken over as it was found"
 UNLISTED = "Its user took it off the list in Convex, and an operator deleted what was left in Daytona"
@@ -76,8 +76,10 @@ def adopt(
 def _decide(run: Run, found: Found, listing: Listing) -> Finding:
     """What becomes of one, by what Convex says and what the operator chose."""
     remote = found.remote
-    if len(listing.owner) > OWNER_LIMIT:
-        return finding(Kind.UNMATCHED, remote, f"its owner's id has more than {OWNER_LIMIT} characters")
+    try:
+        checked_owner_id(listing.owner)
+    except UnreadableText as error:
+        return finding(Kind.UNMATCHED, remote, f"nobody can be its owner: {error}")
     match listing.standing:
         case Standing.FOREIGN:
             labelled = remote.labels.get(LABEL, "")
@@ -209,12 +211,14 @@ def _name(remote: RemoteSandbox, listing: Listing) -> str:
 
 
 def _as_listed(row: Sandbox, there: ApplicationRow | None) -> dict[str, Any]:
-    """What Convex is known to have, as a push remembers it. A message that is not ours stays unmentioned."""
+    """What Convex is known to have, as a push remembers it. A message that is not ours stays unmentioned; the name
+    is as we keep it, so that a longer or otherwise written one there is left as it is.
+    """
     if there is None:
         return {"row": True}
     shown = wanted(row)
     ours = there.message if shown is not None and there.message == shown.error else ""
-    return {"row": True, "status": there.status, "error": ours, "name": there.name}
+    return {"row": True, "status": there.status, "error": ours, "name": row.name}
 
 
 def _delete(found: Found, owner: str, *, reason: str, actor: Actor) -> Sandbox:
