@@ -248,7 +248,10 @@ if OIDC_ISSUER and not OIDC_AUDIENCE:
 SERVICE_KEY_PEPPERS: list[str] = env.words("SERVICE_KEY_PEPPERS", default=[SECRET_KEY])
 CORS_ALLOWED_ORIGINS: list[str] = env.words("CORS_ALLOWED_ORIGINS", default=[])
 DATA_UPLOAD_MAX_MEMORY_SIZE: int = env.whole("MAX_BODY_BYTES", default=1_000_000)
+REQUEST_SECONDS: float = env.number("REQUEST_SECONDS", default=30.0)  # from a request's first byte to its last
+MAX_HEAD_BYTES: int = env.whole("MAX_HEAD_BYTES", default=32_768, minimum=8_192)  # `next` holds filters and a name
 
+WEB_PROCESSES: int = env.whole("WEB_PROCESSES", default=2, minimum=1)
 WEB_THREADS: int = env.whole("WEB_THREADS", default=8, minimum=1)  # half of them may wait for operations
 RATE_LIMITS: dict[str, int] = {  # requests a minute and caller; 0 = none
     "owner": env.whole("RATE_LIMIT_OWNER", default=600),

@@ -15,7 +15,7 @@ def check(**values: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_example_names_every_variable_and_no_other() -> None:
-    source = "".join((ROOT / "project" / name).read_text() for name in ("settings.py", "rest.py", "gunicorn.py"))
+    source = "".join((ROOT / "project" / name).read_text() for name in ("settings.py", "rest.py"))
     read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
     assert read == variables()
 

@@ -121,8 +121,7 @@ def worker(environment: dict[str, str], *, log: Path, threads: int = 2) -> Abstr
 
 def web_command(port: int) -> list[str]:
     """The web process as it is deployed."""
-    bind = ["--bind", f"127.0.0.1:{port}", "--config", "python:project.gunicorn"]
-    return [sys.executable, "-m", "gunicorn", "project.wsgi", *bind]
+    return [sys.executable, "-m", "project.server", "--bind", f"127.0.0.1:{port}"]
 
 
 @contextmanager
