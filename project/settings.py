@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from project.environment import Environment
 from project.logs import hide, logging_config
+from project.networks import Proxies
 from project.rest import *  # noqa: F403
 from project.unfold import UNFOLD as UNFOLD
 
@@ -57,6 +58,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "project.networks.ForwardedHeaders",
     "project.probes.Probes",
     "sandboxes.api.middleware.RequestIds",
     "sandboxes.api.middleware.ApiProblems",
@@ -264,7 +266,7 @@ RATE_LIMITS: dict[str, int] = {  # requests a minute and caller; 0 = none
 AXES_FAILURE_LIMIT: int = env.whole("AXES_FAILURE_LIMIT", default=8)
 AXES_COOLOFF_TIME = env.number("AXES_COOLOFF_HOURS", default=0.25)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "sandboxes.api.authentication.address_of"
+AXES_CLIENT_IP_CALLABLE = "project.networks.client_address"
 AXES_LOCKOUT_TEMPLATE = "sandboxes/locked_out.html"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
@@ -289,8 +291,14 @@ CSRF_FAILURE_VIEW = "sandboxes.admin.errors.csrf_failure"
 SECURE_SSL_REDIRECT: bool = env.flag("SECURE_SSL_REDIRECT", default=not DEBUG)
 SECURE_HSTS_SECONDS: int = env.whole("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
-TRUST_PROXY: bool = env.flag("TRUST_PROXY", default=False)
-SECURE_PROXY_SSL_HEADER: tuple[str, str] | None = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
+TRUSTED_PROXIES: list[str] = env.words("TRUSTED_PROXIES")
+try:
+    Proxies.of(tuple(TRUSTED_PROXIES))
+except ValueError as error:
+    raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}. See .env.example.") from None
+if env.text("TRUST_PROXY") not in ("", "0"):
+    raise ImproperlyConfigured("TRUST_PROXY is gone: set TRUSTED_PROXIES, to 1 for one proxy. See .env.example.")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # ForwardedHeaders drops it unless it is a proxy's
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from project.networks import client_address
 from sandboxes.api import tokens
 from sandboxes.api.principals import Principal
 from sandboxes.codes import Code, Refused, invalid
@@ -48,7 +48,7 @@ class StaffSessionAuthentication(BaseAuthentication):
 def _principal(credentials: str, request: Request) -> Principal:
     named = named_owner(request)
     if credentials.startswith(keys.START):
-        key = keys.authenticate(credentials, address=address_of(request._request))
+        key = keys.authenticate(credentials, address=client_address(request._request))
         return Principal.of_key(key, owner=named)
     owner = tokens.owner_of(credentials)
     if named not in (None, owner):
@@ -68,13 +68,6 @@ def named_owner(request: Request) -> str | None:
     if not re.fullmatch(OWNER_PATTERN, owner):
         raise invalid(ON_BEHALF_OF, f"{ON_BEHALF_OF} is an owner's id: 1 to 255 ASCII characters, no spaces.")
     return owner
-
-
-def address_of(request: HttpRequest) -> str:
-    """The caller's IP address; behind a trusted proxy the one that proxy appended, never one the caller wrote."""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_PROXY else ""
-    address: str = forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
-    return address
 
 
 class _Csrf(CsrfViewMiddleware):
