@@ -115,7 +115,8 @@ def _whole(status: int, headers: refusals.Headers, body: bytes) -> Answer:
 
 
 async def _send(send: Send, status: int, headers: refusals.Headers, content: Body) -> None:
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    # Django puts a blank before a cookie, which HTTP's grammar does not have.
+    raw = [(name.lower().encode("latin-1"), value.strip().encode("latin-1")) for name, value in headers]
     await send({"type": "http.response.start", "status": status, "headers": raw})
     more = True
     while more:

@@ -50,6 +50,7 @@ def test_neither_slow_clients_nor_busy_threads_stop_the_process(tmp_path: Path) 
             assert refusal(port, sent) == (status, code), sent[:60]
         script_name = {"Script-Name": "/elsewhere", "SCRIPT_NAME": "/elsewhere"}
         assert api.get("/admin/", headers=script_name).headers["Location"].startswith("/admin/login/")
+        assert api.get("/admin/login/").cookies["csrftoken"]
         busy(api, row)
 
 

@@ -150,7 +150,7 @@ def test_the_image_and_its_processes_work(compose: Compose, tmp_path: Path, emul
         address = f"127.0.0.1:{port}"
         serve = [word.replace("0.0.0.0:8000", address) for word in image.command]
         program = start("web", serve, web)
-        wait_until(lambda: answers(port) or program.ended(), what="an answer of the web process")
+        wait_until(lambda: answers(port) or program.ended(), timeout=90, what="an answer of the web process")
         started = [start(name, compose.services[name]["command"], remote) for name in PROCESSES]
         http = stack.enter_context(httpx.Client(base_url=f"http://{address}", timeout=60))
 

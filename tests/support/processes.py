@@ -132,7 +132,7 @@ def web(environment: dict[str, str], *, log: Path) -> Iterator[httpx.Client]:
         running(web_command(port), environment=environment, log=log) as program,
         httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
-        wait_until(lambda: answers(port) or program.ended(), what="an answer of the web process")
+        wait_until(lambda: answers(port) or program.ended(), timeout=90, what="an answer of the web process")
         assert not program.ended(), program.output
         yield client
 
