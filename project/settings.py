@@ -75,6 +75,7 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "sandboxes.admin.sign_in.SignInLimit",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -259,6 +260,10 @@ RATE_LIMITS: dict[str, int] = {  # requests a minute and caller; 0 = none
     "owner": env.whole("RATE_LIMIT_OWNER", default=600),
     "service": env.whole("RATE_LIMIT_SERVICE", default=60_000),
     "staff": env.whole("RATE_LIMIT_STAFF", default=1_200),
+}
+ATTEMPT_LIMITS: dict[str, int] = {  # a minute and address; 0 = none
+    "credentials": env.whole("RATE_LIMIT_BAD_CREDENTIALS", default=60),
+    "sign_in": env.whole("RATE_LIMIT_SIGN_IN", default=30),
 }
 
 # --- Safety ---------------------------------------------------------------------------------------------------

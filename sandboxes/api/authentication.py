@@ -9,6 +9,7 @@ from django.middleware.csrf import CsrfViewMiddleware
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from project import attempts
 from project.networks import client_address
 from sandboxes.api import tokens
 from sandboxes.api.principals import Principal
@@ -26,9 +27,15 @@ class BearerAuthentication(BaseAuthentication):
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None
-        if scheme.lower() != "bearer" or not credentials.strip():
-            raise Refused(Code.INVALID_TOKEN, "Authorization is not of the form “Bearer <token or key>”.")
-        return _principal(credentials.strip(), request), None
+        address = client_address(request._request)
+        _limit(address)
+        try:
+            return _principal(scheme, credentials.strip(), request, address), None
+        except Refused as refused:
+            # An expired token was a good one: programs pass them on from one address for many people.
+            if refused.code == Code.INVALID_TOKEN and not isinstance(refused, tokens.Expired):
+                attempts.count(attempts.Kind.CREDENTIALS, address)
+            raise
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="sandkeeper"'
@@ -45,10 +52,20 @@ class StaffSessionAuthentication(BaseAuthentication):
         return Principal.of_staff(account, owner=named_owner(request)), None
 
 
-def _principal(credentials: str, request: Request) -> Principal:
+def _limit(address: str) -> None:
+    """Refuse an address that sent too many wrong credentials, before any are looked at."""
+    seconds = attempts.seconds_to_wait(attempts.Kind.CREDENTIALS, address)
+    if seconds:
+        words = "Too many wrong tokens or keys came from your address."
+        raise Refused(Code.RATE_LIMITED, words, retry_after=seconds)
+
+
+def _principal(scheme: str, credentials: str, request: Request, address: str) -> Principal:
+    if scheme.lower() != "bearer" or not credentials:
+        raise Refused(Code.INVALID_TOKEN, "Authorization is not of the form “Bearer <token or key>”.")
     named = named_owner(request)
     if credentials.startswith(keys.START):
-        key = keys.authenticate(credentials, address=client_address(request._request))
+        key = keys.authenticate(credentials, address=address)
         return Principal.of_key(key, owner=named)
     owner = tokens.owner_of(credentials)
     if named not in (None, owner):
