@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 
@@ -20,6 +21,7 @@ SECRET_SHAPES = re.compile(
     r"|Convex\s+[\w:.~+/=-]*\|[\w:.~+/=-]+"  # not "Convex did not answer"
     r"|eyJ[\w-]+\.[\w-]+\.[\w-]+)"
 )
+PASSWORD_OF_ADDRESS = re.compile(r"://[^/@:]*:([^/@]+)@")
 REDACTED = "[redacted]"
 _known: list[str] = []
 
@@ -27,6 +29,17 @@ _known: list[str] = []
 def hide(*secrets: str) -> None:
     """Redact these values wherever they stand, whatever they look like."""
     _known[:] = sorted({*_known, *(secret for secret in secrets if len(secret) >= 8)}, key=len, reverse=True)
+
+
+def passwords_in(*addresses: str) -> list[str]:
+    """The passwords of addresses such as redis://:password@host, as written and as meant."""
+    written = [match[1] for address in addresses if (match := PASSWORD_OF_ADDRESS.search(address))]
+    return [*written, *(unquote(password) for password in written)]
+
+
+def hidden() -> tuple[str, ...]:
+    """The values that are redacted whatever they look like."""
+    return tuple(_known)
 
 
 def redact(text: str) -> str:

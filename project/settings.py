@@ -14,7 +14,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from project.environment import Environment
-from project.logs import hide, logging_config
+from project.logs import hide, logging_config, passwords_in
 from project.networks import Proxies
 from project.rest import *  # noqa: F403
 from project.unfold import UNFOLD as UNFOLD
@@ -323,7 +323,10 @@ hide(
     CONVEX_DEPLOY_KEY,
     *SERVICE_KEY_PEPPERS,
     str(_database["PASSWORD"] or ""),
+    *passwords_in(DATABASE_URL, env.text("CACHE_URL")),
 )
+DEFAULT_EXCEPTION_REPORTER = "project.debugging.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "project.debugging.Filter"
 LOGGING = logging_config(level=LOG_LEVEL, as_json=LOG_JSON)
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # a refusal is an answer
