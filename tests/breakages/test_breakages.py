@@ -131,6 +131,34 @@ BREAKAGES = [
         "if False:",
         f"{SERVICES}/lifecycle/test_create.py::test_a_name_that_somebody_else_has_is_not_adopted",
     ),
+    Breakage(
+        "a foreign row overwritten",
+        "sandboxes/services/projection/looking.py",
+        "if owner not in (None, row.owner_id):",
+        "if False:",
+        f"{SERVICES}/projection/test_people.py::test_a_row_of_another_owner_is_never_written_until_it_is_corrected",
+    ),
+    Breakage(
+        "a removed row put back",
+        "sandboxes/shown.py",
+        'return Absent.LEAVE if row.convex_removed or "row" in known else Absent.CREATE',
+        "return Absent.CREATE",
+        f"{SERVICES}/projection/test_people.py::test_a_row_that_its_user_removed_is_left_and_that_is_said_once",
+    ),
+    Breakage(
+        "anybody's harness linked",
+        "sandboxes/services/projection/creating.py",
+        "if not is_owners:",
+        "if False:",
+        f"{SERVICES}/projection/test_people.py::test_another_owners_harness_is_not_linked_and_the_timeline_says_so",
+    ),
+    Breakage(
+        "an unknown name taken for equal",
+        "sandboxes/shown.py",
+        "return None if known.get(what) == value else value",
+        "return None if known.get(what, value) == value else value",
+        f"{SERVICES}/projection/test_people.py::test_a_rename_whose_pusher_was_killed_is_not_lost",
+    ),
 ]
 
 
