@@ -20,6 +20,7 @@ class Code(StrEnum):
     SANDBOX_DELETING = "sandbox_deleting"
     EPHEMERAL_WOULD_BE_DESTROYED = "ephemeral_would_be_destroyed"
     EPHEMERAL_CANNOT_ARCHIVE = "ephemeral_cannot_archive"
+    AUTO_DELETE_WOULD_DESTROY = "auto_delete_would_destroy"
     OWNER_ON_HOLD = "owner_on_hold"
     SANDBOX_LIMIT_REACHED = "sandbox_limit_reached"
     SANDBOX_STOPPED_BY_USER = "sandbox_stopped_by_user"
@@ -85,6 +86,10 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.EPHEMERAL_CANNOT_ARCHIVE: _M(
         409, "An ephemeral sandbox cannot be archived", "Delete it, or leave it running."
+    ),
+    Code.AUTO_DELETE_WOULD_DESTROY: _M(
+        409, "Daytona would delete the sandbox within a day of this stop",
+        "Set auto_delete_minutes to -1 first, or send force to let it be deleted.",
     ),
     Code.OWNER_ON_HOLD: _M(409, "The owner is on hold", "Staff can lift the hold on the owner's page."),
     Code.SANDBOX_LIMIT_REACHED: _M(
@@ -188,6 +193,7 @@ class NoticeCode(StrEnum):
     ORG_SUSPENDED = "org_suspended"
     UNKNOWN_STATE = "unknown_state"
     UNKNOWN_ANSWER = "unknown_answer"
+    SETTINGS_DIFFER = "settings_differ"
     CONVEX_PAUSED = "convex_paused"
     CONVEX_UNAUTHORIZED = "convex_unauthorized"
     CONVEX_FUNCTION_MISSING = "convex_function_missing"
@@ -207,6 +213,7 @@ CURES: dict[NoticeCode, str] = {
     NoticeCode.ORG_SUSPENDED: "Settle it with Daytona; operations wait until it is lifted.",
     NoticeCode.UNKNOWN_STATE: "Daytona says a state this version does not know; look for an update.",
     NoticeCode.UNKNOWN_ANSWER: "Daytona refuses in words this version does not know; look for an update.",
+    NoticeCode.SETTINGS_DIFFER: "Open the sandbox: tell Daytona again, or ask for the value that it holds.",
     NoticeCode.CONVEX_PAUSED: "Resume the deployment on Convex's dashboard; pushes wait.",
     NoticeCode.CONVEX_UNAUTHORIZED: "Put a valid key into CONVEX_DEPLOY_KEY and restart the workers.",
     NoticeCode.CONVEX_FUNCTION_MISSING: "Deploy the missing Convex function; `manage.py doctor` names it.",
@@ -217,5 +224,5 @@ CURES: dict[NoticeCode, str] = {
     NoticeCode.SWEEP_STALE: "Run `manage.py reconcile_sandboxes`, by cron or with --every.",
     NoticeCode.DELETE_STUCK: "Daytona does not finish a delete; ask its support with the sandbox's id.",
     NoticeCode.WORKER_SILENT: "Start `manage.py run_worker`; nothing moves without one.",
-    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt` to take them over, or delete them.",
+    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
 }

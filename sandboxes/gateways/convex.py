@@ -149,6 +149,11 @@ class ConvexGateway(AsOwner):
             Function.LIST_ALL,
         )
 
+    def lacking(self) -> tuple[str, ...]:
+        """The tables' indexes that our own functions need and the application's schema does not have."""
+        value = self.call(Function.PROBE, {})
+        return read_value(lambda: tuple(str(name) for name in value["missing"]), Function.PROBE)
+
     def diagnose(self) -> Diagnosis:
         """Look at everything that can be wrong between us and Convex. Never raises a ConvexError."""
         return diagnose(self)

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from sandboxes.gateways.convex_errors import (
     ConvexError,
@@ -27,6 +26,7 @@ from sandboxes.gateways.convex_functions import (
     Kind,
     read_spec,
 )
+from sandboxes.gateways.convex_settings import EXAMPLE, address_parts
 from sandboxes.gateways.convex_wire import Identity, Wire
 
 logger = logging.getLogger(__name__)
@@ -40,13 +40,23 @@ NOBODY = "sandkeeper-probe"
 ISSUER = "https://sandkeeper.invalid"
 # No sandbox can have it: functions run with it change nothing, and prove that the key may run them.
 NO_SANDBOX = {"daytonaSandboxId": "sandkeeper-probe"}
-PROBES: dict[Kind, tuple[Function, dict[str, Any]]] = {
-    "query": (Function.OWNER, NO_SANDBOX),
-    "mutation": (Function.UPDATE_STATUS, NO_SANDBOX | {"status": "stopped"}),
+Probes = tuple[tuple[Function, dict[str, Any]], ...]
+PROBES: dict[Kind, Probes] = {
+    "query": (
+        (Function.OWNER, NO_SANDBOX),
+        (Function.COUNT, {"userId": NOBODY}),
+        (Function.LIST_FOR_RECONCILE, {"userId": NOBODY}),
+        (Function.STATUS, NO_SANDBOX),
+    ),
+    "mutation": (
+        (Function.UPDATE_STATUS, NO_SANDBOX | {"status": "stopped"}),
+        (Function.TOUCH, NO_SANDBOX),
+        (Function.REMOVE_ON_MAIN, NO_SANDBOX),
+    ),
 }
-OWN_PROBES: dict[Kind, tuple[Function, dict[str, Any]]] = {
-    "query": (Function.LIST_ALL, {"cursor": None, "limit": 1}),
-    "mutation": (Function.APPLY, {"changes": []}),
+OWN_PROBES: dict[Kind, Probes] = {
+    "query": ((Function.PROBE, {}),),
+    "mutation": ((Function.APPLY, {"changes": []}),),
 }
 
 
@@ -128,20 +138,23 @@ class Deployment:
         return self._own[1]
 
     def may_run(self, kind: Kind, *, own: bool = False) -> bool | None:
-        """Whether this key can run internal functions of a kind, tried with one that changes nothing.
+        """Whether this key can run internal functions of a kind, tried with some that change nothing.
 
-        None: the function to try it with is not there.
+        One that fails proves nothing, as it may fail by itself; False: all of them do. None: none is there.
         """
-        function, args = (OWN_PROBES if own else PROBES)[kind]
-        if self.has(function) is False:
-            return None
-        try:
-            self.ask(function, args)
-        except FunctionFailed:
-            return False
-        except FunctionMissing:
-            return None
-        return True
+        answer = None
+        for function, args in (OWN_PROBES if own else PROBES)[kind]:
+            if self.has(function) is False:
+                continue
+            try:
+                self.ask(function, args)
+            except FunctionFailed:
+                answer = False
+            except FunctionMissing:
+                continue
+            else:
+                return True
+        return answer
 
     def may_act_as_user(self) -> bool | None:
         """Whether this key can call public functions as a user; None when only such a call will tell.
@@ -225,23 +238,27 @@ class Deployment:
             if as_owner:
                 return _may_not_act(**known) if self.may_act_as_user() is False else error
             if self.may_run(SIGNATURES[function].kind, own=function in OWN) is False:
-                return self._refused(function, **known)
+                return self._refused(function, error, **known)
         except ConvexError as other:
             logger.info("convex: no reason found why %s failed: %s", function, other.code)
         return error
 
-    def _refused(self, function: Function, **known: Any) -> ConvexError:
-        """Not even a call that changes nothing gets through: is it the key, or is the function not there?"""
+    def _refused(self, function: Function, error: FunctionFailed, **known: Any) -> ConvexError:
+        """Not even a call that changes nothing gets through: is it the key, or the function?"""
         kind = SIGNATURES[function].kind
-        if function in OWN and not self.capabilities().known and self.may_run(kind):
+        if function in OWN and self.may_run(kind):
+            if self.capabilities().known:
+                return error
             self._absent[function] = time.monotonic()
-            return FunctionMissing(function, reason=ABSENT, **known)
+            reason = f"{ABSENT}, or it fails; Convex hides which" if error.cause_unknown else ABSENT
+            return FunctionMissing(function, reason=reason, cause_unknown=error.cause_unknown, **known)
         permission = f"deployment:functions:runInternal{'Queries' if kind == 'query' else 'Mutations'}"
-        words = (
-            f"Convex refuses even an internal {kind} that changes nothing: the deploy key lacks "
-            f"{permission}. Add that permission to the key."
-        )
-        return ConvexUnauthorized(words, permission=permission, **known)
+        words = f"Convex runs no internal {kind} for us, not even one that changes nothing: "
+        if error.cause_unknown:
+            words += f"the deploy key lacks {permission}, or they all fail, and Convex hides which. Check the key."
+        else:
+            words += f"the deploy key lacks {permission}. Add that permission to the key."
+        return ConvexUnauthorized(words, permission=permission, cause_unknown=error.cause_unknown, **known)
 
     def _why_missing(self, function: Function, error: FunctionFailed) -> str:
         """In words; "" when the function is there, or when nobody can say."""
@@ -287,15 +304,9 @@ def read_value(read: Callable[[], T], function: Function) -> T:
 
 
 def _address(url: str) -> str:
-    try:
-        parts = urlsplit(url.strip())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
-    except ValueError:
-        usable = False
-    if not usable:
+    if address_parts(url.strip()) is None:
         raise ConvexRejected(
-            "CONVEX_URL is no http(s) address, or it carries a password. "
-            "Set it to something like https://happy-animal-123.convex.cloud."
+            f"CONVEX_URL is no http(s) address, or it carries a password. Set it to something like {EXAMPLE}."
         )
     return url.strip().rstrip("/")
 

@@ -53,6 +53,8 @@ class Change:
     gets the status, and its name only where this `renames` it. Its message is replaced by ours; where we have none,
     one of `takes_back` is cleared and any other left. `absent` (create, leave, recreate) is for where there is no
     row: `leave` and, where Convex was sent one before, `create` leave it at that.
+    `first_creation`: a person's create made the sandbox and Convex never showed it: only then the row's
+    harness may be linked, if it is the owner's and free.
     """
 
     sandbox_id: str

@@ -37,7 +37,13 @@ def test_an_owners_rows_come_whole_and_nobody_elses(
     emulator: Emulator, gateway: ConvexGateway, functions: str
 ) -> None:
     publish(emulator, functions, redact=True)
-    told = {"name": "box of Ada", "status": "error", "errorMessage": "disk", "harnessId": "$h", "language": "python"}
+    told = {
+        "name": "box of Ada",
+        "status": "error",
+        "errorMessage": "disk",
+        "harnessId": "$h",
+        "language": "python",
+    }
     ids = seed(
         emulator,
         harnesses=[{"_id": "$h", "userId": "user_ada", "name": "h"}],

@@ -29,7 +29,7 @@ def test_each_set_is_recognised(emulator: Emulator, gateway: ConvexGateway, func
 
     capabilities = gateway.capabilities()
 
-    ours = {Function.APPLY, Function.LIST_ALL} if own else set()
+    ours = {Function.APPLY, Function.LIST_ALL, Function.PROBE} if own else set()
     assert capabilities.known
     assert capabilities.present == EVERYWHERE | HAVE[functions] | ours
     assert capabilities.mismatched == {}

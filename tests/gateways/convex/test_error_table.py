@@ -63,8 +63,8 @@ def coded(status: int, code: str, **more: Any) -> dict[str, Any]:
     return http(status, {"code": code, "message": f"Convex's words about {code}"}, **more)
 
 
-def threw(words: str) -> dict[str, Any]:
-    return http(200, {"status": "error", "errorMessage": f"[Request ID: 1f] Server Error\n{words}"})
+def threw(words: str, **more: Any) -> dict[str, Any]:
+    return http(200, {"status": "error", "errorMessage": f"[Request ID: 1f] Server Error\n{words}"}, **more)
 
 
 REJECTED = (convex.ConvexRejected, "convex_rejected", "no")
@@ -102,7 +102,7 @@ TABLE = {
     ),
     "key lacks the permission": Expected(*BAD_KEY, MUTATIONS, options={"deploy_key": READ_ONLY}),
     "key lacks the permission, redacted": Expected(
-        *BAD_KEY, MUTATIONS, settings=REDACTED, options={"deploy_key": READ_ONLY}
+        *BAD_KEY, MUTATIONS, settings=REDACTED, options={"deploy_key": READ_ONLY}, cause_unknown=True
     ),
     "paused": Expected(*PAUSED, "is paused. Resume", settings={"state": "paused"}),
     "paused, redacted": Expected(*PAUSED, "is paused. Resume", settings=REDACTED | {"state": "paused"}),
@@ -110,6 +110,14 @@ TABLE = {
     "suspended": Expected(*PAUSED, "is suspended", settings={"state": "suspended"}),
     "threw an Error, redacted": Expected(
         *FAILED, "hides why", settings=SECOND, fault=threw(""), cause_unknown=True
+    ),
+    "a query that always fails, redacted": Expected(
+        *FAILED,
+        "hides why",
+        act=lambda it: it.owner_of("d1"),
+        settings=MAIN | {"redact": True},
+        fault=threw("", path="/api/query", body="getOwnerByDaytonaId", times=9),
+        cause_unknown=True,
     ),
     "too many reads": Expected(*FAILED, "Too many reads", fault=threw("Too many reads in a single function")),
     # HTTP 400 to 404: never carried out, never repeated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandboxes.gateways.convex import ApplicationRow, Applied, Change, ConvexGateway
+from sandboxes.gateways.convex import ApplicationRow, Applied, Change, ConvexGateway, FunctionFailed
 from tests.gateways.convex.conftest import row
 from tests.support.convex import rows, sandbox_row, seed
 from tests.support.emulator import Emulator
@@ -86,6 +86,36 @@ def test_more_than_a_hundred_are_not_sent(emulator: Emulator, gateway: ConvexGat
         gateway.apply([change(number, row=row()) for number in range(101)])
 
     assert emulator.counts()["convex"] == {}
+
+
+def test_a_harness_is_linked_at_the_first_creation_alone(emulator: Emulator, gateway: ConvexGateway) -> None:
+    (harness,) = seed(emulator, harnesses=[{"userId": "user_ada", "name": "h"}]).values()
+    linked = row(harness_id=harness)
+
+    assert gateway.apply([change(1, row=linked), change(2, row=linked, first_creation=True)]) == [
+        Applied("d1", "applied", 1),
+        Applied("d2", "applied", 1, harness_linked=True),
+    ]
+
+    gateway.apply([change(2, revision=2, remove=True)])
+    again = gateway.apply([change(2, revision=3, row=linked, first_creation=True)])
+    assert [one.harness_linked for one in again] == [False]
+    assert "sandboxId" not in emulator.state("convex")["harnesses"][0]
+
+
+def test_what_the_schema_lacks_is_told(emulator: Emulator, gateway: ConvexGateway) -> None:
+    assert gateway.lacking() == ()
+    emulator.settings(convex={"sandkeeper": True, "lacks": ["harnesses.by_user"]})
+    assert gateway.lacking() == ("harnesses.by_user",)
+
+
+def test_a_function_of_ours_that_fails_is_not_taken_for_missing(emulator: Emulator, gateway: ConvexGateway) -> None:
+    emulator.settings(convex={"sandkeeper": True, "redact": True, "lacks": ["harnesses.by_user"]})
+
+    with pytest.raises(FunctionFailed) as caught:
+        gateway.apply([change(remove=True)])
+
+    assert caught.value.cause_unknown
 
 
 def test_a_change_cannot_both_write_and_remove() -> None:
