@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import MutableMapping
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 
@@ -24,6 +25,7 @@ SECRET_SHAPES = (
     r"Convex\s{1,8}+[\w:.~+/=-]{0,200}+\|[\w:.~+/=-]++",  # not "Convex did not answer"
     r"eyJ[\w-]{5}[\w-]*+(?:\.[\w-]++)*+",
 )
+PASSWORD_OF_ADDRESS = re.compile(r"://[^/@:]*:([^/@]+)@")
 REDACTED = "[redacted]"
 LONGEST_SECRET = 4_000  # so much is looked at beyond a cut, so that no half of a secret is left standing
 VALUE_LIMIT = 2_000  # of a value in a log line: a path, a User-Agent, another system's words
@@ -38,6 +40,17 @@ def hide(*secrets: str) -> None:
     global _secrets
     _known[:] = sorted({*_known, *(secret for secret in secrets if len(secret) >= 8)}, key=len, reverse=True)
     _secrets = re.compile("|".join([*map(re.escape, _known), *SECRET_SHAPES]))
+
+
+def passwords_in(*addresses: str) -> list[str]:
+    """The passwords of addresses such as redis://:password@host, as written and as meant."""
+    written = [match[1] for address in addresses if (match := PASSWORD_OF_ADDRESS.search(address))]
+    return [*written, *(unquote(password) for password in written)]
+
+
+def hidden() -> tuple[str, ...]:
+    """The values that are redacted whatever they look like."""
+    return tuple(_known)
 
 
 def redact(text: str, limit: int = TRACEBACK_LIMIT) -> str:

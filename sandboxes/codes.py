@@ -55,6 +55,8 @@ class Code(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     LENGTH_REQUIRED = "length_required"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    HEAD_TOO_LARGE = "head_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
     RATE_LIMITED = "rate_limited"
     REQUEST_IN_PROGRESS = "request_in_progress"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
@@ -151,6 +153,8 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.LENGTH_REQUIRED: _M(411, "The body came without its length", "Send Content-Length, not chunks."),
     Code.PAYLOAD_TOO_LARGE: _M(413, "The body is too large", "Send less."),
+    Code.HEAD_TOO_LARGE: _M(431, "The request line and headers are too large", "Send fewer or shorter ones."),
+    Code.REQUEST_TIMEOUT: _M(408, "The request was not complete in time", "Send it again, and faster."),
     Code.RATE_LIMITED: _M(429, "Too many requests", "Wait as long as Retry-After says."),
     Code.REQUEST_IN_PROGRESS: _M(
         409, "The first request with this Idempotency-Key is still running", "Repeat it in a moment."

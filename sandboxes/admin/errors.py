@@ -34,6 +34,13 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _page(request, 403, "Nothing was done", words)
 
 
+def too_many_sign_ins(request: HttpRequest, seconds: int) -> HttpResponse:
+    words = f"Too many sign-ins came from your address. Wait {seconds} seconds and try again."
+    answer = _page(request, 429, "Too many sign-ins", words)
+    answer["Retry-After"] = str(seconds)
+    return answer
+
+
 def _page(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
     user = getattr(request, "user", None)
     is_staff = user is not None and user.is_active and user.is_staff

@@ -15,6 +15,10 @@ ALGORITHMS = ("RS256", "ES256")
 LEEWAY_SECONDS = 10
 
 
+class Expired(Refused):
+    """The token was valid until it expired: PyJWT looks at the signature first."""
+
+
 def owner_of(token: str) -> str:
     """The `sub` of a valid token.
 
@@ -28,6 +32,8 @@ def owner_of(token: str) -> str:
         raise Refused(Code.INVALID_TOKEN, "This service takes no end users' tokens: OIDC_ISSUER is not set.")
     try:
         claims = _verified(token)
+    except jwt.ExpiredSignatureError as error:
+        raise Expired(Code.INVALID_TOKEN, f"The token is not valid: {_words(error)}.") from None
     except jwt.PyJWTError as error:
         raise Refused(Code.INVALID_TOKEN, f"The token is not valid: {_words(error)}.") from None
     if not _meant_for_us(claims):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from django.http import HttpResponse
+from django.utils.cache import get_conditional_response
 from drf_spectacular.utils import extend_schema, inline_serializer
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
@@ -11,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from sandboxes.api import schema
 from sandboxes.api.documented import CodeShape, answer_responses, problem_responses
 from sandboxes.api.views.base import METHODS
 from sandboxes.codes import MEANINGS, Code, Refused
@@ -51,7 +54,12 @@ class Unknown(Public):
 
 
 class Schema(Public, SpectacularJSONAPIView):
-    pass
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:  # type: ignore[override]
+        content, tag = schema.published()
+        answer = HttpResponse(content, content_type=request.accepted_renderer.media_type)
+        answer["ETag"] = tag
+        return get_conditional_response(request._request, etag=tag, response=answer)
 
 
 class Docs(Public, SpectacularSwaggerSplitView):
