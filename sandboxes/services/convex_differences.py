@@ -83,8 +83,8 @@ def _other_values(row: Sandbox, push: Push, item: ApplicationRow, finding: Any) 
     is_ours_to_send = len(words) > renamed or push.name is not None
     said = f"Convex shows “{row.display_name}” with another {', '.join(words)}"
     if is_ours_to_send:
-        return finding(Kind.STALE, said)  # type: ignore[no-any-return]
-    return finding(Kind.RENAMED, f"{said}; it is left: rename it here, or push it again")  # type: ignore[no-any-return]
+        return finding(Kind.STALE, said)
+    return finding(Kind.RENAMED, f"{said}; it is left: rename it here, or push it again")
 
 
 def _stale(row: Sandbox, push: Push, item: ApplicationRow) -> Iterator[str]:
