@@ -180,6 +180,7 @@ TIERS: dict[str, dict[str, Any]] = env.json(
     },
 )
 SANDBOXES_PER_OWNER: int = env.whole("SANDBOXES_PER_OWNER", default=5)
+OPERATIONS_PER_OWNER_PER_HOUR: int = env.whole("OPERATIONS_PER_OWNER_PER_HOUR", default=1_000)  # 0 = no limit
 OBSERVATION_TTL: float = env.number("OBSERVATION_TTL", default=60.0)
 TOUCH_EVERY: float = env.number("TOUCH_EVERY", default=15.0)
 TOUCH_FORWARD_EVERY: float = env.number("TOUCH_FORWARD_EVERY", default=60.0)

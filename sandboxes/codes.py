@@ -55,6 +55,8 @@ class Code(StrEnum):
     LENGTH_REQUIRED = "length_required"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     RATE_LIMITED = "rate_limited"
+    TOO_MANY_BULK_REQUESTS = "too_many_bulk_requests"
+    OPERATION_BUDGET_SPENT = "operation_budget_spent"
     REQUEST_IN_PROGRESS = "request_in_progress"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     INTERNAL_ERROR = "internal_error"
@@ -142,11 +144,17 @@ MEANINGS: dict[Code, Meaning] = {
     Code.METHOD_NOT_ALLOWED: _M(405, "This method is not allowed here", "Use a method of the Allow header."),
     Code.NOT_ACCEPTABLE: _M(406, "No representation fits the Accept header", "Accept application/json."),
     Code.UNSUPPORTED_MEDIA_TYPE: _M(
-        415, "This media type is not understood", "Send application/json."
+        415, "This media type is not understood", "Send application/json, uncompressed."
     ),
     Code.LENGTH_REQUIRED: _M(411, "The body came without its length", "Send Content-Length, not chunks."),
     Code.PAYLOAD_TOO_LARGE: _M(413, "The body is too large", "Send less."),
     Code.RATE_LIMITED: _M(429, "Too many requests", "Wait as long as Retry-After says."),
+    Code.TOO_MANY_BULK_REQUESTS: _M(
+        429, "Two of your bulk requests are still running", "Send the next one when one of them has its answer."
+    ),
+    Code.OPERATION_BUDGET_SPENT: _M(
+        429, "The owner has no operations left in this hour", "Wait as long as Retry-After says, or ask staff."
+    ),
     Code.REQUEST_IN_PROGRESS: _M(
         409, "The first request with this Idempotency-Key is still running", "Repeat it in a moment."
     ),

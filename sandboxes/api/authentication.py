@@ -13,10 +13,9 @@ from rest_framework.request import Request
 from sandboxes.api import tokens
 from sandboxes.api.principals import Principal
 from sandboxes.codes import Code, Refused, invalid
-from sandboxes.services import keys
+from sandboxes.services import keys, owner_ids
 
 ON_BEHALF_OF = "X-On-Behalf-Of"
-OWNER_PATTERN = r"^[!-~]{1,255}$"  # a header's bytes beyond ASCII name nobody for sure
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -65,8 +64,9 @@ def named_owner(request: Request) -> str | None:
     owner = request.headers.get(ON_BEHALF_OF)
     if owner is None:
         return None
-    if not re.fullmatch(OWNER_PATTERN, owner):
-        raise invalid(ON_BEHALF_OF, f"{ON_BEHALF_OF} is an owner's id: 1 to 255 ASCII characters, no spaces.")
+    if not re.fullmatch(owner_ids.IN_A_HEADER, owner):
+        words = "1 to 255 ASCII characters, no spaces, and neither . nor .."
+        raise invalid(ON_BEHALF_OF, f"{ON_BEHALF_OF} is an owner's id: {words}.")
     return owner
 
 

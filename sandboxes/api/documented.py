@@ -23,6 +23,7 @@ from sandboxes.api import examples, problems
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import OperationShape
 from sandboxes.codes import MEANINGS, Code
+from sandboxes.services import owner_ids
 from sandboxes.states import Intent, Status
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,12 +38,13 @@ ALWAYS = (
     Code.INVALID_REQUEST,
     Code.NOT_ACCEPTABLE,
     Code.PAYLOAD_TOO_LARGE,
+    Code.UNSUPPORTED_MEDIA_TYPE,
     Code.RATE_LIMITED,
     Code.INTERNAL_ERROR,
     Code.DATABASE_UNAVAILABLE,
     Code.IDENTITY_PROVIDER_UNAVAILABLE,
 )
-WITH_BODY = (Code.MALFORMED_BODY, Code.UNSUPPORTED_MEDIA_TYPE, Code.LENGTH_REQUIRED)
+WITH_BODY = (Code.MALFORMED_BODY, Code.LENGTH_REQUIRED)
 CHANGING = (Code.CSRF_FAILED,)
 IDEMPOTENT = (Code.REQUEST_IN_PROGRESS, Code.IDEMPOTENCY_KEY_REUSED)
 # How an operation that was waited for may have ended.
@@ -72,6 +74,7 @@ REQUESTING = (
     Code.EPHEMERAL_WOULD_BE_DESTROYED,
     Code.EPHEMERAL_CANNOT_ARCHIVE,
     Code.OWNER_ON_HOLD,
+    Code.OPERATION_BUDGET_SPENT,
 )
 
 
@@ -175,7 +178,7 @@ def _query(name: str, description: str, *, kind: Any = str, **more: Any) -> Open
 ON_BEHALF_OF = _header(
     "X-On-Behalf-Of",
     "The owner that a service key acts for; only keys with `sandboxes:any` may omit it.",
-    pattern=r"^[!-~]{1,255}$",
+    pattern=owner_ids.IN_A_HEADER,
     examples=[OpenApiExample("an owner", "user_2abc")],
 )
 REQUEST_ID = _header("X-Request-ID", "Yours; it comes back, is on the operation and in our logs.")

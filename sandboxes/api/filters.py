@@ -75,6 +75,12 @@ class OperationFilter(django_filters.FilterSet):
         fields: list[str] = []
 
 
+def several(filters: type[django_filters.FilterSet] | None) -> frozenset[str]:
+    """The parameters that may be given several times."""
+    known = filters.base_filters if filters else {}
+    return frozenset(n for n, one in known.items() if isinstance(one, django_filters.MultipleChoiceFilter))
+
+
 def filtered(
     filters: type[django_filters.FilterSet] | None, request: Request, rows: QuerySet[Any]
 ) -> QuerySet[Any]:

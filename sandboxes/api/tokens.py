@@ -9,6 +9,7 @@ from django.conf import settings
 
 from sandboxes.api.jwks import key_set
 from sandboxes.codes import Code, Refused
+from sandboxes.services import owner_ids
 
 ALGORITHMS = ("RS256", "ES256")
 LEEWAY_SECONDS = 10
@@ -34,6 +35,8 @@ def owner_of(token: str) -> str:
     owner = claims["sub"]
     if not isinstance(owner, str) or not 1 <= len(owner) <= 255 or not owner.isprintable():
         raise Refused(Code.INVALID_TOKEN, "The token's sub is not a name of 1 to 255 characters.")
+    if not owner_ids.fits_a_path(owner):
+        raise Refused(Code.INVALID_TOKEN, "The token's sub is `.` or `..`, which cannot stand in an address.")
     return owner
 
 

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from sandboxes.models.sandbox import Sandbox
+from sandboxes.models.scope import OperationRows
 from sandboxes.states import ACTIVE, Action, ActorKind, OperationStatus, Source
 
 
@@ -41,6 +42,8 @@ class Operation(models.Model):
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = models.Manager.from_queryset(OperationRows)()
 
     class Meta:
         default_permissions = ("view",)

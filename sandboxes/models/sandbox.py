@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
+from sandboxes.models.scope import SandboxRows
 from sandboxes.states import ActorKind, Intent, Seen, Status
 
 
@@ -23,6 +24,8 @@ class Owner(models.Model):
     hold_since = models.DateTimeField(null=True, blank=True)
     hold_actor = models.CharField(max_length=300, blank=True)
     hold_reason = models.CharField(max_length=500, blank=True)
+    operations_hour = models.DateTimeField(null=True, blank=True, help_text="The hour that is being counted.")
+    operations_in_hour = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -133,6 +136,11 @@ class Sandbox(models.Model):
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is gone.")
+
+    objects = models.Manager.from_queryset(SandboxRows)()
+
+    # What is to be inserted with it, where many are locked together.
+    appended: list[models.Model] | None = None
 
     class Meta:
         verbose_name_plural = "sandboxes"

@@ -6,9 +6,9 @@ from __future__ import annotations
 from sandboxes.services.lifecycle.advance import advance
 from sandboxes.services.lifecycle.change import INTERVALS, MAX_MINUTES, protect, rename, set_intervals
 from sandboxes.services.lifecycle.create import NewRequest, create
-from sandboxes.services.lifecycle.find import find, identify, visible_to
 from sandboxes.services.lifecycle.observe import observe
 from sandboxes.services.lifecycle.request import cancel, request
+from sandboxes.services.lifecycle.request_many import request_many
 from sandboxes.services.lifecycle.rules import allowed_actions, obstacles
 
 __all__ = [
@@ -19,13 +19,11 @@ __all__ = [
     "allowed_actions",
     "cancel",
     "create",
-    "find",
-    "identify",
     "observe",
     "obstacles",
     "protect",
     "rename",
     "request",
+    "request_many",
     "set_intervals",
-    "visible_to",
 ]

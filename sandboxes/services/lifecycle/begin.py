@@ -70,7 +70,7 @@ def begin(
     previous_intent: dict[str, Any] | None = None,
 ) -> Operation:
     """Insert the operation and its task; the caller holds the row and has ended any other active one."""
-    operation = Operation.objects.create(
+    operation = Operation(
         sandbox=row,
         action=action,
         actor_kind=actor.kind,
@@ -86,6 +86,7 @@ def begin(
         deadline=deadline_for(row, action, now=now),
         created_at=now,
     )
+    record.append(row, operation)
     record.event(
         row, SandboxEvent.Kind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
         data={"reason": reason} if reason else {},

@@ -12,9 +12,8 @@ from sandboxes.codes import Code, Refused, invalid
 from sandboxes.gateways.daytona import DaytonaGateway, RemoteSandbox
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Sandbox, SandboxEvent
-from sandboxes.services import record
+from sandboxes.services import lookup, record
 from sandboxes.services.lifecycle import call
-from sandboxes.services.lifecycle.find import check, not_found
 from sandboxes.services.queue import enqueue
 from sandboxes.states import Actor, Status
 
@@ -31,15 +30,12 @@ def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
     clean = name.strip()
     if not 1 <= len(clean) <= 200:
         raise invalid("name", "A name has 1 to 200 characters.")
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            if clean != row.name:
-                _changed(row, f"Renamed from “{row.name}” to “{clean}”", actor=actor)
-                row.name = clean
-                _tell_daytona(row, {"harness_name": clean})
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        if clean != row.name:
+            _changed(row, f"Renamed from “{row.name}” to “{clean}”", actor=actor)
+            row.name = clean
+            _tell_daytona(row, {"harness_name": clean})
     return row
 
 
@@ -60,18 +56,16 @@ def set_intervals(
     wanted = {"auto_stop": auto_stop, "auto_archive": auto_archive, "auto_delete": auto_delete}
     changes = {name: minutes for name, minutes in wanted.items() if minutes is not None}
     _validate(changes)
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            if row.ephemeral and "auto_delete" in changes:
-                raise invalid("auto_delete_minutes", "The auto-delete of an ephemeral sandbox cannot be changed.")
-            for name, minutes in changes.items():
-                setattr(row, f"{name}_minutes", minutes)
-            if changes:
-                _changed(row, "Intervals changed", actor=actor, data=changes)
-                _tell_daytona(row, changes)
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        if row.ephemeral and "auto_delete" in changes:
+            raise invalid("auto_delete_minutes", "The auto-delete of an ephemeral sandbox cannot be changed.")
+        changes = {name: minutes for name, minutes in changes.items() if getattr(row, f"{name}_minutes") != minutes}
+        for name, minutes in changes.items():
+            setattr(row, f"{name}_minutes", minutes)
+        if changes:
+            _changed(row, "Intervals changed", actor=actor, data=changes)
+            _tell_daytona(row, changes)
     return row
 
 
@@ -92,19 +86,17 @@ def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: s
     Raises:
         Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE.
     """
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            row.protected_until, row.protected_reason = until, reason[:500] if until else ""
+    wanted = (until, reason[:500] if until else "")
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        if (row.protected_until, row.protected_reason) != wanted:
+            row.protected_until, row.protected_reason = wanted
             words = f"Protected until {until:%Y-%m-%d %H:%M} UTC" if until else "No longer protected"
             _changed(row, words, actor=actor, data={"reason": reason} if reason else {})
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
     return row
 
 
-def _check(row: Sandbox, actor: Actor) -> None:
-    check(actor, row)
+def _check(row: Sandbox) -> None:
     if row.status == Status.GONE:
         raise Refused(Code.SANDBOX_GONE, f"“{row.name}” no longer exists in Daytona.")
 
