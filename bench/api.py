@@ -41,7 +41,8 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(url: str, folder: Path, options: argparse.Namespace) -> None:
-    settings = {"RATE_LIMIT_SERVICE": "0", "OPERATIONS_PER_OWNER_PER_HOUR": "0", "OBSERVATION_TTL": "86400", "LOG_LEVEL": "WARNING"}
+    settings = {"OBSERVATION_TTL": "86400", "LOG_LEVEL": "WARNING"}
+    settings |= {"RATE_LIMIT_SERVICE": "100000000", "OPERATIONS_PER_OWNER_PER_HOUR": "0"}
     environment = clean_environment(
         **DEVELOPMENT, **settings, DATABASE_URL=url, DJANGO_SETTINGS_MODULE="bench.bare", WEB_PROCESSES="2"
     )

@@ -64,6 +64,9 @@ class Code(StrEnum):
     IDENTITY_PROVIDER_UNAVAILABLE = "identity_provider_unavailable"
 
 
+FOR_LACK_OF_ROOM = (Code.CAPACITY_EXHAUSTED, Code.QUOTA_TOO_SMALL, Code.DISK_QUOTA_FULL)
+
+
 @dataclass(frozen=True, slots=True)
 class Meaning:
     status: int

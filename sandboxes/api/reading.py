@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import F, Prefetch, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Prefetch, QuerySet
 
 from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.models.sandbox import LAST_USED
 from sandboxes.states import ACTIVE, Actor
 
 
@@ -17,8 +17,7 @@ def _with_active(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
 
 
 def sandboxes(actor: Actor) -> QuerySet[Sandbox]:
-    used = Coalesce(F("last_accessed_at"), F("created_at"))
-    return _with_active(Sandbox.objects.visible_to(actor)).annotate(used_at=used)
+    return _with_active(Sandbox.objects.visible_to(actor)).annotate(used_at=LAST_USED)
 
 
 def shown(row: Sandbox) -> Sandbox:

@@ -56,7 +56,7 @@ class Sandbox(models.Model):
     daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
     organization_id = models.CharField(max_length=255, blank=True)
     name = models.CharField(max_length=200)
-    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes")
+    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes", db_index=False)
     harness_id = models.CharField(max_length=255, blank=True)
     language = models.CharField(max_length=50, default="python")
     resource_tier = models.CharField(max_length=50, default="basic")
@@ -157,9 +157,12 @@ class Sandbox(models.Model):
         ]
         indexes = [
             models.Index(fields=["owner", "-created_at", "id"], name="sandbox_owner_created"),
-            models.Index(fields=["-created_at", "id"], name="sandbox_created"),
+            # The orders of the API's list, each with the id that ends it.
+            models.Index(fields=["created_at", "id"], name="sandbox_created"),
+            models.Index(fields=["updated_at", "id"], name="sandbox_updated"),
+            models.Index(fields=["name", "id"], name="sandbox_name"),
+            models.Index(LAST_USED, "id", name="sandbox_last_used"),
             models.Index(fields=["status", "-created_at"], name="sandbox_status_created"),
-            models.Index(fields=["-updated_at", "id"], name="sandbox_updated"),
             models.Index(fields=["daytona_name"], name="sandbox_daytona_name"),
             models.Index(
                 fields=["observe_after"], name="sandbox_observe_due", condition=Q(observe_after__isnull=False)
@@ -180,11 +183,11 @@ class Sandbox(models.Model):
                 name="sandbox_live_state",
                 condition=Q(deleted_at__isnull=True),
             ),
+            models.Index(fields=["harness_id", "created_at"], name="sandbox_harness", condition=~Q(harness_id="")),
             # The filters of the admin's list, whose rare answers would otherwise walk the whole table.
             models.Index(fields=["intent", "-created_at"], name="sandbox_live_intent", condition=LIVE),
             models.Index(fields=["resource_tier", "-created_at"], name="sandbox_live_tier", condition=LIVE),
             models.Index(fields=["target", "-created_at"], name="sandbox_live_region", condition=LIVE),
-            models.Index(LAST_USED, name="sandbox_live_last_used", condition=LIVE),
             models.Index(
                 fields=["-created_at"], name="sandbox_dirty", condition=Q(revision__gt=F("convex_revision"))
             ),

@@ -7,11 +7,9 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 
-from sandboxes.codes import Code
+from sandboxes.codes import FOR_LACK_OF_ROOM
 from sandboxes.models import Operation, Sandbox
 from sandboxes.states import COMPUTE_STATES, Actor
-
-FOR_LACK_OF_ROOM = (Code.CAPACITY_EXHAUSTED, Code.QUOTA_TOO_SMALL, Code.DISK_QUOTA_FULL)
 
 
 def in_use(owner: str | None = None) -> list[Any]:

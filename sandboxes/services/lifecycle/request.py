@@ -189,9 +189,10 @@ def take_back(row: Sandbox, operation: Operation, *, actor: Actor, reason: str, 
         row, SandboxEvent.Kind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
         data={"reason": reason} if reason else {},
     )  # fmt: skip
+    brought_an_intent = operation.previous_intent is not None
     finish(row, operation, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=reason)
     is_unmet = row.intent_met_at is None and row.deleted_at is None
-    if is_unmet and operation.previous_intent and not _start_failed_before(row, operation):
+    if is_unmet and brought_an_intent and not _start_failed_before(row, operation):
         keep_intent(row, now=now, caused_by=operation)
 
 
