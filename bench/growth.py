@@ -66,9 +66,8 @@ def _measure(pairs: int) -> None:
     grown = {table: (after[table] - before[table]) / pairs for table in TABLES}
     for table, size in grown.items():
         print(f"{table:26} {size:8.0f} bytes a pair")
-    print(
-        f"{'together':26} {sum(grown.values()):8.0f}; 300 pairs a minute: {sum(grown.values()) * 18e-3:.0f} MB an hour"
-    )
+    together = sum(grown.values())
+    print(f"{'together':26} {together:8.0f}; 300 pairs a minute: {together * 18e-3:.0f} MB an hour")
 
 
 def _sizes() -> dict[str, int]:

@@ -38,7 +38,8 @@ SANDBOXES = [
     "", "status=running", "status=error", "status=gone", "status=running&status=stopped", "intent=archived",
     "harness_id=harness-7", "harness_id=nobody", "tier=performance", "target=ap", "owner=big", "owner={one}",
     "owner=nobody", "updated_since={long_ago}", "updated_since={lately}", "q=atlas-50", "q=atlas", "q=zzzzzz",
-    "q=zq", "q=a", "q={id}", "q=atlas&status=error", "tier=performance&target=eu&intent=running", "status=gone&q=zzzzzz",
+    "q=zq", "q=a", "q={id}", "q=atlas&status=error", "tier=performance&target=eu&intent=running",
+    "status=gone&q=zzzzzz",
     "harness_id=harness-7&status=gone&tier=basic", "updated_since={long_ago}&q=zzzzzz",
 ]  # fmt: skip
 OPERATIONS = [
@@ -84,7 +85,8 @@ def fill(rows: int) -> None:
         for statement in MORE.split(";\n"):
             if statement.strip():
                 cursor.execute(statement)
-        cursor.execute("VACUUM (FULL, ANALYZE)")
+        cursor.execute("VACUUM (FULL)")
+        cursor.execute("VACUUM (ANALYZE)")
 
 
 def _slow(*, explain: bool) -> list[str]:

@@ -58,6 +58,10 @@ class Migration(migrations.Migration):
             model_name='sandbox',
             name='sandbox_live_last_used',
         ),
+        migrations.RemoveIndex(
+            model_name='sandbox',
+            name='sandbox_owner_created',
+        ),
         migrations.AddField(
             model_name='owner',
             name='operations_hour',
@@ -143,5 +147,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='sandbox',
             index=models.Index(condition=models.Q(('harness_id', ''), _negated=True), fields=['harness_id', 'created_at'], name='sandbox_harness'),
+        ),
+        migrations.AddIndex(
+            model_name='sandbox',
+            index=models.Index(fields=['owner', 'created_at', 'id'], name='sandbox_owner_created', opclasses=['varchar_pattern_ops', 'timestamptz_ops', 'uuid_ops']),
         ),
     ]

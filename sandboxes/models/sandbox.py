@@ -156,7 +156,12 @@ class Sandbox(models.Model):
             ("rename_sandbox", "Can rename sandboxes"),
         ]
         indexes = [
-            models.Index(fields=["owner", "-created_at", "id"], name="sandbox_owner_created"),
+            models.Index(
+                fields=["owner", "created_at", "id"],
+                name="sandbox_owner_created",
+                # On PostgreSQL it answers the search for the start of an owner's id as well.
+                opclasses=["varchar_pattern_ops", "timestamptz_ops", "uuid_ops"],
+            ),
             # The orders of the API's list, each with the id that ends it.
             models.Index(fields=["created_at", "id"], name="sandbox_created"),
             models.Index(fields=["updated_at", "id"], name="sandbox_updated"),

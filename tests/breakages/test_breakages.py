@@ -98,9 +98,9 @@ BREAKAGES = [
     ),
     Breakage(
         "owner unchecked",
-        f"{LIFECYCLE}/find.py",
-        "if not actor.may_see(row.owner_id):",
-        "if False:",
+        "sandboxes/models/scope.py",
+        "return self if actor.only_owner is None else self.filter(owner_id=actor.only_owner)",
+        "return self",
         f"{SERVICES}/lifecycle/test_request.py::test_for_a_foreign_owner_it_does_not_exist",
     ),
     Breakage(
@@ -130,6 +130,48 @@ BREAKAGES = [
         'if row.daytona_id is None and remote.labels.get("sandkeeper_id") != str(row.pk):',
         "if False:",
         f"{SERVICES}/lifecycle/test_create.py::test_a_name_that_somebody_else_has_is_not_adopted",
+    ),
+    Breakage(
+        "a bulk counted as one request",
+        "sandboxes/api/views/actions.py",
+        "self.count_more(len(lookup.distinct(ids)) - 1)",
+        "self.count_more(0)",
+        "tests/hostile/test_work_is_bounded.py::test_each_id_counts_in_the_rate_limit",
+    ),
+    Breakage(
+        "any number of bulks at once",
+        "sandboxes/services/turns.py",
+        "    raise Refused(Code.TOO_MANY_BULK_REQUESTS, retry_after=RETRY_AFTER)",
+        '    return leases.Held("", "", 0)',
+        "tests/hostile/test_work_is_bounded.py::test_two_bulks_of_a_caller_run_at_once_and_no_third",
+    ),
+    Breakage(
+        "operations without a budget",
+        "sandboxes/services/budget.py",
+        "if not limit or actor.kind in UNLIMITED or action == Action.DELETE:",
+        "if True:",
+        "tests/hostile/test_work_is_bounded.py::test_an_owner_has_so_many_operations_an_hour",
+    ),
+    Breakage(
+        "a parameter given twice",
+        "sandboxes/api/views/strict.py",
+        "        _refuse_repeated(request, self.repeatable)\n",
+        "",
+        "tests/hostile/test_strictness.py::test_filters_of_several_values_take_several",
+    ),
+    Breakage(
+        "a compressed body",
+        "sandboxes/api/views/strict.py",
+        "        _refuse_encoded(request)\n",
+        "",
+        "tests/hostile/test_strictness.py::test_an_encoded_body_is_not_read[gzip]",
+    ),
+    Breakage(
+        "staff for one owner seeing all",
+        "sandboxes/api/principals.py",
+        "Actor.staff(username, on_behalf_of=owner)",
+        "Actor.staff(username)",
+        "tests/hostile/test_strictness.py::test_staff_who_name_an_owner_see_that_one_alone",
     ),
 ]
 
