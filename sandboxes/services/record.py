@@ -94,7 +94,7 @@ def locked_together(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
         _save_together(
             {row: {name: getattr(row, name) for name in changes(row, since=before[row.pk][0])} for row in found}
         )
-        _insert_together([added for row in found for added in row.appended])
+        _insert_together([added for row in found for added in row.appended or ()])
 
 
 def _save_together(changed: dict[Sandbox, dict[str, Any]]) -> None:
