@@ -20,6 +20,7 @@ class Code(StrEnum):
     SANDBOX_DELETING = "sandbox_deleting"
     EPHEMERAL_WOULD_BE_DESTROYED = "ephemeral_would_be_destroyed"
     EPHEMERAL_CANNOT_ARCHIVE = "ephemeral_cannot_archive"
+    AUTO_DELETE_WOULD_DESTROY = "auto_delete_would_destroy"
     OWNER_ON_HOLD = "owner_on_hold"
     SANDBOX_LIMIT_REACHED = "sandbox_limit_reached"
     SANDBOX_STOPPED_BY_USER = "sandbox_stopped_by_user"
@@ -90,6 +91,10 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.EPHEMERAL_CANNOT_ARCHIVE: _M(
         409, "An ephemeral sandbox cannot be archived", "Delete it, or leave it running."
+    ),
+    Code.AUTO_DELETE_WOULD_DESTROY: _M(
+        409, "Daytona would delete the sandbox within a day of this stop",
+        "Set auto_delete_minutes to -1 first, or send force to let it be deleted.",
     ),
     Code.OWNER_ON_HOLD: _M(409, "The owner is on hold", "Staff can lift the hold on the owner's page."),
     Code.SANDBOX_LIMIT_REACHED: _M(
@@ -199,11 +204,13 @@ class NoticeCode(StrEnum):
     ORG_SUSPENDED = "org_suspended"
     UNKNOWN_STATE = "unknown_state"
     UNKNOWN_ANSWER = "unknown_answer"
+    SETTINGS_DIFFER = "settings_differ"
     CONVEX_PAUSED = "convex_paused"
     CONVEX_UNAUTHORIZED = "convex_unauthorized"
     CONVEX_FUNCTION_MISSING = "convex_function_missing"
     CONVEX_REFUSED = "convex_refused"
     CONVEX_FOREIGN_OWNER = "convex_foreign_owner"
+    CONVEX_DIFFERS = "convex_differs"
     SWEEP_REFUSED = "sweep_refused"
     SWEEP_STALE = "sweep_stale"
     DELETE_STUCK = "delete_stuck"
@@ -217,14 +224,16 @@ CURES: dict[NoticeCode, str] = {
     NoticeCode.ORG_SUSPENDED: "Settle it with Daytona; operations wait until it is lifted.",
     NoticeCode.UNKNOWN_STATE: "Daytona says a state this version does not know; look for an update.",
     NoticeCode.UNKNOWN_ANSWER: "Daytona refuses in words this version does not know; look for an update.",
+    NoticeCode.SETTINGS_DIFFER: "Open the sandbox: tell Daytona again, or ask for the value that it holds.",
     NoticeCode.CONVEX_PAUSED: "Resume the deployment on Convex's dashboard; pushes wait.",
     NoticeCode.CONVEX_UNAUTHORIZED: "Put a valid key into CONVEX_DEPLOY_KEY and restart the workers.",
     NoticeCode.CONVEX_FUNCTION_MISSING: "Deploy the missing Convex function; `manage.py doctor` names it.",
     NoticeCode.CONVEX_REFUSED: "Open the sandbox to read what Convex said; it is tried again slowly.",
     NoticeCode.CONVEX_FOREIGN_OWNER: "A Convex row names another owner; correct it in Convex by hand.",
+    NoticeCode.CONVEX_DIFFERS: "See `reconcile_sandboxes --verify-convex`, which says of each what differs.",
     NoticeCode.SWEEP_REFUSED: "Look whether Daytona lost them; then run reconcile_sandboxes --force.",
     NoticeCode.SWEEP_STALE: "Run `manage.py reconcile_sandboxes`, by cron or with --every.",
     NoticeCode.DELETE_STUCK: "Daytona does not finish a delete; ask its support with the sandbox's id.",
     NoticeCode.WORKER_SILENT: "Start `manage.py run_worker`; nothing moves without one.",
-    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt` to take them over, or delete them.",
+    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
 }

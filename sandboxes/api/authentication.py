@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from project.readable import UnreadableText, checked_owner_id
 from sandboxes.api import tokens
 from sandboxes.api.principals import Principal
 from sandboxes.codes import Code, Refused, invalid
-from sandboxes.services import keys, owner_ids
+from sandboxes.services import keys
 
 ON_BEHALF_OF = "X-On-Behalf-Of"
 
@@ -64,10 +63,10 @@ def named_owner(request: Request) -> str | None:
     owner = request.headers.get(ON_BEHALF_OF)
     if owner is None:
         return None
-    if not re.fullmatch(owner_ids.IN_A_HEADER, owner):
-        words = "1 to 255 ASCII characters, no spaces, and neither . nor .."
-        raise invalid(ON_BEHALF_OF, f"{ON_BEHALF_OF} is an owner's id: {words}.")
-    return owner
+    try:
+        return checked_owner_id(owner)
+    except UnreadableText as error:
+        raise invalid(ON_BEHALF_OF, str(error)) from None
 
 
 def address_of(request: HttpRequest) -> str:

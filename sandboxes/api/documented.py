@@ -19,11 +19,11 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from project.readable import OWNER_ID_PATTERN
 from sandboxes.api import examples, problems
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import OperationShape
 from sandboxes.codes import MEANINGS, Code
-from sandboxes.services import owner_ids
 from sandboxes.states import Intent, Status
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +73,9 @@ REQUESTING = (
     Code.SANDBOX_DELETING,
     Code.EPHEMERAL_WOULD_BE_DESTROYED,
     Code.EPHEMERAL_CANNOT_ARCHIVE,
+    Code.AUTO_DELETE_WOULD_DESTROY,
+    Code.SANDBOX_ERRORED,
+    Code.SANDBOX_UNRECOVERABLE,
     Code.OWNER_ON_HOLD,
     Code.OPERATION_BUDGET_SPENT,
 )
@@ -178,7 +181,7 @@ def _query(name: str, description: str, *, kind: Any = str, **more: Any) -> Open
 ON_BEHALF_OF = _header(
     "X-On-Behalf-Of",
     "The owner that a service key acts for; only keys with `sandboxes:any` may omit it.",
-    pattern=owner_ids.IN_A_HEADER,
+    pattern=OWNER_ID_PATTERN,
     examples=[OpenApiExample("an owner", "user_2abc")],
 )
 REQUEST_ID = _header("X-Request-ID", "Yours; it comes back, is on the operation and in our logs.")

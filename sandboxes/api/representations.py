@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from sandboxes.codes import MEANINGS, Code
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import lifecycle
+from sandboxes.services import asked, lifecycle
 from sandboxes.states import Action
 
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
@@ -102,16 +102,46 @@ class ResourcesShape(serializers.ModelSerializer[Sandbox]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(component_name="ObservedIntervals")
+class ObservedShape(serializers.ModelSerializer[Sandbox]):
+    """What Daytona holds, as a GET last said; null while it has not said."""
+
+    auto_stop_minutes = serializers.IntegerField(source="observed_auto_stop", allow_null=True)
+    auto_archive_minutes = serializers.IntegerField(source="observed_auto_archive", allow_null=True)
+    auto_delete_minutes = serializers.IntegerField(source="observed_auto_delete", allow_null=True)
+
+    class Meta:
+        model = Sandbox
+        fields = ["auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes"]
+        read_only_fields = fields
+
+
+@extend_schema_serializer(component_name="Difference")
+class DifferenceShape(serializers.Serializer[asked.Difference]):
+    """One setting that Daytona holds otherwise than it was asked for."""
+
+    field = serializers.CharField(help_text="Its name here; `labels.<name>` for a label.")
+    asked = serializers.JSONField(help_text="A number or a text.")
+    observed = serializers.JSONField(help_text="A number, a text, or null where Daytona has none.")
+    pending = serializers.BooleanField(help_text="A change is on its way that will end it.")
+
+
 @extend_schema_serializer(component_name="Sandbox")
 class SandboxShape(ForViewer):
     """One sandbox. Its rows carry `active`: the list of its one active operation, or nothing."""
 
+    name = serializers.CharField(source="display_name", help_text="For people to read.")
+    name_known = serializers.BooleanField(
+        help_text="Whether a person gave it its name; false: `name` is Daytona's name or id."
+    )
     owner = serializers.CharField(source="owner_id")
     tier = serializers.CharField(source="resource_tier")
     intent_set = IntentShape(source="*")
     resources = ResourcesShape(source="*")
+    observed = ObservedShape(source="*")
+    differences = serializers.SerializerMethodField(help_text="What Daytona holds otherwise than asked for.")
     operation = serializers.SerializerMethodField(help_text="The active operation, or null.")
-    allowed_actions = serializers.SerializerMethodField(help_text="What a request would accept now.")
+    allowed_actions = serializers.SerializerMethodField(help_text="What a request would accept now, without force.")
     observed_state = serializers.CharField(required=False, help_text="Daytona's own word (staff).")
     error_reason = serializers.CharField(required=False, help_text="Daytona's words on an error (staff).")
     convex_error = serializers.CharField(required=False, help_text="Convex's words on a refused push (staff).")
@@ -119,12 +149,13 @@ class SandboxShape(ForViewer):
     class Meta:
         model = Sandbox
         fields = [
-            "id", "daytona_id", "name", "owner", "status", "status_changed_at", "intent", "intent_set",
+            "id", "daytona_id", "name", "name_known", "owner", "status", "status_changed_at", "intent",
+            "intent_set",
             "operation", "allowed_actions", "language", "tier", "resources", "target", "ephemeral", "snapshot",
             "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
-            "protected_until", "protected_reason", "last_accessed_at", "last_activity_at", "observed_at",
-            "recoverable", "observed_state", "error_reason", "convex_error", "created_at", "updated_at",
-            "deleted_at",
+            "observed", "differences", "protected_until", "protected_reason", "last_accessed_at",
+            "last_activity_at", "observed_at", "recoverable", "observed_state", "error_reason", "convex_error",
+            "created_at", "updated_at", "deleted_at",
         ]  # fmt: skip
         read_only_fields = fields
         for_staff = ("observed_state", "error_reason", "convex_error")
@@ -136,6 +167,10 @@ class SandboxShape(ForViewer):
             return None
         active.sandbox = row  # spares the query for what is here already
         return dict(OperationShape(active, context=self.context).data)
+
+    @extend_schema_field(DifferenceShape(many=True))
+    def get_differences(self, row: Sandbox) -> list[dict[str, Any]]:
+        return list(DifferenceShape(asked.differences(row), many=True).data)
 
     @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=ACTIONS)))
     def get_allowed_actions(self, row: Sandbox) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 import jwt
 from django.conf import settings
 
+from project.readable import UnreadableText, checked_owner_id
 from sandboxes.api.jwks import key_set
 from sandboxes.codes import Code, Refused
-from sandboxes.services import owner_ids
 
 ALGORITHMS = ("RS256", "ES256")
 LEEWAY_SECONDS = 10
@@ -33,11 +33,10 @@ def owner_of(token: str) -> str:
     if not _meant_for_us(claims):
         raise Refused(Code.INVALID_TOKEN, "The token is meant for another application (aud, azp).")
     owner = claims["sub"]
-    if not isinstance(owner, str) or not 1 <= len(owner) <= 255 or not owner.isprintable():
-        raise Refused(Code.INVALID_TOKEN, "The token's sub is not a name of 1 to 255 characters.")
-    if not owner_ids.fits_a_path(owner):
-        raise Refused(Code.INVALID_TOKEN, "The token's sub is `.` or `..`, which cannot stand in an address.")
-    return owner
+    try:
+        return checked_owner_id(owner if isinstance(owner, str) else "")
+    except UnreadableText as error:
+        raise Refused(Code.INVALID_TOKEN, f"The token's sub names no owner. {error}") from None
 
 
 def _verified(token: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
+from sandboxes.models.names import NameField
 from sandboxes.models.scope import SandboxRows
 from sandboxes.states import ActorKind, Intent, Seen, Status
 
@@ -55,7 +56,7 @@ class Sandbox(models.Model):
     daytona_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
     daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
     organization_id = models.CharField(max_length=255, blank=True)
-    name = models.CharField(max_length=200)
+    name = NameField(max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know.")
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes", db_index=False)
     harness_id = models.CharField(max_length=255, blank=True)
     language = models.CharField(max_length=50, default="python")
@@ -69,9 +70,16 @@ class Sandbox(models.Model):
     snapshot = models.CharField(max_length=255, blank=True)
     git_repo = models.CharField(max_length=500, blank=True)
     labels = models.JSONField(default=dict, blank=True)
-    auto_stop_minutes = models.IntegerField(default=15)
-    auto_archive_minutes = models.IntegerField(default=10080)
-    auto_delete_minutes = models.IntegerField(default=-1)
+    # Asked for, beside what Daytona holds (observed_auto_stop …); services/asked.py compares the two.
+    auto_stop_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
+    auto_archive_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
+    auto_delete_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
+    created_with: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="Snapshot, region and size that our create asked for; never changes.",
+    )
 
     intent = models.CharField(max_length=20, choices=Intent.choices, default=Intent.RUNNING)
     intent_actor_kind = models.CharField(max_length=20, choices=ActorKind.choices, default=ActorKind.SYSTEM)
@@ -84,6 +92,8 @@ class Sandbox(models.Model):
     desired_state = models.CharField(max_length=50, blank=True)
     error_reason = models.TextField(blank=True)
     recoverable = models.BooleanField(default=False)
+    observed_auto_stop = models.IntegerField(null=True, blank=True)
+    observed_auto_archive = models.IntegerField(null=True, blank=True)
     observed_auto_delete = models.IntegerField(null=True, blank=True)
     last_activity_at = models.DateTimeField(null=True, blank=True, help_text="Daytona's clock of use.")
     observed_at = models.DateTimeField(null=True, blank=True, help_text="When the GET that said so began.")
@@ -105,7 +115,7 @@ class Sandbox(models.Model):
     protected_reason = models.CharField(max_length=500, blank=True)
 
     pending_changes: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
-        default=dict, blank=True, help_text="Labels and intervals that Daytona has still to be told."
+        default=dict, blank=True, help_text="Labels and intervals that Daytona has not confirmed yet."
     )
     lease_token = models.CharField(max_length=40, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -116,13 +126,23 @@ class Sandbox(models.Model):
     )
     convex_revision = models.BigIntegerField(default=0)
     convex_known = models.BooleanField(default=False, help_text="Convex has, or may have, a row of it.")
-    convex_sent = models.JSONField(default=dict, blank=True, help_text="The values Convex was last sent.")
+    convex_sent = models.JSONField(
+        default=dict, blank=True, help_text="What Convex is known to have of it from us."
+    )
     convex_error = models.TextField(blank=True)
     convex_refusal = models.CharField(
         max_length=50, blank=True, help_text="Convex refused the row of a sandbox that is still being created."
     )
     convex_withdrawn = models.BooleanField(
         default=False, db_default=False, help_text="It is gone, and taken off Convex's list to make room there."
+    )
+    convex_removed = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Its user took it off Convex's list: it is not put back by itself.",
+    )
+    convex_link_due = models.BooleanField(
+        default=False, db_default=False, help_text="A person created it with a harness that is still to be linked."
     )
     convex_attempt = models.PositiveIntegerField(default=0)
     convex_next_push_at = models.DateTimeField(null=True, blank=True)
@@ -203,11 +223,31 @@ class Sandbox(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.display_name
+
+    @property
+    def name_known(self) -> bool:
+        """Whether a person gave it its name. Only such a name is told to Convex and to Daytona."""
+        return bool(self.name)
+
+    @property
+    def display_name(self) -> str:
+        """What people read: its name, or Daytona's name or id while no person has named it."""
+        return self.name or self.daytona_name or self.daytona_id or f"sandbox {self.short_id}"
 
     @property
     def short_id(self) -> str:
         return self.id.hex[:12]
+
+    @property
+    def was_made_here(self) -> bool:
+        """Whether its name in Daytona is one that we gave: it was made by our create, not adopted."""
+        return self.daytona_name.endswith(f"-{self.short_id}")
+
+    @property
+    def auto_delete(self) -> int | None:
+        """The auto-delete in force: what Daytona holds, else what was asked for; None: nobody knows."""
+        return self.auto_delete_minutes if self.observed_auto_delete is None else self.observed_auto_delete
 
     def compose_daytona_name(self) -> str:
         """`<slug>-<short id>`: unique in the organisation, so a create is safe to repeat."""

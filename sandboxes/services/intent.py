@@ -45,12 +45,11 @@ def ensure_running(
     gate(row)
     now: datetime = row.present  # type: ignore[attr-defined]
     busy: bool = row.busy  # type: ignore[attr-defined]
-    runs = row.status == Status.RUNNING and not busy
+    # While Daytona does not find it, look after look would show nothing: a start waits until it is certain.
+    runs = row.status == Status.RUNNING and not busy and row.missing_since is None
     if runs and is_fresh(row, now=now):
         _touch_row(row, now=now)
         return Ready(row)
-    if row.status == Status.ERROR and not row.recoverable and not busy:
-        raise Refused(Code.SANDBOX_UNRECOVERABLE, row.get_status_display(), current_status=row.status)
     return lifecycle.request(
         row.pk, Action.SYNC if runs else Action.START, actor=actor, source=source, reason=reason,
         request_id=request_id, gate=gate,
@@ -75,7 +74,7 @@ def gate(row: Sandbox) -> None:
         Refused: SANDBOX_GONE, SANDBOX_STOPPED_BY_USER, OWNER_ON_HOLD.
     """
     if row.intent == Intent.DELETED or row.status == Status.GONE:
-        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” is deleted.", current_status=row.status)
+        raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” is deleted.", current_status=row.status)
     if row.intent in (Intent.STOPPED, Intent.ARCHIVED):
         raise _stopped_by_user(row)
     if row.owner.on_hold:
@@ -87,7 +86,7 @@ def _stopped_by_user(row: Sandbox) -> Refused:
     when = row.intent_at.isoformat() if row.intent_at else ""
     return Refused(
         Code.SANDBOX_STOPPED_BY_USER,
-        f"{who} wants “{row.name}” {row.intent} since {when}."
+        f"{who} wants “{row.display_name}” {row.intent} since {when}."
         + (f" {row.intent_reason}" if row.intent_reason else ""),
         current_status=row.status,
         intent=row.intent,
@@ -101,7 +100,7 @@ def is_fresh(row: Sandbox, *, now: datetime) -> bool:
     """Whether a GET showed it running within OBSERVATION_TTL."""
     if row.observed_at is None or row.observed_state not in ("started", "snapshotting"):
         return False
-    return (now - row.observed_at).total_seconds() <= settings.OBSERVATION_TTL and row.missing_since is None
+    return (now - row.observed_at).total_seconds() <= settings.OBSERVATION_TTL
 
 
 def touch(sandbox_id: UUID | str, *, actor: Actor) -> None:
@@ -115,7 +114,7 @@ def touch(sandbox_id: UUID | str, *, actor: Actor) -> None:
     if row is None:
         raise lookup.not_found(sandbox_id)
     if row.status == Status.GONE:
-        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” no longer exists in Daytona.")
+        raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” no longer exists in Daytona.")
     _touch_row(row, now=clock.now())
 
 

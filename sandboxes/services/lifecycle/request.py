@@ -127,11 +127,17 @@ def _join(row: Sandbox, active: Operation, asked: Asked, *, now: datetime) -> Op
     active.actor_kind, active.actor_id = asked.actor.kind, asked.actor.id
     active.reason = asked.reason[:500] or active.reason
     active.force = active.force or asked.force
-    active.next_check_at = now
+    _make_due(row, active, now=now)
     active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "next_check_at", "previous_intent"])
     record.settle(row, active=active, now=now)
-    enqueue("advance_operation", active.pk)
     return active
+
+
+def _make_due(row: Sandbox, active: Operation, *, now: datetime) -> None:
+    """Let the operation look now, unless it waits for Daytona to find the sandbox: asking faster shows nothing."""
+    if row.missing_since is None:
+        active.next_check_at = now
+        enqueue("advance_operation", active.pk)
 
 
 def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) -> None:
@@ -150,9 +156,8 @@ def _sync(row: Sandbox, asked: Asked, *, active: Operation | None, now: datetime
     """Look now. It never supersedes: with an operation active it makes that one due."""
     if active is None:
         return _begin(row, asked, now=now)
-    active.next_check_at = now
+    _make_due(row, active, now=now)
     active.save(update_fields=["next_check_at"])
-    enqueue("advance_operation", active.pk)
     return active
 
 
@@ -177,7 +182,7 @@ def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: st
             raise Refused(Code.OPERATION_NOT_CANCELLABLE, f"Daytona was already asked: {operation.step}.")
         before = (operation.previous_intent or {}).get("intent")
         if row.owner.on_hold and before == Intent.RUNNING != row.intent:
-            raise Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.name}” is on hold.")
+            raise Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.display_name}” is on hold.")
         take_back(row, operation, actor=actor, reason=reason, now=clock.now())
     return operation
 

@@ -29,7 +29,7 @@ def drop_parts_of_names(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sandboxes', '0006_statistics_of_names'),
+        ('sandboxes', '0010_text_names_in_nfc'),
     ]
 
     operations = [
