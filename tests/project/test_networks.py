@@ -61,7 +61,7 @@ def test_the_address_of_a_client(
     settings: Settings, trusted: list[str], peer: str, forwarded: str, client: str
 ) -> None:
     settings.TRUSTED_PROXIES = trusted
-    headers = {"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}
+    headers: dict[str, Any] = {"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}
     request = RequestFactory().get("/", REMOTE_ADDR=peer, **headers)
     assert client_address(request) == client
 

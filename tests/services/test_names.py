@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.django_db
 UUID_NAME = "5a91f1c2-0000-4000-8000-000000000001"
 
 
-def unnamed(**fields: object) -> Sandbox:
+def unnamed(**fields: Any) -> Sandbox:
     return rows.sandbox("", of="alice", **({"daytona_name": UUID_NAME} | fields))
 
 

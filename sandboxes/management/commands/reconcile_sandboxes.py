@@ -78,7 +78,7 @@ class Command(ReadableCommand):
         _refuse_misfits(every, options)
         wanted = Options(**{name: options[name] for name in Options.__slots__ if name != "delete_unlisted"})
         self._as_json = as_json
-        self._on_finding = _nothing
+        self._on_finding: Callable[[Finding], None] = _nothing
         self._stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)

@@ -59,6 +59,10 @@ class Known:
     observed_auto_archive: int | None
 
     @property
+    def display_name(self) -> str:
+        return self.name or self.daytona_name or self.daytona_id or f"sandbox {self.short_id}"
+
+    @property
     def short_id(self) -> str:
         return self.pk.hex[:12]
 
