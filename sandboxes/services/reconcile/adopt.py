@@ -173,7 +173,7 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
 
 def delete_leftover(run: Run, daytona: DaytonaGateway, item: RemoteSandbox, row: Known) -> None:
     """A create of ours that ran late, after its row was deleted: it gets a row of its own, which is deleted."""
-    text = f"made for “{row.name or row.daytona_name}”, which is deleted here; it is deleted, too"
+    text = f"made for “{row.display_name}”, which is deleted here; it is deleted, too"
     if not run.options.dry_run:
         found = look(run, daytona, item)
         if found is None or not is_of(row, found.remote):

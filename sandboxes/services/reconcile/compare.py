@@ -59,6 +59,10 @@ class Known:
     observed_auto_archive: int | None
 
     @property
+    def display_name(self) -> str:
+        return self.name or self.daytona_name
+
+    @property
     def short_id(self) -> str:
         return self.pk.hex[:12]
 
