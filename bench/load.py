@@ -58,6 +58,7 @@ class Bench:
             LOG_JSON="1",
             WEB_PROCESSES="1",
             RATE_LIMIT_SERVICE="0",
+            OPERATIONS_PER_OWNER_PER_HOUR="0",
             DAYTONA_API_URL=self.emulator.daytona_url,
             DAYTONA_API_KEY=self.emulator.daytona_key,
             CONVEX_URL=self.emulator.convex_url,

@@ -168,6 +168,7 @@ TIERS: dict[str, dict[str, Any]] = env.json(
     },
 )
 SANDBOXES_PER_OWNER: int = env.whole("SANDBOXES_PER_OWNER", default=5)
+OPERATIONS_PER_OWNER_PER_HOUR: int = env.whole("OPERATIONS_PER_OWNER_PER_HOUR", default=1_000)  # 0 = no limit
 OBSERVATION_TTL: float = env.number("OBSERVATION_TTL", default=60.0)
 PROTECT_MAX_DAYS: float = env.number("PROTECT_MAX_DAYS", default=30.0)  # by owners and programs
 TOUCH_EVERY: float = env.number("TOUCH_EVERY", default=15.0)

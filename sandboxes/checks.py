@@ -164,6 +164,26 @@ def one_machine_with_sqlite(
     return [Caution(f"{len(hosts)} machines work on one SQLite file.", hint=hint, id="sandboxes.W004")]
 
 
+@register(Tags.database)
+def parts_of_names_are_indexed(
+    app_configs: Apps, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    from django.db import connection
+
+    if not databases or connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('sandboxes_sandbox') IS NULL, to_regclass('sandbox_name_parts') IS NULL")
+        unmigrated, missing = cursor.fetchone()
+    if unmigrated or not missing:
+        return []
+    hint = (
+        "As a role that may: CREATE EXTENSION IF NOT EXISTS pg_trgm; then CREATE INDEX CONCURRENTLY "
+        "sandbox_name_parts ON sandboxes_sandbox USING gin (upper(name::text) gin_trgm_ops);"
+    )
+    return [Caution("A search for a part of a name reads every sandbox.", hint=hint, id="sandboxes.W005")]
+
+
 @register(Tags.security, deploy=True)
 def ready_for_production(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []

@@ -58,11 +58,16 @@ class Code(StrEnum):
     HEAD_TOO_LARGE = "head_too_large"
     REQUEST_TIMEOUT = "request_timeout"
     RATE_LIMITED = "rate_limited"
+    TOO_MANY_BULK_REQUESTS = "too_many_bulk_requests"
+    OPERATION_BUDGET_SPENT = "operation_budget_spent"
     REQUEST_IN_PROGRESS = "request_in_progress"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     INTERNAL_ERROR = "internal_error"
     DATABASE_UNAVAILABLE = "database_unavailable"
     IDENTITY_PROVIDER_UNAVAILABLE = "identity_provider_unavailable"
+
+
+FOR_LACK_OF_ROOM = (Code.CAPACITY_EXHAUSTED, Code.QUOTA_TOO_SMALL, Code.DISK_QUOTA_FULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +154,19 @@ MEANINGS: dict[Code, Meaning] = {
     Code.METHOD_NOT_ALLOWED: _M(405, "This method is not allowed here", "Use a method of the Allow header."),
     Code.NOT_ACCEPTABLE: _M(406, "No representation fits the Accept header", "Accept application/json."),
     Code.UNSUPPORTED_MEDIA_TYPE: _M(
-        415, "This media type is not understood", "Send application/json."
+        415, "This media type is not understood", "Send application/json, uncompressed."
     ),
     Code.LENGTH_REQUIRED: _M(411, "The body came without its length", "Send Content-Length, not chunks."),
     Code.PAYLOAD_TOO_LARGE: _M(413, "The body is too large", "Send less."),
     Code.HEAD_TOO_LARGE: _M(431, "The request line and headers are too large", "Send fewer or shorter ones."),
     Code.REQUEST_TIMEOUT: _M(408, "The request was not complete in time", "Send it again, and faster."),
     Code.RATE_LIMITED: _M(429, "Too many requests", "Wait as long as Retry-After says."),
+    Code.TOO_MANY_BULK_REQUESTS: _M(
+        429, "Two of your bulk requests are still running", "Send the next one when one of them has its answer."
+    ),
+    Code.OPERATION_BUDGET_SPENT: _M(
+        429, "The owner has no operations left in this hour", "Wait as long as Retry-After says, or ask staff."
+    ),
     Code.REQUEST_IN_PROGRESS: _M(
         409, "The first request with this Idempotency-Key is still running", "Repeat it in a moment."
     ),

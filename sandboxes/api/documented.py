@@ -19,6 +19,7 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from project.readable import OWNER_ID_PATTERN
 from sandboxes.api import examples, problems
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import OperationShape
@@ -37,12 +38,13 @@ ALWAYS = (
     Code.INVALID_REQUEST,
     Code.NOT_ACCEPTABLE,
     Code.PAYLOAD_TOO_LARGE,
+    Code.UNSUPPORTED_MEDIA_TYPE,
     Code.RATE_LIMITED,
     Code.INTERNAL_ERROR,
     Code.DATABASE_UNAVAILABLE,
     Code.IDENTITY_PROVIDER_UNAVAILABLE,
 )
-WITH_BODY = (Code.MALFORMED_BODY, Code.UNSUPPORTED_MEDIA_TYPE, Code.LENGTH_REQUIRED)
+WITH_BODY = (Code.MALFORMED_BODY, Code.LENGTH_REQUIRED)
 CHANGING = (Code.CSRF_FAILED,)
 IDEMPOTENT = (Code.REQUEST_IN_PROGRESS, Code.IDEMPOTENCY_KEY_REUSED)
 # How an operation that was waited for may have ended.
@@ -75,6 +77,7 @@ REQUESTING = (
     Code.SANDBOX_ERRORED,
     Code.SANDBOX_UNRECOVERABLE,
     Code.OWNER_ON_HOLD,
+    Code.OPERATION_BUDGET_SPENT,
 )
 
 
@@ -178,7 +181,7 @@ def _query(name: str, description: str, *, kind: Any = str, **more: Any) -> Open
 ON_BEHALF_OF = _header(
     "X-On-Behalf-Of",
     "The owner that a service key acts for; only keys with `sandboxes:any` may omit it.",
-    pattern=r"^[!-~]{1,255}$",
+    pattern=OWNER_ID_PATTERN,
     examples=[OpenApiExample("an owner", "user_2abc")],
 )
 REQUEST_ID = _header("X-Request-ID", "Yours; it comes back, is on the operation and in our logs.")

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import F, Prefetch, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Prefetch, QuerySet
 
-from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import lifecycle
+from sandboxes.models.sandbox import LAST_USED
 from sandboxes.states import ACTIVE, Actor
 
 
@@ -19,8 +17,7 @@ def _with_active(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
 
 
 def sandboxes(actor: Actor) -> QuerySet[Sandbox]:
-    used = Coalesce(F("last_accessed_at"), F("created_at"))
-    return _with_active(lifecycle.visible_to(actor)).annotate(used_at=used)
+    return _with_active(Sandbox.objects.visible_to(actor)).annotate(used_at=LAST_USED)
 
 
 def shown(row: Sandbox) -> Sandbox:
@@ -35,20 +32,7 @@ def active(sandbox_id: UUID) -> Operation | None:
 
 
 def operations(actor: Actor) -> QuerySet[Operation]:
-    rows = Operation.objects.select_related("sandbox")
-    return rows if actor.on_behalf_of is None else rows.filter(sandbox__owner_id=actor.on_behalf_of)
-
-
-def operation(operation_id: UUID, *, actor: Actor) -> Operation:
-    """One operation of a sandbox that the actor may see.
-
-    Raises:
-        Refused: OPERATION_NOT_FOUND.
-    """
-    row = Operation.objects.select_related("sandbox").filter(pk=operation_id).first()
-    if row is None or not actor.may_see(row.sandbox.owner_id):
-        raise Refused(Code.OPERATION_NOT_FOUND, f"No operation {operation_id}.")
-    return row
+    return Operation.objects.visible_to(actor).select_related("sandbox")
 
 
 def events(sandbox: Sandbox, *, for_staff: bool) -> QuerySet[SandboxEvent]:

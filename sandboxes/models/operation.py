@@ -6,15 +6,21 @@ from typing import Any
 from django.db import models
 from django.db.models import Q
 
+from sandboxes.codes import FOR_LACK_OF_ROOM
 from sandboxes.models.sandbox import Sandbox
+from sandboxes.models.scope import OperationRows
 from sandboxes.states import ACTIVE, Action, ActorKind, OperationStatus, Source
+
+UNUSUAL = (OperationStatus.FAILED, OperationStatus.CANCELLED)
+NO_ROOM = tuple(map(str, FOR_LACK_OF_ROOM))
+RARE = (Action.CREATE, Action.ARCHIVE, Action.DELETE, Action.RECOVER)
 
 
 class Operation(models.Model):
     """One requested action, in flight or finished. At most one is active per sandbox. Services alone write it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="operations")
+    sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="operations", db_index=False)
     action = models.CharField(max_length=20, choices=Action.choices)
     status = models.CharField(max_length=20, choices=OperationStatus.choices, default=OperationStatus.QUEUED)
     step = models.CharField(max_length=200, blank=True, help_text="What it does now, for people.")
@@ -24,7 +30,7 @@ class Operation(models.Model):
     source = models.CharField(max_length=20, choices=Source.choices)
     request_id = models.CharField(max_length=100, blank=True)
     caused_by = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="caused", db_index=True
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="caused", db_index=False
     )
     previous_intent = models.JSONField(null=True, blank=True)
     force = models.BooleanField(default=False)
@@ -42,6 +48,8 @@ class Operation(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
+    objects = models.Manager.from_queryset(OperationRows)()
+
     class Meta:
         default_permissions = ("view",)
         constraints = [
@@ -51,9 +59,16 @@ class Operation(models.Model):
         ]
         indexes = [
             models.Index(fields=["next_check_at"], name="operation_due", condition=Q(status__in=ACTIVE)),
-            models.Index(fields=["sandbox", "-created_at"], name="operation_of_sandbox"),
-            models.Index(fields=["-created_at", "id"], name="operation_created"),
-            models.Index(fields=["finished_at"], name="operation_finished"),
+            models.Index(fields=["sandbox", "created_at", "id"], name="operation_of_sandbox"),
+            models.Index(fields=["created_at", "id"], name="operation_created"),
+            models.Index(fields=["finished_at"], name="operation_finished", condition=Q(finished_at__isnull=False)),
+            models.Index(fields=["caused_by"], name="operation_caused_by", condition=Q(caused_by__isnull=False)),
+            models.Index(fields=["request_id"], name="operation_request", condition=~Q(request_id="")),
+            # What is asked of the few that did not simply succeed, or are seldom requested.
+            models.Index(fields=["code", "created_at"], name="operation_code", condition=~Q(code="")),
+            models.Index(fields=["status", "created_at"], name="operation_failed", condition=Q(status__in=UNUSUAL)),
+            models.Index(fields=["action", "created_at"], name="operation_rare", condition=Q(action__in=RARE)),
+            models.Index(fields=["finished_at"], name="operation_no_room", condition=Q(code__in=NO_ROOM)),
         ]
 
     def __str__(self) -> str:
@@ -81,7 +96,7 @@ class SandboxEvent(models.Model):
         CHANGE = "change"
 
     id = models.BigAutoField(primary_key=True)
-    sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="events")
+    sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="events", db_index=False)
     operation = models.ForeignKey(
         Operation, null=True, blank=True, on_delete=models.SET_NULL, related_name="events"
     )

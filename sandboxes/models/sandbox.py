@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
 from sandboxes.models.names import NameField
+from sandboxes.models.scope import SandboxRows
 from sandboxes.states import ActorKind, Intent, Seen, Status
 
 
@@ -24,6 +25,8 @@ class Owner(models.Model):
     hold_since = models.DateTimeField(null=True, blank=True)
     hold_actor = models.CharField(max_length=300, blank=True)
     hold_reason = models.CharField(max_length=500, blank=True)
+    operations_hour = models.DateTimeField(null=True, blank=True, help_text="The hour that is being counted.")
+    operations_in_hour = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -54,7 +57,7 @@ class Sandbox(models.Model):
     daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
     organization_id = models.CharField(max_length=255, blank=True)
     name = NameField(max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know.")
-    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes")
+    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes", db_index=False)
     harness_id = models.CharField(max_length=255, blank=True)
     language = models.CharField(max_length=50, default="python")
     resource_tier = models.CharField(max_length=50, default="basic")
@@ -154,6 +157,11 @@ class Sandbox(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is gone.")
 
+    objects = models.Manager.from_queryset(SandboxRows)()
+
+    # What is to be inserted with it, where many are locked together.
+    appended: list[models.Model] | None = None
+
     class Meta:
         verbose_name_plural = "sandboxes"
         permissions = [
@@ -168,10 +176,18 @@ class Sandbox(models.Model):
             ("rename_sandbox", "Can rename sandboxes"),
         ]
         indexes = [
-            models.Index(fields=["owner", "-created_at", "id"], name="sandbox_owner_created"),
-            models.Index(fields=["-created_at", "id"], name="sandbox_created"),
+            models.Index(
+                fields=["owner", "created_at", "id"],
+                name="sandbox_owner_created",
+                # On PostgreSQL it answers the search for the start of an owner's id as well.
+                opclasses=["varchar_pattern_ops", "timestamptz_ops", "uuid_ops"],
+            ),
+            # The orders of the API's list, each with the id that ends it.
+            models.Index(fields=["created_at", "id"], name="sandbox_created"),
+            models.Index(fields=["updated_at", "id"], name="sandbox_updated"),
+            models.Index(fields=["name", "id"], name="sandbox_name"),
+            models.Index(LAST_USED, "id", name="sandbox_last_used"),
             models.Index(fields=["status", "-created_at"], name="sandbox_status_created"),
-            models.Index(fields=["-updated_at", "id"], name="sandbox_updated"),
             models.Index(fields=["daytona_name"], name="sandbox_daytona_name"),
             models.Index(
                 fields=["observe_after"], name="sandbox_observe_due", condition=Q(observe_after__isnull=False)
@@ -192,11 +208,11 @@ class Sandbox(models.Model):
                 name="sandbox_live_state",
                 condition=Q(deleted_at__isnull=True),
             ),
+            models.Index(fields=["harness_id", "created_at"], name="sandbox_harness", condition=~Q(harness_id="")),
             # The filters of the admin's list, whose rare answers would otherwise walk the whole table.
             models.Index(fields=["intent", "-created_at"], name="sandbox_live_intent", condition=LIVE),
             models.Index(fields=["resource_tier", "-created_at"], name="sandbox_live_tier", condition=LIVE),
             models.Index(fields=["target", "-created_at"], name="sandbox_live_region", condition=LIVE),
-            models.Index(LAST_USED, name="sandbox_live_last_used", condition=LIVE),
             models.Index(
                 fields=["-created_at"], name="sandbox_dirty", condition=Q(revision__gt=F("convex_revision"))
             ),

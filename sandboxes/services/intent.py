@@ -16,8 +16,7 @@ from sandboxes.codes import Code, Refused
 from sandboxes.gateways.daytona import gateway
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import lifecycle, projection
-from sandboxes.services.lifecycle.find import named, not_found
+from sandboxes.services import lifecycle, lookup, projection
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
 from sandboxes.states import ACTIVE, Action, Actor, Intent, Source, Status
@@ -61,10 +60,10 @@ def _read(sandbox_id: UUID | str, actor: Actor) -> Sandbox:
     """All that the gate needs in one SELECT: the row, its owner, the time, and whether anything is active but a
     look."""
     active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE).exclude(action=Action.SYNC)
-    rows = lifecycle.visible_to(actor).filter(named(str(sandbox_id))).select_related("owner")
+    rows = lookup.visible(sandbox_id, actor=actor).select_related("owner")
     row = one(rows.annotate(busy=Exists(active), present=clock.present()))
     if row is None:
-        raise not_found(sandbox_id)
+        raise lookup.not_found(sandbox_id)
     return row
 
 
@@ -104,16 +103,16 @@ def is_fresh(row: Sandbox, *, now: datetime) -> bool:
     return (now - row.observed_at).total_seconds() <= settings.OBSERVATION_TTL
 
 
-def touch(sandbox_id: UUID, *, actor: Actor) -> None:
+def touch(sandbox_id: UUID | str, *, actor: Actor) -> None:
     """Record that it is used: at most one write per TOUCH_EVERY seconds, forwarded at most every
     TOUCH_FORWARD_EVERY.
 
     Raises:
         Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE.
     """
-    row = lifecycle.visible_to(actor).filter(pk=sandbox_id).first()
+    row = one(lookup.visible(sandbox_id, actor=actor))
     if row is None:
-        raise not_found(sandbox_id)
+        raise lookup.not_found(sandbox_id)
     if row.status == Status.GONE:
         raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” no longer exists in Daytona.")
     _touch_row(row, now=clock.now())

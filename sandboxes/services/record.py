@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
 
 from project.readable import cut
 from sandboxes import clock, shown
@@ -60,28 +61,69 @@ def release(sandbox_id: UUID, token: str) -> None:
 
 
 @contextmanager
-def locked(which: UUID | Q, *, token: str | None = None) -> Iterator[Sandbox]:
+def locked(which: UUID | QuerySet[Sandbox], *, token: str | None = None) -> Iterator[Sandbox]:
     """One transaction in which nobody else writes this sandbox; what the block changed is saved at its end.
 
     With `token`, raises LostLease when the lease is no longer that one; a worker seldom asks for the owner. On
     SQLite the transaction itself is the lock (it begins IMMEDIATE).
     """
     with transaction.atomic():
-        rows = Sandbox.objects.select_for_update(of=("self",)).filter(
-            which if isinstance(which, Q) else Q(pk=which)
-        )
+        found = Sandbox.objects.filter(pk=which) if isinstance(which, UUID) else which
+        rows = found.select_for_update(of=("self",))
         row = one(rows.select_related("owner") if token is None else rows.filter(lease_token=token))
         if row is None:
             raise LostLease(str(which))
-        before = values(row)
-        before_shown = _shown(row)
+        before, before_shown = values(row), _shown(row)
         yield row
-        if _shown(row) != before_shown:
-            _mark_dirty(row)
-        if row.is_dirty and row.dirty_since is None:
-            row.dirty_since = clock.now()
+        _note_what_shows(row, before_shown)
         if changed := changes(row, since=before):
             row.save(update_fields=[*changed, "updated_at"])
+
+
+@contextmanager
+def locked_together(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
+    """The same for many, in a few statements; those that somebody else holds now are left out."""
+    with transaction.atomic():
+        free = rows.select_for_update(of=("self",), skip_locked=True).select_related("owner")
+        found = list(free.order_by("pk"))
+        before = {row.pk: (values(row), _shown(row)) for row in found}
+        for row in found:
+            row.appended = []
+        yield found
+        for row in found:
+            _note_what_shows(row, before[row.pk][1])
+        _save_together(
+            {row: {name: getattr(row, name) for name in changes(row, since=before[row.pk][0])} for row in found}
+        )
+        _insert_together([added for row in found for added in row.appended or ()])
+
+
+def _save_together(changed: dict[Sandbox, dict[str, Any]]) -> None:
+    """One UPDATE for all rows that get the same values: what is asked of many mostly changes them alike."""
+    alike: list[tuple[dict[str, Any], list[UUID]]] = []
+    for row, new in changed.items():
+        ids = next((ids for values_, ids in alike if values_ == new), None)
+        if ids is None:
+            alike.append((new, ids := []))
+        ids.append(row.pk)
+    for new, ids in alike:
+        if new:
+            Sandbox.objects.filter(pk__in=ids).update(**new, updated_at=timezone.now())
+
+
+def _insert_together(rows: list[Model]) -> None:
+    """Operations before the events that name them. One that was saved meanwhile is there already."""
+    for model in (Operation, SandboxEvent):
+        new = [row for row in rows if isinstance(row, model) and row._state.adding]
+        model._default_manager.bulk_create(new)  # type: ignore[arg-type]
+
+
+def append(sandbox: Sandbox, row: Model) -> None:
+    """Insert an operation or event of this sandbox: now, or together with those of the others that are locked."""
+    if sandbox.appended is None:
+        row.save(force_insert=True)
+    else:
+        sandbox.appended.append(row)
 
 
 def values(row: Model) -> dict[str, Any]:
@@ -97,6 +139,13 @@ def changes(row: Model, *, since: dict[str, Any]) -> list[str]:
 def _shown(row: Sandbox) -> tuple[object, ...]:
     """What Convex must see of a sandbox."""
     return shown.wanted(row), row.daytona_id
+
+
+def _note_what_shows(row: Sandbox, before: tuple[object, ...]) -> None:
+    if _shown(row) != before:
+        _mark_dirty(row)
+    if row.is_dirty and row.dirty_since is None:
+        row.dirty_since = clock.now()
 
 
 def _mark_dirty(row: Sandbox) -> None:
@@ -264,12 +313,15 @@ def event(
     at: datetime | None = None,
 ) -> None:
     """Append one line to the sandbox's timeline."""
-    SandboxEvent.objects.create(
-        sandbox=sandbox,
-        operation=operation,
-        kind=kind,
-        at=at or clock.now(),
-        text=cut(text, 500),
-        actor=str(actor),
-        data=data or {},
+    append(
+        sandbox,
+        SandboxEvent(
+            sandbox=sandbox,
+            operation=operation,
+            kind=kind,
+            at=at or clock.now(),
+            text=cut(text, 500),
+            actor=str(actor),
+            data=data or {},
+        ),
     )

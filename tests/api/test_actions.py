@@ -216,7 +216,7 @@ def test_a_row_that_breaks_takes_no_other_with_it(
     boxes = [atlas, rows.sandbox("borneo", of="alice"), rows.sandbox("ceres", of="alice")]
 
     def fail_on_the_second(execute: Any, sql: str, params: Any, *rest: Any) -> Any:
-        if boxes[1].pk.hex in str(params).replace("-", ""):
+        if not sql.startswith("SELECT") and boxes[1].pk.hex in str(params).replace("-", ""):
             raise error("secret words")
         return execute(sql, params, *rest)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import structlog
@@ -17,7 +17,6 @@ from rest_framework.exceptions import ErrorDetail, NotAuthenticated, ValidationE
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
-from rest_framework.views import APIView
 
 from sandboxes.api import permissions, problems, reading, throttling
 from sandboxes.api.documented import KEY_PATTERN
@@ -25,6 +24,7 @@ from sandboxes.api.permissions import Need
 from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.principals import Principal
 from sandboxes.api.representations import OperationShape
+from sandboxes.api.views.strict import StrictView
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation
 from sandboxes.services import idempotency, waiting
@@ -43,7 +43,7 @@ class Replayed(Exception):
         self.stored = stored
 
 
-class ApiView(APIView):
+class ApiView(StrictView):
     """`needs` names, per method, what the caller must have; a method without an entry is not there."""
 
     needs: ClassVar[dict[str, Need]] = {}
@@ -144,6 +144,15 @@ class ApiView(APIView):
             response[name] = value
         return response
 
+    def count_more(self, units: int) -> None:
+        """Count this request as so many more than one.
+
+        Raises:
+            Refused: RATE_LIMITED.
+        """
+        if self._rate and units:
+            self._rate = throttling.count_more(self.principal, units)
+
     # Asking for a change, and answering it
 
     def body(self, shape: type[Serializer[Any]]) -> dict[str, Any]:
@@ -200,7 +209,10 @@ class ApiView(APIView):
         )
 
     def show(self, operation: Operation) -> dict[str, Any]:
-        return dict(OperationShape(operation, context=self.shape_context).data)
+        return self.show_all([operation])[0]
+
+    def show_all(self, operations: Sequence[Operation]) -> list[dict[str, Any]]:
+        return list(OperationShape(operations, many=True, context=self.shape_context).data)
 
     @property
     def shape_context(self) -> dict[str, Any]:

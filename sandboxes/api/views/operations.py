@@ -26,7 +26,7 @@ from sandboxes.api.requests import Reason
 from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
 from sandboxes.codes import Code
-from sandboxes.services import lifecycle
+from sandboxes.services import lifecycle, lookup
 
 
 class OperationList(ListView):
@@ -57,7 +57,7 @@ class SandboxOperations(OperationList):
         ],
     )
     def get(self, request: Request, sandbox_id: str) -> Response:  # type: ignore[override]
-        row = lifecycle.find(sandbox_id, actor=self.actor)
+        row = lookup.find(sandbox_id, actor=self.actor)
         return self.page(reading.operations(self.actor).filter(sandbox=row))
 
 
@@ -74,7 +74,7 @@ class SandboxEvents(ListView):
         parameters=[SANDBOX_ID, *page_parameters(orders, default_order)],
     )
     def get(self, request: Request, sandbox_id: str) -> Response:
-        row = lifecycle.find(sandbox_id, actor=self.actor)
+        row = lookup.find(sandbox_id, actor=self.actor)
         return self.page(reading.events(row, for_staff=self.principal.is_staff))
 
 
@@ -90,7 +90,7 @@ class OperationDetail(ApiView):
     )
     def get(self, request: Request, operation_id: UUID) -> Response:
         """How it goes. Only a caller that waits gets a failure as a problem: who just looks, looks."""
-        operation = reading.operation(operation_id, actor=self.actor)
+        operation = lookup.find_operation(operation_id, actor=self.actor)
         if wait_seconds(request.headers.get("Prefer", "")) is None:
             return Response(self.show(operation))
         if not operation.is_active:

@@ -11,17 +11,17 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from sandboxes.api import schema
 from sandboxes.api.documented import CodeShape, answer_responses, problem_responses
 from sandboxes.api.views.base import METHODS
+from sandboxes.api.views.strict import StrictView
 from sandboxes.codes import MEANINGS, Code, Refused
 
 CODES = inline_serializer("CodeList", {"results": CodeShape(many=True)})
 
 
-class Public(APIView):
+class Public(StrictView):
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()

@@ -26,7 +26,7 @@ from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Sandbox
-from sandboxes.services import lifecycle
+from sandboxes.services import lifecycle, lookup
 from sandboxes.states import Action, Source
 
 
@@ -49,7 +49,7 @@ class SandboxList(ListView):
         "Create a sandbox",
         body=NewSandbox,
         answers={200: OperationShape, 202: OperationShape},
-        refusals=[Code.OWNER_ON_HOLD, Code.SANDBOX_LIMIT_REACHED],
+        refusals=[Code.OWNER_ON_HOLD, Code.SANDBOX_LIMIT_REACHED, Code.OPERATION_BUDGET_SPENT],
         waits=True,
         post=True,
     )
@@ -81,7 +81,7 @@ class SandboxDetail(ApiView):
 
     @documented("Get a sandbox", answers={200: SandboxShape}, refusals=NO_SANDBOX, parameters=[SANDBOX_ID])
     def get(self, request: Request, sandbox_id: str) -> Response:
-        return self._shown(lifecycle.find(sandbox_id, actor=self.actor))
+        return self._shown(lookup.find(sandbox_id, actor=self.actor))
 
     @documented(
         "Change a sandbox's name, intervals or protection",
@@ -93,10 +93,10 @@ class SandboxDetail(ApiView):
     )
     def patch(self, request: Request, sandbox_id: str) -> Response:
         changes = self.body(Changes)
-        row = lifecycle.find(sandbox_id, actor=self.actor)
+        row = lookup.find(sandbox_id, actor=self.actor)
         with transaction.atomic():
             self._change(row.pk, changes)
-        return self._shown(lifecycle.find(sandbox_id, actor=self.actor))
+        return self._shown(lookup.find(sandbox_id, actor=self.actor))
 
     @documented(
         "Delete a sandbox",
@@ -108,9 +108,8 @@ class SandboxDetail(ApiView):
         description="Also in Daytona, for ever. Nothing supersedes it.",
     )
     def delete(self, request: Request, sandbox_id: str) -> Response:
-        found = lifecycle.identify(sandbox_id, actor=self.actor)
         operation = lifecycle.request(
-            found, Action.DELETE, actor=self.actor, source=Source.API, request_id=self.request_id
+            sandbox_id, Action.DELETE, actor=self.actor, source=Source.API, request_id=self.request_id
         )
         return self.answer(operation)
 

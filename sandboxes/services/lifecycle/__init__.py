@@ -6,10 +6,10 @@ from __future__ import annotations
 from sandboxes.services.lifecycle.advance import advance
 from sandboxes.services.lifecycle.change import protect, reapply, rename, set_intervals
 from sandboxes.services.lifecycle.create import NewRequest, create
-from sandboxes.services.lifecycle.find import find, identify, visible_to
 from sandboxes.services.lifecycle.intervals import RANGES, is_made_ephemeral
 from sandboxes.services.lifecycle.observe import observe
 from sandboxes.services.lifecycle.request import cancel, request
+from sandboxes.services.lifecycle.request_many import request_many
 from sandboxes.services.lifecycle.rules import allowed_actions, destroyed_after, obstacles
 
 __all__ = [
@@ -20,8 +20,6 @@ __all__ = [
     "cancel",
     "create",
     "destroyed_after",
-    "find",
-    "identify",
     "is_made_ephemeral",
     "observe",
     "obstacles",
@@ -29,6 +27,6 @@ __all__ = [
     "reapply",
     "rename",
     "request",
+    "request_many",
     "set_intervals",
-    "visible_to",
 ]

@@ -313,10 +313,10 @@ def _call(daytona: DaytonaGateway, tick: _Tick, name: str) -> None:
     answer = call.make(daytona, Sandbox.objects.get(pk=tick.sandbox_id), name)
     with _locked(tick, active=False) as (row, operation, now):
         if call.note(row, operation, answer):
-            words = f"{name}: {answer.outcome}"
+            words = answer.rejected or (answer.quota.message if answer.quota else "")
             record.event(
-                row, SandboxEvent.Kind.CALL, words, operation=operation, at=now,
-                data={"words": answer.rejected or (answer.quota.message if answer.quota else "")},
+                row, SandboxEvent.Kind.CALL, f"{name}: {answer.outcome}", operation=operation, at=now,
+                data={"words": words} if words else {},
             )  # fmt: skip
         if answer.remote is not None and row.daytona_id is None:
             row.daytona_id, row.organization_id = answer.remote.id, answer.remote.organization_id

@@ -69,7 +69,7 @@ def begin(
     previous_intent: dict[str, Any] | None = None,
 ) -> Operation:
     """Insert the operation and its task; the caller holds the row and has ended any other active one."""
-    operation = Operation.objects.create(
+    operation = Operation(
         sandbox=row,
         action=action,
         actor_kind=actor.kind,
@@ -85,14 +85,20 @@ def begin(
         deadline=deadline_for(row, action, now=now),
         created_at=now,
     )
+    record.append(row, operation)
     if action != Action.SYNC:  # what a look has learned has events of its own
         record.event(
             row, SandboxEvent.Kind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
-            data={"reason": reason} if reason else {},
+            data={"reason": reason} if reason and not _is_told(row, previous_intent) else {},
         )  # fmt: skip
     record.settle(row, active=operation, now=now)
     enqueue("advance_operation", operation.pk)
     return operation
+
+
+def _is_told(row: Sandbox, previous_intent: dict[str, Any] | None) -> bool:
+    """Whether the change of the intent has put the reason on the timeline already."""
+    return previous_intent is not None and previous_intent["intent"] != row.intent
 
 
 def deadline_for(row: Sandbox, action: str, *, now: datetime) -> datetime | None:
@@ -119,6 +125,7 @@ def finish(
     operation.message = message
     operation.step = ""
     operation.next_check_at = None
+    operation.previous_intent = None  # what has ended is not taken back
     operation.finished_at = now
     operation.save()
     words = f"{operation.get_action_display()} {status}" + (f": {code}" if code else "")

@@ -12,9 +12,8 @@ from django.conf import settings
 from sandboxes import clock
 from sandboxes.codes import Code, Refused, invalid
 from sandboxes.models import Sandbox, SandboxEvent
-from sandboxes.services import pending, record
+from sandboxes.services import lookup, pending, record
 from sandboxes.services.asked import NAME_LABEL, Value, drift
-from sandboxes.services.lifecycle.find import check, not_found
 from sandboxes.services.lifecycle.intervals import checked, is_made_ephemeral
 from sandboxes.services.queue import enqueue
 from sandboxes.states import Actor, ActorKind, Status
@@ -37,15 +36,12 @@ def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
     clean = name.strip()
     if not 1 <= len(clean) <= 200:
         raise invalid("name", "A name has 1 to 200 characters.")
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            if clean != row.name:
-                _changed(row, _renamed(row, clean), actor=actor)
-                row.name = clean
-                _tell_daytona(row, {NAME_LABEL: clean})
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        if clean != row.name:
+            _changed(row, _renamed(row, clean), actor=actor)
+            row.name = clean
+            _tell_daytona(row, {NAME_LABEL: clean})
     return row
 
 
@@ -56,19 +52,16 @@ def set_intervals(sandbox_id: UUID, *, actor: Actor, **asked: Unpack[Intervals])
         Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE, INVALID_REQUEST (negative, longer than Daytona keeps it; an
             auto-delete of 0 makes a sandbox ephemeral, which only a create may do).
     """
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            given: Mapping[str, Any] = asked
-            new = {name: minutes for name, minutes in given.items() if minutes != getattr(row, f"{name}_minutes")}
-            changes = {name: _checked(row, name, minutes) for name, minutes in new.items()}
-            for name, minutes in changes.items():
-                setattr(row, f"{name}_minutes", minutes)
-            if changes:
-                _changed(row, "Intervals changed", actor=actor, data=changes)
-                _tell_daytona(row, changes)
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        given: Mapping[str, Any] = asked
+        new = {name: minutes for name, minutes in given.items() if minutes != getattr(row, f"{name}_minutes")}
+        changes = {name: _checked(row, name, minutes) for name, minutes in new.items()}
+        for name, minutes in changes.items():
+            setattr(row, f"{name}_minutes", minutes)
+        if changes:
+            _changed(row, "Intervals changed", actor=actor, data=changes)
+            _tell_daytona(row, changes)
     return row
 
 
@@ -84,15 +77,12 @@ def reapply(sandbox_id: UUID, *, actor: Actor) -> Sandbox:
     Raises:
         Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE.
     """
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            differing = {one.key: one.asked for one in drift(row) if one.key}
-            if differing:
-                _changed(row, "Daytona is told again what was asked for", actor=actor, data=differing)
-                _tell_daytona(row, differing)
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        differing = {one.key: one.asked for one in drift(row) if one.key}
+        if differing:
+            _changed(row, "Daytona is told again what was asked for", actor=actor, data=differing)
+            _tell_daytona(row, differing)
     return row
 
 
@@ -103,19 +93,16 @@ def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: s
         Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE, INVALID_REQUEST (a past time; but for staff, one more than
             PROTECT_MAX_DAYS ahead).
     """
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            words = reason[:500] if until else ""
-            if until == row.protected_until and words in ("", row.protected_reason):
-                return row
-            if until is not None and until != row.protected_until:
-                _check_end(until, actor)
-            row.protected_until, row.protected_reason = until, words
-            text = f"Protected until {until:%Y-%m-%d %H:%M} UTC" if until else "No longer protected"
-            _changed(row, text, actor=actor, data={"reason": reason} if reason else {})
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        words = reason[:500] if until else ""
+        if until == row.protected_until and words in ("", row.protected_reason):
+            return row
+        if until is not None and until != row.protected_until:
+            _check_end(until, actor)
+        row.protected_until, row.protected_reason = until, words
+        text = f"Protected until {until:%Y-%m-%d %H:%M} UTC" if until else "No longer protected"
+        _changed(row, text, actor=actor, data={"reason": reason} if reason else {})
     return row
 
 
@@ -129,8 +116,7 @@ def _check_end(until: datetime, actor: Actor) -> None:
         raise invalid("protected_until", f"At most {days:g} days ahead. Staff can protect it for longer.")
 
 
-def _check(row: Sandbox, actor: Actor) -> None:
-    check(actor, row)
+def _check(row: Sandbox) -> None:
     if row.status == Status.GONE:
         raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” no longer exists in Daytona.")
 

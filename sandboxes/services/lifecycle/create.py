@@ -10,7 +10,7 @@ from django.db import transaction
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Owner, Sandbox
-from sandboxes.services import cap
+from sandboxes.services import budget, cap
 from sandboxes.services.asked import labels_of
 from sandboxes.services.lifecycle.begin import begin
 from sandboxes.services.lifecycle.intervals import checked
@@ -41,7 +41,8 @@ def create(
     """Reserve a place under the owner's cap and begin the create.
 
     Raises:
-        Refused: SANDBOX_LIMIT_REACHED, OWNER_ON_HOLD, INVALID_REQUEST (no such tier, an interval out of range),
+        Refused: SANDBOX_LIMIT_REACHED, OWNER_ON_HOLD, OPERATION_BUDGET_SPENT, INVALID_REQUEST (no such tier, an
+            interval out of range),
             SANDBOX_NOT_FOUND for an actor that may not act for this owner.
     """
     if not actor.may_see(owner_id):
@@ -50,7 +51,9 @@ def create(
         known = ", ".join(settings.TIERS)
         raise Refused(Code.INVALID_REQUEST, f"There is no tier “{new.tier}”: choose one of {known}.")
     with transaction.atomic():
-        row = _row(cap.reserve(owner_id), actor=actor, new=new, reason=reason)
+        owner = cap.reserve(owner_id)
+        budget.spend(owner_id, actor, Action.CREATE, now=clock.now())
+        row = _row(owner, actor=actor, new=new, reason=reason)
         row.save(force_insert=True)
         operation = begin(
             row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason, request_id=request_id

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sandboxes', '0010_text_names_in_nfc'),
+        ('sandboxes', '0011_api_bounds'),
     ]
 
     operations = [
