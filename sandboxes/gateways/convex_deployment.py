@@ -92,6 +92,7 @@ class Deployment:
         self._resting: tuple[float, ConvexError] | None = None
         self._capabilities: tuple[float, Capabilities] | None = None
         self._own: tuple[float, bool] | None = None
+        self._may_not_act: tuple[float, ConvexError] | None = None
         self._absent: dict[Function, float] = {}  # learned from an error, for keys that may not list
 
     def __repr__(self) -> str:
@@ -181,7 +182,7 @@ class Deployment:
 
     def call(self, function: Function, args: dict[str, Any], *, as_owner: str = "") -> Any:
         """With `as_owner` as that user, else as nobody."""
-        self._let_pass()
+        self._let_pass(as_owner=as_owner)
         self._refuse_missing(function)
         try:
             return self.ask(function, args, as_owner=as_owner)
@@ -208,7 +209,10 @@ class Deployment:
             self._resting = None
         return value
 
-    def _let_pass(self) -> None:
+    def _let_pass(self, *, as_owner: str = "") -> None:
+        refused = self._may_not_act
+        if as_owner and refused is not None and time.monotonic() - refused[0] < CAPABILITIES_LAST:
+            raise refused[1].with_traceback(None)
         resting = self._resting
         if resting is not None and time.monotonic() < resting[0]:
             raise resting[1].with_traceback(None)
@@ -221,8 +225,11 @@ class Deployment:
             raise FunctionMissing(function, reason=why_not)
 
     def _take_to_heart(self, error: ConvexError) -> None:
+        if getattr(error, "permission", "") == ACT_AS_USER:
+            self._may_not_act = (time.monotonic(), error)
+            return
         pause = self._pauses.get(type(error))
-        if pause and getattr(error, "permission", "") != ACT_AS_USER:
+        if pause:
             self._resting = (time.monotonic() + pause, error)
 
     def _reason(self, function: Function, error: FunctionFailed, *, as_owner: str) -> ConvexError:

@@ -225,8 +225,8 @@ BREAKAGES = [
     Breakage(
         "acting refused, and everything left alone",
         "sandboxes/gateways/convex_deployment.py",
-        'if pause and getattr(error, "permission", "") != ACT_AS_USER:',
-        "if pause:",
+        "            self._may_not_act = (time.monotonic(), error)\n            return\n",
+        "            self._may_not_act = (time.monotonic(), error)\n",
         "tests/gateways/convex/test_as_owner.py::test_a_key_that_may_not_act_is_not_taken_for_no_rows",
     ),
     Breakage(

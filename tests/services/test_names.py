@@ -48,7 +48,7 @@ def test_pages_show_it(client: Client) -> None:
 
 def test_naming_it_is_a_rename_like_any_other() -> None:
     row = lifecycle.rename(unnamed().pk, "atlas", actor=Actor.owner("alice"))
-    assert (row.name, row.name_known, row.pending_changes) == ("atlas", True, {"harness_name": "atlas"})
+    assert (row.name, row.name_known, row.pending_changes) == ("atlas", True, {"harness_name": {"value": "atlas"}})
 
 
 def test_no_label_says_a_name_that_nobody_gave() -> None:

@@ -60,7 +60,7 @@ class Known:
 
     @property
     def display_name(self) -> str:
-        return self.name or self.daytona_name or self.daytona_id or f"sandbox {self.short_id}"
+        return self.name or self.daytona_name
 
     @property
     def short_id(self) -> str:

@@ -17,6 +17,7 @@ from tests.services.projection.driving import (
     Convex,
     change,
     delete,
+    may_not_act,
     push,
     push_until_clean,
     reload,
@@ -227,12 +228,24 @@ def test_a_row_that_is_made_without_a_persons_create_links_nothing(any_convex: C
 
 
 def test_a_key_that_may_not_ask_as_the_owner_links_nothing(convex: Convex) -> None:
-    permissions = [f"deployment:functions:runInternal{kind}" for kind in ("Queries", "Mutations")]
-    convex.emulator.settings(convex_keys={convex.emulator.convex_key: {"permissions": permissions}})
-    convex.configure()
+    may_not_act(convex)
     box = sandbox(harness_id=harness(convex, "alice"), pushed=True)
     assert linked(convex) is None
     assert any("cannot be asked" in text for text in timeline(box))
+
+
+def test_a_key_that_may_not_ask_as_the_owner_is_refused_once_not_at_each_push(convex: Convex) -> None:
+    may_not_act(convex)
+    boxes = [sandbox(pushed=True) for _ in range(3)]
+    for box in boxes:
+        change(box, status=Status.STOPPED)
+        push(box)
+    asked = [call for call in convex.calls() if call == "query sandboxes:list"]
+    before = convex.calls()[asked[0]]
+    change(boxes[0], status=Status.RUNNING)
+    push(boxes[0])
+    assert convex.calls()[asked[0]] == before
+    assert convex.row(boxes[0])["status"] == "running"
 
 
 @pytest.mark.parametrize(("times", "is_linked"), [(1, True), (2, False)])

@@ -21,6 +21,7 @@ from tests.services.projection.driving import (
     change,
     delete,
     is_open,
+    may_not_act,
     push,
     push_until_clean,
     reload,
@@ -43,15 +44,6 @@ def telling(request: pytest.FixtureRequest, convex: Convex) -> Convex:
 def found(verified: Verified) -> dict[str, int]:
     assert verified.error == ""
     return {kind.value: count for kind, count in verified.counts.items()}
-
-
-def may_not_act(convex: Convex) -> None:
-    """The key runs internal functions, and may not act as a user."""
-    permissions = [f"deployment:functions:runInternal{kind}" for kind in ("Queries", "Mutations")]
-    convex.emulator.settings(
-        convex_keys={convex.emulator.convex_key: {"permissions": [*permissions, "deployment:data:view"]}}
-    )
-    convex.configure()
 
 
 def later() -> None:

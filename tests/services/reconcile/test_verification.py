@@ -15,8 +15,8 @@ from sandboxes.services.doctor import local
 from sandboxes.services.doctor.finding import Level
 from sandboxes.services.reconcile import Options
 from tests.services.projection.conftest import convex, settings_of_convex
-from tests.services.projection.driving import Convex, push_until_clean, sandbox
-from tests.services.projection.test_verify import later, may_not_act
+from tests.services.projection.driving import Convex, may_not_act, push_until_clean, sandbox
+from tests.services.projection.test_verify import later
 from tests.support import convex as wire
 
 __all__ = ["convex", "settings_of_convex"]
