@@ -63,6 +63,7 @@ class Code(StrEnum):
     REQUEST_IN_PROGRESS = "request_in_progress"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     INTERNAL_ERROR = "internal_error"
+    SERVICE_UNAVAILABLE = "service_unavailable"
     DATABASE_UNAVAILABLE = "database_unavailable"
     IDENTITY_PROVIDER_UNAVAILABLE = "identity_provider_unavailable"
 
@@ -174,6 +175,7 @@ MEANINGS: dict[Code, Meaning] = {
         422, "This Idempotency-Key came with another request before", "Use a new key for a new request."
     ),
     Code.INTERNAL_ERROR: _M(500, "Something broke on our side", "Try again; tell staff the request id."),
+    Code.SERVICE_UNAVAILABLE: _M(503, "No web process answers", "Try again in a moment."),
     Code.DATABASE_UNAVAILABLE: _M(503, "The database does not answer", "Try again in a moment."),
     Code.IDENTITY_PROVIDER_UNAVAILABLE: _M(
         503, "The identity provider does not answer", "Try again in a moment."

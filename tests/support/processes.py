@@ -142,6 +142,12 @@ def answers(port: int) -> bool:
         return False
 
 
+def listens(port: int) -> bool:
+    """Whether anything takes connections here."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
 def manage(*arguments: str) -> list[str]:
     return [sys.executable, str(ROOT / "manage.py"), *arguments]
 

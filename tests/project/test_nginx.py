@@ -1,0 +1,155 @@
+"""The proxy of compose.yaml: a real nginx before something that writes down what reaches it."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from django.test import RequestFactory
+from pytest_django import Settings
+
+from project.networks import client_address
+from tests.support.environment import ROOT
+from tests.support.nginx import TEMPLATE, proxy
+from tests.support.problems import faults
+from tests.support.processes import free_port
+
+pytestmark = pytest.mark.nginx
+HEAD = "POST /api/v1/sandboxes HTTP/1.1\r\nHost: sandkeeper.example.com\r\n"
+LARGE = 4_000_000  # more than the kernel's buffers of a connection hold
+MAX_BODY = 10_000
+
+
+class Web(ThreadingHTTPServer):
+    """Stands for the web process: takes one request at a time, and keeps the headers of each."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Recording)
+        self.seen: list[dict[str, str]] = []
+        self.one = threading.Lock()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_port}"
+
+
+class Recording(BaseHTTPRequestHandler):
+    server: Web
+
+    def do_GET(self) -> None:
+        with self.server.one:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.server.seen.append(dict(self.headers))
+            body = b"x" * (LARGE if self.path == "/large" else 2)
+            self.send_response(404 if self.path == "/own" else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    with Web() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def port(web: Web, tmp_path: Path) -> Iterator[int]:
+    with proxy(web.address, tmp_path, max_body=MAX_BODY) as port:
+        yield port
+
+
+def connected(port: int, sent: str) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection.sendall(sent.encode("latin-1"))
+    return connection
+
+
+def test_slow_clients_do_not_reach_the_web_process(web: Web, port: int) -> None:
+    slow_reader = "GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
+    with ExitStack() as stack:
+        for beginning in (HEAD, f"{HEAD}Content-Length: 1000\r\n\r\n{{", slow_reader) * 10:
+            stack.enter_context(closing(connected(port, beginning)))
+        # The stand-in serves one at a time: it answers only if nobody holds it.
+        assert httpx.get(f"http://127.0.0.1:{port}/", timeout=30).status_code == 200
+    assert not [seen for seen in web.seen if "Content-Length" in seen], "no body that was not whole"
+
+
+def test_the_address_that_counts_is_the_one_that_nginx_saw(web: Web, port: int, settings: Settings) -> None:
+    headers = {"X-Forwarded-For": "10.1.2.3", "X_Forwarded_For": "10.1.2.3", "X-Forwarded-Proto": "https"}
+    httpx.get(f"http://127.0.0.1:{port}/", headers=headers)
+    (seen,) = web.seen
+    assert seen["X-Forwarded-For"] == "10.1.2.3, 127.0.0.1"
+    assert seen["X-Forwarded-Proto"] == "https"
+    assert "X_Forwarded_For" not in seen
+    request = RequestFactory().get(
+        "/", headers={"X-Forwarded-For": seen["X-Forwarded-For"]}, REMOTE_ADDR="10.0.0.9"
+    )
+    for trusted, client in ((["1"], "127.0.0.1"), (["2"], "10.1.2.3"), (["10.0.0.9"], "127.0.0.1")):
+        settings.TRUSTED_PROXIES = trusted
+        assert client_address(request) == client
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ("NONSENSE\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
+        (f"GET /{'x' * 40_000} HTTP/1.1\r\nHost: a\r\n\r\n", 431),
+        (f"GET / HTTP/1.1\r\nHost: a\r\nCookie: {'x' * 40_000}\r\n\r\n", 431),
+        (f"{HEAD}Content-Length: {MAX_BODY + 1}\r\n\r\n", 413),
+    ],
+)
+def test_what_nginx_refuses_is_a_problem(port: int, sent: str, status: int) -> None:
+    with closing(connected(port, sent)) as connection:
+        answer = httpx_answer(connection)
+    assert answer.status_code == status
+    instance = answer.json()["instance"]
+    assert faults(status, answer.headers, answer.content, path=instance) == []
+
+
+def httpx_answer(connection: socket.socket) -> httpx.Response:
+    received = b""
+    while part := connection.recv(65_536):
+        received += part
+        if b"\r\n\r\n" in received and received.endswith(b"}"):
+            break
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    return httpx.Response(int(first.split()[1]), headers=[line.split(": ", 1) for line in lines], content=body)
+
+
+def test_a_web_process_that_is_away_is_a_problem_and_its_own_answers_pass(port: int, tmp_path: Path) -> None:
+    own = httpx.get(f"http://127.0.0.1:{port}/own")
+    assert (own.status_code, own.text) == (404, "xx")
+    folder = tmp_path / "away"
+    folder.mkdir()
+    with proxy(f"127.0.0.1:{free_port()}", folder) as away:
+        answer = httpx.get(f"http://127.0.0.1:{away}/api/v1/sandboxes")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert faults(503, answer.headers, answer.content, path="/api/v1/sandboxes") == []
+
+
+def test_compose_starts_it_with_this_file() -> None:
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    (mounted,) = services["proxy"]["volumes"]
+    assert mounted.split(":")[0] == f"./{TEMPLATE.relative_to(ROOT)}"
+    assert set(services["proxy"]["environment"]) == {"WEB", "LISTEN", "MAX_BODY_BYTES"}
+    assert "ports" not in services["web"], "nobody goes past the proxy"
