@@ -54,6 +54,8 @@ class Code(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     LENGTH_REQUIRED = "length_required"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    PRECONDITION_FAILED = "precondition_failed"
+    CURSOR_EXPIRED = "cursor_expired"
     RATE_LIMITED = "rate_limited"
     REQUEST_IN_PROGRESS = "request_in_progress"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
@@ -146,6 +148,12 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.LENGTH_REQUIRED: _M(411, "The body came without its length", "Send Content-Length, not chunks."),
     Code.PAYLOAD_TOO_LARGE: _M(413, "The body is too large", "Send less."),
+    Code.PRECONDITION_FAILED: _M(
+        412, "The sandbox is no longer as If-Match says", "Get it again, and decide anew with its new ETag."
+    ),
+    Code.CURSOR_EXPIRED: _M(
+        410, "Events after this cursor are no longer kept", "Get `after=latest`, list all sandboxes anew, then go on."
+    ),
     Code.RATE_LIMITED: _M(429, "Too many requests", "Wait as long as Retry-After says."),
     Code.REQUEST_IN_PROGRESS: _M(
         409, "The first request with this Idempotency-Key is still running", "Repeat it in a moment."

@@ -73,12 +73,18 @@ SANDBOX: dict[str, Any] = {
     "deleted_at": None,
 }
 EVENT: dict[str, Any] = {
-    "id": 4711,
+    "seq": 4711,
     "at": MOMENT,
-    "kind": "intent",
-    "text": "Wanted running",
+    "type": "operation",
+    "sandbox": SANDBOX_ID,
+    "owner": "user_2abc",
+    "cause": "program",
     "actor": ACTOR,
     "operation": OPERATION_ID,
+    "status": "queued",
+    "code": "",
+    "message": "Start requested",
+    "changes": {"status": "starting", "status_changed_at": MOMENT},
 }
 NO_SANDBOX = MEANINGS[Code.SANDBOX_NOT_FOUND]
 PROBLEM: dict[str, Any] = {
@@ -149,6 +155,7 @@ OF: dict[str, Any] = {
     "CodeShape": CODE,
     "CodeList": {"results": [CODE]},
     "EventPage": {"results": [EVENT], "next": None},
+    "FeedAnswer": {"results": [EVENT], "cursor": 4711, "more": False},
     "OperationPage": {"results": [ENDED], "next": None},
     "OperationShape": ENDED,
     "SandboxPage": {"results": [SANDBOX], "next": None},

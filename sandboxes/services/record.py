@@ -21,6 +21,7 @@ from sandboxes.codes import NoticeCode
 from sandboxes.gateways.daytona import RemoteSandbox
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import notices
+from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
 from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, Status, is_met, status_of
@@ -74,13 +75,34 @@ def locked(which: UUID | Q, *, token: str | None = None) -> Iterator[Sandbox]:
             raise LostLease(str(which))
         before = values(row)
         shown = _shown(row)
-        yield row
-        if _shown(row) != shown:
-            _mark_dirty(row)
-        if row.is_dirty and row.dirty_since is None:
-            row.dirty_since = clock.now()
-        if changed := changes(row, since=before):
-            row.save(update_fields=[*changed, "updated_at"])
+        with telling(row, since=facts_of(row)):
+            yield row
+            if _shown(row) != shown:
+                _mark_dirty(row)
+            if row.is_dirty and row.dirty_since is None:
+                row.dirty_since = clock.now()
+            if changed := changes(row, since=before):
+                row.save(update_fields=changed)
+
+
+@contextmanager
+def telling(row: Sandbox, *, since: dict[str, Any]) -> Iterator[None]:
+    """Write the events of the block together, the first with what has changed of the sandbox `since` then.
+
+    A change that no event tells of gets one of its own: who follows the feed hears of every change.
+    """
+    lines: list[SandboxEvent] = []
+    row.lines = lines  # type: ignore[attr-defined]
+    yield
+    del row.lines  # type: ignore[attr-defined]
+    if changed := changed_facts(row, since=since):
+        lines = lines or [line(row, SandboxEvent.Kind.CHANGE, _in_words(changed), at=clock.now())]
+        lines[0].changes = changed
+    SandboxEvent.objects.bulk_create(lines)
+
+
+def _in_words(changed: dict[str, Any]) -> str:
+    return f"Now {changed['status']}" if "status" in changed else f"Changed: {', '.join(changed)}"
 
 
 def values(row: Model) -> dict[str, Any]:
@@ -174,8 +196,13 @@ def _later(now: datetime, *, since: datetime) -> datetime:
     return now + timedelta(seconds=pause)
 
 
-def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: datetime) -> bool:
-    """Record what a GET said, if it started later than the stored observation. Returns whether it did."""
+def observed(
+    row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: datetime, during: Operation | None = None
+) -> bool:
+    """Record what a GET said, if it started later than the stored observation. Returns whether it did.
+
+    `during`: the operation that was active, and will have brought about what is seen.
+    """
     if row.observed_at is not None and started <= row.observed_at:
         return False
     before = (row.observed_state, row.desired_state, row.error_reason)
@@ -183,7 +210,7 @@ def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: dat
     row.observed_at = started
     row.missing_since = None
     if remote.state == "destroyed":
-        gone(row, now=now)
+        gone(row, now=now, during=during)
     elif row.deleted_at is not None:
         _revive(row, now=now)
     if row.observed_state not in STATUS_OF_STATE:
@@ -194,6 +221,7 @@ def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: dat
             row,
             SandboxEvent.Kind.OBSERVATION,
             words,
+            operation=during,
             at=now,
             data={"before": before[0], "desired": remote.desired_state},
         )
@@ -221,11 +249,11 @@ def _copy(row: Sandbox, remote: RemoteSandbox) -> None:
     row.ephemeral = remote.auto_delete_interval == 0 if remote.auto_delete_interval is not None else row.ephemeral
 
 
-def gone(row: Sandbox, *, now: datetime) -> None:
+def gone(row: Sandbox, *, now: datetime, during: Operation | None = None) -> None:
     """It no longer exists: the row becomes a tombstone."""
     if row.deleted_at is None:
         row.deleted_at = now
-        event(row, SandboxEvent.Kind.OBSERVATION, "It no longer exists in Daytona", at=now)
+        event(row, SandboxEvent.Kind.GONE, "It no longer exists in Daytona", operation=during, at=now)
 
 
 def _revive(row: Sandbox, *, now: datetime) -> None:
@@ -234,7 +262,7 @@ def _revive(row: Sandbox, *, now: datetime) -> None:
     row.convex_withdrawn = False
     if row.intent == Intent.DELETED:
         row.intent_met_at = None
-    event(row, SandboxEvent.Kind.OBSERVATION, "It was believed gone and is there again", at=now)
+    event(row, SandboxEvent.Kind.RETURNED, "It was believed gone and is there again", at=now)
 
 
 def event(
@@ -247,12 +275,31 @@ def event(
     data: dict[str, Any] | None = None,
     at: datetime | None = None,
 ) -> None:
-    """Append one line to the sandbox's timeline."""
-    SandboxEvent.objects.create(
+    """Append one line to the sandbox's timeline, with those of the block that holds it (see `telling`)."""
+    made = line(sandbox, kind, text, operation=operation, actor=actor, data=data, at=at or clock.now())
+    if (lines := getattr(sandbox, "lines", None)) is None:
+        made.save(force_insert=True)
+    else:
+        lines.append(made)
+
+
+def line(
+    sandbox: Sandbox,
+    kind: str,
+    text: str,
+    *,
+    at: datetime,
+    operation: Operation | None = None,
+    actor: object = "",
+    data: dict[str, Any] | None = None,
+) -> SandboxEvent:
+    """An event that is not written yet."""
+    return SandboxEvent(
         sandbox=sandbox,
+        owner=sandbox.owner_id,
         operation=operation,
         kind=kind,
-        at=at or clock.now(),
+        at=at,
         text=redact(text)[:500],
         actor=str(actor),
         data=data or {},

@@ -110,7 +110,9 @@ class ApiView(APIView):
         key = request.headers["Idempotency-Key"]
         if not re.fullmatch(KEY_PATTERN, key):
             raise _invalid("Idempotency-Key", "1 to 255 printable ASCII characters, no spaces.")
-        begun = idempotency.begin(self.principal.id, key, fingerprint=_fingerprint(request, self.principal.owner))
+        begun = idempotency.begin(
+            self.principal.id, key, owner=self.principal.owner or "", fingerprint=_fingerprint(request)
+        )
         if isinstance(begun, idempotency.Stored):
             raise Replayed(begun)
         self._claim = begun
@@ -164,9 +166,11 @@ class ApiView(APIView):
         return operation
 
     def answer(self, operation: Operation) -> Response:
-        """202 with the operation; with `Prefer: wait` and a place to wait in, how it ended."""
+        """202 with the operation; how it ended, if it has: after `Prefer: wait`, or before a repetition came."""
+        if not operation.is_active:
+            return self.ended(operation)
         seconds = wait_seconds(self.request.headers.get("Prefer", ""))
-        if seconds is None or not operation.is_active:
+        if seconds is None:
             return self.accepted(operation)
         with waiting.seat() as seated:
             if not seated:
@@ -207,10 +211,10 @@ class ApiView(APIView):
         return {"principal": self.principal}
 
 
-def _fingerprint(request: Request, owner: str | None) -> str:
-    """What makes two requests the same: method, path with query, whom it is for, body."""
+def _fingerprint(request: Request) -> str:
+    """What makes two requests the same: method, path with query, body."""
     raw: HttpRequest = request._request
-    parts = [raw.method or "", raw.get_full_path(), owner or "", hashlib.sha256(raw.body).hexdigest()]
+    parts = [raw.method or "", raw.get_full_path(), hashlib.sha256(raw.body).hexdigest()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

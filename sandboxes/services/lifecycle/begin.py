@@ -88,7 +88,7 @@ def begin(
     )
     record.event(
         row, SandboxEvent.Kind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
-        data={"reason": reason} if reason else {},
+        data={"status": operation.status} | ({"reason": reason} if reason else {}),
     )  # fmt: skip
     record.settle(row, active=operation, now=now)
     enqueue("advance_operation", operation.pk)
@@ -124,7 +124,7 @@ def finish(
     words = f"{operation.get_action_display()} {status}" + (f": {code}" if code else "")
     record.event(
         row, SandboxEvent.Kind.OPERATION, words, operation=operation, at=now,
-        data={"message": operation.message} if message else {},
+        data={"status": operation.status, "code": operation.code} | ({"message": operation.message} if message else {}),
     )  # fmt: skip
     record.settle(row, active=None, now=now)
     log.info(

@@ -35,7 +35,7 @@ def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
         with record.locked(sandbox_id) as row:
             _check(row, actor)
             if clean != row.name:
-                _changed(row, f"Renamed from “{row.name}” to “{clean}”", actor=actor)
+                record.event(row, SandboxEvent.Kind.RENAMED, f"Renamed from “{row.name}” to “{clean}”", actor=actor)
                 row.name = clean
                 _tell_daytona(row, {"harness_name": clean})
     except record.LostLease:

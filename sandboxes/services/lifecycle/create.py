@@ -9,8 +9,8 @@ from django.db import transaction
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
-from sandboxes.models import Operation, Owner, Sandbox
-from sandboxes.services import cap
+from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.services import cap, record
 from sandboxes.services.lifecycle.begin import begin
 from sandboxes.states import Action, Actor, Intent, Source
 
@@ -48,10 +48,13 @@ def create(
     with transaction.atomic():
         row = _row(cap.reserve(owner_id), actor=actor, new=new, reason=reason)
         row.save(force_insert=True)
-        operation = begin(
-            row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason, request_id=request_id
-        )
-        row.save()
+        with record.telling(row, since={}):
+            record.event(row, SandboxEvent.Kind.CREATED, "Created", actor=actor, at=row.created_at)
+            operation = begin(
+                row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason,
+                request_id=request_id,
+            )  # fmt: skip
+            row.save()
     return operation
 
 

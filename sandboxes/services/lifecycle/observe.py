@@ -73,8 +73,8 @@ def _postpone(sandbox_id: UUID, token: str, seconds: float) -> None:
 def _record(sandbox_id: UUID, token: str, seen: Look) -> None:
     with record.locked(sandbox_id, token=token) as row:
         now = clock.now()
-        note(row, seen, now=now)
         active = record.active_operation(row.pk)  # a request may have come during the GET
+        note(row, seen, now=now, during=active)
         record.settle(row, active=active, now=now)
         if active is None and _is_to_be_kept(row, now=now):
             row.lease_until = now  # so that the operation's first tick need not wait for our release

@@ -17,6 +17,7 @@ from sandboxes import clock
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.models import Owner, Sandbox, SandboxEvent
 from sandboxes.services import record
+from sandboxes.services.facts import facts_of
 from sandboxes.services.lifecycle.begin import begin
 from sandboxes.services.reconcile.compare import Known, is_ending, is_of
 from sandboxes.services.reconcile.examine import NOT_ALL
@@ -113,8 +114,9 @@ def _delete(found: Found, origin: Known) -> None:
     row.intent, row.intent_actor_kind, row.intent_actor_id = Intent.DELETED, SWEEPER.kind, SWEEPER.id
     row.intent_reason, row.intent_at = reason, now
     _save(row, found, words_=reason, actor=SWEEPER, now=now)
-    begin(row, Action.DELETE, actor=SWEEPER, source=Source.SWEEP, now=now, reason=reason)
-    row.save()
+    with record.telling(row, since=facts_of(row)):
+        begin(row, Action.DELETE, actor=SWEEPER, source=Source.SWEEP, now=now, reason=reason)
+        row.save()
 
 
 def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
@@ -140,11 +142,12 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
 
 def _save(row: Sandbox, found: Found, *, words_: str, actor: Actor, now: datetime) -> None:
     row.save(force_insert=True)
-    record.event(row, SandboxEvent.Kind.CHANGE, words_, actor=actor, at=now)
-    record.observed(row, found.remote, started=found.started, now=now)
-    record.settle(row, active=None, now=now)
-    row.dirty_since = now if row.is_dirty else None
-    row.save()
+    with record.telling(row, since={}):
+        record.event(row, SandboxEvent.Kind.CREATED, words_, actor=actor, at=now)
+        record.observed(row, found.remote, started=found.started, now=now)
+        record.settle(row, active=None, now=now)
+        row.dirty_since = now if row.is_dirty else None
+        row.save()
 
 
 def _intent_of(remote: RemoteSandbox) -> Intent:
