@@ -236,6 +236,13 @@ WAIT_FOR_EVENT = (
             examples=[OpenApiExample("wait", "wait=20")]),
     _header("Preference-Applied", "We waited.", response=[200]),
 )  # fmt: skip
+ETAG = _header("ETag", "Of the sandbox as it is shown.", response=[200])
+IF_MATCH = _header(
+    "If-Match", "Only if the sandbox still has this ETag (or one of these); checked under its lock.",
+    examples=[OpenApiExample("an ETag", '"0f1e2d3c4b5a69788796a5b4c3d2e1f0"')],
+)  # fmt: skip
+IF_NONE_MATCH = _header("If-None-Match", "An ETag that you have: 304 without a body while it is still so.")
+NOT_MODIFIED = OpenApiResponse(description="It is as If-None-Match says.")
 
 
 def page_parameters(orders: Iterable[str], default: str) -> list[OpenApiParameter]:

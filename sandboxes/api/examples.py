@@ -71,6 +71,7 @@ SANDBOX: dict[str, Any] = {
     "created_at": "2026-05-01T09:30:00Z",
     "updated_at": "2026-05-04T12:00:02Z",
     "deleted_at": None,
+    "etag": '"0f1e2d3c4b5a69788796a5b4c3d2e1f0"',
 }
 EVENT: dict[str, Any] = {
     "seq": 4711,

@@ -8,6 +8,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from sandboxes.api.conditions import etag_of
 from sandboxes.causes import Cause, cause_of
 from sandboxes.codes import MEANINGS, Code
 from sandboxes.models import Operation, Sandbox, SandboxEvent
@@ -116,6 +117,9 @@ class SandboxShape(ForViewer):
     observed_state = serializers.CharField(required=False, help_text="Daytona's own word (staff).")
     error_reason = serializers.CharField(required=False, help_text="Daytona's words on an error (staff).")
     convex_error = serializers.CharField(required=False, help_text="Convex's words on a refused push (staff).")
+    etag = serializers.SerializerMethodField(
+        help_text="For If-Match; of all but last_accessed_at, last_activity_at, observed_at and updated_at."
+    )
 
     class Meta:
         model = Sandbox
@@ -125,10 +129,17 @@ class SandboxShape(ForViewer):
             "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
             "protected_until", "protected_reason", "last_accessed_at", "last_activity_at", "observed_at",
             "recoverable", "observed_state", "error_reason", "convex_error", "created_at", "updated_at",
-            "deleted_at",
+            "deleted_at", "etag",
         ]  # fmt: skip
         read_only_fields = fields
         for_staff = ("observed_state", "error_reason", "convex_error")
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        return shown | {"etag": etag_of(shown)}
+
+    def get_etag(self, row: Sandbox) -> str:
+        return ""  # it is of the whole: made at last
 
     @extend_schema_field(OperationShape(allow_null=True))
     def get_operation(self, row: Sandbox) -> dict[str, Any] | None:

@@ -144,7 +144,7 @@ class FeedQuery(serializers.Serializer[Any]):
     limit = serializers.IntegerField(required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT)
     wait = serializers.IntegerField(required=False, default=None, min_value=0, max_value=10**9)
     sandbox = serializers.RegexField(r"^[A-Za-z0-9._:-]{1,255}$", required=False, default="")
-    type = serializers.MultipleChoiceField(choices=SandboxEvent.Kind.values, required=False, default=())
+    type = serializers.MultipleChoiceField(choices=SandboxEvent.Kind.values, required=False, default=set)
 
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:
@@ -153,6 +153,8 @@ class FeedQuery(serializers.Serializer[Any]):
         if unknown:
             raise serializers.ValidationError({name: ["There is no such parameter."] for name in unknown})
         if empty := [name for name, value in request.query_params.items() if not value]:
-            raise serializers.ValidationError({name: ["Leave the parameter out, or give it a value."] for name in empty})
+            raise serializers.ValidationError(
+                {name: ["Leave the parameter out, or give it a value."] for name in empty}
+            )
         given.is_valid(raise_exception=True)
         return dict(given.validated_data)

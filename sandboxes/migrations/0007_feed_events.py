@@ -20,85 +20,134 @@ def number_events(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('sandboxes', '0006_statistics_of_names'),
+        ("sandboxes", "0006_statistics_of_names"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Feed',
+            name="Feed",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('last', models.BigIntegerField(default=0)),
-                ('expired', models.BigIntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("last", models.BigIntegerField(default=0)),
+                ("expired", models.BigIntegerField(default=0)),
             ],
             options={
-                'default_permissions': (),
+                "default_permissions": (),
             },
         ),
         migrations.RemoveConstraint(
-            model_name='idempotencyanswer',
-            name='one_answer_per_key',
+            model_name="idempotencyanswer",
+            name="one_answer_per_key",
         ),
         migrations.AddField(
-            model_name='idempotencyanswer',
-            name='owner',
-            field=models.CharField(blank=True, db_default='', default='', help_text='For whom the request was.', max_length=255),
+            model_name="idempotencyanswer",
+            name="owner",
+            field=models.CharField(
+                blank=True, db_default="", default="", help_text="For whom the request was.", max_length=255
+            ),
         ),
         migrations.AddField(
-            model_name='sandboxevent',
-            name='changes',
-            field=models.JSONField(blank=True, db_default=models.Value({}, models.JSONField()), default=dict, help_text='The new values of what is shown of the sandbox.'),
+            model_name="sandboxevent",
+            name="changes",
+            field=models.JSONField(
+                blank=True,
+                db_default=models.Value({}, models.JSONField()),
+                default=dict,
+                help_text="The new values of what is shown of the sandbox.",
+            ),
         ),
         migrations.AddField(
-            model_name='sandboxevent',
-            name='owner',
-            field=models.CharField(blank=True, help_text='Whose the sandbox was then: who may read it.', max_length=255),
+            model_name="sandboxevent",
+            name="owner",
+            field=models.CharField(
+                blank=True, help_text="Whose the sandbox was then: who may read it.", max_length=255
+            ),
         ),
         migrations.AddField(
-            model_name='sandboxevent',
-            name='seq',
-            field=models.BigIntegerField(blank=True, editable=False, help_text='Its place in the feed; given after it was committed.', null=True),
+            model_name="sandboxevent",
+            name="seq",
+            field=models.BigIntegerField(
+                blank=True,
+                editable=False,
+                help_text="Its place in the feed; given after it was committed.",
+                null=True,
+            ),
         ),
         migrations.AlterField(
-            model_name='sandbox',
-            name='updated_at',
+            model_name="sandbox",
+            name="updated_at",
             field=sandboxes.models.sandbox.DatabaseTime(editable=False),
         ),
         migrations.AlterField(
-            model_name='sandboxevent',
-            name='kind',
-            field=models.CharField(choices=[('created', 'Created'), ('intent', 'Intent'), ('operation', 'Operation'), ('call', 'Call'), ('observation', 'Observation'), ('gone', 'Gone'), ('returned', 'Returned'), ('eviction', 'Eviction'), ('convex', 'Convex'), ('renamed', 'Renamed'), ('change', 'Change'), ('pruned', 'Pruned'), ('erased', 'Erased')], max_length=20),
+            model_name="sandboxevent",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("created", "Created"),
+                    ("intent", "Intent"),
+                    ("operation", "Operation"),
+                    ("call", "Call"),
+                    ("observation", "Observation"),
+                    ("gone", "Gone"),
+                    ("returned", "Returned"),
+                    ("eviction", "Eviction"),
+                    ("convex", "Convex"),
+                    ("renamed", "Renamed"),
+                    ("change", "Change"),
+                    ("pruned", "Pruned"),
+                    ("erased", "Erased"),
+                ],
+                max_length=20,
+            ),
         ),
         migrations.AlterField(
-            model_name='sandboxevent',
-            name='sandbox',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='sandboxes.sandbox'),
+            model_name="sandboxevent",
+            name="sandbox",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="events",
+                to="sandboxes.sandbox",
+            ),
         ),
         migrations.RunPython(number_events, migrations.RunPython.noop),
         migrations.AddIndex(
-            model_name='sandboxevent',
-            index=models.Index(condition=models.Q(('seq__isnull', False)), fields=['owner', 'seq'], name='event_of_owner_seq'),
+            model_name="sandboxevent",
+            index=models.Index(
+                condition=models.Q(("seq__isnull", False)), fields=["owner", "seq"], name="event_of_owner_seq"
+            ),
         ),
         migrations.AddIndex(
-            model_name='sandboxevent',
-            index=models.Index(condition=models.Q(('seq__isnull', False)), fields=['sandbox', 'seq'], name='event_of_sandbox_seq'),
+            model_name="sandboxevent",
+            index=models.Index(
+                condition=models.Q(("seq__isnull", False)), fields=["sandbox", "seq"], name="event_of_sandbox_seq"
+            ),
         ),
         migrations.AddIndex(
-            model_name='sandboxevent',
-            index=models.Index(condition=models.Q(('seq__isnull', True)), fields=['id'], name='event_without_seq'),
+            model_name="sandboxevent",
+            index=models.Index(condition=models.Q(("seq__isnull", True)), fields=["id"], name="event_without_seq"),
         ),
         migrations.AddConstraint(
-            model_name='idempotencyanswer',
-            constraint=models.UniqueConstraint(fields=('principal', 'owner', 'key'), name='one_answer_per_key'),
+            model_name="idempotencyanswer",
+            constraint=models.UniqueConstraint(fields=("principal", "owner", "key"), name="one_answer_per_key"),
         ),
         migrations.AddConstraint(
-            model_name='sandboxevent',
-            constraint=models.UniqueConstraint(fields=('seq',), name='event_seq'),
+            model_name="sandboxevent",
+            constraint=models.UniqueConstraint(fields=("seq",), name="event_seq"),
         ),
         migrations.AddConstraint(
-            model_name='sandboxevent',
-            constraint=models.CheckConstraint(condition=models.Q(('sandbox__isnull', True), models.Q(('owner', ''), _negated=True), _connector='OR'), name='event_of_a_sandbox_has_its_owner'),
+            model_name="sandboxevent",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("sandbox__isnull", True), models.Q(("owner", ""), _negated=True), _connector="OR"
+                ),
+                name="event_of_a_sandbox_has_its_owner",
+            ),
         ),
     ]

@@ -143,4 +143,4 @@ class Feed(models.Model):
         default_permissions = ()
 
     def __str__(self) -> str:
-        return f"{self.expired}–{self.last}"
+        return f"{self.expired} to {self.last}"

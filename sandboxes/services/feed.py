@@ -1,8 +1,8 @@
 """The feed: every event of every sandbox in one order, in which nothing turns up behind a reader.
 
 An event gets its number, `seq`, after it was committed, and whoever gives numbers holds the row of `Feed`. So who
-sees a number sees all lower ones: a transaction that commits late gets a later number, one that is rolled back none,
-and an open one keeps nobody waiting. Events of one sandbox keep their order, because they are written under its lock.
+sees a number sees all lower ones: a transaction that commits late gets a later number, one that is rolled back
+none, and an open one keeps nobody waiting. Events of one sandbox keep their order: they are written under its lock.
 """
 
 from __future__ import annotations

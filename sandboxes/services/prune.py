@@ -141,9 +141,7 @@ def _answers(owner_id: str, theirs: QuerySet[Sandbox]) -> QuerySet[IdempotencyAn
     names = [*_spellings(owner_id), *map(str, theirs.values_list("pk", flat=True))]
     kept = IdempotencyAnswer.objects.exclude(principal__startswith="owner:").values_list("pk", "body")
     about = [pk for pk, body in kept.iterator(BATCH) if any(name in body for name in names)]
-    return IdempotencyAnswer.objects.filter(
-        Q(principal=f"owner:{owner_id}") | Q(owner=owner_id) | Q(pk__in=about)
-    )
+    return IdempotencyAnswer.objects.filter(Q(principal=f"owner:{owner_id}") | Q(owner=owner_id) | Q(pk__in=about))
 
 
 def _spellings(owner_id: str) -> set[str]:

@@ -105,14 +105,17 @@ def test_filters(alice: Api, atlas: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["after=x", "after=-1", "after=", "limit=0", "limit=201", "wait=-1", "afther=1", "sandbox=%00", "type=x"]
+    "query",
+    ["after=x", "after=-1", "after=", "limit=0", "limit=201", "wait=-1", "afther=1", "sandbox=%00", "type=x"],
 )
 def test_a_query_that_does_not_fit_is_named(alice: Api, query: str) -> None:
     errors = problem(alice.get(f"/events?{query}"), "invalid_request")["errors"]
     assert {error["field"].partition(".")[0] for error in errors} == {query.partition("=")[0]}
 
 
-def test_a_rare_type_is_looked_for_in_bounded_pages(alice: Api, atlas: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rare_type_is_looked_for_in_bounded_pages(
+    alice: Api, atlas: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sandboxes.api.reading.WINDOW", 10)
     for _ in range(24):
         rows.event(atlas)

@@ -131,6 +131,34 @@ BREAKAGES = [
         "if False:",
         f"{SERVICES}/lifecycle/test_create.py::test_a_name_that_somebody_else_has_is_not_adopted",
     ),
+    Breakage(
+        "a number of the feed given twice",
+        "sandboxes/services/feed.py",
+        "cursor.execute(_NUMBER, [feed.last, BATCH])",
+        'cursor.execute(_NUMBER, [SandboxEvent.objects.aggregate(last=Max("seq"))["last"] or 0, BATCH])',
+        f"{SERVICES}/test_feed.py::test_a_number_is_never_given_twice_even_if_the_newest_events_are_deleted",
+    ),
+    Breakage(
+        "events deleted during the look passed over",
+        "sandboxes/api/reading.py",
+        "if start < expired:",
+        "if False:",
+        "tests/api/test_feed.py::test_what_is_deleted_during_the_look_is_not_passed_over",
+    ),
+    Breakage(
+        "another owner's events",
+        "sandboxes/api/reading.py",
+        "return SandboxEvent.objects.all() if owner is None else SandboxEvent.objects.filter(owner=owner)",
+        "return SandboxEvent.objects.all()",
+        "tests/api/test_feed.py::test_who_sees_whose",
+    ),
+    Breakage(
+        "If-Match unheeded",
+        "sandboxes/api/views/base.py",
+        'conditions.check_match(header, self._sandbox(row)["etag"])',
+        "pass",
+        "tests/api/test_conditions.py::test_what_has_changed_meanwhile_is_left_alone",
+    ),
 ]
 
 

@@ -87,7 +87,7 @@ def test_many_who_give_numbers_at_once_give_each_once() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(SandboxEvent.objects.values_list("seq", flat=True)) == list(range(1, 51))
+    assert list(SandboxEvent.objects.order_by("seq").values_list("seq", flat=True)) == list(range(1, 51))
     assert Feed.objects.get().last == 50
 
 

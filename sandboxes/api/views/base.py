@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import structlog
@@ -19,15 +20,15 @@ from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 from rest_framework.views import APIView
 
-from sandboxes.api import permissions, problems, reading, throttling
+from sandboxes.api import conditions, permissions, problems, reading, throttling
 from sandboxes.api.documented import KEY_PATTERN
 from sandboxes.api.permissions import Need
 from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.principals import Principal
-from sandboxes.api.representations import OperationShape
+from sandboxes.api.representations import OperationShape, SandboxShape
 from sandboxes.codes import Code, Refused
-from sandboxes.models import Operation
-from sandboxes.services import idempotency, waiting
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import idempotency, lifecycle, waiting
 from sandboxes.states import Actor, OperationStatus
 
 log = structlog.get_logger(__name__)
@@ -50,6 +51,9 @@ class ApiView(APIView):
     permission_classes = ()
     throttle_classes = ()
     http_method_names = METHODS
+
+    # The methods that heed If-Match; all others refuse it: who sends it relies on it.
+    conditional: ClassVar[tuple[str, ...]] = ()
 
     _rate: throttling.Rate | None = None
     _claim: idempotency.Claim | None = None
@@ -83,6 +87,8 @@ class ApiView(APIView):
         if self._rate:
             throttling.check(self._rate)
         permissions.check(self.principal, need)
+        if conditions.IF_MATCH in request.headers and request.method not in self.conditional:
+            raise _invalid(conditions.IF_MATCH, "It is not heeded here: leave it out.")
         if request.method == "POST" and "Idempotency-Key" in request.headers:
             self._begin_idempotent(request)
 
@@ -145,6 +151,30 @@ class ApiView(APIView):
         for name, value in {**stored.headers, "Idempotency-Replayed": "true"}.items():
             response[name] = value
         return response
+
+    # Sandboxes, and the conditions on them
+
+    def show_sandbox(self, row: Sandbox) -> Response:
+        shown = self._sandbox(row)
+        return Response(shown, headers={"ETag": shown["etag"]})
+
+    @contextmanager
+    def as_it_was(self, sandbox_id: str) -> Iterator[None]:
+        """Where If-Match is given, nobody changes the sandbox between the check and the end of the block.
+
+        Raises:
+            Refused: PRECONDITION_FAILED, SANDBOX_NOT_FOUND.
+        """
+        header = self.request.headers.get(conditions.IF_MATCH)
+        if header is None:
+            yield
+            return
+        with lifecycle.held(sandbox_id, actor=self.actor) as row:
+            conditions.check_match(header, self._sandbox(row)["etag"])
+            yield
+
+    def _sandbox(self, row: Sandbox) -> dict[str, Any]:
+        return dict(SandboxShape(reading.shown(row), context=self.shape_context).data)
 
     # Asking for a change, and answering it
 

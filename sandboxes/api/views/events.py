@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from drf_spectacular.utils import extend_schema, inline_serializer
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
@@ -25,7 +25,17 @@ class Public(APIView):
     http_method_names = METHODS
 
 
-class ProblemList(Public):
+class ForAll(Public):
+    """The same for everybody until the next release, so a cache may keep it for a while."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if final.status_code == 200:
+            final["Cache-Control"] = "public, max-age=300"
+        return final
+
+
+class ProblemList(ForAll):
     """Every code, with its HTTP status, what happened and what to do next."""
 
     @extend_schema(auth=[], responses=answer_responses({200: CODES}))
@@ -33,7 +43,7 @@ class ProblemList(Public):
         return Response({"results": [_meaning(code) for code in Code]})
 
 
-class ProblemDetail(Public):
+class ProblemDetail(ForAll):
     """What a problem's `type` points to."""
 
     @extend_schema(auth=[], responses={**answer_responses({200: CodeShape}), **problem_responses([Code.NOT_FOUND])})
@@ -50,12 +60,12 @@ class Unknown(Public):
         raise Refused(Code.NOT_FOUND)
 
 
-class Schema(Public, SpectacularJSONAPIView):
+class Schema(ForAll, SpectacularJSONAPIView):
     pass
 
 
 class Docs(Public, SpectacularSwaggerSplitView):
-    pass
+    """Its script holds the caller's CSRF token: no cache may keep it."""
 
 
 def _meaning(code: Code) -> dict[str, object]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from sandboxes.services.lifecycle.advance import advance
 from sandboxes.services.lifecycle.change import INTERVALS, MAX_MINUTES, protect, rename, set_intervals
 from sandboxes.services.lifecycle.create import NewRequest, create
-from sandboxes.services.lifecycle.find import find, identify, visible_to
+from sandboxes.services.lifecycle.find import find, held, identify, visible_to
 from sandboxes.services.lifecycle.observe import observe
 from sandboxes.services.lifecycle.request import cancel, request
 from sandboxes.services.lifecycle.rules import allowed_actions, obstacles
@@ -20,6 +20,7 @@ __all__ = [
     "cancel",
     "create",
     "find",
+    "held",
     "identify",
     "observe",
     "obstacles",

@@ -124,7 +124,7 @@ def finish(
     words = f"{operation.get_action_display()} {status}" + (f": {code}" if code else "")
     record.event(
         row, SandboxEvent.Kind.OPERATION, words, operation=operation, at=now,
-        data={"status": operation.status, "code": operation.code} | ({"message": operation.message} if message else {}),
+        data={"status": status, "code": operation.code} | ({"message": operation.message} if message else {}),
     )  # fmt: skip
     record.settle(row, active=None, now=now)
     log.info(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from sandboxes.codes import Code, Refused
@@ -32,6 +34,21 @@ def find(id_or_daytona_id: str, *, actor: Actor) -> Sandbox:
     if row is None:
         raise not_found(id_or_daytona_id)
     return row
+
+
+@contextmanager
+def held(id_or_daytona_id: str, *, actor: Actor) -> Iterator[Sandbox]:
+    """One transaction in which nobody else changes this sandbox; for a decision by what it is now.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, for an unknown id and for another owner's alike.
+    """
+    with transaction.atomic():
+        rows = visible_to(actor).select_related("owner").select_for_update(of=("self",))
+        row = one(rows.filter(named(id_or_daytona_id)))
+        if row is None:
+            raise not_found(id_or_daytona_id)
+        yield row
 
 
 def identify(id_or_daytona_id: str, *, actor: Actor) -> UUID:

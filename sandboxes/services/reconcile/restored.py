@@ -35,7 +35,7 @@ def steps(run: Run) -> None:
     unmet = Q(intent_met_at=None, deleted_at=None, daytona_id__isnull=False)
     creating = Operation.objects.filter(status__in=ACTIVE, action=Action.CREATE)
     untold = ~Q(pending_changes={})
-    rows = Sandbox.objects.filter(unmet | untold | Q(pk__in=in_flight.values("sandbox_id")))
+    rows: QuerySet[Sandbox] = Sandbox.objects.filter(unmet | untold | Q(pk__in=in_flight.values("sandbox_id")))
     rows = _of_owner(run, rows).exclude(pk__in=creating.values("sandbox_id"))
     for chunk in in_chunks(rows, CHUNK):
         run.report.count("were_in_flight", len(chunk))
