@@ -152,7 +152,7 @@ MEANINGS: dict[Code, Meaning] = {
         412, "The sandbox is no longer as If-Match says", "Get it again, and decide anew with its new ETag."
     ),
     Code.CURSOR_EXPIRED: _M(
-        410, "Events after this cursor are no longer kept", "Ask with `after=latest`, list all sandboxes, then go on."
+        410, "Events after this cursor are not kept", "Ask with `after=latest`, list all sandboxes, then go on."
     ),
     Code.RATE_LIMITED: _M(429, "Too many requests", "Wait as long as Retry-After says."),
     Code.REQUEST_IN_PROGRESS: _M(

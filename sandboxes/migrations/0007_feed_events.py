@@ -8,14 +8,17 @@ from django.db.models import F, Max, OuterRef, Subquery
 
 import sandboxes.models.sandbox
 
+BATCH = 50_000
+
 
 def number_events(apps: Any, schema_editor: Any) -> None:
     """What happened until now, in the order in which it was written."""
     alias = schema_editor.connection.alias
     events = apps.get_model("sandboxes", "SandboxEvent").objects.using(alias)
     owner = apps.get_model("sandboxes", "Sandbox").objects.filter(pk=OuterRef("sandbox_id")).values("owner_id")
-    events.update(seq=F("id"), owner=Subquery(owner))
     last = events.aggregate(last=Max("id"))["last"] or 0
+    for start in range(0, last + 1, BATCH):  # STATEMENT_TIMEOUT holds for a migration, too
+        events.filter(id__gte=start, id__lt=start + BATCH).update(seq=F("id"), owner=Subquery(owner))
     apps.get_model("sandboxes", "Feed").objects.using(alias).create(pk=1, last=last)
 
 
