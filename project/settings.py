@@ -13,6 +13,7 @@ from typing import Any
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from project.database import secrets_of
 from project.environment import Environment
 from project.logs import hide, logging_config
 from project.rest import *  # noqa: F403
@@ -126,31 +127,13 @@ STORAGES = {
 
 # --- Database: SQLite is the embedded default, PostgreSQL is production -------------------------------------
 
-DATABASE_URL, _database = env.database_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'sandkeeper.sqlite3'}")
-
-
-def _tuned(config: dict[str, Any]) -> dict[str, Any]:
-    config["CONN_MAX_AGE"] = env.whole("CONN_MAX_AGE", default=600)
-    if "sqlite" in config["ENGINE"]:
-        # WAL + IMMEDIATE: readers never wait, and a transaction that will write takes the lock when it begins
-        # instead of failing half way. Measured with the task queue: 160/s by default, 423/s so.
-        config["OPTIONS"] = {
-            "timeout": 30,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-        }
-    else:
-        config["CONN_HEALTH_CHECKS"] = True
-        statement = env.whole("STATEMENT_TIMEOUT", default=30)
-        options = {"lock_timeout": 10, "statement_timeout": statement, "idle_in_transaction_session_timeout": 60}
-        config["OPTIONS"] = {
-            "connect_timeout": 5,
-            "options": " ".join(f"-c {name}={seconds}s" for name, seconds in options.items()),
-        }
-    return config
-
-
-DATABASES = {"default": _tuned(_database)}
+_database = env.database(
+    "DATABASE_URL",
+    default=f"sqlite:///{VAR_DIR / 'sandkeeper.sqlite3'}",
+    statement_timeout=env.whole("STATEMENT_TIMEOUT", default=30),
+)
+_database["CONN_MAX_AGE"] = env.whole("CONN_MAX_AGE", default=600)
+DATABASES = {"default": _database}
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://sandkeeper")}
 
 # --- The other systems: workers and commands hold these keys, the web process does not need them -------------
@@ -306,7 +289,7 @@ hide(
     DAYTONA_API_KEY,
     CONVEX_DEPLOY_KEY,
     *SERVICE_KEY_PEPPERS,
-    str(_database["PASSWORD"] or ""),
+    *secrets_of(_database),
 )
 LOGGING = logging_config(level=LOG_LEVEL, as_json=LOG_JSON)
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG

@@ -15,6 +15,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
+from project.database import may_be_plain
+
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 URLS = ("DAYTONA_API_URL", "CONVEX_URL", "OIDC_ISSUER", "OIDC_JWKS_URL")
 TIER_SIZES = ("cpu", "memory_gb", "disk_gb")
@@ -149,4 +151,8 @@ def ready_for_production(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]
     if "sqlite" in settings.DATABASES["default"]["ENGINE"]:
         hint = "Set DATABASE_URL to a PostgreSQL server unless one machine does everything."
         found.append(Caution("The database is SQLite.", hint=hint, id="sandboxes.W102"))
+    elif may_be_plain(settings.DATABASES["default"]):
+        hint = "Add ?sslmode=verify-full (and sslrootcert=) to DATABASE_URL; see docs/operations.md, Database."
+        problem = "The database is on another machine, and nothing requires TLS of the connection."
+        found.append(Caution(problem, hint=hint, id="sandboxes.W103"))
     return found

@@ -32,7 +32,7 @@ class MirrorAdmin(ModelAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
         return PageChangeList
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+    def get_actions(self, request: HttpRequest, **location: Any) -> dict[str, Any]:
         return {}
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

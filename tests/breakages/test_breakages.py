@@ -97,6 +97,20 @@ BREAKAGES = [
         "tests/gateways/convex/test_envelope.py::test_only_an_envelope_is_success",
     ),
     Breakage(
+        "parameters of the database's address dropped",
+        "project/database.py",
+        "return CONNECTION | given |",
+        "return given | CONNECTION |",
+        "tests/project/test_database.py::test_every_parameter_that_libpq_knows_is_kept",
+    ),
+    Breakage(
+        "no word of a database without TLS",
+        "sandboxes/checks.py",
+        'elif may_be_plain(settings.DATABASES["default"]):',
+        "elif False:",
+        "tests/project/test_checks.py::test_a_deployment_is_told_of_a_database_reached_without_tls",
+    ),
+    Breakage(
         "owner unchecked",
         f"{LIFECYCLE}/find.py",
         "if not actor.may_see(row.owner_id):",

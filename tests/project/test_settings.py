@@ -32,7 +32,13 @@ def test_every_variable_of_the_example_is_explained() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SECRET_KEY", ""), ("EVICTION_SCOPE", "everyone"), ("DEBUG", "ture"), ("TICK_SECONDS", "-1")],
+    [
+        ("SECRET_KEY", ""),
+        ("EVICTION_SCOPE", "everyone"),
+        ("DEBUG", "ture"),
+        ("TICK_SECONDS", "-1"),
+        ("DATABASE_URL", "postgres://h/n?sslmoode=require"),
+    ],
 )
 def test_a_wrong_setting_refuses_to_start_and_says_which(name: str, value: str) -> None:
     done = check(**{name: value})
