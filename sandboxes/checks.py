@@ -16,9 +16,10 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
 from project.database import may_be_plain
+from sandboxes.gateways.convex_settings import mistakes as convex_mistakes
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
-URLS = ("DAYTONA_API_URL", "CONVEX_URL", "OIDC_ISSUER", "OIDC_JWKS_URL")
+URLS = ("DAYTONA_API_URL", "OIDC_ISSUER", "OIDC_JWKS_URL")
 TIER_SIZES = ("cpu", "memory_gb", "disk_gb")
 
 Apps = Sequence[AppConfig] | None
@@ -27,9 +28,6 @@ Apps = Sequence[AppConfig] | None
 @register()
 def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    if settings.CONVEX_URL and not settings.CONVEX_DEPLOY_KEY:
-        hint = "Set CONVEX_DEPLOY_KEY, or unset CONVEX_URL to run without Convex."
-        found.append(Error("CONVEX_URL is set without CONVEX_DEPLOY_KEY.", hint=hint, id="sandboxes.E001"))
     if settings.DAYTONA_API_URL and not settings.DAYTONA_API_KEY:
         hint = "Set DAYTONA_API_KEY; the web process needs neither."
         found.append(Error("DAYTONA_API_URL is set without DAYTONA_API_KEY.", hint=hint, id="sandboxes.E002"))
@@ -40,19 +38,36 @@ def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
+def convex_is_meant_right(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    wrong = convex_mistakes(settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY)
+    return [Error(mistake.text, hint=mistake.cure, id="sandboxes.E001") for mistake in wrong]
+
+
+@register()
 def addresses_are_usable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    found: list[CheckMessage] = []
-    for name in URLS:
-        address = urlsplit(getattr(settings, name))
-        if not address.geturl():
-            continue
-        if address.scheme not in ("http", "https") or not address.hostname:
-            hint = "Write it with its scheme, such as https://app.daytona.io/api."
-            found.append(Error(f"{name} is not an http address.", hint=hint, id="sandboxes.E004"))
-        elif address.scheme == "http" and address.hostname not in LOCAL_HOSTS:
-            hint = "Use https: keys and tokens go over this connection."
-            found.append(Caution(f"{name} is plain http to another machine.", hint=hint, id="sandboxes.W001"))
-    return found
+    hint = "Write it with its scheme, such as https://app.daytona.io/api."
+    wrong = [name for name in URLS if (url := getattr(settings, name)) and _host_of(url) is None]
+    return [Error(f"{name} is not an http address.", hint=hint, id="sandboxes.E004") for name in wrong]
+
+
+@register()
+def connections_are_encrypted(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    hint = "Use https: keys and tokens go over this connection."
+    plain = [name for name in (*URLS, "CONVEX_URL") if getattr(settings, name).startswith("http://")]
+    return [
+        Caution(f"{name} is plain http to another machine.", hint=hint, id="sandboxes.W001")
+        for name in plain
+        if _host_of(getattr(settings, name)) not in (None, *LOCAL_HOSTS)
+    ]
+
+
+def _host_of(url: str) -> str | None:
+    """The host of an http address; None for anything else."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.hostname if parts.scheme in ("http", "https") else None
 
 
 @register()

@@ -201,6 +201,7 @@ class NoticeCode(StrEnum):
     CONVEX_FUNCTION_MISSING = "convex_function_missing"
     CONVEX_REFUSED = "convex_refused"
     CONVEX_FOREIGN_OWNER = "convex_foreign_owner"
+    CONVEX_DIFFERS = "convex_differs"
     SWEEP_REFUSED = "sweep_refused"
     SWEEP_STALE = "sweep_stale"
     DELETE_STUCK = "delete_stuck"
@@ -219,6 +220,7 @@ CURES: dict[NoticeCode, str] = {
     NoticeCode.CONVEX_FUNCTION_MISSING: "Deploy the missing Convex function; `manage.py doctor` names it.",
     NoticeCode.CONVEX_REFUSED: "Open the sandbox to read what Convex said; it is tried again slowly.",
     NoticeCode.CONVEX_FOREIGN_OWNER: "A Convex row names another owner; correct it in Convex by hand.",
+    NoticeCode.CONVEX_DIFFERS: "See `reconcile_sandboxes --verify-convex`, which says of each what differs.",
     NoticeCode.SWEEP_REFUSED: "Look whether Daytona lost them; then run reconcile_sandboxes --force.",
     NoticeCode.SWEEP_STALE: "Run `manage.py reconcile_sandboxes`, by cron or with --every.",
     NoticeCode.DELETE_STUCK: "Daytona does not finish a delete; ask its support with the sandbox's id.",

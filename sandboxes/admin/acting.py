@@ -112,7 +112,7 @@ def ask(model_admin: Any, request: HttpRequest, verb: Verb, ids: list[UUID], for
     return model_admin.page(
         request,
         "sandboxes/ask.html",
-        title=f"{verb.label} {sandboxes(len(named)) if len(named) != 1 else named[0].name}?",
+        title=f"{verb.label} {sandboxes(len(named)) if len(named) != 1 else named[0].display_name}?",
         verb=verb,
         form=form,
         plan=plan,
@@ -155,7 +155,7 @@ def _sentence(verb: Verb, row: outcomes.Row) -> str:
 
 def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -> outcomes.Row:
     """One sandbox; what goes wrong with it stops none of the others."""
-    name = sandbox.name if sandbox is not None else str(sandbox_id)
+    name = sandbox.display_name if sandbox is not None else str(sandbox_id)
     if sandbox is not None and (why := pointless(verb, sandbox, active=selectors.active_of(sandbox))):
         return outcomes.Row(str(sandbox_id), name, "skipped", why)
     try:
@@ -172,7 +172,9 @@ def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -
 def _left_out(verb: Verb, row: Sandbox) -> outcomes.Row:
     """What the page that asked had said to be skipped is, even if nothing is in the way any more."""
     why = obstacle(verb, row, active=selectors.active_of(row))
-    return outcomes.Row(str(row.pk), row.name, "skipped", why or "It was to be skipped when this was agreed.")
+    return outcomes.Row(
+        str(row.pk), row.display_name, "skipped", why or "It was to be skipped when this was agreed."
+    )
 
 
 def sandboxes(count: int) -> str:

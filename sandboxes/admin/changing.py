@@ -49,6 +49,7 @@ class SettingsForm(forms.Form):
 
     def __init__(self, sandbox: Sandbox, user: Any, data: Any = None) -> None:
         super().__init__(data, initial=_values(sandbox))
+        self.fields["name"].required = sandbox.name_known
         if not user.has_perm(RENAME):
             del self.fields["name"]
         if not user.has_perm(CHANGE):
@@ -97,7 +98,7 @@ def settings_view(model_admin: Any, request: HttpRequest, object_id: str) -> Htt
     form = SettingsForm(sandbox, request.user, request.POST if "confirmed" in request.POST else None)
     if form.is_valid() and _change(request, sandbox, form):
         return redirect("admin:sandboxes_sandbox_change", sandbox.pk)
-    title = f"Settings of {sandbox.name}"
+    title = f"Settings of {sandbox.display_name}"
     return model_admin.page(request, "sandboxes/settings.html", title=title, sandbox=sandbox, form=form)
 
 

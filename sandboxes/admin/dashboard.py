@@ -117,7 +117,8 @@ def oldest_in_flight() -> Tile:
     if oldest is None:
         return Tile("Oldest in flight", "none", "nothing is in flight", url)
     age = (timezone.now() - oldest.created_at).total_seconds()
-    note = f"{oldest.action} of {oldest.sandbox.name}: {oldest.step or oldest.status}; {active.count()} in flight"
+    doing = f"{oldest.action} of {oldest.sandbox.display_name}: {oldest.step or oldest.status}"
+    note = f"{doing}; {active.count()} in flight"
     return Tile("Oldest in flight", html.duration(age), note, url, "warn" if age > 600 else "")
 
 

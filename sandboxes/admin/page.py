@@ -61,7 +61,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
     return model_admin.page(
         request,
         "sandboxes/sandbox.html",
-        title=sandbox.name,
+        title=sandbox.display_name,
         original=sandbox,
         sandbox=sandbox,
         active=active,

@@ -150,7 +150,7 @@ def _not_cancellable(active: Operation | None) -> str:
 
 def _protection(verb: Verb, sandbox: Sandbox) -> str:
     if sandbox.status == Status.GONE:
-        return f"“{sandbox.name}” no longer exists in Daytona."
+        return f"“{sandbox.display_name}” no longer exists in Daytona."
     protected = sandbox.protected_until is not None and sandbox.protected_until > timezone.now()
     return "It is not protected." if verb.name == "unprotect" and not protected else ""
 

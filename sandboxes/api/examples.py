@@ -44,6 +44,7 @@ SANDBOX: dict[str, Any] = {
     "id": SANDBOX_ID,
     "daytona_id": QUEUED["daytona_id"],
     "name": "atlas",
+    "name_known": True,
     "owner": "user_2abc",
     "status": "running",
     "status_changed_at": MOMENT,

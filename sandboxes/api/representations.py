@@ -108,6 +108,10 @@ class ResourcesShape(serializers.ModelSerializer[Sandbox]):
 class SandboxShape(ForViewer):
     """One sandbox. Its rows carry `active`: the list of its one active operation, or nothing."""
 
+    name = serializers.CharField(source="display_name", help_text="For people to read.")
+    name_known = serializers.BooleanField(
+        help_text="Whether a person gave it its name; false: `name` is Daytona's name or id."
+    )
     owner = serializers.CharField(source="owner_id")
     tier = serializers.CharField(source="resource_tier")
     intent_set = IntentShape(source="*")
@@ -124,12 +128,12 @@ class SandboxShape(ForViewer):
     class Meta:
         model = Sandbox
         fields = [
-            "id", "daytona_id", "name", "owner", "status", "status_changed_at", "intent", "intent_set",
-            "operation", "allowed_actions", "language", "tier", "resources", "target", "ephemeral", "snapshot",
-            "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
-            "protected_until", "protected_reason", "last_accessed_at", "last_activity_at", "observed_at",
-            "recoverable", "observed_state", "error_reason", "convex_error", "created_at", "updated_at",
-            "deleted_at", "etag",
+            "id", "daytona_id", "name", "name_known", "owner", "status", "status_changed_at", "intent",
+            "intent_set", "operation", "allowed_actions", "language", "tier", "resources", "target",
+            "ephemeral", "snapshot", "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes",
+            "auto_delete_minutes", "protected_until", "protected_reason", "last_accessed_at",
+            "last_activity_at", "observed_at", "recoverable", "observed_state", "error_reason", "convex_error",
+            "created_at", "updated_at", "deleted_at", "etag",
         ]  # fmt: skip
         read_only_fields = fields
         for_staff = ("observed_state", "error_reason", "convex_error")

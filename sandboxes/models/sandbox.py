@@ -52,6 +52,7 @@ WORKING_FIELDS = frozenset(
     {
         "last_accessed_at", "touch_forwarded_at", "listed_at", "observe_after", "lease_token", "lease_until",
         "dirty_since", "convex_revision", "convex_known", "convex_sent", "convex_refusal", "convex_withdrawn",
+        "convex_removed", "convex_link_due",
         "convex_attempt", "convex_next_push_at", "convex_again_at", "convex_pushed_at", "convex_lease_token",
         "convex_lease_until", "updated_at",
     }
@@ -80,7 +81,9 @@ class Sandbox(models.Model):
     daytona_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
     daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
     organization_id = models.CharField(max_length=255, blank=True)
-    name = models.CharField(max_length=200)
+    name = models.CharField(
+        max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know."
+    )
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes")
     harness_id = models.CharField(max_length=255, blank=True)
     language = models.CharField(max_length=50, default="python")
@@ -141,13 +144,23 @@ class Sandbox(models.Model):
     )
     convex_revision = models.BigIntegerField(default=0)
     convex_known = models.BooleanField(default=False, help_text="Convex has, or may have, a row of it.")
-    convex_sent = models.JSONField(default=dict, blank=True, help_text="The values Convex was last sent.")
+    convex_sent = models.JSONField(
+        default=dict, blank=True, help_text="What Convex is known to have of it from us."
+    )
     convex_error = models.TextField(blank=True)
     convex_refusal = models.CharField(
         max_length=50, blank=True, help_text="Convex refused the row of a sandbox that is still being created."
     )
     convex_withdrawn = models.BooleanField(
         default=False, db_default=False, help_text="It is gone, and taken off Convex's list to make room there."
+    )
+    convex_removed = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Its user took it off Convex's list: it is not put back by itself.",
+    )
+    convex_link_due = models.BooleanField(
+        default=False, db_default=False, help_text="A person created it with a harness that is still to be linked."
     )
     convex_attempt = models.PositiveIntegerField(default=0)
     convex_next_push_at = models.DateTimeField(null=True, blank=True)
@@ -217,13 +230,23 @@ class Sandbox(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.display_name
 
     def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
         """`updated_at` moves with whatever is a change."""
         if update_fields is not None and not WORKING_FIELDS.issuperset(update_fields):
             update_fields = {*update_fields, "updated_at"}
         super().save(update_fields=update_fields, **options)
+
+    @property
+    def name_known(self) -> bool:
+        """Whether a person gave it its name. Only such a name is told to Convex and to Daytona."""
+        return bool(self.name)
+
+    @property
+    def display_name(self) -> str:
+        """What people read: its name, or Daytona's name or id while no person has named it."""
+        return self.name or self.daytona_name or self.daytona_id or f"sandbox {self.short_id}"
 
     @property
     def short_id(self) -> str:

@@ -13,7 +13,8 @@ from sandboxes.models import Sandbox
 # The API's name: the field's name.
 PLAIN = {
     "daytona_id": "daytona_id",
-    "name": "name",
+    "name": "display_name",
+    "name_known": "name_known",
     "status": "status",
     "status_changed_at": "status_changed_at",
     "intent": "intent",

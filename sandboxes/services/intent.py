@@ -76,7 +76,7 @@ def gate(row: Sandbox) -> None:
         Refused: SANDBOX_GONE, SANDBOX_STOPPED_BY_USER, OWNER_ON_HOLD.
     """
     if row.intent == Intent.DELETED or row.status == Status.GONE:
-        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” is deleted.", current_status=row.status)
+        raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” is deleted.", current_status=row.status)
     if row.intent in (Intent.STOPPED, Intent.ARCHIVED):
         raise _stopped_by_user(row)
     if row.owner.on_hold:
@@ -88,7 +88,7 @@ def _stopped_by_user(row: Sandbox) -> Refused:
     when = row.intent_at.isoformat() if row.intent_at else ""
     return Refused(
         Code.SANDBOX_STOPPED_BY_USER,
-        f"{who} wants “{row.name}” {row.intent} since {when}."
+        f"{who} wants “{row.display_name}” {row.intent} since {when}."
         + (f" {row.intent_reason}" if row.intent_reason else ""),
         current_status=row.status,
         intent=row.intent,
@@ -116,7 +116,7 @@ def touch(sandbox_id: UUID, *, actor: Actor) -> None:
     if row is None:
         raise not_found(sandbox_id)
     if row.status == Status.GONE:
-        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” no longer exists in Daytona.")
+        raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” no longer exists in Daytona.")
     _touch_row(row, now=clock.now())
 
 

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 
 from project.logs import redact
-from sandboxes import clock
+from sandboxes import clock, shown
 from sandboxes.codes import NoticeCode
 from sandboxes.gateways.daytona import RemoteSandbox
 from sandboxes.models import Operation, Sandbox, SandboxEvent
@@ -24,7 +24,7 @@ from sandboxes.services import notices
 from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
-from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, Status, is_met, status_of
+from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, is_met, status_of
 
 
 class LostLease(Exception):
@@ -74,10 +74,10 @@ def locked(which: UUID | Q, *, token: str | None = None) -> Iterator[Sandbox]:
         if row is None:
             raise LostLease(str(which))
         before = values(row)
-        shown = _shown(row)
+        before_shown = _shown(row)
         with telling(row, since=facts_of(row)):
             yield row
-            if _shown(row) != shown:
+            if _shown(row) != before_shown:
                 _mark_dirty(row)
             if row.is_dirty and row.dirty_since is None:
                 row.dirty_since = clock.now()
@@ -117,9 +117,7 @@ def changes(row: Model, *, since: dict[str, Any]) -> list[str]:
 
 def _shown(row: Sandbox) -> tuple[object, ...]:
     """What Convex must see of a sandbox."""
-    error = row.error_reason if row.status == Status.ERROR else ""
-    is_to_be_removed = row.status == Status.GONE and row.intent == Intent.DELETED
-    return row.status, row.name, error, row.daytona_id, is_to_be_removed
+    return shown.wanted(row), row.daytona_id
 
 
 def _mark_dirty(row: Sandbox) -> None:
@@ -214,7 +212,9 @@ def observed(
     elif row.deleted_at is not None:
         _revive(row, now=now)
     if row.observed_state not in STATUS_OF_STATE:
-        notices.tell(NoticeCode.UNKNOWN_STATE, f"Daytona says “{row.observed_state}” of “{row.name}” ({row.pk}).")
+        notices.tell(
+            NoticeCode.UNKNOWN_STATE, f"Daytona says “{row.observed_state}” of “{row.display_name}” ({row.pk})."
+        )
     if (row.observed_state, row.desired_state, row.error_reason) != before:
         words = f"Daytona says {remote.state}" + (f": {remote.error_reason}" if remote.error_reason else "")
         event(

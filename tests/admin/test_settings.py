@@ -94,6 +94,13 @@ def test_what_somebody_else_changed_meanwhile_is_left_alone_and_said(operator: C
     assert (row.name, row.auto_stop_minutes) == ("theirs", 30)
 
 
+def test_one_that_nobody_has_named_needs_no_name(operator: Client) -> None:
+    row = rows.sandbox("")
+    save(operator, row, **{"name": "", "initial-name": "", "auto_stop": "30"})
+    row.refresh_from_db()
+    assert (row.name, row.auto_stop_minutes) == ("", 30)
+
+
 def test_where_both_changed_the_same_the_second_is_asked(operator: Client) -> None:
     row = rows.sandbox("atlas")
     lifecycle.set_intervals(row.pk, actor=Actor.staff("otto's colleague"), auto_stop=60)

@@ -24,6 +24,9 @@ def found(*, deploy: bool = False) -> dict[str, str]:
     ("changes", "expected"),
     [
         ({"CONVEX_URL": "https://x.convex.cloud", "CONVEX_DEPLOY_KEY": ""}, "sandboxes.E001"),
+        ({"CONVEX_URL": "", "CONVEX_DEPLOY_KEY": "prod:x|0123"}, "sandboxes.E001"),
+        ({"CONVEX_URL": "http://[x", "CONVEX_DEPLOY_KEY": "prod:x|0123"}, "sandboxes.E001"),
+        ({"DAYTONA_API_URL": "http://[x", "DAYTONA_API_KEY": "key"}, "sandboxes.E004"),
         ({"DAYTONA_API_URL": "https://app.daytona.io/api", "DAYTONA_API_KEY": ""}, "sandboxes.E002"),
         ({"OIDC_ISSUER": "https://id.example.com"}, "sandboxes.E003"),
         ({"DAYTONA_API_URL": "app.daytona.io", "DAYTONA_API_KEY": "key"}, "sandboxes.E004"),

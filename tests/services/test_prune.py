@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.models import IdempotencyAnswer, Lease, Notice, Operation, Sandbox, SandboxEvent, Sweep
-from sandboxes.services.projection.values import wanted
 from sandboxes.services.prune import prune
+from sandboxes.shown import wanted
 from sandboxes.states import OperationStatus, Status
 from tests.support import rows
 

@@ -65,7 +65,7 @@ def sandbox(name: str = "atlas", *, of: str = "user_alice", status: str = Status
         "deleted_at": moment if status == Status.GONE else None,
     }
     row = Sandbox(**{**values, **fields})
-    row.daytona_name = row.compose_daytona_name()
+    row.daytona_name = fields.get("daytona_name", row.compose_daytona_name())
     row.save(force_insert=True)
     return row
 

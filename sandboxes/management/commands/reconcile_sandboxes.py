@@ -32,7 +32,8 @@ HEALED = (Kind.ADOPTED, Kind.DRIFT, Kind.GONE, Kind.REVIVED)
 class Command(BaseCommand):
     help = (
         "Compare Daytona with our rows and heal what differs. Exit codes: 0 clean or healed, 2 a dry run found "
-        "something, 3 partial: Daytona did not show all, too much was missing, or another sweep is under way."
+        "something or --verify-convex a difference, 3 partial: Daytona did not show all, too much was missing, or "
+        "another sweep is under way."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -35,7 +35,7 @@ def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
         with record.locked(sandbox_id) as row:
             _check(row, actor)
             if clean != row.name:
-                record.event(row, SandboxEvent.Kind.RENAMED, f"Renamed from “{row.name}” to “{clean}”", actor=actor)
+                record.event(row, SandboxEvent.Kind.RENAMED, _renamed(row, clean), actor=actor)
                 row.name = clean
                 _tell_daytona(row, {"harness_name": clean})
     except record.LostLease:
@@ -106,7 +106,11 @@ def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: s
 def _check(row: Sandbox, actor: Actor) -> None:
     check(actor, row)
     if row.status == Status.GONE:
-        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” no longer exists in Daytona.")
+        raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” no longer exists in Daytona.")
+
+
+def _renamed(row: Sandbox, name: str) -> str:
+    return f"Renamed from “{row.name}” to “{name}”" if row.name_known else f"Named “{name}”"
 
 
 def _changed(row: Sandbox, words: str, *, actor: Actor, data: Mapping[str, Any] | None = None) -> None:

@@ -65,6 +65,7 @@ def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox
         owner=owner,
         name=new.name,
         harness_id=new.harness_id,
+        convex_link_due=bool(new.harness_id),
         language=new.language,
         resource_tier=new.tier,
         cpu=tier["cpu"],

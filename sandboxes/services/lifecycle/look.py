@@ -83,7 +83,7 @@ def _note(row: Sandbox, seen: Look, *, now: datetime, during: Operation | None) 
 
 def _tell_its_name_again(row: Sandbox) -> None:
     """A change of the labels that Daytona carried out late has undone a later one."""
-    is_ours = row.labels.get("sandkeeper_id") == str(row.pk)
+    is_ours = row.name_known and row.labels.get("sandkeeper_id") == str(row.pk)
     if is_ours and row.labels.get("harness_name", row.name) != row.name and not row.pending_changes:
         row.pending_changes = {"harness_name": row.name}
 

@@ -149,7 +149,7 @@ def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: st
             raise Refused(Code.OPERATION_NOT_CANCELLABLE, f"Daytona was already asked: {operation.step}.")
         before = (operation.previous_intent or {}).get("intent")
         if row.owner.on_hold and before == Intent.RUNNING != row.intent:
-            raise Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.name}” is on hold.")
+            raise Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.display_name}” is on hold.")
         take_back(row, operation, actor=actor, reason=reason, now=clock.now())
     return operation
 

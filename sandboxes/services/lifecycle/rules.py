@@ -19,15 +19,15 @@ def refusal(
     if row.status == Status.GONE:
         if action == Action.DELETE and row.intent != Intent.DELETED:
             return None
-        return Refused(Code.SANDBOX_GONE, f"“{row.name}” no longer exists in Daytona.")
+        return Refused(Code.SANDBOX_GONE, f"“{row.display_name}” no longer exists in Daytona.")
     if action == Action.SYNC:
         return None
     if row.intent == Intent.DELETED and action != Action.DELETE:
-        return Refused(Code.SANDBOX_DELETING, f"“{row.name}” is being deleted.")
+        return Refused(Code.SANDBOX_DELETING, f"“{row.display_name}” is being deleted.")
     if active is not None and active.action == Action.CREATE and action not in (Action.START, Action.DELETE):
-        return Refused(Code.SANDBOX_CREATING, f"“{row.name}” is still being created.")
+        return Refused(Code.SANDBOX_CREATING, f"“{row.display_name}” is still being created.")
     if action in STARTING and on_hold:
-        return Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.name}” is on hold.")
+        return Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.display_name}” is on hold.")
     return destroys(row, action, force=force)
 
 
@@ -35,10 +35,11 @@ def destroys(row: Sandbox, action: str, *, force: bool) -> Refused | None:
     """Why this action would destroy the sandbox, which nobody asked for; None when it would not."""
     if row.ephemeral and action == Action.STOP and not force:
         return Refused(
-            Code.EPHEMERAL_WOULD_BE_DESTROYED, f"“{row.name}” is ephemeral: Daytona deletes it when it stops."
+            Code.EPHEMERAL_WOULD_BE_DESTROYED,
+            f"“{row.display_name}” is ephemeral: Daytona deletes it when it stops.",
         )
     if row.ephemeral and action == Action.ARCHIVE:
-        return Refused(Code.EPHEMERAL_CANNOT_ARCHIVE, f"“{row.name}” is ephemeral.")
+        return Refused(Code.EPHEMERAL_CANNOT_ARCHIVE, f"“{row.display_name}” is ephemeral.")
     return None
 
 

@@ -22,6 +22,8 @@ NO_ID = "Convex names its rows by Daytona's id, and there is none yet."
 def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
     """Have it looked up in Convex and every value sent, whether or not it differs from what was sent before.
 
+    What its user took off the list there is put back: a person wants it now.
+
     Raises:
         Refused: SANDBOX_NOT_FOUND, SANDBOX_CREATING while Daytona has not given it an id.
     """
@@ -34,7 +36,10 @@ def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
             now = clock.now()
             # A call that got lost may still be carried out: `convex_again_at` stays as it is.
             row.convex_revision = min(row.convex_revision, row.revision - 1)
-            row.convex_sent = {}
+            row.convex_sent = {"again": True} | {
+                key: row.convex_sent[key] for key in ("late",) if key in row.convex_sent
+            }
+            row.convex_removed = False
             row.convex_attempt = 0
             row.convex_next_push_at = now
             record.event(row, SandboxEvent.Kind.CONVEX, "Push to Convex requested again", actor=actor, at=now)

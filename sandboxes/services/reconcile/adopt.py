@@ -84,7 +84,7 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
 
 def delete_leftover(run: Run, daytona: DaytonaGateway, item: RemoteSandbox, row: Known) -> None:
     """A create of ours that ran late, after its row was deleted: it gets a row of its own, which is deleted."""
-    text = f"made for “{row.name}”, which is deleted here; it is deleted, too"
+    text = f"made for “{row.name or row.daytona_name}”, which is deleted here; it is deleted, too"
     if not run.options.dry_run:
         found = look(run, daytona, item)
         if found is None or not is_of(row, found.remote):
@@ -125,7 +125,7 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
         owner=Owner.objects.get_or_create(pk=owner)[0],
         daytona_id=remote.id,
         daytona_name=remote.name[:255],
-        name=(labels.get("harness_name") or remote.name or "sandbox")[:200],
+        name=labels.get("harness_name", "")[:200],
         harness_id=labels.get("harness_id", "")[:255],
         language=labels.get("code-toolbox-language", "python")[:50],
         resource_tier=labels.get("harness_resource_tier", "")[:50] or _tier_of(remote),

@@ -101,7 +101,12 @@ def finding_of(row: Sandbox, before: Stored, after: Stored) -> Finding | None:
     if kind is None:
         return None
     return Finding(
-        kind=kind, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "", name=row.name, owner=row.owner_id
+        kind=kind,
+        text=text,
+        sandbox_id=row.pk,
+        daytona_id=row.daytona_id or "",
+        name=row.display_name,
+        owner=row.owner_id,
     )
 
 

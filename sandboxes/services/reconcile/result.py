@@ -107,10 +107,11 @@ class SweepResult:
 
     @property
     def exit_code(self) -> int:
-        """0: clean or healed; 2: a dry run found something; 3: partial or refused."""
+        """0: clean or healed; 2: a dry run found something, or Convex differed; 3: partial or refused."""
         if self.result != Sweep.Result.COMPLETE:
             return 3
-        return 2 if self.options.dry_run and self.report.out_of_line else 0
+        differs = self.options.verify_convex and self.report.counts[Kind.CONVEX]
+        return 2 if differs or (self.options.dry_run and self.report.out_of_line) else 0
 
     def as_data(self) -> dict[str, Any]:
         return {

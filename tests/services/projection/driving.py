@@ -72,6 +72,7 @@ def sandbox(*, owner: str = "alice", pushed: bool = False, **fields: Any) -> San
             "disk_gb": 3,
             "created_at": now,
             "convex_next_push_at": now,
+            "convex_link_due": bool(fields.get("harness_id")),
             **fields,
         }
     )

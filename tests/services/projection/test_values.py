@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandboxes.models import Sandbox
-from sandboxes.services.projection.values import GONE_WORDS, MESSAGE_LIMIT, Shown, wanted
+from sandboxes.shown import GONE_WORDS, MESSAGE_LIMIT, Shown, wanted
 from sandboxes.states import Intent, Status
 
 

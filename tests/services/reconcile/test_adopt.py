@@ -61,7 +61,8 @@ def test_without_a_tier_the_size_says_it(world: Emulator) -> None:
     world.seed([{"name": "large", "labels": labels, "cpu": 4, "memory": 8, "disk": 10}])
     world.seed([{"name": "odd", "labels": labels, "cpu": 3, "memory": 3, "disk": 3}])
     reconcile.sweep(Options(adopt=True))
-    assert dict(Sandbox.objects.values_list("name", "resource_tier")) == {"large": "performance", "odd": "basic"}
+    tiers = dict(Sandbox.objects.values_list("daytona_name", "resource_tier"))
+    assert tiers == {"large": "performance", "odd": "basic"}
 
 
 def test_an_orphan_is_reported_and_told_until_it_is_adopted(world: Emulator) -> None:

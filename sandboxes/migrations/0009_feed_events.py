@@ -24,7 +24,7 @@ def number_events(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("sandboxes", "0006_statistics_of_names"),
+        ("sandboxes", "0008_projection_notice"),
     ]
 
     operations = [
