@@ -17,4 +17,4 @@ RUN SECRET_KEY=build python manage.py collectstatic --noinput
 RUN useradd --system sandkeeper && chown -R sandkeeper var
 USER sandkeeper
 EXPOSE 8000
-CMD ["gunicorn", "project.wsgi", "--bind=0.0.0.0:8000", "--config=python:project.gunicorn"]
+CMD ["python", "-m", "project.server", "--bind", "0.0.0.0:8000"]

@@ -68,3 +68,19 @@ def run_module(module: str, *arguments: str, environment: dict[str, str]) -> str
         text=True,
     )  # fmt: skip
     return done.stdout
+
+
+def memory(pid: int) -> float:
+    """MB of a process and its children."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    own = sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+    return own + sum(memory(int(child)) for child in children)
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds that a process and its children have used."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(cpu(int(child)) for child in children)

@@ -21,13 +21,13 @@ from pathlib import Path
 
 import psycopg
 
-from bench.ground import postgres
+from bench.ground import memory, postgres
 from bench.load_calls import OWNERS, Caller, Tally
 from project.database import conninfo
 from tests.support import convex
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, clean_environment
-from tests.support.processes import Running, free_port, manage, run_command, running
+from tests.support.processes import Running, answers, free_port, manage, run_command, running, web_command
 from tests.support.waiting import wait_until
 
 SCOPES = ("sandboxes:read", "sandboxes:write", "sandboxes:use", "sandboxes:any")
@@ -83,10 +83,10 @@ class Bench:
         scopes = [word for scope in SCOPES for word in ("--scope", scope)]
         made = run_command("create_service_key", "bench", "--quiet", *scopes, environment=self.environment)
         self.key = made.stdout.strip()
-        self.address = f"127.0.0.1:{free_port()}"
-        serve = [sys.executable, "-m", "gunicorn", "project.wsgi", "--config", "python:project.gunicorn"]
+        port = free_port()
+        self.address = f"127.0.0.1:{port}"
         commands = {
-            "web": [*serve, "--bind", self.address],
+            "web": web_command(port),
             "worker 1": manage("run_worker", "--threads", "8"),
             "worker 2": manage("run_worker", "--threads", "8"),
             "reconcile": manage("reconcile_sandboxes", "--every", "30"),
@@ -97,7 +97,7 @@ class Bench:
             )
             for name, command in commands.items()
         }
-        self.programs["web"].said("Listening at")
+        wait_until(lambda: answers(port), what="an answer of the web process")
 
     def spoil(self) -> None:
         """One call in twenty fails: before it was carried out, or after."""
@@ -169,7 +169,7 @@ class Bench:
 
     def memory(self) -> dict[str, float]:
         """Resident MB of each process."""
-        return {name: _resident(program.process.pid) for name, program in self.programs.items()}
+        return {name: memory(program.process.pid) for name, program in self.programs.items()}
 
     def judge(self, tally: Tally, *, settled: float) -> dict[str, tuple[bool, str]]:
         print(json.dumps(tally.summary(), indent=2))
@@ -188,14 +188,6 @@ class Bench:
                 str(memory),
             ),
         }
-
-
-def _resident(pid: int) -> float:
-    """MB of a process and its children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    own = sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
-    return own + sum(_resident(int(child)) for child in children)
 
 
 def _options() -> argparse.Namespace:

@@ -17,7 +17,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, clean_environment
-from tests.support.processes import free_port, manage, run_command, running, worker
+from tests.support.processes import answers, free_port, manage, run_command, running, web_command, worker
+from tests.support.waiting import wait_until
 
 PICTURES = Path(__file__).parent / "pictures"
 SIZE = {"width": 1440, "height": 900}
@@ -61,16 +62,15 @@ def _environment(folder: Path, emulator: Emulator) -> dict[str, str]:
 @contextmanager
 def _everything(folder: Path, environment: dict[str, str]) -> Iterator[str]:
     """Web and worker; gives the address of the web."""
-    address = f"127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "gunicorn", "project.wsgi", "--bind", address, "--threads", "4"]
+    port = free_port()
     sweep = manage("reconcile_sandboxes", "--every", "5")
     with (
-        running(command, environment=environment, log=folder / "web.log") as web,
+        running(web_command(port), environment=environment, log=folder / "web.log"),
         worker(environment, log=folder / "worker.log"),
         running(sweep, environment=environment, log=folder / "sweep.log"),
     ):
-        web.said("Listening at")
-        yield f"http://{address}"
+        wait_until(lambda: answers(port), what="an answer of the web process")
+        yield f"http://127.0.0.1:{port}"
 
 
 def _sign_in(page: Page, address: str) -> None:

@@ -19,7 +19,7 @@ from health_check.base import HealthCheck
 from health_check.exceptions import ServiceUnavailable
 from health_check.views import HealthCheckView
 
-from project.networks import lies_in
+from project.networks import client_address, lies_in
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
@@ -79,4 +79,4 @@ def _may_see_metrics(request: HttpRequest) -> bool:
     given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
     if settings.METRICS_TOKEN and hmac.compare_digest(given, settings.METRICS_TOKEN.encode()):
         return True
-    return lies_in(request.META.get("REMOTE_ADDR", ""), settings.METRICS_NETWORKS)
+    return lies_in(client_address(request), settings.METRICS_NETWORKS)

@@ -15,7 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from project.database import secrets_of
 from project.environment import Environment
-from project.logs import hide, logging_config
+from project.logs import hide, logging_config, passwords_in
+from project.networks import Proxies
 from project.rest import *  # noqa: F403
 from project.unfold import UNFOLD as UNFOLD
 
@@ -58,6 +59,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "project.networks.ForwardedHeaders",
     "project.probes.Probes",
     "sandboxes.api.middleware.RequestIds",
     "sandboxes.api.middleware.ApiProblems",
@@ -74,6 +76,9 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "sandboxes.admin.middleware.ReadableParameters",
+    "sandboxes.admin.middleware.ReadablePages",
+    "sandboxes.admin.sign_in.SignInLimit",
 ]
 
 ROOT_URLCONF = "project.urls"
@@ -164,6 +169,7 @@ TIERS: dict[str, dict[str, Any]] = env.json(
 )
 SANDBOXES_PER_OWNER: int = env.whole("SANDBOXES_PER_OWNER", default=5)
 OBSERVATION_TTL: float = env.number("OBSERVATION_TTL", default=60.0)
+PROTECT_MAX_DAYS: float = env.number("PROTECT_MAX_DAYS", default=30.0)  # by owners and programs
 TOUCH_EVERY: float = env.number("TOUCH_EVERY", default=15.0)
 TOUCH_FORWARD_EVERY: float = env.number("TOUCH_FORWARD_EVERY", default=60.0)
 EVICTION_SCOPE: str = env.one_of("EVICTION_SCOPE", "off", "owner", "organization", default="owner")
@@ -232,12 +238,19 @@ if OIDC_ISSUER and not OIDC_AUDIENCE:
 SERVICE_KEY_PEPPERS: list[str] = env.words("SERVICE_KEY_PEPPERS", default=[SECRET_KEY])
 CORS_ALLOWED_ORIGINS: list[str] = env.words("CORS_ALLOWED_ORIGINS", default=[])
 DATA_UPLOAD_MAX_MEMORY_SIZE: int = env.whole("MAX_BODY_BYTES", default=1_000_000)
+REQUEST_SECONDS: float = env.number("REQUEST_SECONDS", default=30.0)  # from a request's first byte to its last
+MAX_HEAD_BYTES: int = env.whole("MAX_HEAD_BYTES", default=32_768, minimum=8_192)  # `next` holds filters and a name
 
+WEB_PROCESSES: int = env.whole("WEB_PROCESSES", default=2, minimum=1)
 WEB_THREADS: int = env.whole("WEB_THREADS", default=8, minimum=1)  # half of them may wait for operations
 RATE_LIMITS: dict[str, int] = {  # requests a minute and caller; 0 = none
     "owner": env.whole("RATE_LIMIT_OWNER", default=600),
     "service": env.whole("RATE_LIMIT_SERVICE", default=60_000),
     "staff": env.whole("RATE_LIMIT_STAFF", default=1_200),
+}
+ATTEMPT_LIMITS: dict[str, int] = {  # a minute and address; 0 = none
+    "credentials": env.whole("RATE_LIMIT_BAD_CREDENTIALS", default=60),
+    "sign_in": env.whole("RATE_LIMIT_SIGN_IN", default=30),
 }
 
 # --- Safety ---------------------------------------------------------------------------------------------------
@@ -245,7 +258,7 @@ RATE_LIMITS: dict[str, int] = {  # requests a minute and caller; 0 = none
 AXES_FAILURE_LIMIT: int = env.whole("AXES_FAILURE_LIMIT", default=8)
 AXES_COOLOFF_TIME = env.number("AXES_COOLOFF_HOURS", default=0.25)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
-AXES_CLIENT_IP_CALLABLE = "sandboxes.api.authentication.address_of"
+AXES_CLIENT_IP_CALLABLE = "project.networks.client_address"
 AXES_LOCKOUT_TEMPLATE = "sandboxes/locked_out.html"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
@@ -270,8 +283,14 @@ CSRF_FAILURE_VIEW = "sandboxes.admin.errors.csrf_failure"
 SECURE_SSL_REDIRECT: bool = env.flag("SECURE_SSL_REDIRECT", default=not DEBUG)
 SECURE_HSTS_SECONDS: int = env.whole("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31_536_000)
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
-TRUST_PROXY: bool = env.flag("TRUST_PROXY", default=False)
-SECURE_PROXY_SSL_HEADER: tuple[str, str] | None = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
+TRUSTED_PROXIES: list[str] = env.words("TRUSTED_PROXIES")
+try:
+    Proxies.of(tuple(TRUSTED_PROXIES))
+except ValueError as error:
+    raise ImproperlyConfigured(f"TRUSTED_PROXIES: {error}. See .env.example.") from None
+if env.text("TRUST_PROXY") not in ("", "0"):
+    raise ImproperlyConfigured("TRUST_PROXY is gone: set TRUSTED_PROXIES, to 1 for one proxy. See .env.example.")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")  # ForwardedHeaders drops it unless it is a proxy's
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 
@@ -291,7 +310,10 @@ hide(
     CONVEX_DEPLOY_KEY,
     *SERVICE_KEY_PEPPERS,
     *secrets_of(_database),
+    *passwords_in(env.text("CACHE_URL")),
 )
+DEFAULT_EXCEPTION_REPORTER = "project.debugging.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "project.debugging.Filter"
 LOGGING = logging_config(level=LOG_LEVEL, as_json=LOG_JSON)
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # a refusal is an answer

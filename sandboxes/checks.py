@@ -121,6 +121,13 @@ def metrics_networks_are_networks(app_configs: Apps, **kwargs: Any) -> list[Chec
 
 
 @register()
+def not_everybody_is_a_proxy(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    networks = [word for word in settings.TRUSTED_PROXIES if word.endswith("/0")]
+    hint = "Name the proxies' own networks, or how many there are: everybody can write X-Forwarded-For."
+    return [Caution(f"TRUSTED_PROXIES trusts everybody: {n}.", hint=hint, id="sandboxes.W006") for n in networks]
+
+
+@register()
 def debug_stays_at_home(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     public = [host for host in settings.ALLOWED_HOSTS if host not in LOCAL_HOSTS]
     if not (settings.DEBUG and public):

@@ -20,6 +20,7 @@ class Code(StrEnum):
     SANDBOX_DELETING = "sandbox_deleting"
     EPHEMERAL_WOULD_BE_DESTROYED = "ephemeral_would_be_destroyed"
     EPHEMERAL_CANNOT_ARCHIVE = "ephemeral_cannot_archive"
+    AUTO_DELETE_WOULD_DESTROY = "auto_delete_would_destroy"
     OWNER_ON_HOLD = "owner_on_hold"
     SANDBOX_LIMIT_REACHED = "sandbox_limit_reached"
     SANDBOX_STOPPED_BY_USER = "sandbox_stopped_by_user"
@@ -56,6 +57,8 @@ class Code(StrEnum):
     PAYLOAD_TOO_LARGE = "payload_too_large"
     PRECONDITION_FAILED = "precondition_failed"
     CURSOR_EXPIRED = "cursor_expired"
+    HEAD_TOO_LARGE = "head_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
     RATE_LIMITED = "rate_limited"
     REQUEST_IN_PROGRESS = "request_in_progress"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
@@ -87,6 +90,10 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.EPHEMERAL_CANNOT_ARCHIVE: _M(
         409, "An ephemeral sandbox cannot be archived", "Delete it, or leave it running."
+    ),
+    Code.AUTO_DELETE_WOULD_DESTROY: _M(
+        409, "Daytona would delete the sandbox within a day of this stop",
+        "Set auto_delete_minutes to -1 first, or send force to let it be deleted.",
     ),
     Code.OWNER_ON_HOLD: _M(409, "The owner is on hold", "Staff can lift the hold on the owner's page."),
     Code.SANDBOX_LIMIT_REACHED: _M(
@@ -154,6 +161,8 @@ MEANINGS: dict[Code, Meaning] = {
     Code.CURSOR_EXPIRED: _M(
         410, "Events after this cursor are not kept", "Ask with `after=latest`, list all sandboxes, then go on."
     ),
+    Code.HEAD_TOO_LARGE: _M(431, "The request line and headers are too large", "Send fewer or shorter ones."),
+    Code.REQUEST_TIMEOUT: _M(408, "The request was not complete in time", "Send it again, and faster."),
     Code.RATE_LIMITED: _M(429, "Too many requests", "Wait as long as Retry-After says."),
     Code.REQUEST_IN_PROGRESS: _M(
         409, "The first request with this Idempotency-Key is still running", "Repeat it in a moment."
@@ -196,6 +205,7 @@ class NoticeCode(StrEnum):
     ORG_SUSPENDED = "org_suspended"
     UNKNOWN_STATE = "unknown_state"
     UNKNOWN_ANSWER = "unknown_answer"
+    SETTINGS_DIFFER = "settings_differ"
     CONVEX_PAUSED = "convex_paused"
     CONVEX_UNAUTHORIZED = "convex_unauthorized"
     CONVEX_FUNCTION_MISSING = "convex_function_missing"
@@ -215,6 +225,7 @@ CURES: dict[NoticeCode, str] = {
     NoticeCode.ORG_SUSPENDED: "Settle it with Daytona; operations wait until it is lifted.",
     NoticeCode.UNKNOWN_STATE: "Daytona says a state this version does not know; look for an update.",
     NoticeCode.UNKNOWN_ANSWER: "Daytona refuses in words this version does not know; look for an update.",
+    NoticeCode.SETTINGS_DIFFER: "Open the sandbox: tell Daytona again, or ask for the value that it holds.",
     NoticeCode.CONVEX_PAUSED: "Resume the deployment on Convex's dashboard; pushes wait.",
     NoticeCode.CONVEX_UNAUTHORIZED: "Put a valid key into CONVEX_DEPLOY_KEY and restart the workers.",
     NoticeCode.CONVEX_FUNCTION_MISSING: "Deploy the missing Convex function; `manage.py doctor` names it.",
@@ -225,5 +236,5 @@ CURES: dict[NoticeCode, str] = {
     NoticeCode.SWEEP_STALE: "Run `manage.py reconcile_sandboxes`, by cron or with --every.",
     NoticeCode.DELETE_STUCK: "Daytona does not finish a delete; ask its support with the sandbox's id.",
     NoticeCode.WORKER_SILENT: "Start `manage.py run_worker`; nothing moves without one.",
-    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt` to take them over, or delete them.",
+    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
 }

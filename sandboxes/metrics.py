@@ -17,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from project.readable import visible
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.models import Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
@@ -59,7 +60,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 def _gauges(name: str, text: str, labels: list[str], rows: Iterable[tuple[list[str], float]]) -> Metric:
     family = GaugeMetricFamily(f"sandkeeper_{name}", text, labels=labels)
     for values, number in rows:
-        family.add_metric(values, number)
+        family.add_metric([visible(value) for value in values], number)
     return family
 
 

@@ -59,7 +59,7 @@ def wanted(row: Sandbox) -> Shown | None:
 
 def is_to_be_removed(row: Sandbox) -> bool:
     """Gone as its owner wanted, or as Daytona was told to do by itself; or Convex's list has no place for it."""
-    ends_itself = row.ephemeral or row.auto_delete_minutes >= 0 or (row.observed_auto_delete or -1) >= 0
+    ends_itself = row.ephemeral or (row.auto_delete is not None and row.auto_delete >= 0)
     return row.status == Status.GONE and (row.intent == Intent.DELETED or ends_itself or row.convex_withdrawn)
 
 

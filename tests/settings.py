@@ -27,3 +27,5 @@ DATABASES["default"]["TEST"] = {"NAME": str(_scratch / f"{_name}.sqlite3") if _i
 MIDDLEWARE = ["tests.support.problems.OnlyProblems", *MIDDLEWARE]
 # Signing in is no matter of these tests, and a good hash takes its time on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# All tests have one address and one cache; what tests the limits sets them.
+ATTEMPT_LIMITS = {"credentials": 0, "sign_in": 0}

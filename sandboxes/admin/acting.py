@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from sandboxes.admin import outcomes, selectors
 from sandboxes.admin.cures import told
+from sandboxes.admin.fields import Text
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform, pointless
 from sandboxes.codes import Refused
@@ -27,13 +28,14 @@ CHOSEN = "_selected_action"  # Django's name for the checkboxes of a list
 SKIPPED = "skipped"
 QUERY = "query"  # of the list where the choice was made
 AT_MOST = 100
+MAY_DESTROY = ("stop", "archive")
 LEVELS = {"requested": messages.SUCCESS, "skipped": messages.WARNING, "failed": messages.ERROR}
 
 
 class ReasonForm(forms.Form):
     """What is asked before a stop, archive, delete or protect."""
 
-    reason = forms.CharField(
+    reason = Text(
         max_length=300,
         strip=True,
         widget=forms.TextInput({"class": "sk-input", "autofocus": True, "autocomplete": "off"}),
@@ -47,7 +49,7 @@ class ReasonForm(forms.Form):
         super().__init__(*args, **kwargs)
         if verb.name != "protect":
             del self.fields["hours"]
-        if verb.name != "stop":
+        if verb.name not in MAY_DESTROY:
             del self.fields["force"]
 
     def wish(self, actor: Actor) -> Wish:
@@ -84,10 +86,11 @@ def act(model_admin: Any, request: HttpRequest, verb: Verb) -> HttpResponse:
 
 
 def _agreed(form: ReasonForm, verb: Verb, ids: list[UUID]) -> bool:
-    """A stop of nothing but ephemeral ones does nothing unless it may destroy them."""
-    if verb.name != "stop" or form.cleaned_data["force"]:
+    """A stop of nothing but what it destroys does nothing unless it may."""
+    if verb.name not in MAY_DESTROY or form.cleaned_data["force"]:
         return True
-    if Sandbox.objects.filter(pk__in=ids, ephemeral=False).exists():
+    plan = Plan.of(verb, list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=ids))))
+    if plan.todo or not plan.destroyed:
         return True
     form.add_error("force", "Agree to destroy, or cancel: there is no other way to stop it.")
     return False

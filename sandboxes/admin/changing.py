@@ -12,21 +12,29 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from sandboxes.admin.cures import told
+from sandboxes.admin.fields import Text
 from sandboxes.admin.verbs import actor_of
 from sandboxes.codes import Refused
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
+from sandboxes.services.asked import drift
 from sandboxes.states import Actor
 
 RENAME, CHANGE = "sandboxes.rename_sandbox", "sandboxes.change_sandbox"
 INPUT = {"class": "sk-input", "autocomplete": "off"}
 
 
-def _minutes(label: str, help_text: str, *, least: int = 0) -> forms.IntegerField:
-    widget = forms.NumberInput(INPUT)
-    most = lifecycle.MAX_MINUTES
+def _minutes(name: str, help_text: str) -> forms.IntegerField:
+    allowed = lifecycle.RANGES[name]
     return forms.IntegerField(
-        min_value=least, max_value=most, label=label, help_text=help_text, widget=widget, show_hidden_initial=True
+        min_value=allowed.least,
+        max_value=allowed.most,
+        label=name.replace("_", "-").capitalize(),
+        help_text=help_text,
+        widget=forms.NumberInput(INPUT),
+        error_messages=dict.fromkeys(("min_value", "max_value"), allowed.words),
+        required=False,
+        show_hidden_initial=True,
     )
 
 
@@ -37,15 +45,17 @@ class SettingsForm(forms.Form):
     somebody else changed meanwhile is left alone.
     """
 
-    name = forms.CharField(
+    name = Text(
         max_length=200,
         widget=forms.TextInput(INPUT),
         show_hidden_initial=True,
         help_text="Here, in Convex, and in Daytona's label; Daytona's own name stays.",
     )
-    auto_stop = _minutes("Auto-stop", "Minutes without use; 0: never.")
-    auto_archive = _minutes("Auto-archive", "Minutes after a stop; 0: as late as Daytona allows.")
-    auto_delete = _minutes("Auto-delete", "Minutes after a stop; -1: never.", least=-1)
+    auto_stop = _minutes("auto_stop", "Minutes without use; 0: never.")
+    auto_archive = _minutes("auto_archive", "Minutes after a stop; 0: as late as Daytona allows, 43200.")
+    auto_delete = _minutes("auto_delete", "Minutes after a stop; -1: never.")
+
+    reapply = forms.BooleanField(required=False, label="Tell Daytona again what was asked for")
 
     def __init__(self, sandbox: Sandbox, user: Any, data: Any = None) -> None:
         super().__init__(data, initial=_values(sandbox))
@@ -53,10 +63,16 @@ class SettingsForm(forms.Form):
         if not user.has_perm(RENAME):
             del self.fields["name"]
         if not user.has_perm(CHANGE):
-            for name in lifecycle.INTERVALS:
+            for name in (*lifecycle.RANGES, "reapply"):
                 del self.fields[name]
-        elif sandbox.ephemeral:
-            del self.fields["auto_delete"]  # it is what makes it ephemeral
+            return
+        if lifecycle.is_made_ephemeral(sandbox):
+            del self.fields["auto_delete"]
+        differing = [one for one in drift(sandbox) if one.key]
+        if not differing:
+            del self.fields["reapply"]
+        else:
+            self.fields["reapply"].help_text = f"{'; '.join(map(str, differing))}."
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -65,7 +81,8 @@ class SettingsForm(forms.Form):
     def moved(self, sandbox: Sandbox) -> dict[str, Any]:
         """What somebody else has changed since the form was filled, and holds now."""
         now = _values(sandbox)
-        return {name: now[name] for name in self.fields if self._was_shown(name) != str(now[name])}
+        shown = {name: self.data.get(self.add_initial_prefix(name)) for name in now if name in self.fields}
+        return {name: now[name] for name, value in shown.items() if value != _text(now[name])}
 
     def refuse_moved(self, moved: Mapping[str, Any]) -> None:
         """Say of each field what holds now; the next try knows it."""
@@ -76,12 +93,20 @@ class SettingsForm(forms.Form):
         for name, value in moved.items():
             self.add_error(name, f"Somebody else has changed it to “{value}” meanwhile. Save again to overrule it.")
 
-    def _was_shown(self, name: str) -> str:
-        return str(self.data.get(self.add_initial_prefix(name)))
-
 
 def _values(sandbox: Sandbox) -> dict[str, Any]:
-    return {"name": sandbox.name, **{name: getattr(sandbox, f"{name}_minutes") for name in lifecycle.INTERVALS}}
+    return {"name": sandbox.name, **{name: _in_force(sandbox, name) for name in lifecycle.RANGES}}
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _in_force(sandbox: Sandbox, name: str) -> int | None:
+    """What was asked for, else what Daytona holds."""
+    asked: int | None = getattr(sandbox, f"{name}_minutes")
+    held: int | None = getattr(sandbox, f"observed_{name}")
+    return held if asked is None else asked
 
 
 def may_change(user: Any) -> bool:
@@ -125,8 +150,10 @@ def _change(request: HttpRequest, sandbox: Sandbox, form: SettingsForm) -> bool:
 
 
 def _make(row: Sandbox, changes: Mapping[str, Any], actor: Actor) -> None:
-    intervals = {name: value for name, value in changes.items() if name != "name"}
+    intervals = {name: value for name, value in changes.items() if name in lifecycle.RANGES}
     if "name" in changes:
         lifecycle.rename(row.pk, changes["name"], actor=actor)
     if intervals:
         lifecycle.set_intervals(row.pk, actor=actor, **intervals)
+    if changes.get("reapply"):
+        lifecycle.reapply(row.pk, actor=actor)

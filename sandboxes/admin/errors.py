@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views import defaults
 
 
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
     said = str(exception.args[0]) if exception and exception.args and isinstance(exception.args[0], str) else ""
     return _page(request, 404, "Not found", said or "There is nothing at this address.")
+
+
+def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    if isinstance(exception, DisallowedHost):
+        return defaults.bad_request(request, exception)  # a page in the frame would ask for the host again
+    words = str(exception) if isinstance(exception, BadRequest) else "This address asks for what there is not."
+    return _page(request, 400, "Not understood", words)
 
 
 def forbidden(request: HttpRequest, exception: Any = None) -> HttpResponse:
@@ -23,6 +32,13 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Most often the page had been open since before another sign-in."""
     words = "This page was too old to be sent, and nothing was done. Go back, reload it and send it again."
     return _page(request, 403, "Nothing was done", words)
+
+
+def too_many_sign_ins(request: HttpRequest, seconds: int) -> HttpResponse:
+    words = f"Too many sign-ins came from your address. Wait {seconds} seconds and try again."
+    answer = _page(request, 429, "Too many sign-ins", words)
+    answer["Retry-After"] = str(seconds)
+    return answer
 
 
 def _page(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:

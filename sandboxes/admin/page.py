@@ -9,11 +9,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 
+from sandboxes import html
 from sandboxes.admin import cells, changing, selectors
 from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
 from sandboxes.admin.why import why
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import projection
+from sandboxes.services.asked import INTERVALS, differences
 from sandboxes.states import STATUS_OF_STATE, Status
 
 EVENTS_PER_PAGE = 30
@@ -68,6 +70,8 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         is_moving=selectors.is_moving(sandbox, active) or is_behind,
         is_kept_at=selectors.is_kept_at(sandbox),
         disagreement=_disagreement(sandbox, active),
+        intervals=intervals(sandbox),
+        differences=differences(sandbox),
         is_protected=cells.is_protected(sandbox),
         sources=sources(sandbox, active),
         buttons=buttons(request, sandbox, active),
@@ -92,6 +96,18 @@ def buttons(request: HttpRequest, sandbox: Sandbox, active: Operation | None) ->
         for verb in allowed_verbs(request)
         if verb.name != hidden
     ]
+
+
+def intervals(sandbox: Sandbox) -> list[tuple[str, str, str]]:
+    """(label, what Daytona holds, what was asked for where that is another) of each."""
+    lines = []
+    for name in INTERVALS:
+        asked, held = getattr(sandbox, f"{name}_minutes"), getattr(sandbox, f"observed_{name}")
+        differs = asked is not None and held is not None and asked != held
+        shown = html.interval(name, asked if held is None else held)
+        wanted = html.interval(name, asked) if differs else ""
+        lines.append((name.replace("_", "-").capitalize(), shown, wanted))
+    return lines
 
 
 def sources(sandbox: Sandbox, active: Operation | None) -> list[Source]:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
+from project import attempts
+from project.networks import client_address
+from project.readable import UnreadableText, checked_owner_id
 from sandboxes.api import tokens
 from sandboxes.api.principals import Principal
 from sandboxes.codes import Code, Refused, invalid
 from sandboxes.services import keys
 
 ON_BEHALF_OF = "X-On-Behalf-Of"
-OWNER_PATTERN = r"^[!-~]{1,255}$"  # a header's bytes beyond ASCII name nobody for sure
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -26,9 +25,15 @@ class BearerAuthentication(BaseAuthentication):
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         if not scheme:
             return None
-        if scheme.lower() != "bearer" or not credentials.strip():
-            raise Refused(Code.INVALID_TOKEN, "Authorization is not of the form “Bearer <token or key>”.")
-        return _principal(credentials.strip(), request), None
+        address = client_address(request._request)
+        _limit(address)
+        try:
+            return _principal(scheme, credentials.strip(), request, address), None
+        except Refused as refused:
+            # An expired token was a good one: programs pass them on from one address for many people.
+            if refused.code == Code.INVALID_TOKEN and not isinstance(refused, tokens.Expired):
+                attempts.count(attempts.Kind.CREDENTIALS, address)
+            raise
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="sandkeeper"'
@@ -45,10 +50,20 @@ class StaffSessionAuthentication(BaseAuthentication):
         return Principal.of_staff(account, owner=named_owner(request)), None
 
 
-def _principal(credentials: str, request: Request) -> Principal:
+def _limit(address: str) -> None:
+    """Refuse an address that sent too many wrong credentials, before any are looked at."""
+    seconds = attempts.seconds_to_wait(attempts.Kind.CREDENTIALS, address)
+    if seconds:
+        words = "Too many wrong tokens or keys came from your address."
+        raise Refused(Code.RATE_LIMITED, words, retry_after=seconds)
+
+
+def _principal(scheme: str, credentials: str, request: Request, address: str) -> Principal:
+    if scheme.lower() != "bearer" or not credentials:
+        raise Refused(Code.INVALID_TOKEN, "Authorization is not of the form “Bearer <token or key>”.")
     named = named_owner(request)
     if credentials.startswith(keys.START):
-        key = keys.authenticate(credentials, address=address_of(request._request))
+        key = keys.authenticate(credentials, address=address)
         return Principal.of_key(key, owner=named)
     owner = tokens.owner_of(credentials)
     if named not in (None, owner):
@@ -65,16 +80,10 @@ def named_owner(request: Request) -> str | None:
     owner = request.headers.get(ON_BEHALF_OF)
     if owner is None:
         return None
-    if not re.fullmatch(OWNER_PATTERN, owner):
-        raise invalid(ON_BEHALF_OF, f"{ON_BEHALF_OF} is an owner's id: 1 to 255 ASCII characters, no spaces.")
-    return owner
-
-
-def address_of(request: HttpRequest) -> str:
-    """The caller's IP address; behind a trusted proxy the one that proxy appended, never one the caller wrote."""
-    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "") if settings.TRUST_PROXY else ""
-    address: str = forwarded.rpartition(",")[2].strip() or request.META.get("REMOTE_ADDR", "")
-    return address
+    try:
+        return checked_owner_id(owner)
+    except UnreadableText as error:
+        raise invalid(ON_BEHALF_OF, str(error)) from None
 
 
 class _Csrf(CsrfViewMiddleware):

@@ -63,6 +63,8 @@ SANDBOX: dict[str, Any] = {
     "auto_stop_minutes": 15,
     "auto_archive_minutes": 10080,
     "auto_delete_minutes": -1,
+    "observed": {"auto_stop_minutes": 15, "auto_archive_minutes": 43200, "auto_delete_minutes": -1},
+    "differences": [{"field": "auto_archive_minutes", "asked": 10080, "observed": 43200, "pending": False}],
     "protected_until": None,
     "protected_reason": "",
     "last_accessed_at": MOMENT,

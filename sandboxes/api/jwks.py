@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import threading
 import time
 from functools import cache
@@ -15,7 +17,8 @@ from sandboxes.codes import Code, Refused
 
 log = structlog.get_logger(__name__)
 
-TIMEOUT = httpx.Timeout(3.0, connect=2.0)
+DEADLINE_SECONDS = 2.0  # of a whole fetch, however slowly it comes
+MOST_BYTES = 262_144
 FRESH_SECONDS = 300.0
 KEPT_SECONDS = 3600.0
 PAUSE_SECONDS = 10.0  # between two fetches, whatever is asked for
@@ -25,8 +28,8 @@ class KeySet:
     """The keys of one issuer.
 
     A set is fresh for 5 minutes. When it cannot be fetched again the last good one serves up to an hour, and
-    then nobody gets in. Unknown key ids and failures cause one fetch in 10 s, made by one thread: the others
-    go on with what there is.
+    then nobody gets in. Unknown key ids and failures cause one fetch in 10 s. Whoever begins it waits 2 s for it at
+    the most; everybody else goes on at once with the keys that are there, or without any is refused.
     """
 
     def __init__(self, issuer: str, url: str = "") -> None:
@@ -35,7 +38,7 @@ class KeySet:
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched = -KEPT_SECONDS
         self._tried = -KEPT_SECONDS
-        self._lock = threading.Lock()
+        self._fetching = threading.Lock()
 
     def find(self, kid: str) -> jwt.PyJWK | None:
         """The key of this id, or None for an id the provider does not know.
@@ -50,34 +53,45 @@ class KeySet:
         return self._keys.get(kid)
 
     def _refresh(self) -> None:
-        # Whoever comes first without any key waits for the fetch, and so do the others: they have nothing else.
-        if not self._lock.acquire(blocking=not self._keys):
+        if not self._fetching.acquire(blocking=False):
             return
-        try:
-            if time.monotonic() - self._tried > PAUSE_SECONDS:
-                self._fetch()
-        finally:
-            self._lock.release()
+        if time.monotonic() - self._tried <= PAUSE_SECONDS:
+            self._fetching.release()
+            return
+        # In a thread of its own: looking up the provider's name has no deadline.
+        thread = threading.Thread(target=self._fetch, daemon=True, name="jwks")
+        thread.start()
+        thread.join(DEADLINE_SECONDS)
 
     def _fetch(self) -> None:
         try:
-            self._keys = _parse(self._get(self._find_url()))
+            self._keys = _parse(asyncio.run(self._load()))
             self._fetched = time.monotonic()
-        except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError, jwt.PyJWTError) as error:
+        except Exception as error:  # the network's, the provider's, a parser's: no keys, whatever it was
             log.warning("jwks_not_fetched", issuer=self._issuer, error=repr(error))
         finally:
             self._tried = time.monotonic()
+            self._fetching.release()
 
-    def _find_url(self) -> str:
-        if not self._url:
-            found = self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-            self._url = str(found["jwks_uri"])
-        return self._url
+    async def _load(self) -> Any:
+        client = httpx.AsyncClient(timeout=DEADLINE_SECONDS, follow_redirects=True)
+        async with client, asyncio.timeout(DEADLINE_SECONDS):
+            if not self._url:
+                found = await _get(client, f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+                self._url = str(found["jwks_uri"])
+            return await _get(client, self._url)
 
-    def _get(self, url: str) -> Any:
-        answer = httpx.get(url, timeout=TIMEOUT, follow_redirects=True)
+
+async def _get(client: httpx.AsyncClient, url: str) -> Any:
+    """The JSON at an address. PyJWT's own client has a timeout for each read, not for the whole, and no limit."""
+    async with client.stream("GET", url) as answer:
         answer.raise_for_status()
-        return answer.json()
+        content = b""
+        async for part in answer.aiter_bytes():
+            content += part
+            if len(content) > MOST_BYTES:
+                raise ValueError(f"the answer is larger than {MOST_BYTES} bytes")
+    return json.loads(content)
 
 
 def _parse(document: Any) -> dict[str, jwt.PyJWK]:

@@ -12,7 +12,7 @@ from sandboxes.api.conditions import etag_of
 from sandboxes.causes import Cause, cause_of
 from sandboxes.codes import MEANINGS, Code
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import lifecycle
+from sandboxes.services import asked, lifecycle
 from sandboxes.states import Action, OperationStatus
 
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
@@ -104,6 +104,30 @@ class ResourcesShape(serializers.ModelSerializer[Sandbox]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(component_name="ObservedIntervals")
+class ObservedShape(serializers.ModelSerializer[Sandbox]):
+    """What Daytona holds, as a GET last said; null while it has not said."""
+
+    auto_stop_minutes = serializers.IntegerField(source="observed_auto_stop", allow_null=True)
+    auto_archive_minutes = serializers.IntegerField(source="observed_auto_archive", allow_null=True)
+    auto_delete_minutes = serializers.IntegerField(source="observed_auto_delete", allow_null=True)
+
+    class Meta:
+        model = Sandbox
+        fields = ["auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes"]
+        read_only_fields = fields
+
+
+@extend_schema_serializer(component_name="Difference")
+class DifferenceShape(serializers.Serializer[asked.Difference]):
+    """One setting that Daytona holds otherwise than it was asked for."""
+
+    field = serializers.CharField(help_text="Its name here; `labels.<name>` for a label.")
+    asked = serializers.JSONField(help_text="A number or a text.")
+    observed = serializers.JSONField(help_text="A number, a text, or null where Daytona has none.")
+    pending = serializers.BooleanField(help_text="A change is on its way that will end it.")
+
+
 @extend_schema_serializer(component_name="Sandbox")
 class SandboxShape(ForViewer):
     """One sandbox. Its rows carry `active`: the list of its one active operation, or nothing."""
@@ -116,8 +140,10 @@ class SandboxShape(ForViewer):
     tier = serializers.CharField(source="resource_tier")
     intent_set = IntentShape(source="*")
     resources = ResourcesShape(source="*")
+    observed = ObservedShape(source="*")
+    differences = serializers.SerializerMethodField(help_text="What Daytona holds otherwise than asked for.")
     operation = serializers.SerializerMethodField(help_text="The active operation, or null.")
-    allowed_actions = serializers.SerializerMethodField(help_text="What a request would accept now.")
+    allowed_actions = serializers.SerializerMethodField(help_text="What a request would accept now, without force.")
     observed_state = serializers.CharField(required=False, help_text="Daytona's own word (staff).")
     error_reason = serializers.CharField(required=False, help_text="Daytona's words on an error (staff).")
     convex_error = serializers.CharField(required=False, help_text="Convex's words on a refused push (staff).")
@@ -129,9 +155,10 @@ class SandboxShape(ForViewer):
         model = Sandbox
         fields = [
             "id", "daytona_id", "name", "name_known", "owner", "status", "status_changed_at", "intent",
-            "intent_set", "operation", "allowed_actions", "language", "tier", "resources", "target",
-            "ephemeral", "snapshot", "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes",
-            "auto_delete_minutes", "protected_until", "protected_reason", "last_accessed_at",
+            "intent_set",
+            "operation", "allowed_actions", "language", "tier", "resources", "target", "ephemeral", "snapshot",
+            "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
+            "observed", "differences", "protected_until", "protected_reason", "last_accessed_at",
             "last_activity_at", "observed_at", "recoverable", "observed_state", "error_reason", "convex_error",
             "created_at", "updated_at", "deleted_at", "etag",
         ]  # fmt: skip
@@ -152,6 +179,10 @@ class SandboxShape(ForViewer):
             return None
         active.sandbox = row  # spares the query for what is here already
         return dict(OperationShape(active, context=self.context).data)
+
+    @extend_schema_field(DifferenceShape(many=True))
+    def get_differences(self, row: Sandbox) -> list[dict[str, Any]]:
+        return list(DifferenceShape(asked.differences(row), many=True).data)
 
     @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=ACTIONS)))
     def get_allowed_actions(self, row: Sandbox) -> list[str]:

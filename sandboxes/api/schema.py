@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from functools import cache
+from threading import Lock
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
+
+_building = Lock()
 
 
 class ViewSchema(AutoSchema):
@@ -53,3 +60,19 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
         if name.endswith("Request"):
             schema["additionalProperties"] = False
     return result
+
+
+def published() -> tuple[bytes, str]:
+    """The schema as JSON, and its entity tag; built once per process.
+
+    By one thread, while the others wait: it takes 0.2 s, and drf-spectacular fails when several build at once.
+    """
+    with _building:
+        return document()
+
+
+@cache
+def document() -> tuple[bytes, str]:
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    content = json.dumps(schema, ensure_ascii=False).encode()
+    return content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'

@@ -7,11 +7,16 @@ from typing import Any
 import jwt
 from django.conf import settings
 
+from project.readable import UnreadableText, checked_owner_id
 from sandboxes.api.jwks import key_set
 from sandboxes.codes import Code, Refused
 
 ALGORITHMS = ("RS256", "ES256")
 LEEWAY_SECONDS = 10
+
+
+class Expired(Refused):
+    """The token was valid until it expired: PyJWT looks at the signature first."""
 
 
 def owner_of(token: str) -> str:
@@ -27,14 +32,17 @@ def owner_of(token: str) -> str:
         raise Refused(Code.INVALID_TOKEN, "This service takes no end users' tokens: OIDC_ISSUER is not set.")
     try:
         claims = _verified(token)
+    except jwt.ExpiredSignatureError as error:
+        raise Expired(Code.INVALID_TOKEN, f"The token is not valid: {_words(error)}.") from None
     except jwt.PyJWTError as error:
         raise Refused(Code.INVALID_TOKEN, f"The token is not valid: {_words(error)}.") from None
     if not _meant_for_us(claims):
         raise Refused(Code.INVALID_TOKEN, "The token is meant for another application (aud, azp).")
     owner = claims["sub"]
-    if not isinstance(owner, str) or not 1 <= len(owner) <= 255 or not owner.isprintable():
-        raise Refused(Code.INVALID_TOKEN, "The token's sub is not a name of 1 to 255 characters.")
-    return owner
+    try:
+        return checked_owner_id(owner if isinstance(owner, str) else "")
+    except UnreadableText as error:
+        raise Refused(Code.INVALID_TOKEN, f"The token's sub names no owner. {error}") from None
 
 
 def _verified(token: str) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar, Literal
 
+from sandboxes.gateways.words import named, said
+
 Retry = Literal["no", "yes", "idempotent_only"]
 # All that a production deployment leaves of an error's words.
 _HIDDEN = re.compile(r"\s*(\[Request ID: [^\]]*\])?\s*(Server Error)?\s*")
@@ -40,7 +42,7 @@ class ConvexError(Exception):
         super().__init__(message)
         self.cause_unknown = cause_unknown
         self.message = message
-        self.detail = detail[:MESSAGE_LIMIT]
+        self.detail = said(detail)
         self.status = status
         self.request_id = request_id
 
@@ -165,14 +167,14 @@ def of_status(status: int, body: Any, *, path: str, **known: Any) -> ConvexError
 
 def of_envelope(envelope: dict[str, Any], *, path: str, **known: Any) -> ConvexError:
     """The error of an envelope with `status: "error"`."""
-    known["detail"] = str(envelope.get("errorMessage", ""))
+    known["detail"] = said(str(envelope.get("errorMessage", "")))
     data = envelope.get("errorData")
     if data is None:
         return FunctionFailed(path, **known)
     fields = data if isinstance(data, dict) else {"message": data}
     return ConvexApplicationError(
-        str(fields.get("message") or fields.get("code") or data)[:MESSAGE_LIMIT],
-        application_code=str(fields.get("code", "")),
+        said(str(fields.get("message") or fields.get("code") or data)),
+        application_code=named(str(fields.get("code", ""))),
         data=data,
         **known,
     )
@@ -187,4 +189,4 @@ def _no_convex(status: int) -> str:
 def _said(body: Any) -> str:
     if not isinstance(body, dict):
         return ""
-    return ": ".join(str(body[name]) for name in ("code", "message") if body.get(name))
+    return said(": ".join(str(body[name]) for name in ("code", "message") if body.get(name)))

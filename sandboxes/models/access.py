@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from sandboxes.models.names import NameField
+
 
 class ServiceKey(models.Model):
     """A program's key: a visible prefix, an HMAC of the secret, scopes. The secret is shown once, never stored."""
@@ -12,7 +14,7 @@ class ServiceKey(models.Model):
         USE = "sandboxes:use"
         ANY = "sandboxes:any"
 
-    name = models.CharField(max_length=100, unique=True)
+    name = NameField(max_length=100, unique=True)
     prefix = models.CharField(max_length=20, unique=True)
     digest = models.CharField(max_length=64)
     scopes: models.JSONField[list[str], list[str]] = models.JSONField(default=list)

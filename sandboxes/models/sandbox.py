@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
 from sandboxes import clock
+from sandboxes.models.names import NameField
 from sandboxes.states import ActorKind, Intent, Seen, Status
 
 
@@ -81,9 +82,7 @@ class Sandbox(models.Model):
     daytona_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
     daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
     organization_id = models.CharField(max_length=255, blank=True)
-    name = models.CharField(
-        max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know."
-    )
+    name = NameField(max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know.")
     owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes")
     harness_id = models.CharField(max_length=255, blank=True)
     language = models.CharField(max_length=50, default="python")
@@ -97,9 +96,16 @@ class Sandbox(models.Model):
     snapshot = models.CharField(max_length=255, blank=True)
     git_repo = models.CharField(max_length=500, blank=True)
     labels = models.JSONField(default=dict, blank=True)
-    auto_stop_minutes = models.IntegerField(default=15)
-    auto_archive_minutes = models.IntegerField(default=10080)
-    auto_delete_minutes = models.IntegerField(default=-1)
+    # Asked for, beside what Daytona holds (observed_auto_stop …); services/asked.py compares the two.
+    auto_stop_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
+    auto_archive_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
+    auto_delete_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
+    created_with: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="Snapshot, region and size that our create asked for; never changes.",
+    )
 
     intent = models.CharField(max_length=20, choices=Intent.choices, default=Intent.RUNNING)
     intent_actor_kind = models.CharField(max_length=20, choices=ActorKind.choices, default=ActorKind.SYSTEM)
@@ -112,6 +118,8 @@ class Sandbox(models.Model):
     desired_state = models.CharField(max_length=50, blank=True)
     error_reason = models.TextField(blank=True)
     recoverable = models.BooleanField(default=False)
+    observed_auto_stop = models.IntegerField(null=True, blank=True)
+    observed_auto_archive = models.IntegerField(null=True, blank=True)
     observed_auto_delete = models.IntegerField(null=True, blank=True)
     last_activity_at = models.DateTimeField(null=True, blank=True, help_text="Daytona's clock of use.")
     observed_at = models.DateTimeField(null=True, blank=True, help_text="When the GET that said so began.")
@@ -133,7 +141,7 @@ class Sandbox(models.Model):
     protected_reason = models.CharField(max_length=500, blank=True)
 
     pending_changes: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
-        default=dict, blank=True, help_text="Labels and intervals that Daytona has still to be told."
+        default=dict, blank=True, help_text="Labels and intervals that Daytona has not confirmed yet."
     )
     lease_token = models.CharField(max_length=40, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -251,6 +259,16 @@ class Sandbox(models.Model):
     @property
     def short_id(self) -> str:
         return self.id.hex[:12]
+
+    @property
+    def was_made_here(self) -> bool:
+        """Whether its name in Daytona is one that we gave: it was made by our create, not adopted."""
+        return self.daytona_name.endswith(f"-{self.short_id}")
+
+    @property
+    def auto_delete(self) -> int | None:
+        """The auto-delete in force: what Daytona holds, else what was asked for; None: nobody knows."""
+        return self.auto_delete_minutes if self.observed_auto_delete is None else self.observed_auto_delete
 
     def compose_daytona_name(self) -> str:
         """`<slug>-<short id>`: unique in the organisation, so a create is safe to repeat."""

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sandboxes.models import Sandbox
+from sandboxes.services.asked import INTERVALS, differences
 
 # The API's name: the field's name.
 PLAIN = {
@@ -43,6 +44,11 @@ def facts_of(row: Sandbox) -> dict[str, Any]:
     return {
         **{name: _json(getattr(row, field)) for name, field in PLAIN.items()},
         "resources": {"cpu": row.cpu, "memory_gb": row.memory_gb, "disk_gb": row.disk_gb},
+        "observed": {f"{name}_minutes": getattr(row, f"observed_{name}") for name in INTERVALS},
+        "differences": [
+            {"field": one.field, "asked": one.asked, "observed": one.observed, "pending": one.pending}
+            for one in differences(row)
+        ],
         "intent_set": {
             "by": f"{row.intent_actor_kind}:{row.intent_actor_id}",
             "reason": row.intent_reason,

@@ -46,12 +46,11 @@ def ensure_running(
     gate(row)
     now: datetime = row.present  # type: ignore[attr-defined]
     busy: bool = row.busy  # type: ignore[attr-defined]
-    runs = row.status == Status.RUNNING and not busy
+    # While Daytona does not find it, look after look would show nothing: a start waits until it is certain.
+    runs = row.status == Status.RUNNING and not busy and row.missing_since is None
     if runs and is_fresh(row, now=now):
         _touch_row(row, now=now)
         return Ready(row)
-    if row.status == Status.ERROR and not row.recoverable and not busy:
-        raise Refused(Code.SANDBOX_UNRECOVERABLE, row.get_status_display(), current_status=row.status)
     return lifecycle.request(
         row.pk, Action.SYNC if runs else Action.START, actor=actor, source=source, reason=reason,
         request_id=request_id, gate=gate,
@@ -102,7 +101,7 @@ def is_fresh(row: Sandbox, *, now: datetime) -> bool:
     """Whether a GET showed it running within OBSERVATION_TTL."""
     if row.observed_at is None or row.observed_state not in ("started", "snapshotting"):
         return False
-    return (now - row.observed_at).total_seconds() <= settings.OBSERVATION_TTL and row.missing_since is None
+    return (now - row.observed_at).total_seconds() <= settings.OBSERVATION_TTL
 
 
 def touch(sandbox_id: UUID, *, actor: Actor) -> None:

@@ -15,12 +15,13 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 
-from project.logs import redact
+from project.readable import cut
 from sandboxes import clock, shown
 from sandboxes.codes import NoticeCode
 from sandboxes.gateways.daytona import RemoteSandbox
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import notices
+from sandboxes.services import notices, pending
+from sandboxes.services.asked import Difference, differences
 from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
@@ -168,17 +169,21 @@ def _look_again(row: Sandbox, *, active: Operation | None, now: datetime) -> Non
     is_gone = row.deleted_at is not None
     if active is not None or (is_gone and row.unsettled_until is None):
         row.observe_after = None  # its ticks observe; there is nothing to see
-    elif row.pending_changes and not is_gone:
-        row.observe_after = row.observe_after or now
-    elif row.missing_since is not None and not is_gone:
+        return
+    told = None if is_gone else pending.due_at(row, now=now)
+    row.observe_after = min(filter(None, (told, _doubt_due(row, now=now))), default=None)
+
+
+def _doubt_due(row: Sandbox, *, now: datetime) -> datetime | None:
+    """When to look again at what is not as it is wanted, or not certain."""
+    if row.missing_since is not None and row.deleted_at is None:
         sure = row.missing_since + timedelta(seconds=settings.MISSING_CONFIRM_SECONDS)
-        row.observe_after = max(sure, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
-    elif row.intent_met_at is None:
-        row.observe_after = min(_later(now, since=row.intent_at or row.created_at), _settled_from(row, now=now))
-    elif row.status in MOVING:
-        row.observe_after = _later(now, since=row.status_changed_at or row.created_at)
-    else:
-        row.observe_after = None
+        return max(sure, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
+    if row.intent_met_at is None:
+        return min(_later(now, since=row.intent_at or row.created_at), _settled_from(row, now=now))
+    if row.status in MOVING:
+        return _later(now, since=row.status_changed_at or row.created_at)
+    return None
 
 
 def _settled_from(row: Sandbox, *, now: datetime) -> datetime:
@@ -204,7 +209,8 @@ def observed(
     if row.observed_at is not None and started <= row.observed_at:
         return False
     before = (row.observed_state, row.desired_state, row.error_reason)
-    _copy(row, remote)
+    differed = differences(row)
+    copy_observation(row, remote)
     row.observed_at = started
     row.missing_since = None
     if remote.state == "destroyed":
@@ -225,16 +231,26 @@ def observed(
             at=now,
             data={"before": before[0], "desired": remote.desired_state},
         )
+    tell_differences(row, [one for one in differences(row) if one not in differed and not one.pending], now=now)
     return True
 
 
-def _copy(row: Sandbox, remote: RemoteSandbox) -> None:
+def tell_differences(row: Sandbox, found: list[Difference], *, now: datetime) -> None:
+    """Put settings that Daytona has come to hold otherwise on the timeline, in one line."""
+    if found:
+        event(row, SandboxEvent.Kind.CHANGE, "; ".join(map(str, found)), at=now)
+
+
+def copy_observation(row: Sandbox, remote: RemoteSandbox) -> None:
+    """Take over what Daytona holds; the times and the timeline are the caller's."""
     row.daytona_id = row.daytona_id or remote.id
     row.organization_id = remote.organization_id or row.organization_id
-    row.observed_state = remote.state[:50]
-    row.desired_state = (remote.desired_state or "")[:50]
-    row.error_reason = redact(remote.error_reason or "")
+    row.observed_state = remote.state
+    row.desired_state = remote.desired_state or ""
+    row.error_reason = remote.error_reason or ""
     row.recoverable = remote.recoverable
+    row.observed_auto_stop = remote.auto_stop_interval
+    row.observed_auto_archive = remote.auto_archive_interval
     row.observed_auto_delete = remote.auto_delete_interval
     row.last_activity_at = remote.last_activity_at or row.last_activity_at
     row.cpu, row.memory_gb, row.disk_gb = (
@@ -300,7 +316,7 @@ def line(
         operation=operation,
         kind=kind,
         at=at,
-        text=redact(text)[:500],
+        text=cut(text, 500),
         actor=str(actor),
         data=data or {},
     )

@@ -49,13 +49,22 @@ class Verified:
         return not self.counts and not self.error
 
 
-def verify_owner(owner_id: str, *, repair: bool = True, beat: Callable[[], None] = lambda: None) -> Verified:
+def verify_owner(
+    owner_id: str,
+    *,
+    repair: bool = True,
+    beat: Callable[[], None] = lambda: None,
+    expected: ShownIds | None = None,
+) -> Verified:
     """Compare one owner's rows; else as `verify_all`."""
-    return _guarded(lambda verifier: verifier.owner(owner_id), repair=repair, beat=beat)
+    return _guarded(lambda verifier: verifier.owner(owner_id), repair=repair, beat=beat, expected=expected)
 
 
-def verify_all(*, repair: bool = True, beat: Callable[[], None] = lambda: None) -> Verified:
-    """Compare every row. `beat` is called again and again, and may raise to end it there.
+def verify_all(
+    *, repair: bool = True, beat: Callable[[], None] = lambda: None, expected: ShownIds | None = None
+) -> Verified:
+    """Compare every row. `beat` is called again and again, and may raise to end it there. Of the `expected` ids,
+    which a dry run of an import would have made rows of, it is not said that they are unknown here.
 
     With our own functions this takes one call for 200 rows; without, one per owner where the key may act as a user
     or there is `listForReconcile`, else one or two per sandbox. Convex failing ends it early: `error` says why.
@@ -64,10 +73,12 @@ def verify_all(*, repair: bool = True, beat: Callable[[], None] = lambda: None) 
     Raises:
         Refused: NOT_CONFIGURED without a Convex.
     """
-    return _guarded(lambda verifier: verifier.everything(), repair=repair, beat=beat)
+    return _guarded(lambda verifier: verifier.everything(), repair=repair, beat=beat, expected=expected)
 
 
-def _guarded(work: Callable[[_Verifier], None], *, repair: bool, beat: Callable[[], None]) -> Verified:
+def _guarded(
+    work: Callable[[_Verifier], None], *, repair: bool, beat: Callable[[], None], expected: ShownIds | None
+) -> Verified:
     if not is_on():
         raise Refused(
             Code.NOT_CONFIGURED, "CONVEX_URL and CONVEX_DEPLOY_KEY are not set: there is nothing to verify."
@@ -76,7 +87,7 @@ def _guarded(work: Callable[[_Verifier], None], *, repair: bool, beat: Callable[
     try:
         convex = gateway()
         assert convex is not None
-        verifier = _Verifier(convex, found, repair=repair, beat=beat)
+        verifier = _Verifier(convex, found, repair=repair, beat=beat, expected=expected)
         work(verifier)
         verifier.close_notices()
     except ConvexError as error:
@@ -87,7 +98,16 @@ def _guarded(work: Callable[[_Verifier], None], *, repair: bool, beat: Callable[
 
 
 class _Verifier:
-    def __init__(self, convex: ConvexGateway, found: Verified, *, repair: bool, beat: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        convex: ConvexGateway,
+        found: Verified,
+        *,
+        repair: bool,
+        beat: Callable[[], None],
+        expected: ShownIds | None,
+    ) -> None:
+        self.expected = expected
         self.convex = convex
         self.found = found
         self.repair = repair
@@ -220,7 +240,8 @@ class _Verifier:
     def _name_unknown(self, listed: Iterable[ApplicationRow]) -> None:
         items = {row.daytona_id: row for row in listed}
         known = set(Sandbox.objects.filter(daytona_id__in=items).values_list("daytona_id", flat=True))
-        for daytona_id in items.keys() - known:
+        unknown = items.keys() - known
+        for daytona_id in unknown if self.expected is None else self.expected.lacks(sorted(unknown)):
             owner = items[daytona_id].owner
             self._note(
                 Finding(Kind.UNKNOWN, daytona_id, owner, f"Convex shows {daytona_id}, which is unknown here")

@@ -61,6 +61,17 @@ def until(look: Callable[[], T], enough: Callable[[T], bool], *, deadline: float
     return found
 
 
+def rest(looks: int, *, deadline: float) -> bool:
+    """Pause after so many looks that showed nothing new, longer each time. False once there is no time left."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return False
+    if looks:
+        _let_go()
+        time.sleep(min(LONGEST_PAUSE * 2 ** min(looks - 1, 5), left))
+    return True
+
+
 def _let_go() -> None:
     if not connection.in_atomic_block:
         connection.close()

@@ -52,7 +52,9 @@ def test_name_and_intervals_are_changed_by_the_one_who_pressed_it(operator: Clie
     assert (row.name, row.auto_stop_minutes, row.auto_archive_minutes, row.auto_delete_minutes) == (
         "borealis", 30, 10080, 60,
     )  # fmt: skip
-    assert row.pending_changes == {"harness_name": "borealis", "auto_stop": 30, "auto_delete": 60}
+    assert row.pending_changes == {
+        "harness_name": {"value": "borealis"}, "auto_stop": {"value": 30}, "auto_delete": {"value": 60},
+    }  # fmt: skip
     assert row.is_dirty
     assert set(SandboxEvent.objects.values_list("actor", flat=True)) == {"staff:otto"}
 
@@ -69,10 +71,10 @@ def test_what_stays_is_not_told_to_daytona(operator: Client) -> None:
     ("fields", "words"),
     [
         ({"name": " "}, "This field is required."),
-        ({"auto_stop": "-1"}, "greater than or equal to 0"),
-        ({"auto_archive": "525601"}, "less than or equal to 525600"),
-        ({"auto_delete": "0"}, "auto_delete is -1 (never) or a number of minutes above 0."),
-        ({"auto_delete": "-2"}, "greater than or equal to -1"),
+        ({"auto_stop": "-1"}, "auto_stop is 0 (never) to 525600 minutes"),
+        ({"auto_archive": "43201"}, "auto_archive is 1 to 43200 minutes, 30 days"),
+        ({"auto_delete": "0"}, "auto_delete is -1 (never) or 1 to 525600 minutes"),
+        ({"auto_delete": "-2"}, "auto_delete is -1 (never) or 1 to 525600 minutes"),
     ],
 )
 def test_what_does_not_fit_is_said_and_changes_nothing(
@@ -154,3 +156,19 @@ def test_one_that_is_gone_has_no_button_and_the_refusal_is_said(operator: Client
     row = rows.sandbox("atlas", status=Status.GONE)
     assert "do-settings" not in page(operator, row).content.decode()
     assert "no longer exists in Daytona" in text_of(save(operator, row, name="borealis"))
+
+
+def test_what_daytona_holds_otherwise_is_told_again_when_agreed(operator: Client) -> None:
+    row = rows.sandbox("atlas", observed_auto_delete=1)
+    asked = text_of(operator.post(reverse("admin:sandboxes_sandbox_settings", args=[row.pk])))
+    assert "auto_delete_minutes is 1 in Daytona, -1 was asked for" in asked
+    save(operator, row, reapply="on")
+    row.refresh_from_db()
+    assert row.pending_changes == {"auto_delete": {"value": -1}}
+
+
+def test_what_nobody_asked_for_is_filled_in_and_not_asked_for_by_a_save(operator: Client) -> None:
+    row = rows.sandbox("atlas", auto_stop_minutes=None, observed_auto_stop=7)
+    save(operator, row, auto_stop="7")
+    row.refresh_from_db()
+    assert (row.auto_stop_minutes, row.pending_changes) == (None, {})

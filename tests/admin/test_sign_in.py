@@ -42,7 +42,7 @@ def test_behind_a_trusted_proxy_the_address_is_the_one_that_it_appended(
     client: Client, db: None, settings: Settings
 ) -> None:
     settings.AXES_FAILURE_LIMIT = 2
-    settings.TRUST_PROXY = True
+    settings.TRUSTED_PROXIES = ["10.0.0.1"]
     people.root(password=SECRET)
 
     def try_from(forwarded: str) -> int:

@@ -50,5 +50,6 @@ def issuer(issuer_server: Issuer, settings: Settings) -> Issuer:
     settings.OIDC_AUDIENCE = [AUDIENCE]
     settings.OIDC_JWKS_URL = issuer_server.jwks_url
     issuer_server.down = False
-    issuer_server.fetches = 0
+    issuer_server.slow.clear()
+    issuer_server.fetches = issuer_server.padding = 0
     return issuer_server

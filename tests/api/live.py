@@ -1,4 +1,4 @@
-"""The API as it is deployed: gunicorn on a port, and a program's client that insists on problems."""
+"""The API as it is deployed: the server on a port, and a program's client that insists on problems."""
 
 from __future__ import annotations
 

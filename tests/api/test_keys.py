@@ -96,7 +96,7 @@ def test_a_forwarded_address_counts_only_from_a_trusted_proxy_and_only_the_last_
     _, plaintext = keys.create_key("agent", scopes=ALL, allowed_networks=["10.0.0.0/8"])
     api = from_address(plaintext, "192.0.2.1", forwarded="203.0.113.9, 10.1.2.3")
     problem(api.get("/sandboxes"), "network_not_allowed")
-    settings.TRUST_PROXY = True
+    settings.TRUSTED_PROXIES = ["1"]
     assert api.get("/sandboxes").status_code == 200
     forged = from_address(plaintext, "192.0.2.1", forwarded="10.1.2.3, 203.0.113.9")
     problem(forged.get("/sandboxes"), "network_not_allowed")

@@ -18,7 +18,7 @@ import yaml
 
 from tests.support.emulator import Emulator
 from tests.support.environment import ROOT, clean_environment
-from tests.support.processes import Running, database_url, free_port, running
+from tests.support.processes import Running, answers, database_url, free_port, running
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
@@ -147,9 +147,11 @@ def test_the_image_and_its_processes_work(compose: Compose, tmp_path: Path, emul
             program = running(command, environment=image.inside(environment), log=log, cwd=image.folder)
             return stack.enter_context(program)
 
-        address = f"127.0.0.1:{free_port()}"
+        port = free_port()
+        address = f"127.0.0.1:{port}"
         serve = [word.replace("0.0.0.0:8000", address) for word in image.command]
-        start("web", serve, web).said("Listening at")
+        program = start("web", serve, web)
+        wait_until(lambda: answers(port) or program.ended(), timeout=90, what="an answer of the web process")
         started = [start(name, compose.services[name]["command"], remote) for name in PROCESSES]
         http = stack.enter_context(httpx.Client(base_url=f"http://{address}", timeout=60))
 

@@ -8,7 +8,7 @@ from tests.support.waiting import wait_until
 
 
 def lines(installation: Installation, name: str) -> list[dict[str, Any]]:
-    """The JSON lines of a process (gunicorn's own are not ours)."""
+    """The JSON lines of a process (and nothing else of it)."""
     written = (installation.folder / name).read_text().splitlines()
     return [json.loads(line) for line in written if line.startswith("{")]
 

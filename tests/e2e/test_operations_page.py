@@ -12,7 +12,6 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
-from project import gunicorn
 from sandboxes.models import Sandbox
 from tests.e2e.conftest import Installation
 from tests.support.environment import ROOT, variables
@@ -61,7 +60,6 @@ def test_the_processes_are_those_of_compose() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     for name in ("worker", "reconcile", "watch"):
         assert f"`{' '.join(services[name]['command'])}`" in PAGE
-    assert gunicorn.worker_class == "gthread"
 
 
 def test_what_it_names_exists() -> None:

@@ -15,7 +15,7 @@ def check(**values: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_example_names_every_variable_and_no_other() -> None:
-    source = "".join((ROOT / "project" / name).read_text() for name in ("settings.py", "rest.py", "gunicorn.py"))
+    source = "".join((ROOT / "project" / name).read_text() for name in ("settings.py", "rest.py"))
     read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
     assert read == variables()
 
@@ -38,6 +38,7 @@ def test_every_variable_of_the_example_is_explained() -> None:
         ("DEBUG", "ture"),
         ("TICK_SECONDS", "-1"),
         ("DATABASE_URL", "postgres://h/n?sslmoode=require"),
+        ("TRUST_PROXY", "1"),
     ],
 )
 def test_a_wrong_setting_refuses_to_start_and_says_which(name: str, value: str) -> None:

@@ -40,7 +40,7 @@ class Application:
         size = {"cpu": cpu, "memory": memory, "disk": disk, "snapshot": SNAPSHOTS[tier]}
         (daytona_id,) = self.emulator.seed([{"labels": labels, "state": "started"} | size | daytona])
         created = {"daytonaSandboxId": daytona_id, "userId": owner, "name": name, "status": "running"}
-        known = {"language": "python", "ephemeral": False}
+        known: dict[str, Any] = {"language": "python", "ephemeral": False}
         resources = {"cpu": cpu, "memoryGB": memory, "diskGB": disk}
         link = {"harnessId": harness_id} if harness_id else {}
         value_of(call(self.emulator, "sandboxes:createInternal", **created, **known, resources=resources, **link))

@@ -17,12 +17,20 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 class Issuer:
-    """A context manager. `down` makes it answer 500; `fetches` counts the requests for its keys."""
+    """A context manager. `fetches` counts the requests for its keys.
+
+    `down` makes it answer 500, `padding` adds bytes to the answer. While `slow` is set it sends a byte at a time,
+    and never to the end.
+    """
 
     def __init__(self) -> None:
         self.keys: dict[str, PrivateKey] = {}
         self.down = False
         self.fetches = 0
+        self.padding = 0
+        self.slow = threading.Event()
+        self.left = threading.Semaphore(0)  # a place for each client that left while it was dripped at
+        self.pause = threading.Event()
         self.add_key("first")
         issuer = self
 
@@ -86,15 +94,29 @@ class Issuer:
         if self.down:
             request.send_error(500)
             return
+        if self.slow.is_set():
+            self._drip(request)
+            return
         document: Any = {"keys": [_public(kid, key) for kid, key in self.keys.items()]}
         if not is_jwks:
             document = {"issuer": self.url, "jwks_uri": self.jwks_url}
-        body = json.dumps(document).encode()
+        body = json.dumps(document).encode() + b" " * self.padding
         request.send_response(200)
         request.send_header("Content-Type", "application/json")
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
         request.wfile.write(body)
+
+    def _drip(self, request: BaseHTTPRequestHandler) -> None:
+        """A header that never ends, until the client leaves."""
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        while self.slow.is_set():
+            try:
+                request.wfile.write(b"x")
+            except OSError:
+                self.left.release()
+                return
+            self.pause.wait(0.02)
 
 
 def _public(kid: str, key: PrivateKey) -> dict[str, Any]:

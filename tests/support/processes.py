@@ -116,26 +116,30 @@ def worker(environment: dict[str, str], *, log: Path, threads: int = 2) -> Abstr
     return running(manage("run_worker", "--threads", str(threads)), environment=environment, log=log)
 
 
+def web_command(port: int) -> list[str]:
+    """The web process as it is deployed."""
+    return [sys.executable, "-m", "project.server", "--bind", f"127.0.0.1:{port}"]
+
+
 @contextmanager
 def web(environment: dict[str, str], *, log: Path) -> Iterator[httpx.Client]:
-    """The web process as it is deployed (gunicorn), and a client of it."""
-    address = f"127.0.0.1:{free_port()}"
-    command = [
-        sys.executable,
-        "-m",
-        "gunicorn",
-        "project.wsgi",
-        "--bind",
-        address,
-        "--config",
-        "python:project.gunicorn",
-    ]
+    """The web process as it is deployed, and a client of it."""
+    port = free_port()
     with (
-        running(command, environment=environment, log=log) as program,
-        httpx.Client(base_url=f"http://{address}", timeout=30) as client,
+        running(web_command(port), environment=environment, log=log) as program,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
-        program.said("Listening at")
+        wait_until(lambda: answers(port) or program.ended(), timeout=90, what="an answer of the web process")
+        assert not program.ended(), program.output
         yield client
+
+
+def answers(port: int) -> bool:
+    """Whether a web process answers here."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/live").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def manage(*arguments: str) -> list[str]:

@@ -100,12 +100,16 @@ class EnsureRunning(ApiView):
 
     def _wait(self, sandbox_id: str, asked: Operation, reason: str, *, deadline: float) -> Response:
         """A look may show that a start is needed, a person's stop may come between: ask again until it runs."""
+        looks = 0
         while True:
             ended = waiting.until_settled(asked, deadline=deadline)
             if ended.is_active:
                 return self.accepted(ended)
             if ended.status == OperationStatus.FAILED:
                 return self.ended(ended)
+            if not waiting.rest(looks, deadline=deadline):
+                return self.accepted(ended)
+            looks += ended.action == Action.SYNC
             again = self._ask(sandbox_id, reason)
             if isinstance(again, intent.Ready):
                 return self._ready(again)

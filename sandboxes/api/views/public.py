@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
+from django.http import HttpResponse
+from django.utils.cache import get_conditional_response
 from drf_spectacular.utils import extend_schema, inline_serializer
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
@@ -11,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from sandboxes.api import schema
 from sandboxes.api.documented import CodeShape, answer_responses, problem_responses
 from sandboxes.api.views.base import METHODS
 from sandboxes.codes import MEANINGS, Code, Refused
@@ -30,7 +33,7 @@ class ForAll(Public):
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         final = super().finalize_response(request, response, *args, **kwargs)
-        if final.status_code == 200:
+        if final.status_code in (200, 304):
             final["Cache-Control"] = "public, max-age=300"
         return final
 
@@ -61,7 +64,12 @@ class Unknown(Public):
 
 
 class Schema(ForAll, SpectacularJSONAPIView):
-    pass
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:  # type: ignore[override]
+        content, tag = schema.published()
+        answer = HttpResponse(content, content_type=request.accepted_renderer.media_type)
+        answer["ETag"] = tag
+        return get_conditional_response(request._request, etag=tag, response=answer)
 
 
 class Docs(Public, SpectacularSwaggerSplitView):

@@ -137,6 +137,9 @@ class SandboxDetail(ApiView):
         if intervals := {name.removesuffix("_minutes"): changes[name] for name in INTERVALS if name in changes}:
             check_permission(self.principal, "change_sandbox")
             lifecycle.set_intervals(sandbox_id, actor=self.actor, **intervals)
+        if changes["reapply"]:
+            check_permission(self.principal, "change_sandbox")
+            lifecycle.reapply(sandbox_id, actor=self.actor)
         if "protected_until" in changes:
             check_permission(self.principal, "protect_sandbox")
             lifecycle.protect(

@@ -232,9 +232,8 @@ def _decide(row: Sandbox, operation: Operation, seen: Look, *, now: datetime) ->
     )
     step = planner.plan(operation.action, row.seen, calls)
     if row.missing_since is not None and row.deleted_at is None and not isinstance(step, planner.Wait):
-        step = planner.Wait(
-            5, "Daytona does not find it; waiting to be sure"
-        )  # what was seen before proves nothing
+        # What was seen before proves nothing.
+        step = planner.Wait(_until_sure(row.missing_since, now=now), "Daytona does not find it; waiting to be sure")
     if isinstance(step, planner.Done) and operation.action == Action.CREATE:
         step = convex_verdict(row, operation, now=now)
     if isinstance(step, planner.Call):
@@ -242,13 +241,22 @@ def _decide(row: Sandbox, operation: Operation, seen: Look, *, now: datetime) ->
     return _within_time(row, operation, seen, step, now=now)
 
 
+def _until_sure(missing_since: datetime, *, now: datetime) -> float:
+    """Seconds until the next look at what Daytona does not find: half of the time that this has lasted, so that
+    there are few looks, and one just when a second 404 would be believed."""
+    age = (now - missing_since).total_seconds()
+    left = settings.MISSING_CONFIRM_SECONDS - age
+    pause = min(max(age / 2, settings.INTENT_RETRY_SECONDS / 2), settings.MISSING_CONFIRM_SECONDS)
+    return min(pause, left) if left > 0 else pause
+
+
 def _before_calling(row: Sandbox, operation: Operation, step: planner.Call, *, now: datetime) -> planner.Step:
     if step.name in STARTING_CALLS and row.owner.on_hold:
         return planner.Fail(Code.OWNER_ON_HOLD)
-    if no := destroys(row, operation.action, force=operation.force):
-        return planner.Fail(no.code)
     if _is_doomed_victim(row, operation):
         return planner.Fail(Code.EPHEMERAL_WOULD_BE_DESTROYED)
+    if no := destroys(row, operation.action, force=operation.force):
+        return planner.Fail(no.code)
     if capacity.exhausted(operation):
         return planner.Fail(Code.CAPACITY_EXHAUSTED)
     if call.was_rejected(operation, step.name, now=now):

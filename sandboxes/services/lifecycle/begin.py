@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from project.logs import redact
 from sandboxes.codes import Code
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import record
@@ -86,10 +85,11 @@ def begin(
         deadline=deadline_for(row, action, now=now),
         created_at=now,
     )
-    record.event(
-        row, SandboxEvent.Kind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
-        data={"status": operation.status} | ({"reason": reason} if reason else {}),
-    )  # fmt: skip
+    if action != Action.SYNC:  # what a look has learned has events of its own
+        record.event(
+            row, SandboxEvent.Kind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
+            data={"status": operation.status} | ({"reason": reason} if reason else {}),
+        )  # fmt: skip
     record.settle(row, active=operation, now=now)
     enqueue("advance_operation", operation.pk)
     return operation
@@ -116,16 +116,17 @@ def finish(
     """End the operation, and bring the sandbox's status in line with what is now true of it."""
     operation.status = status
     operation.code = code or ""
-    operation.message = redact(message)
+    operation.message = message
     operation.step = ""
     operation.next_check_at = None
     operation.finished_at = now
     operation.save()
     words = f"{operation.get_action_display()} {status}" + (f": {code}" if code else "")
-    record.event(
-        row, SandboxEvent.Kind.OPERATION, words, operation=operation, at=now,
-        data={"status": status, "code": operation.code} | ({"message": operation.message} if message else {}),
-    )  # fmt: skip
+    if operation.action != Action.SYNC or status == OperationStatus.FAILED:
+        record.event(
+            row, SandboxEvent.Kind.OPERATION, words, operation=operation, at=now,
+            data={"status": status, "code": operation.code} | ({"message": operation.message} if message else {}),
+        )  # fmt: skip
     record.settle(row, active=None, now=now)
     log.info(
         "operation_ended",

@@ -11,8 +11,12 @@ from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import cap, record
+from sandboxes.services.asked import labels_of
 from sandboxes.services.lifecycle.begin import begin
+from sandboxes.services.lifecycle.intervals import checked
 from sandboxes.states import Action, Actor, Intent, Source
+
+GRANTED = ("snapshot", "target", "cpu", "memory_gb", "disk_gb")  # asked of Daytona once, at the create
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,7 @@ def create(
     """Reserve a place under the owner's cap and begin the create.
 
     Raises:
-        Refused: SANDBOX_LIMIT_REACHED, OWNER_ON_HOLD, INVALID_REQUEST (no such tier),
+        Refused: SANDBOX_LIMIT_REACHED, OWNER_ON_HOLD, INVALID_REQUEST (no such tier, an interval out of range),
             SANDBOX_NOT_FOUND for an actor that may not act for this owner.
     """
     if not actor.may_see(owner_id):
@@ -75,9 +79,9 @@ def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox
         target=new.target or settings.DAYTONA_TARGET,
         ephemeral=new.ephemeral,
         git_repo=new.git_repo,
-        auto_stop_minutes=new.auto_stop_minutes,
-        auto_archive_minutes=new.auto_archive_minutes,
-        auto_delete_minutes=0 if new.ephemeral else new.auto_delete_minutes,
+        auto_stop_minutes=checked("auto_stop", new.auto_stop_minutes),
+        auto_archive_minutes=checked("auto_archive", new.auto_archive_minutes),
+        auto_delete_minutes=0 if new.ephemeral else checked("auto_delete", new.auto_delete_minutes),
         intent=Intent.RUNNING,
         intent_actor_kind=actor.kind,
         intent_actor_id=actor.id,
@@ -89,17 +93,5 @@ def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox
     )
     row.daytona_name = row.compose_daytona_name()
     row.labels = labels_of(row)
+    row.created_with = {name: value for name in GRANTED if (value := getattr(row, name))}
     return row
-
-
-def labels_of(row: Sandbox) -> dict[str, str]:
-    """The labels we put on a sandbox in Daytona; `sandkeeper_id` proves that it is ours."""
-    labels = {
-        "sandkeeper_id": str(row.pk),
-        "harness_user_id": row.owner_id,
-        "harness_resource_tier": row.resource_tier,
-        "harness_id": row.harness_id,
-        "harness_name": row.name,
-        "code-toolbox-language": row.language,
-    }
-    return {name: value for name, value in labels.items() if value}

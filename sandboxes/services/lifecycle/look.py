@@ -69,8 +69,7 @@ def note(row: Sandbox, seen: Look, *, now: datetime, during: Operation | None) -
 
 def _note(row: Sandbox, seen: Look, *, now: datetime, during: Operation | None) -> None:
     if seen.remote is not None:
-        if record.observed(row, seen.remote, started=seen.started, now=now, during=during):
-            _tell_its_name_again(row)
+        record.observed(row, seen.remote, started=seen.started, now=now, during=during)
         return
     if row.daytona_id is None or row.deleted_at is not None:
         return
@@ -79,13 +78,6 @@ def _note(row: Sandbox, seen: Look, *, now: datetime, during: Operation | None) 
     elif row.missing_since is None:
         row.missing_since = seen.started
         record.event(row, SandboxEvent.Kind.OBSERVATION, "Daytona did not find it; not believed yet", at=now)
-
-
-def _tell_its_name_again(row: Sandbox) -> None:
-    """A change of the labels that Daytona carried out late has undone a later one."""
-    is_ours = row.name_known and row.labels.get("sandkeeper_id") == str(row.pk)
-    if is_ours and row.labels.get("harness_name", row.name) != row.name and not row.pending_changes:
-        row.pending_changes = {"harness_name": row.name}
 
 
 def _was_ending(row: Sandbox) -> bool:

@@ -88,11 +88,17 @@ def _join(row: Sandbox, active: Operation, *, actor: Actor, reason: str, force: 
     active.actor_kind, active.actor_id = actor.kind, actor.id
     active.reason = reason[:500] or active.reason
     active.force = active.force or force
-    active.next_check_at = now
+    _make_due(row, active, now=now)
     active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "next_check_at", "previous_intent"])
     record.settle(row, active=active, now=now)
-    enqueue("advance_operation", active.pk)
     return active
+
+
+def _make_due(row: Sandbox, active: Operation, *, now: datetime) -> None:
+    """Let the operation look now, unless it waits for Daytona to find the sandbox: asking faster shows nothing."""
+    if row.missing_since is None:
+        active.next_check_at = now
+        enqueue("advance_operation", active.pk)
 
 
 def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) -> None:
@@ -120,9 +126,8 @@ def _sync(
     """Look now. It never supersedes: with an operation active it makes that one due."""
     if active is None:
         return begin(row, Action.SYNC, actor=actor, source=source, now=now, reason=reason, request_id=request_id)
-    active.next_check_at = now
+    _make_due(row, active, now=now)
     active.save(update_fields=["next_check_at"])
-    enqueue("advance_operation", active.pk)
     return active
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from project.logs import redact
+from project.readable import cut
 from sandboxes import clock
 from sandboxes.codes import Code, NoticeCode
 from sandboxes.gateways import convex_errors as convex
@@ -142,7 +142,7 @@ def meaning_of(error: Exception) -> Meaning:
 
 
 def words_of(error: Exception) -> str:
-    return redact(f"{meaning_of(error).label}: {error}")[:ERROR_LIMIT]
+    return cut(f"{meaning_of(error).label}: {error}", ERROR_LIMIT)
 
 
 def pushed(held: lease.Held, reports: list[Report]) -> int:

@@ -36,9 +36,9 @@ def _verify(run: Run) -> bool:
     owner, repair = run.options.owner, not run.options.dry_run
     try:
         if owner:
-            found = verify_convex.verify_owner(owner, repair=repair, beat=run.beat)
+            found = verify_convex.verify_owner(owner, repair=repair, beat=run.beat, expected=run.would_adopt)
         else:
-            found = verify_convex.verify_all(repair=repair, beat=run.beat)
+            found = verify_convex.verify_all(repair=repair, beat=run.beat, expected=run.would_adopt)
     except Refused as no:
         run.partial(no.detail)
         return False
@@ -81,13 +81,22 @@ def _close_notices(run: Run) -> None:
     if run.options.owner:
         return
     notices.close(NoticeCode.SWEEP_STALE)
-    if orphans := run.report.counts[Kind.ORPHAN]:
+    if differing := run.report.counts[Kind.SETTING]:
+        notices.tell(NoticeCode.SETTINGS_DIFFER, _differing(differing))
+    else:
+        notices.close(NoticeCode.SETTINGS_DIFFER)
+    if orphans := run.report.counts[Kind.ORPHAN] + run.report.counts[Kind.UNLISTED]:
         them = (
             "1 sandbox with an owner that has" if orphans == 1 else f"{orphans} sandboxes with an owner that have"
         )
         notices.tell(NoticeCode.ORPHANS, f"Daytona has {them} no row here.")
     else:
         notices.close(NoticeCode.ORPHANS)
+
+
+def _differing(count: int) -> str:
+    which = "1 sandbox" if count == 1 else f"{count} sandboxes"
+    return f"Daytona holds other settings of {which} than were asked for; a dry run of the sweep names them."
 
 
 def _stop_idle(run: Run) -> None:

@@ -38,6 +38,8 @@ def test_a_long_reason_is_cut() -> None:
         {"intent": Intent.DELETED},
         {"ephemeral": True},
         {"auto_delete_minutes": 0},
+        {"auto_delete_minutes": -1, "observed_auto_delete": 0},
+        {"observed_auto_delete": 60},
         {"auto_delete_minutes": 60},
         {"observed_auto_delete": 60},
     ],

@@ -24,7 +24,7 @@ def number_events(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("sandboxes", "0008_projection_notice"),
+        ("sandboxes", "0011_notice_codes"),
     ]
 
     operations = [

@@ -1,0 +1,74 @@
+"""The identity provider's keys beside a provider that is slow, wrong or too large."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from sandboxes.api import jwks
+from sandboxes.api.jwks import KeySet
+from sandboxes.codes import Code, Refused
+from tests.support.issuer import Issuer
+
+OTHERS = 8
+
+
+@pytest.fixture
+def slow(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
+    """Sends a byte from time to time, and never the whole."""
+    monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 0.3)
+    issuer.slow.set()
+    yield issuer
+    issuer.slow.clear()
+
+
+def verdict(keys: KeySet, kid: str = "first") -> str:
+    try:
+        return "found" if keys.find(kid) else "unknown"
+    except Refused as refused:
+        assert refused.extra["retry_after"] > 0
+        return str(refused.code)
+
+
+def test_a_fetch_has_one_deadline_however_slowly_it_comes(slow: Issuer) -> None:
+    keys = KeySet(slow.url, slow.jwks_url)
+    assert verdict(keys) == Code.IDENTITY_PROVIDER_UNAVAILABLE
+    assert slow.left.acquire(timeout=10), "the fetch was given up, not only its caller"
+    assert verdict(keys) == Code.IDENTITY_PROVIDER_UNAVAILABLE
+    assert slow.fetches == 1, "not again before the pause is over"
+
+
+def test_nobody_else_waits_for_the_one_that_fetches(slow: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 30.0)
+    keys = KeySet(slow.url, slow.jwks_url)
+    fetching = threading.Thread(target=verdict, args=(keys,))
+    fetching.start()
+    with ThreadPoolExecutor(OTHERS) as pool:
+        answers = set(pool.map(lambda _: verdict(keys), range(OTHERS)))
+    assert answers == {Code.IDENTITY_PROVIDER_UNAVAILABLE}
+    assert fetching.is_alive(), "the first one still waits"
+    slow.slow.clear()
+    fetching.join()
+
+
+def test_the_last_good_keys_serve_while_the_provider_drips(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = KeySet(issuer.url, issuer.jwks_url)
+    assert verdict(keys) == "found"
+    monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 0.3)
+    issuer.slow.set()
+    now = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: now() + jwks.FRESH_SECONDS + 1)
+    assert [verdict(keys) for _ in range(3)] == ["found"] * 3
+    assert issuer.left.acquire(timeout=10)
+    assert issuer.fetches == 2
+
+
+@pytest.mark.parametrize("padding", [jwks.MOST_BYTES // 2, jwks.MOST_BYTES])
+def test_a_key_set_has_a_size(issuer: Issuer, padding: int) -> None:
+    issuer.padding = padding
+    fits = padding < jwks.MOST_BYTES
+    assert verdict(KeySet(issuer.url, issuer.jwks_url)) == ("found" if fits else Code.IDENTITY_PROVIDER_UNAVAILABLE)
