@@ -119,7 +119,7 @@ class ObservedShape(serializers.ModelSerializer[Sandbox]):
 
 
 @extend_schema_serializer(component_name="Difference")
-class DifferenceShape(serializers.Serializer[asked.Difference]):
+class DifferenceShape(serializers.Serializer[Any]):
     """One setting that Daytona holds otherwise than it was asked for."""
 
     field = serializers.CharField(help_text="Its name here; `labels.<name>` for a label.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACTIONS = [action for action in Action if action != Action.CREATE]
 
 
-def seen(state: str, *, desired: str = "", **fields: object) -> Sandbox:
+def seen(state: str, **fields: Any) -> Sandbox:
     row = Sandbox(owner=Owner(pk="alice"), name="atlas", daytona_id="d", observed_at=NOW, observed_state=state)
-    row.desired_state = desired or state
+    row.desired_state = state
     row.status = STATUS_OF_STATE[state]
     row.intent = Intent.RUNNING
     for name, value in fields.items():
@@ -72,7 +73,7 @@ def test_while_a_call_of_ours_may_change_it_nothing_is_foretold() -> None:
         ({"observed_auto_delete": 5, "pending_changes": {"auto_delete": {"value": -1}}}, 5),
     ],
 )
-def test_how_soon_daytona_deletes_it_after_a_stop(fields: dict[str, object], minutes: int | None) -> None:
+def test_how_soon_daytona_deletes_it_after_a_stop(fields: dict[str, Any], minutes: int | None) -> None:
     assert destroyed_after(seen("started", **fields)) == minutes
 
 

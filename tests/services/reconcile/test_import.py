@@ -114,7 +114,8 @@ def with_functions(world: Emulator, name: str) -> None:
 
 def kinds(result: SweepResult) -> dict[str, int]:
     counts = result.report.counts
-    return {name.removeprefix("convex_"): counts[name] for name in counts if name.startswith("convex_")}
+    said = {name.removeprefix("convex_"): counts[name] for name in counts if name.startswith("convex_")}
+    return {name: count for name, count in said.items() if not name.startswith(("compared", "cannot"))}
 
 
 def remote_changes(world: Emulator) -> list[dict[str, Any]]:
