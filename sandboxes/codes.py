@@ -55,6 +55,8 @@ class Code(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     LENGTH_REQUIRED = "length_required"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    PRECONDITION_FAILED = "precondition_failed"
+    CURSOR_EXPIRED = "cursor_expired"
     HEAD_TOO_LARGE = "head_too_large"
     REQUEST_TIMEOUT = "request_timeout"
     RATE_LIMITED = "rate_limited"
@@ -159,6 +161,12 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.LENGTH_REQUIRED: _M(411, "The body came without its length", "Send Content-Length, not chunks."),
     Code.PAYLOAD_TOO_LARGE: _M(413, "The body is too large", "Send less."),
+    Code.PRECONDITION_FAILED: _M(
+        412, "The sandbox is no longer as If-Match says", "Get it again, and decide anew with its new ETag."
+    ),
+    Code.CURSOR_EXPIRED: _M(
+        410, "Events after this cursor are not kept", "Ask with `after=latest`, list all sandboxes, then go on."
+    ),
     Code.HEAD_TOO_LARGE: _M(431, "The request line and headers are too large", "Send fewer or shorter ones."),
     Code.REQUEST_TIMEOUT: _M(408, "The request was not complete in time", "Send it again, and faster."),
     Code.RATE_LIMITED: _M(429, "Too many requests", "Wait as long as Retry-After says."),

@@ -128,7 +128,7 @@ def last_quota(now: datetime) -> dict[str, Any] | None:
     exceeded = Q(data__words__icontains="limit exceeded") | Q(data__words__icontains="quota exceeded")
     refused = calls.filter(exceeded, data__words__istartswith="Total ").select_related("sandbox", "operation")
     call = refused.order_by("-at").first()
-    if call is None:
+    if call is None or call.sandbox is None:
         return None
     return {"call": call, "region": call.sandbox.target, "words": call.data["words"].splitlines()[0]}
 

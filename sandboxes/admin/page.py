@@ -20,12 +20,16 @@ from sandboxes.states import STATUS_OF_STATE, Status
 
 EVENTS_PER_PAGE = 30
 EVENT_ICONS: dict[str, str] = {
+    SandboxEvent.Kind.CREATED: "add_circle",
     SandboxEvent.Kind.INTENT: "person_raised_hand",
     SandboxEvent.Kind.OPERATION: "bolt",
     SandboxEvent.Kind.CALL: "north_east",
     SandboxEvent.Kind.OBSERVATION: "visibility",
+    SandboxEvent.Kind.GONE: "delete",
+    SandboxEvent.Kind.RETURNED: "undo",
     SandboxEvent.Kind.EVICTION: "move_down",
     SandboxEvent.Kind.CONVEX: "cloud_sync",
+    SandboxEvent.Kind.RENAMED: "edit",
     SandboxEvent.Kind.CHANGE: "edit",
 }
 
@@ -73,7 +77,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         buttons=buttons(request, sandbox, active),
         may_change=changing.may_change(request.user),
         why=why(sandbox),
-        kinds=SandboxEvent.Kind.values,
+        kinds=list(EVENT_ICONS),
         **timeline(request, sandbox),
     )
 
@@ -176,7 +180,7 @@ def timeline(request: HttpRequest, sandbox: Sandbox) -> dict[str, Any]:
     """The events of the page asked for: `?show=intent` filters, `?page=2` goes on to older ones."""
     shown = request.GET.get("show", "")
     events = SandboxEvent.objects.filter(sandbox=sandbox).select_related("operation").order_by("-at", "-id")
-    if shown in SandboxEvent.Kind.values:
+    if shown in EVENT_ICONS:
         events = events.filter(kind=shown)
     page = _page_number(request)
     found = list(events[(page - 1) * EVENTS_PER_PAGE : page * EVENTS_PER_PAGE + 1])

@@ -172,6 +172,8 @@ class EventAdmin(ReadOnlyAdmin):
 
     @display(description="Sandbox")
     def cell_sandbox(self, row: SandboxEvent) -> str:
+        if row.sandbox is None:
+            return str(row.data.get("sandbox", ""))  # it has no page any more
         return html.link(html.sandbox_url(row.sandbox), row.sandbox.display_name, css="sk-plain sk-name")
 
 

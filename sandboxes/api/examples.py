@@ -74,14 +74,21 @@ SANDBOX: dict[str, Any] = {
     "created_at": "2026-05-01T09:30:00Z",
     "updated_at": "2026-05-04T12:00:02Z",
     "deleted_at": None,
+    "etag": '"0f1e2d3c4b5a69788796a5b4c3d2e1f0"',
 }
 EVENT: dict[str, Any] = {
-    "id": 4711,
+    "seq": 4711,
     "at": MOMENT,
-    "kind": "intent",
-    "text": "Wanted running",
+    "type": "operation",
+    "sandbox": SANDBOX_ID,
+    "owner": "user_2abc",
+    "cause": "program",
     "actor": ACTOR,
     "operation": OPERATION_ID,
+    "status": "queued",
+    "code": "",
+    "message": "Start requested",
+    "changes": {"status": "starting", "status_changed_at": MOMENT},
 }
 NO_SANDBOX = MEANINGS[Code.SANDBOX_NOT_FOUND]
 PROBLEM: dict[str, Any] = {
@@ -152,6 +159,7 @@ OF: dict[str, Any] = {
     "CodeShape": CODE,
     "CodeList": {"results": [CODE]},
     "EventPage": {"results": [EVENT], "next": None},
+    "FeedAnswer": {"results": [EVENT], "cursor": 4711, "more": False},
     "OperationPage": {"results": [ENDED], "next": None},
     "OperationShape": ENDED,
     "SandboxPage": {"results": [SANDBOX], "next": None},

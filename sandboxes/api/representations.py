@@ -8,10 +8,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from sandboxes.api.conditions import etag_of
+from sandboxes.causes import Cause, cause_of
 from sandboxes.codes import MEANINGS, Code
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import asked, lifecycle
-from sandboxes.states import Action
+from sandboxes.states import Action, OperationStatus
 
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
 
@@ -145,6 +147,9 @@ class SandboxShape(ForViewer):
     observed_state = serializers.CharField(required=False, help_text="Daytona's own word (staff).")
     error_reason = serializers.CharField(required=False, help_text="Daytona's words on an error (staff).")
     convex_error = serializers.CharField(required=False, help_text="Convex's words on a refused push (staff).")
+    etag = serializers.SerializerMethodField(
+        help_text="For If-Match; of all but last_accessed_at, last_activity_at, observed_at and updated_at."
+    )
 
     class Meta:
         model = Sandbox
@@ -155,10 +160,17 @@ class SandboxShape(ForViewer):
             "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
             "observed", "differences", "protected_until", "protected_reason", "last_accessed_at",
             "last_activity_at", "observed_at", "recoverable", "observed_state", "error_reason", "convex_error",
-            "created_at", "updated_at", "deleted_at",
+            "created_at", "updated_at", "deleted_at", "etag",
         ]  # fmt: skip
         read_only_fields = fields
         for_staff = ("observed_state", "error_reason", "convex_error")
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        return shown | {"etag": etag_of(shown)}
+
+    def get_etag(self, row: Sandbox) -> str:
+        return ""  # it is of the whole: made at last
 
     @extend_schema_field(OperationShape(allow_null=True))
     def get_operation(self, row: Sandbox) -> dict[str, Any] | None:
@@ -184,19 +196,50 @@ def _active(row: Sandbox) -> Operation | None:
 
 @extend_schema_serializer(component_name="Event")
 class EventShape(ForViewer):
-    """One line of a sandbox's timeline."""
+    """One line of a sandbox's timeline, and one entry of the feed."""
 
-    text = serializers.SerializerMethodField()
+    seq = serializers.IntegerField(allow_null=True, help_text="Its place in the feed; null for a moment at first.")
+    type = serializers.ChoiceField(source="kind", choices=SandboxEvent.Kind.values)
+    sandbox = serializers.SerializerMethodField(help_text="Our id of the sandbox.")
+    cause = serializers.SerializerMethodField(help_text="Why it happened, as far as we know.")
+    actor = serializers.CharField(allow_blank=True, help_text="`<kind>:<id>`; empty where nobody asked.")
     operation = serializers.UUIDField(source="operation_id", allow_null=True)
+    status = serializers.SerializerMethodField(help_text="The operation's, in an event of the type `operation`.")
+    code = serializers.SerializerMethodField(help_text="How the operation ended; empty otherwise.")
+    message = serializers.SerializerMethodField(help_text="For people.")
+    changes = serializers.SerializerMethodField(help_text="What a copy of the sandbox must take over, by name.")
     data = serializers.DictField(required=False, help_text="Details (staff).")  # type: ignore[assignment]
 
     class Meta:
         model = SandboxEvent
-        fields = ["id", "at", "kind", "text", "actor", "operation", "data"]
+        fields = [
+            "seq", "at", "type", "sandbox", "owner", "cause", "actor", "operation", "status", "code", "message",
+            "changes", "data",
+        ]  # fmt: skip
         read_only_fields = fields
         for_staff = ("data",)
 
-    def get_text(self, row: SandboxEvent) -> str:
+    @extend_schema_field(serializers.UUIDField())
+    def get_sandbox(self, row: SandboxEvent) -> str:
+        return str(row.sandbox_id or row.data["sandbox"])
+
+    @extend_schema_field(serializers.ChoiceField(choices=Cause.choices))
+    def get_cause(self, row: SandboxEvent) -> str:
+        return cause_of(kind=row.kind, actor=row.actor, has_operation=row.operation_id is not None)
+
+    @extend_schema_field(serializers.ChoiceField(choices=OperationStatus.choices, allow_null=True))
+    def get_status(self, row: SandboxEvent) -> str | None:
+        return row.data.get("status")
+
+    def get_code(self, row: SandboxEvent) -> str:
+        return str(row.data.get("code", ""))
+
+    @extend_schema_field(serializers.DictField())
+    def get_changes(self, row: SandboxEvent) -> dict[str, Any]:
+        hidden = () if self.context["principal"].is_staff else SandboxShape.Meta.for_staff
+        return {name: value for name, value in row.changes.items() if name not in hidden}
+
+    def get_message(self, row: SandboxEvent) -> str:
         if row.kind == SandboxEvent.Kind.OBSERVATION and not self.context["principal"].is_staff:
             return row.text.partition(":")[0]  # "Daytona says error: <its words>"
         return row.text

@@ -7,9 +7,12 @@ from typing import Any
 
 from django.conf import settings
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from sandboxes.api.fields import Text
+from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import ACTIONS
+from sandboxes.models import SandboxEvent
 from sandboxes.services.lifecycle import RANGES
 
 MAX_BULK = 200
@@ -142,3 +145,26 @@ class CapacityQuery(Strict):
     target = serializers.RegexField(
         r"^[A-Za-z0-9._-]{0,100}$", required=False, default="", help_text="A region, without a sandbox."
     )
+
+
+class FeedQuery(serializers.Serializer[Any]):
+    """The parameters of the feed. One that there is not is refused: a typo would otherwise widen the answer."""
+
+    after = serializers.RegexField(r"^(latest|[0-9]{1,18})$", required=False, default="")
+    limit = serializers.IntegerField(required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT)
+    wait = serializers.IntegerField(required=False, default=None, min_value=0, max_value=10**9)
+    sandbox = serializers.RegexField(r"^[A-Za-z0-9._:-]{1,255}$", required=False, default="")
+    type = serializers.MultipleChoiceField(choices=SandboxEvent.Kind.values, required=False, default=set)
+
+    @classmethod
+    def of(cls, request: Request) -> dict[str, Any]:
+        given = cls(data=request.query_params)
+        unknown = [name for name in request.query_params if name not in given.fields]
+        if unknown:
+            raise serializers.ValidationError({name: ["There is no such parameter."] for name in unknown})
+        if empty := [name for name, value in request.query_params.items() if not value]:
+            raise serializers.ValidationError(
+                {name: ["Leave the parameter out, or give it a value."] for name in empty}
+            )
+        given.is_valid(raise_exception=True)
+        return dict(given.validated_data)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
+from sandboxes import clock
 from sandboxes.models.names import NameField
 from sandboxes.models.scope import SandboxRows
 from sandboxes.states import ActorKind, Intent, Seen, Status
@@ -47,6 +49,33 @@ class Owner(models.Model):
 LIVE = ~Q(status="gone")
 # `Sandbox.last_used_at` for the database.
 LAST_USED = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_activity_at", "created_at"))
+
+
+# What moves without a change of the sandbox: by mere use, by the list's pages, and by our own work.
+WORKING_FIELDS = frozenset(
+    {
+        "last_accessed_at", "touch_forwarded_at", "listed_at", "observe_after", "lease_token", "lease_until",
+        "dirty_since", "convex_revision", "convex_known", "convex_sent", "convex_refusal", "convex_withdrawn",
+        "convex_removed", "convex_link_due",
+        "convex_attempt", "convex_next_push_at", "convex_again_at", "convex_pushed_at", "convex_lease_token",
+        "convex_lease_until", "updated_at",
+    }
+)  # fmt: skip
+
+
+class DatabaseTime(models.DateTimeField[Any, Any]):
+    """The database's time of the last save, whatever the clock of the host that saves."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        return clock.present()
+
+
+class SandboxQuerySet(SandboxRows):
+    def update(self, **values: Any) -> int:
+        """`updated_at` moves with whatever is a change; as `save` does it."""
+        if not WORKING_FIELDS.issuperset(values):
+            values.setdefault("updated_at", clock.present())
+        return super().update(**values)
 
 
 class Sandbox(models.Model):
@@ -154,13 +183,15 @@ class Sandbox(models.Model):
     convex_lease_until = models.DateTimeField(null=True, blank=True)
 
     created_at = models.DateTimeField()
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = DatabaseTime(editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is gone.")
 
-    objects = models.Manager.from_queryset(SandboxRows)()
+    objects = models.Manager.from_queryset(SandboxQuerySet)()
 
-    # What is to be inserted with it, where many are locked together.
-    appended: list[models.Model] | None = None
+    # While it is locked: its events, which are written at the end of the block; and, where many are locked
+    # together, its new operations.
+    lines: list[Any] | None = None
+    appended: list[Any] | None = None
 
     class Meta:
         verbose_name_plural = "sandboxes"
@@ -224,6 +255,12 @@ class Sandbox(models.Model):
 
     def __str__(self) -> str:
         return self.display_name
+
+    def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
+        """`updated_at` moves with whatever is a change."""
+        if update_fields is not None and not WORKING_FIELDS.issuperset(update_fields):
+            update_fields = {*update_fields, "updated_at"}
+        super().save(update_fields=update_fields, **options)
 
     @property
     def name_known(self) -> bool:

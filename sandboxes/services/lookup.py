@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+from django.db import transaction
+
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models.scope import SandboxRows, as_uuid
@@ -84,6 +86,21 @@ def locked(which: UUID | str, *, actor: Actor) -> Iterator[Sandbox]:
             yield row
     except record.LostLease:
         raise not_found(which) from None
+
+
+@contextmanager
+def held(which: UUID | str, *, actor: Actor) -> Iterator[Sandbox]:
+    """One transaction in which nobody else changes this sandbox; for a decision by what it is now.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, for an unknown id and for another owner's alike.
+    """
+    with transaction.atomic():
+        rows = visible(which, actor=actor).select_related("owner").select_for_update(of=("self",))
+        row: Sandbox | None = one(rows)
+        if row is None:
+            raise not_found(which)
+        yield row
 
 
 def find_operation(operation_id: UUID, *, actor: Actor) -> Operation:

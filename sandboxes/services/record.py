@@ -14,7 +14,6 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
-from django.utils import timezone
 
 from project.readable import cut
 from sandboxes import clock, shown
@@ -23,6 +22,7 @@ from sandboxes.gateways.daytona import RemoteSandbox
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import notices, pending
 from sandboxes.services.asked import Difference, differences
+from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
 from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, is_met, status_of
@@ -74,10 +74,11 @@ def locked(which: UUID | QuerySet[Sandbox], *, token: str | None = None) -> Iter
         if row is None:
             raise LostLease(str(which))
         before, before_shown = values(row), _shown(row)
-        yield row
-        _note_what_shows(row, before_shown)
-        if changed := changes(row, since=before):
-            row.save(update_fields=[*changed, "updated_at"])
+        with telling(row, since=facts_of(row)):
+            yield row
+            _note_what_shows(row, before_shown)
+            if changed := changes(row, since=before):
+                row.save(update_fields=changed)
 
 
 @contextmanager
@@ -86,16 +87,18 @@ def locked_together(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
     with transaction.atomic():
         free = rows.select_for_update(of=("self",), skip_locked=True).select_related("owner")
         found = list(free.order_by("pk"))
-        before = {row.pk: (values(row), _shown(row)) for row in found}
+        before = {row.pk: (values(row), _shown(row), facts_of(row)) for row in found}
         for row in found:
-            row.appended = []
+            row.appended, row.lines = [], []
         yield found
         for row in found:
             _note_what_shows(row, before[row.pk][1])
         _save_together(
             {row: {name: getattr(row, name) for name in changes(row, since=before[row.pk][0])} for row in found}
         )
-        _insert_together([added for row in found for added in row.appended or ()])
+        operations = [added for row in found for added in row.appended or () if added._state.adding]
+        Operation.objects.bulk_create(operations)  # before the events that name them
+        SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk][2]))
 
 
 def _save_together(changed: dict[Sandbox, dict[str, Any]]) -> None:
@@ -108,22 +111,39 @@ def _save_together(changed: dict[Sandbox, dict[str, Any]]) -> None:
         ids.append(row.pk)
     for new, ids in alike:
         if new:
-            Sandbox.objects.filter(pk__in=ids).update(**new, updated_at=timezone.now())
+            Sandbox.objects.filter(pk__in=ids).update(**new)
 
 
-def _insert_together(rows: list[Model]) -> None:
-    """Operations before the events that name them. One that was saved meanwhile is there already."""
-    for model in (Operation, SandboxEvent):
-        new = [row for row in rows if isinstance(row, model) and row._state.adding]
-        model._default_manager.bulk_create(new)  # type: ignore[arg-type]
-
-
-def append(sandbox: Sandbox, row: Model) -> None:
-    """Insert an operation or event of this sandbox: now, or together with those of the others that are locked."""
+def append(sandbox: Sandbox, operation: Operation) -> None:
+    """Insert an operation of this sandbox: now, or together with those of the others that are locked."""
     if sandbox.appended is None:
-        row.save(force_insert=True)
+        operation.save(force_insert=True)
     else:
-        sandbox.appended.append(row)
+        sandbox.appended.append(operation)
+
+
+@contextmanager
+def telling(row: Sandbox, *, since: dict[str, Any]) -> Iterator[None]:
+    """Write the events of the block together, the first with what has changed of the sandbox `since` then.
+
+    A change that no event tells of gets one of its own: who follows the feed hears of every change.
+    """
+    row.lines = []
+    yield
+    SandboxEvent.objects.bulk_create(_told(row, since=since))
+
+
+def _told(row: Sandbox, *, since: dict[str, Any]) -> list[SandboxEvent]:
+    """The events of a block that has ended."""
+    lines, row.lines = row.lines or [], None
+    if changed := changed_facts(row, since=since):
+        lines = lines or [line(row, SandboxEvent.Kind.CHANGE, _in_words(changed), at=clock.now())]
+        lines[0].changes = changed
+    return lines
+
+
+def _in_words(changed: dict[str, Any]) -> str:
+    return f"Now {changed['status']}" if "status" in changed else f"Changed: {', '.join(changed)}"
 
 
 def values(row: Model) -> dict[str, Any]:
@@ -226,8 +246,13 @@ def _later(now: datetime, *, since: datetime) -> datetime:
     return now + timedelta(seconds=pause)
 
 
-def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: datetime) -> bool:
-    """Record what a GET said, if it started later than the stored observation. Returns whether it did."""
+def observed(
+    row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: datetime, during: Operation | None = None
+) -> bool:
+    """Record what a GET said, if it started later than the stored observation. Returns whether it did.
+
+    `during`: the operation that was active, and will have brought about what is seen.
+    """
     if row.observed_at is not None and started <= row.observed_at:
         return False
     before = (row.observed_state, row.desired_state, row.error_reason)
@@ -236,7 +261,7 @@ def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: dat
     row.observed_at = started
     row.missing_since = None
     if remote.state == "destroyed":
-        gone(row, now=now)
+        gone(row, now=now, during=during)
     elif row.deleted_at is not None:
         _revive(row, now=now)
     if row.observed_state not in STATUS_OF_STATE:
@@ -249,6 +274,7 @@ def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: dat
             row,
             SandboxEvent.Kind.OBSERVATION,
             words,
+            operation=during,
             at=now,
             data={"before": before[0], "desired": remote.desired_state},
         )
@@ -286,11 +312,11 @@ def copy_observation(row: Sandbox, remote: RemoteSandbox) -> None:
     row.ephemeral = remote.auto_delete_interval == 0 if remote.auto_delete_interval is not None else row.ephemeral
 
 
-def gone(row: Sandbox, *, now: datetime) -> None:
+def gone(row: Sandbox, *, now: datetime, during: Operation | None = None) -> None:
     """It no longer exists: the row becomes a tombstone."""
     if row.deleted_at is None:
         row.deleted_at = now
-        event(row, SandboxEvent.Kind.OBSERVATION, "It no longer exists in Daytona", at=now)
+        event(row, SandboxEvent.Kind.GONE, "It no longer exists in Daytona", operation=during, at=now)
 
 
 def _revive(row: Sandbox, *, now: datetime) -> None:
@@ -299,7 +325,7 @@ def _revive(row: Sandbox, *, now: datetime) -> None:
     row.convex_withdrawn = False
     if row.intent == Intent.DELETED:
         row.intent_met_at = None
-    event(row, SandboxEvent.Kind.OBSERVATION, "It was believed gone and is there again", at=now)
+    event(row, SandboxEvent.Kind.RETURNED, "It was believed gone and is there again", at=now)
 
 
 def event(
@@ -312,16 +338,32 @@ def event(
     data: dict[str, Any] | None = None,
     at: datetime | None = None,
 ) -> None:
-    """Append one line to the sandbox's timeline."""
-    append(
-        sandbox,
-        SandboxEvent(
-            sandbox=sandbox,
-            operation=operation,
-            kind=kind,
-            at=at or clock.now(),
-            text=cut(text, 500),
-            actor=str(actor),
-            data=data or {},
-        ),
+    """Append one line to the sandbox's timeline, with those of the block that holds it (see `telling`)."""
+    made = line(sandbox, kind, text, operation=operation, actor=actor, data=data, at=at or clock.now())
+    if sandbox.lines is None:
+        made.save(force_insert=True)
+    else:
+        sandbox.lines.append(made)
+
+
+def line(
+    sandbox: Sandbox,
+    kind: str,
+    text: str,
+    *,
+    at: datetime,
+    operation: Operation | None = None,
+    actor: object = "",
+    data: dict[str, Any] | None = None,
+) -> SandboxEvent:
+    """An event that is not written yet."""
+    return SandboxEvent(
+        sandbox=sandbox,
+        owner=sandbox.owner_id,
+        operation=operation,
+        kind=kind,
+        at=at,
+        text=cut(text, 500),
+        actor=str(actor),
+        data=data or {},
     )

@@ -65,7 +65,8 @@ def test_old_tombstones_go_with_their_timeline() -> None:
     living = rows.sandbox("living", created_at=rows.ago(days=400))
     assert prune()["tombstones"] == 1
     assert set(Sandbox.objects.all()) == {young, living}
-    assert not SandboxEvent.objects.exists()
+    told = SandboxEvent.objects.get()
+    assert (told.kind, told.owner, told.data) == ("pruned", old.owner_id, {"sandbox": str(old.pk)})
 
 
 @pytest.mark.parametrize(

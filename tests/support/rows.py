@@ -108,4 +108,4 @@ def event(
     of: Sandbox, kind: str = SandboxEvent.Kind.CHANGE, text: str = "Something changed", **fields: Any
 ) -> SandboxEvent:
     values: dict[str, Any] = {"at": ago(minutes=3), "actor": "staff:admin"}
-    return SandboxEvent.objects.create(sandbox=of, kind=kind, text=text, **{**values, **fields})
+    return SandboxEvent.objects.create(sandbox=of, owner=of.owner_id, kind=kind, text=text, **{**values, **fields})

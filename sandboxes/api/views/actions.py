@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sandboxes.api import problems
-from sandboxes.api.documented import NO_SANDBOX, REQUESTING, SANDBOX_ID, BulkAnswer, documented
+from sandboxes.api.documented import IF_MATCH, NO_SANDBOX, REQUESTING, SANDBOX_ID, BulkAnswer, documented
 from sandboxes.api.permissions import USE, WRITE, Need, check_permission
 from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.representations import OperationShape, SandboxShape
@@ -30,6 +30,7 @@ class ActionView(ApiView):
     """One action on one sandbox; `action` comes from the URL table."""
 
     action: Action = Action.SYNC
+    conditional = ("POST",)
 
     @property
     def needs(self) -> dict[str, Need]:  # type: ignore[override]
@@ -39,20 +40,21 @@ class ActionView(ApiView):
         "Request an action",
         body=ActionBody,
         answers={200: OperationShape, 202: OperationShape},
-        refusals=[*NO_SANDBOX, *REQUESTING],
+        refusals=[*NO_SANDBOX, *REQUESTING, Code.PRECONDITION_FAILED],
         waits=True,
         post=True,
-        parameters=[SANDBOX_ID],
+        parameters=[SANDBOX_ID, IF_MATCH],
         description="The newest request wins: it supersedes another active operation. The same one again joins it.",
     )
     def post(self, request: Request, sandbox_id: str) -> Response:
         body = self.body(ActionBody)
-        operation = self.begin(
-            lambda: lifecycle.request(
+        return self.answer(self.begin(lambda: self._ask(sandbox_id, body)))
+
+    def _ask(self, sandbox_id: str, body: dict[str, Any]) -> Operation:
+        with self.as_it_was(sandbox_id):
+            return lifecycle.request(
                 sandbox_id, self.action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
             )
-        )
-        return self.answer(operation)
 
 
 class EnsureRunning(ApiView):
@@ -116,7 +118,7 @@ class EnsureRunning(ApiView):
 
     def _ready(self, ready: intent.Ready) -> Response:
         ready.sandbox.active = []  # type: ignore[attr-defined]  # that is what ready means; spares a query
-        return Response(SandboxShape(ready.sandbox, context=self.shape_context).data)
+        return self.show_sandbox(ready.sandbox)
 
 
 class Touch(ApiView):

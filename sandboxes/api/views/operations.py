@@ -1,4 +1,4 @@
-"""Operations and events: what was asked, how it goes, what happened."""
+"""Operations: what was asked, and how it goes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sandboxes.api.documented import (
 from sandboxes.api.filters import OperationFilter
 from sandboxes.api.permissions import READ, WRITE, Need
 from sandboxes.api.preferences import wait_seconds
-from sandboxes.api.representations import EventShape, OperationShape
+from sandboxes.api.representations import OperationShape
 from sandboxes.api.requests import Reason
 from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
@@ -59,23 +59,6 @@ class SandboxOperations(OperationList):
     def get(self, request: Request, sandbox_id: str) -> Response:  # type: ignore[override]
         row = lookup.find(sandbox_id, actor=self.actor)
         return self.page(reading.operations(self.actor).filter(sandbox=row))
-
-
-class SandboxEvents(ListView):
-    needs = {"get": Need(READ, "view_sandboxevent")}
-    orders = {"at": "at"}
-    default_order = "-at"
-    shape = EventShape
-
-    @documented(
-        "List a sandbox's events, the newest first",
-        answers={200: page_of(EventShape, "Event")},
-        refusals=NO_SANDBOX,
-        parameters=[SANDBOX_ID, *page_parameters(orders, default_order)],
-    )
-    def get(self, request: Request, sandbox_id: str) -> Response:
-        row = lookup.find(sandbox_id, actor=self.actor)
-        return self.page(reading.events(row, for_staff=self.principal.is_staff))
 
 
 class OperationDetail(ApiView):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
@@ -28,7 +28,17 @@ class Public(StrictView):
     http_method_names = METHODS
 
 
-class ProblemList(Public):
+class ForAll(Public):
+    """The same for everybody until the next release, so a cache may keep it for a while."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if final.status_code in (200, 304):
+            final["Cache-Control"] = "public, max-age=300"
+        return final
+
+
+class ProblemList(ForAll):
     """Every code, with its HTTP status, what happened and what to do next."""
 
     @extend_schema(auth=[], responses=answer_responses({200: CODES}))
@@ -36,7 +46,7 @@ class ProblemList(Public):
         return Response({"results": [_meaning(code) for code in Code]})
 
 
-class ProblemDetail(Public):
+class ProblemDetail(ForAll):
     """What a problem's `type` points to."""
 
     @extend_schema(auth=[], responses={**answer_responses({200: CodeShape}), **problem_responses([Code.NOT_FOUND])})
@@ -53,7 +63,7 @@ class Unknown(Public):
         raise Refused(Code.NOT_FOUND)
 
 
-class Schema(Public, SpectacularJSONAPIView):
+class Schema(ForAll, SpectacularJSONAPIView):
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:
         content, tag = schema.published()
@@ -63,7 +73,7 @@ class Schema(Public, SpectacularJSONAPIView):
 
 
 class Docs(Public, SpectacularSwaggerSplitView):
-    pass
+    """Its script holds the caller's CSRF token: no cache may keep it."""
 
 
 def _meaning(code: Code) -> dict[str, object]:

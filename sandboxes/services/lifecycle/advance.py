@@ -187,7 +187,7 @@ def _plan(tick: _Tick, seen: Look) -> planner.Call | None:
     """Record what was seen and decide; writes the intended call before it is made, or before room is sought
     for it."""
     with _locked(tick) as (row, operation, now):
-        note(row, seen, now=now)
+        note(row, seen, now=now, during=operation)
         _began(operation, now=now)
         step = _decide(row, operation, seen, now=now)
         if isinstance(step, planner.Call):
@@ -372,7 +372,7 @@ def _end(
     capacity.leave(operation)
     if isinstance(step, planner.Done):
         if operation.action == Action.DELETE:
-            record.gone(row, now=now)
+            record.gone(row, now=now, during=operation)
         if INTENT_OF.get(operation.action) == row.intent:
             record.meet_intent(row, now=now)  # also to who asked for the same again during the look
         finish(row, operation, OperationStatus.SUCCEEDED, now=now)

@@ -87,9 +87,10 @@ def begin(
     )
     record.append(row, operation)
     if action != Action.SYNC:  # what a look has learned has events of its own
+        told = {"reason": reason} if reason and not _is_told(row, previous_intent) else {}
         record.event(
             row, SandboxEvent.Kind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
-            data={"reason": reason} if reason and not _is_told(row, previous_intent) else {},
+            data={"status": operation.status} | told,
         )  # fmt: skip
     record.settle(row, active=operation, now=now)
     enqueue("advance_operation", operation.pk)
@@ -132,7 +133,7 @@ def finish(
     if operation.action != Action.SYNC or status == OperationStatus.FAILED:
         record.event(
             row, SandboxEvent.Kind.OPERATION, words, operation=operation, at=now,
-            data={"message": operation.message} if message else {},
+            data={"status": status, "code": operation.code} | ({"message": operation.message} if message else {}),
         )  # fmt: skip
     record.settle(row, active=None, now=now)
     log.info(

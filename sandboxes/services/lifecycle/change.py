@@ -39,7 +39,7 @@ def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
     with lookup.locked(sandbox_id, actor=actor) as row:
         _check(row)
         if clean != row.name:
-            _changed(row, _renamed(row, clean), actor=actor)
+            record.event(row, SandboxEvent.Kind.RENAMED, _renamed(row, clean), actor=actor)
             row.name = clean
             _tell_daytona(row, {NAME_LABEL: clean})
     return row

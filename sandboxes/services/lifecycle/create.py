@@ -9,8 +9,8 @@ from django.db import transaction
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
-from sandboxes.models import Operation, Owner, Sandbox
-from sandboxes.services import budget, cap
+from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.services import budget, cap, record
 from sandboxes.services.asked import labels_of
 from sandboxes.services.lifecycle.begin import begin
 from sandboxes.services.lifecycle.intervals import checked
@@ -55,10 +55,13 @@ def create(
         budget.spend(owner_id, actor, Action.CREATE, now=clock.now())
         row = _row(owner, actor=actor, new=new, reason=reason)
         row.save(force_insert=True)
-        operation = begin(
-            row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason, request_id=request_id
-        )
-        row.save()
+        with record.telling(row, since={}):
+            record.event(row, SandboxEvent.Kind.CREATED, "Created", actor=actor, at=row.created_at)
+            operation = begin(
+                row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason,
+                request_id=request_id,
+            )  # fmt: skip
+            row.save()
     return operation
 
 

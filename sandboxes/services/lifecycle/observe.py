@@ -75,9 +75,9 @@ def _record(sandbox_id: UUID, token: str, seen: Look) -> dict[str, Pending]:
     """Write down what was seen. Returns the settings that Daytona is to be told now."""
     with record.locked(sandbox_id, token=token) as row:
         now = clock.now()
-        note(row, seen, now=now)
-        due = read_back(row, seen, now=now) if seen.remote is not None else {}
         active = record.active_operation(row.pk)  # a request may have come during the GET
+        note(row, seen, now=now, during=active)
+        due = read_back(row, seen, now=now) if seen.remote is not None else {}
         record.settle(row, active=active, now=now)
         if active is None and _is_to_be_kept(row, now=now):
             row.lease_until = now  # so that the operation's first tick need not wait for our release

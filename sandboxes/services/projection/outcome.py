@@ -196,11 +196,11 @@ def _mark_pushed(held: lease.Held, reports: list[Report], now: datetime) -> None
 
 def _add_events(reports: list[Report], now: datetime) -> None:
     SandboxEvent.objects.bulk_create(
-        SandboxEvent(
-            sandbox_id=report.row.pk,
-            kind=SandboxEvent.Kind.CONVEX,
+        record.line(
+            report.row,
+            SandboxEvent.Kind.CONVEX,
+            f"Convex: {', '.join(report.did)}",
             at=now,
-            text=cut(f"Convex: {', '.join(report.did)}", 500),
             data={"revision": report.row.revision},
         )
         for report in reports

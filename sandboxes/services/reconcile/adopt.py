@@ -24,6 +24,7 @@ from sandboxes.gateways.convex import ApplicationRow
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.models import Owner, Sandbox, SandboxEvent
 from sandboxes.services import record
+from sandboxes.services.facts import facts_of
 from sandboxes.services.lifecycle.begin import begin
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
 from sandboxes.services.reconcile.compare import Known, is_ending, is_of, label_id
@@ -229,8 +230,9 @@ def _delete(found: Found, owner: str, *, reason: str, actor: Actor) -> Sandbox:
     row.intent_reason, row.intent_at = reason, now
     row.convex_removed = True
     _save(row, found, message=reason, actor=actor, now=now)
-    begin(row, Action.DELETE, actor=actor, source=Source.SWEEP, now=now, reason=reason)
-    row.save()
+    with record.telling(row, since=facts_of(row)):
+        begin(row, Action.DELETE, actor=actor, source=Source.SWEEP, now=now, reason=reason)
+        row.save()
     return row
 
 
@@ -252,11 +254,12 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
 
 def _save(row: Sandbox, found: Found, *, message: str, actor: Actor, now: datetime) -> None:
     row.save(force_insert=True)
-    record.event(row, SandboxEvent.Kind.CHANGE, message, actor=actor, at=now)
-    record.observed(row, found.remote, started=found.started, now=now)
-    record.settle(row, active=None, now=now)
-    row.dirty_since = now if row.is_dirty else None
-    row.save()
+    with record.telling(row, since={}):
+        record.event(row, SandboxEvent.Kind.CREATED, message, actor=actor, at=now)
+        record.observed(row, found.remote, started=found.started, now=now)
+        record.settle(row, active=None, now=now)
+        row.dirty_since = now if row.is_dirty else None
+        row.save()
 
 
 def _intent_of(remote: RemoteSandbox) -> Intent:

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('sandboxes', '0011_api_bounds'),
+        ('sandboxes', '0012_feed_events'),
     ]
 
     operations = [
