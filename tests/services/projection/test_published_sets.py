@@ -32,7 +32,9 @@ def test_main_cannot_show_a_new_name_and_a_notice_says_so(convex: Convex) -> Non
     change(box, name="new")
     push(box)
     assert reload(box).is_dirty, "it is still to be told"
-    assert reload(box).convex_next_push_at > clock.now(), "and not again and again"
+    due = reload(box).convex_next_push_at
+    assert due is not None
+    assert due > clock.now(), "and not again and again"
     assert "sandboxes:updateMetadataInternal" in reload(box).convex_error
     assert "sandboxes:updateMetadataInternal" in Notice.objects.get(code=NoticeCode.CONVEX_FUNCTION_MISSING).message
 
