@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Prefetch, QuerySet
 
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.models.sandbox import LAST_USED
+from sandboxes.models.sandbox import LAST_ACCESSED
 from sandboxes.states import ACTIVE, Actor
 
 
@@ -17,7 +17,7 @@ def _with_active(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
 
 
 def sandboxes(actor: Actor) -> QuerySet[Sandbox]:
-    return _with_active(Sandbox.objects.visible_to(actor)).annotate(used_at=LAST_USED)
+    return _with_active(Sandbox.objects.visible_to(actor)).annotate(used_at=LAST_ACCESSED)
 
 
 def shown(row: Sandbox) -> Sandbox:
