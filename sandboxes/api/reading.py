@@ -10,7 +10,7 @@ from django.db.models import Prefetch, QuerySet
 
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Feed, Operation, Sandbox, SandboxEvent
-from sandboxes.models.sandbox import LAST_USED
+from sandboxes.models.sandbox import LAST_ACCESSED
 from sandboxes.services.feed import number_events
 from sandboxes.states import ACTIVE, Actor
 
@@ -23,7 +23,7 @@ def _with_active(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
 
 
 def sandboxes(actor: Actor) -> QuerySet[Sandbox]:
-    return _with_active(Sandbox.objects.visible_to(actor)).annotate(used_at=LAST_USED)
+    return _with_active(Sandbox.objects.visible_to(actor)).annotate(used_at=LAST_ACCESSED)
 
 
 def shown(row: Sandbox) -> Sandbox:

@@ -56,10 +56,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RemoveIndex(
             model_name='sandbox',
-            name='sandbox_live_last_used',
-        ),
-        migrations.RemoveIndex(
-            model_name='sandbox',
             name='sandbox_owner_created',
         ),
         migrations.AddField(
@@ -142,7 +138,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='sandbox',
-            index=models.Index(django.db.models.functions.comparison.Greatest(django.db.models.functions.comparison.Coalesce('last_accessed_at', 'created_at'), django.db.models.functions.comparison.Coalesce('last_activity_at', 'created_at')), models.F('id'), name='sandbox_last_used'),
+            index=models.Index(django.db.models.functions.comparison.Coalesce('last_accessed_at', 'created_at'), models.F('id'), name='sandbox_last_accessed'),
         ),
         migrations.AddIndex(
             model_name='sandbox',

@@ -47,6 +47,8 @@ class Owner(models.Model):
 
 
 LIVE = ~Q(status="gone")
+# When it was last used by our own clock: the API's order `last_used`.
+LAST_ACCESSED = Coalesce("last_accessed_at", "created_at")
 # `Sandbox.last_used_at` for the database.
 LAST_USED = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_activity_at", "created_at"))
 
@@ -217,7 +219,7 @@ class Sandbox(models.Model):
             models.Index(fields=["created_at", "id"], name="sandbox_created"),
             models.Index(fields=["updated_at", "id"], name="sandbox_updated"),
             models.Index(fields=["name", "id"], name="sandbox_name"),
-            models.Index(LAST_USED, "id", name="sandbox_last_used"),
+            models.Index(LAST_ACCESSED, "id", name="sandbox_last_accessed"),
             models.Index(fields=["status", "-created_at"], name="sandbox_status_created"),
             models.Index(fields=["daytona_name"], name="sandbox_daytona_name"),
             models.Index(
@@ -244,6 +246,7 @@ class Sandbox(models.Model):
             models.Index(fields=["intent", "-created_at"], name="sandbox_live_intent", condition=LIVE),
             models.Index(fields=["resource_tier", "-created_at"], name="sandbox_live_tier", condition=LIVE),
             models.Index(fields=["target", "-created_at"], name="sandbox_live_region", condition=LIVE),
+            models.Index(LAST_USED, name="sandbox_live_last_used", condition=LIVE),
             models.Index(
                 fields=["-created_at"], name="sandbox_dirty", condition=Q(revision__gt=F("convex_revision"))
             ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
-import psycopg
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -136,15 +135,17 @@ def test_a_locked_foreign_row_delays_nobody(method: str, shape: str) -> None:
         method, body = "post", {"action": "stop", "ids": [str(box.pk), str(box.daytona_id)]}
     with connection.cursor() as cursor:
         cursor.execute("SET lock_timeout = '50ms'")  # whoever waits for the row gets a 503
-    parameters = connection.get_connection_params()
-    parameters.pop("cursor_factory", None)
-    parameters.pop("context", None)
-    with psycopg.connect(**parameters) as other:
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
         for table in ("sandboxes_sandbox", "sandboxes_operation", "sandboxes_owner"):
-            other.execute(f"SELECT 1 FROM {table} FOR UPDATE")
+            with other.cursor() as cursor:
+                cursor.execute(f"SELECT 1 FROM {table} FOR UPDATE")
         for which in (box.pk, box.daytona_id):
             path = shape.format(sandbox=which, operation=active.pk)
             assert bob.call(method.upper(), path, body).status_code in (404, 207)
+    finally:
+        other.close()
 
 
 def test_lists_show_nothing_of_others(bob: Api) -> None:

@@ -14,7 +14,7 @@ from tests.support import rows
 
 BY_INDEX = {
     "/sandboxes?order=name": "sandbox_name",
-    "/sandboxes?order=-last_used": "sandbox_last_used",
+    "/sandboxes?order=-last_used": "sandbox_last_accessed",
     "/sandboxes?order=created_at": "sandbox_created",
     "/sandboxes?order=-updated_at": "sandbox_updated",
     "/sandboxes?harness_id=one": "sandbox_harness",
