@@ -11,8 +11,10 @@ from typing import Any
 from sandboxes.codes import Code, Refused, invalid
 
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
-# They move by mere use, or with each look at the sandbox: nobody's decision depends on them.
-NOT_COUNTED = frozenset({"last_accessed_at", "last_activity_at", "observed_at", "updated_at", "etag"})
+# They move by mere use, with each look at the sandbox, or as Daytona comes to hold what was asked of it: nobody has
+# decided anything anew.
+CLOCKS = ("last_accessed_at", "last_activity_at", "observed_at", "updated_at")
+NOT_COUNTED = frozenset({*CLOCKS, "observed", "differences", "etag"})
 _TAG = re.compile(r'[ \t]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,[ \t,]*|$)')
 
 

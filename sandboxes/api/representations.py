@@ -148,7 +148,7 @@ class SandboxShape(ForViewer):
     error_reason = serializers.CharField(required=False, help_text="Daytona's words on an error (staff).")
     convex_error = serializers.CharField(required=False, help_text="Convex's words on a refused push (staff).")
     etag = serializers.SerializerMethodField(
-        help_text="For If-Match; of all but last_accessed_at, last_activity_at, observed_at and updated_at."
+        help_text="For If-Match; of all but the times of use, looks and updates, `observed` and `differences`."
     )
 
     class Meta:

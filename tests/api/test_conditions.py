@@ -32,6 +32,7 @@ def test_every_sandbox_has_it(alice: Api, atlas: Sandbox, etag: str) -> None:
 def test_it_moves_with_what_is_shown_and_not_with_mere_use(alice: Api, atlas: Sandbox, etag: str) -> None:
     now = lambda: alice.get(f"/sandboxes/{atlas.pk}")["ETag"]  # noqa: E731
     Sandbox.objects.update(last_accessed_at=rows.ago(), last_activity_at=rows.ago(), observed_at=rows.ago())
+    Sandbox.objects.update(observed_auto_stop=7)
     assert now() == etag
     seen = {etag}
     lifecycle.request(atlas.pk, Action.STOP, actor=Actor.owner("alice"), source=Source.API)

@@ -48,6 +48,7 @@ class SandboxEvents(ListView):
 
 class Feed(ApiView):
     needs = {"get": Need(READ, "view_sandboxevent")}
+    repeatable = frozenset({"type"})
 
     @documented(
         "Follow the events of all sandboxes, in one order and without a gap",
