@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from django.utils.html import escape
+from django.utils.safestring import SafeString
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from project.logs import REDACTED, hidden, redact
@@ -29,11 +30,11 @@ class Filter(SafeExceptionReporterFilter):
 class Reporter(ExceptionReporter):
     """The page as a whole once more: local variables, messages and source lines hold secrets, too."""
 
-    def get_traceback_html(self) -> str:
-        return clean(super().get_traceback_html())
+    def get_traceback_html(self) -> SafeString:
+        return SafeString(clean(super().get_traceback_html()))
 
-    def get_traceback_text(self) -> str:
-        return clean(super().get_traceback_text())
+    def get_traceback_text(self) -> SafeString:
+        return SafeString(clean(super().get_traceback_text()))
 
 
 def clean(text: str) -> str:

@@ -33,7 +33,9 @@ class Guarded(WSGIHandler):
 
     request_class = staticmethod(request_of)  # type: ignore[assignment]
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(  # type: ignore[override]
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         path = str(environ.get("PATH_INFO", ""))
         try:
             return super().__call__(environ, start_response)

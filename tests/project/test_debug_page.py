@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from types import TracebackType
+from typing import Any
 
 import pytest
 from django.test import RequestFactory
@@ -51,7 +52,8 @@ def test_an_error_page_shows_no_secret(secrets: list[str], as_html: bool) -> Non
         headers={"Authorization": "Bearer bearer-value", "Cookie": "sessionid=cookie-value"},
         DATABASE_URL="postgres://a:of-the-environment@db/a",
     )
-    reporter = get_exception_reporter_class(request)(request, *failed())
+    made: Any = get_exception_reporter_class(request)
+    reporter = made(request, *failed())
     page = reporter.get_traceback_html() if as_html else reporter.get_traceback_text()
     assert "cannot connect to" in page
     assert [secret for secret in secrets if secret in page] == []

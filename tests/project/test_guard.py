@@ -91,16 +91,17 @@ def test_a_head_that_is_no_request_is_told_so(address: str, media_type: str) -> 
 @contextmanager
 def escaping() -> Iterator[None]:
     """As where something fails before Django's own handlers: its loading of middleware is outside them."""
-    chain = application._middleware_chain
+    handler: Any = application
+    chain = handler._middleware_chain
 
     def fail(_request: HttpRequest) -> HttpResponse:
         raise DatabaseError("secret words")
 
-    application._middleware_chain = fail
+    handler._middleware_chain = fail
     try:
         yield
     finally:
-        application._middleware_chain = chain
+        handler._middleware_chain = chain
 
 
 def test_what_escapes_every_middleware_is_a_problem_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -133,7 +133,7 @@ def httpx_answer(connection: socket.socket) -> httpx.Response:
             break
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
-    return httpx.Response(int(first.split()[1]), headers=[line.split(": ", 1) for line in lines], content=body)
+    return httpx.Response(int(first.split()[1]), headers=dict(line.split(": ", 1) for line in lines), content=body)
 
 
 def test_a_web_process_that_is_away_is_a_problem_and_its_own_answers_pass(port: int, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ IMPORTED_AS = {
     "python-socketio": "socketio",
 }
 # Where a package is named that no module imports: Django loads it by its name, a process is started with it.
-NAMED_IN = ("project/settings.py", "project/rest.py", "Dockerfile")
+NAMED_IN = ("project/settings.py", "project/rest.py", "project/server.py")
 
 
 def sources(*folders: str) -> list[Path]:

@@ -55,11 +55,12 @@ class Unknown(Public):
 
 class Schema(Public, SpectacularJSONAPIView):
     @extend_schema(exclude=True)
-    def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:  # type: ignore[override]
+    def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:
         content, tag = schema.published()
         answer = HttpResponse(content, content_type=request.accepted_renderer.media_type)
         answer["ETag"] = tag
-        return get_conditional_response(request._request, etag=tag, response=answer)
+        conditional = get_conditional_response(request._request, etag=tag, response=answer)
+        return conditional or answer
 
 
 class Docs(Public, SpectacularSwaggerSplitView):
