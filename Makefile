@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run test lint audit soak pins clean
+.PHONY: run test lint audit licences matrix soak pins image clean
 
 run: ports $(INSTALLED) .env
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -30,14 +30,33 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	SECRET_KEY=lint $(BIN)/mypy .
 
-# Known vulnerabilities in what production installs; says so when nobody could be asked.
+# Known vulnerabilities in what production installs. Fails when nobody could be asked, unless AUDIT_OFFLINE=1.
 audit: $(INSTALLED)
 	@$(BIN)/python -m tests.audit
 
-# Write the pinned requirements from the two .in files.
+# A bill of materials (CycloneDX) and the licences of what production installs, into var/; fails for one not allowed.
+licences: $(INSTALLED)
+	@$(BIN)/python -m tests.licences
+
+# A part of the suite with every Python from 3.11 on that this machine has, and with the next Django.
+matrix: $(INSTALLED)
+	@$(BIN)/python -m tests.matrix
+
+# Write the pinned requirements, with their hashes, from the .in files. UPGRADE= changes what the .in files ask only.
+UPGRADE := --upgrade
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make pins" $(UPGRADE)
 pins: $(INSTALLED)
-	$(BIN)/uv pip compile --quiet --upgrade --custom-compile-command "make pins" requirements.in -o requirements.txt
-	$(BIN)/uv pip compile --quiet --upgrade --custom-compile-command "make pins" requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
+	$(COMPILE) --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) --python-version 3.12 --no-deps requirements-next.in -o requirements-next.txt
+
+# The image of a release: make image BASE_IMAGE=python:3.11-slim@sha256:...
+# What the tag means today: docker buildx imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}'
+image:
+	@echo "$(BASE_IMAGE)" | grep -qE '^[^@ ]+@sha256:[0-9a-f]{64}$$' || { \
+		echo "BASE_IMAGE must name the base image by digest, such as python:3.11-slim@sha256:...; docker buildx"; \
+		echo "imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}' tells that of today."; exit 1; }
+	docker build --build-arg "BASE_IMAGE=$(BASE_IMAGE)" -t sandkeeper .
 
 # Everything that `make run` and `make test` made, the data included.
 clean:
@@ -54,9 +73,10 @@ $(INSTALLED): requirements-dev.txt | python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 		{ rm -rf $(VENV); echo "venv is missing from this Python; on Debian: apt install python3-venv"; exit 1; }
 	@echo "Installing the pinned requirements into $(VENV) ..."
-	@{ $(BIN)/python -m pip install --quiet "$$(grep '^uv==' requirements-dev.txt)" && \
-		$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements-dev.txt; } || \
-		$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	@sed -n '/^uv==/,/^[^ ]/{/^uv==\|^ *--hash/p}' requirements-dev.txt > $(VENV)/uv.txt
+	@{ $(BIN)/python -m pip install --quiet --require-hashes -r $(VENV)/uv.txt && \
+		$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-dev.txt; } || \
+		$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
 	@touch $@
 
 .env:

@@ -23,7 +23,7 @@ class Bare(APIView):
 
     def post(self, request: Request, sandbox_id: UUID) -> Response:
         row = Sandbox.objects.select_related("owner").get(pk=sandbox_id)
-        row.active = []  # type: ignore[attr-defined]
+        row.active = []
         return Response(SandboxShape(row, context={"principal": ANYBODY}).data)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from tests.support.environment import ROOT
+from project.database import conninfo
+from tests.support.environment import ROOT, beside
 
 POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
 
@@ -35,13 +36,13 @@ def postgres(name: str) -> Iterator[str]:
     """A database beside the server's own, dropped at the end."""
     own = f"bench_{name}_{os.getpid()}"
     identifier = sql.Identifier(own)
-    beside = server()  # now: a bench may make DATABASE_URL its own
-    with psycopg.connect(beside, autocommit=True) as connection:
+    url = server()  # now: a bench may make DATABASE_URL its own
+    with psycopg.connect(conninfo(url), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
     try:
-        yield f"{beside.rpartition('/')[0]}/{own}"
+        yield beside(url, own)
     finally:
-        with psycopg.connect(beside, autocommit=True) as connection:
+        with psycopg.connect(conninfo(url), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
 
 

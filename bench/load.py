@@ -23,6 +23,7 @@ import psycopg
 
 from bench.ground import memory, postgres
 from bench.load_calls import OWNERS, Caller, Tally
+from project.database import conninfo
 from tests.support import convex
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, clean_environment
@@ -57,6 +58,7 @@ class Bench:
             LOG_JSON="1",
             WEB_PROCESSES="1",
             RATE_LIMIT_SERVICE="0",
+            OPERATIONS_PER_OWNER_PER_HOUR="0",
             DAYTONA_API_URL=self.emulator.daytona_url,
             DAYTONA_API_KEY=self.emulator.daytona_key,
             CONVEX_URL=self.emulator.convex_url,
@@ -144,7 +146,7 @@ class Bench:
             "SELECT (SELECT count(*) FROM sandboxes_operation WHERE status IN ('queued', 'in_progress'))"
             " + (SELECT count(*) FROM sandboxes_sandbox WHERE revision > convex_revision)"
         )
-        with psycopg.connect(self.url, autocommit=True) as connection:
+        with psycopg.connect(conninfo(self.url), autocommit=True) as connection:
 
             def quiet() -> bool:
                 row = connection.execute(waiting).fetchone()
@@ -156,7 +158,7 @@ class Bench:
     def differences(self) -> list[str]:
         """Rows of which Django, Daytona and Convex do not say the same."""
         query = "SELECT daytona_id, observed_state, status FROM sandboxes_sandbox WHERE deleted_at IS NULL"
-        with psycopg.connect(self.url) as connection:
+        with psycopg.connect(conninfo(self.url)) as connection:
             rows = connection.execute(query).fetchall()
         found = []
         for daytona_id, state, status in rows:

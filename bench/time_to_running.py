@@ -16,6 +16,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -49,9 +51,9 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(name: str, url: str, emulator: Emulator, folder: Path, times: int) -> None:
-    emulator.settings(quota=None)
-    own_create, own_start = _daytona_alone(emulator)
+@contextmanager
+def deployed(url: str, emulator: Emulator, folder: Path, *, name: str) -> Iterator[httpx.Client]:
+    """A web process and a worker on this database, and a client with a service key that waits for what it asks."""
     environment = clean_environment(
         **(DEVELOPMENT | {"DEBUG": "0", "ALLOWED_HOSTS": "127.0.0.1", "SECURE_SSL_REDIRECT": "0"}),
         DATABASE_URL=url,
@@ -68,13 +70,20 @@ def _measure(name: str, url: str, emulator: Emulator, folder: Path, times: int) 
     web_log, worker_log = folder / f"{name} web.log", folder / f"{name} worker.log"
     with web(environment, log=web_log) as client, worker(environment, log=worker_log, threads=8):
         client.headers.update({"Authorization": f"Bearer {key}", "X-On-Behalf-Of": "user_0", "Prefer": "wait=60"})
-        created, started = [], []
+        yield client
+
+
+def _measure(name: str, url: str, emulator: Emulator, folder: Path, times: int) -> None:
+    emulator.settings(quota=None)
+    own_create, own_start = _daytona_alone(emulator)
+    created, started = [], []
+    with deployed(url, emulator, folder, name=name) as client:
         for number in range(times + 1):
             client.headers["X-On-Behalf-Of"] = f"user_{number}"
-            made, *seconds = _ask(client, "/sandboxes")
+            made, *seconds = ask(client, "/sandboxes")
             created.append(seconds)
-            _ask(client, f"/sandboxes/{made['sandbox']}/stop")
-            started.append(_ask(client, f"/sandboxes/{made['sandbox']}/start")[1:])
+            ask(client, f"/sandboxes/{made['sandbox']}/stop")
+            started.append(ask(client, f"/sandboxes/{made['sandbox']}/start")[1:])
     # The first of each warms.
     for what, own, found in (("create", own_create, created[1:]), ("start", own_start, started[1:])):
         columns = [_columns([one[place] - own for one in found]) for place in (0, 1)]
@@ -88,7 +97,7 @@ def _columns(seconds: list[float]) -> str:
     return f"p50 {statistics.median(ordered) * 1000:.0f} p95 {p95 * 1000:.0f}"
 
 
-def _ask(client: httpx.Client, path: str) -> tuple[dict[str, Any], float, float]:
+def ask(client: httpx.Client, path: str) -> tuple[dict[str, Any], float, float]:
     """The operation that was asked for, and the seconds until it ended and until its end was told."""
     began, clock = time.time(), time.monotonic()
     answer = client.post(f"/api/v1{path}", json={})

@@ -38,7 +38,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 @contextmanager
 def serving(url: str, folder: Path, options: argparse.Namespace, *, stopped: int) -> Iterator[Web]:
     """Serve the project with production's settings and without a rate limit."""
-    settings = {"RATE_LIMIT_SERVICE": "100000000", "OBSERVATION_TTL": "86400", "LOG_LEVEL": "WARNING"}
+    settings = {
+        "RATE_LIMIT_SERVICE": "100000000",
+        "OPERATIONS_PER_OWNER_PER_HOUR": "0",
+        "OBSERVATION_TTL": "86400",
+        "LOG_LEVEL": "WARNING",
+    }
     production = {"DEBUG": "0", "ALLOWED_HOSTS": "127.0.0.1", "SECURE_SSL_REDIRECT": "0"}
     environment = clean_environment(
         **(DEVELOPMENT | settings | production | LIMITS),

@@ -1,13 +1,15 @@
 import { convexTest, type TestConvex } from "convex-test";
-import { makeFunctionReference } from "convex/server";
-import { ConvexError } from "convex/values";
+import { defineSchema, defineTable, makeFunctionReference } from "convex/server";
+import { ConvexError, v } from "convex/values";
 import { expect, test } from "vitest";
 
 import table from "./cases.json";
 import schema from "./schema";
 
-type Doc = Record<string, unknown>;
-type Tables = Record<string, Doc[]>;
+type Fields = Record<string, unknown>;
+type Doc = Fields & { _id?: string; row?: Fields | null };
+type Tables = { sandboxes?: Doc[]; harnesses?: Doc[]; workspaces?: Doc[]; sandkeeperRevisions?: Doc[] };
+type Table = keyof Tables;
 type Case = {
   name: string;
   start: Tables;
@@ -16,14 +18,15 @@ type Case = {
 };
 type App = TestConvex<typeof schema>;
 
-const TABLES = ["sandboxes", "harnesses", "workspaces", "sandkeeperRevisions"];
-const defaults = table.defaults as unknown as Record<string, Doc>;
+const TABLES = ["sandboxes", "harnesses", "workspaces", "sandkeeperRevisions"] as const;
+const defaults = table.defaults as unknown as Record<Table | "row" | "change", Doc>;
 const cases = table.cases as unknown as Case[];
 const modules = {
   "./_generated/api.js": async () => ({}),
   "./sandkeeper.ts": () => import("./sandkeeper"),
 };
 const apply = makeFunctionReference<"mutation", { changes: unknown[] }, Doc[]>("sandkeeper:apply");
+const probe = makeFunctionReference<"query", Record<string, never>, { missing: string[] }>("sandkeeper:probe");
 const list = makeFunctionReference<
   "query",
   { cursor: string | null; limit?: number },
@@ -78,12 +81,58 @@ test("lists every row page by page, with the revision where there is one", async
   } while (cursor !== null);
 
   expect(pages).toBe(2);
-  const seen = { userId: "user_ada", name: "box", status: "running", revision: 4 };
+  const told = { _id: expect.any(String), name: "box", ephemeral: false, createdAt: 1000 };
+  const seen = { ...told, userId: "user_ada", status: "running", revision: 4 };
   expect(rows).toEqual([
-    { userId: "user_bob", daytonaSandboxId: "d9", name: "box", status: "error", errorMessage: "disk" },
+    { ...told, ...foreign },
     { ...seen, daytonaSandboxId: "d1", sandboxId: "s1" },
     { ...seen, daytonaSandboxId: "d2", sandboxId: "s2" },
   ]);
+});
+
+test.each([0, 1001, 2.5, -1])("refuses a page of %s rows", async (limit) => {
+  const app = convexTest(schema, modules);
+  await expect(app.query(list, { cursor: null, limit })).rejects.toThrow("bad_limit");
+  expect((await app.query(list, { cursor: null, limit: 1000 })).rows).toEqual([]);
+});
+
+test("finds nothing missing in a whole schema, and changes nothing", async () => {
+  const app = convexTest(schema, modules);
+  expect(await app.query(probe, {})).toEqual({ missing: [] });
+  expect(await stored(app, new Map())).toEqual(expected({}));
+});
+
+test("names every table and index that the schema lacks", async () => {
+  const { sandboxes, sandkeeperRevisions } = schema.tables;
+  const lacking = defineSchema({
+    sandboxes,
+    sandkeeperRevisions,
+    harnesses: defineTable({ userId: v.string() }),
+  });
+  const app = convexTest(lacking, modules);
+  expect(await app.query(probe, {})).toEqual({ missing: ["harnesses.by_user", "workspaces.by_user"] });
+});
+
+test("removes a hundred sandboxes of one owner with fifty large harnesses within Convex's limits", async () => {
+  const app = convexTest({ schema, modules, transactionLimits: true });
+  const large = "x".repeat(4000);
+  const numbers = Array.from({ length: 100 }, (_, i) => i);
+  await seed(app, {
+    sandboxes: numbers.map((i) => ({ _id: `$s${i}`, daytonaSandboxId: `d${i}` })),
+    workspaces: numbers.slice(50).map((i) => ({ _id: `$w${i}`, name: large, sandboxId: `$s${i}` })),
+    harnesses: numbers.slice(50).map((i) => ({ _id: `$h${i}`, name: large, sandboxId: `$s${i}` })),
+  });
+  const changes = numbers.map((i) =>
+    completed({ daytonaSandboxId: `d${i}`, sandboxId: `s${i}`, revision: 1, row: null }),
+  );
+
+  const results = await app.mutation(apply, { changes });
+
+  expect(new Set(results.map(({ outcome }) => outcome))).toEqual(new Set(["applied"]));
+  const left = await stored(app, new Map());
+  expect(left.sandboxes).toEqual([]);
+  expect(left.harnesses?.filter((harness) => "sandboxId" in harness || harness["sandboxEnabled"])).toEqual([]);
+  expect(left.workspaces?.filter((workspace) => "sandboxId" in workspace)).toEqual([]);
 });
 
 /** Insert the rows and return their ids by name; references are set when every row has its id. */
@@ -91,7 +140,7 @@ async function seed(app: App, tables: Tables): Promise<Map<string, string>> {
   const ids = new Map<string, string>();
   await app.run(async ({ db }) => {
     const inserted: [string, Doc][] = [];
-    for (const [name, rows] of Object.entries(tables)) {
+    for (const [name, rows] of Object.entries(tables) as [Table, Doc[]][]) {
       for (const row of rows) {
         const fields = Object.entries({ ...defaults[name], ...row });
         const plain = fields.filter(([, value]) => !isName(value));
@@ -143,7 +192,7 @@ function completed(change: Doc): Doc {
 function named(value: Doc, map: Map<string, string>): Doc {
   const replaced = Object.entries(value).map(([key, item]) => {
     if (typeof item === "string") return [key, map.get(item) ?? item];
-    if (item !== null && typeof item === "object") return [key, named(item as Doc, map)];
+    if (item !== null && typeof item === "object" && !Array.isArray(item)) return [key, named(item as Doc, map)];
     return [key, item];
   });
   return Object.fromEntries(replaced);

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from django.utils.html import escape
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from project.logs import REDACTED, hidden, redact
@@ -31,10 +31,10 @@ class Reporter(ExceptionReporter):
     """The page as a whole once more: local variables, messages and source lines hold secrets, too."""
 
     def get_traceback_html(self) -> SafeString:
-        return SafeString(clean(super().get_traceback_html()))
+        return mark_safe(clean(super().get_traceback_html()))  # noqa: S308 - escaped by Django's template
 
     def get_traceback_text(self) -> SafeString:
-        return SafeString(clean(super().get_traceback_text()))
+        return mark_safe(clean(super().get_traceback_text()))  # noqa: S308 - plain text
 
 
 def clean(text: str) -> str:

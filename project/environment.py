@@ -1,6 +1,6 @@
 """Reading the environment: typed, with `X_FILE` secrets, and loud when something is wrong.
 
-django-environ parses the URLs and the `.env` file. Its other readers are too kind for an operator's typing
+django-environ parses the cache's URL and the `.env` file. Its other readers are too kind for an operator's typing
 error: they read `DEBUG=ture` as false, `10s` as ten and a secret that begins with `$` as another variable.
 """
 
@@ -13,6 +13,8 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from environ.fileaware_mapping import FileAwareMapping
+
+from project import database
 
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"0", "false", "no", "off"})
@@ -94,18 +96,16 @@ class Environment:
         except ValueError:
             raise _refusal(name, "must be JSON.") from None
 
-    def database_url(self, name: str, *, default: str) -> tuple[str, dict[str, Any]]:
-        """The URL and what Django makes of it."""
+    def database(self, name: str, *, default: str, statement_timeout: int) -> dict[str, Any]:
+        """What Django's DATABASES takes for the database at this address."""
         url = self.text(name, default=default)
-        if not url.startswith(("postgres://", "postgresql://", "sqlite:///")):
-            raise _refusal(name, "must be a postgres:// or sqlite:/// address.")
         try:
-            config: dict[str, Any] = environ.Env.db_url_config(url)
-        except ValueError:
-            raise _refusal(name, "is not a usable address.") from None
-        if url.startswith("sqlite:///"):
+            config = database.django_settings(url, statement_timeout=statement_timeout)
+        except database.WrongAddress as error:
+            raise _refusal(name, str(error)) from None
+        if "sqlite" in config["ENGINE"]:
             Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)  # SQLite makes files, not folders
-        return url, config
+        return config
 
     def cache_url(self, name: str, *, default: str) -> dict[str, Any]:
         try:

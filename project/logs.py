@@ -10,25 +10,36 @@ from urllib.parse import unquote
 
 import structlog
 
+from project.readable import cut, visible
+
 SECRET_NAMES = re.compile(
     r"(api_?key|deploy_?key|secret|password|token|authorization|cookie|pepper)", re.IGNORECASE
 )
-SECRET_SHAPES = re.compile(
-    r"(sandkeeper_[A-Za-z0-9_-]{8,}"
-    r"|dtn_[A-Za-z0-9_-]+"
-    r"|(?:prod|dev|preview|project):[\w:-]+\|[\w=+/.-]+"
-    r"|Bearer\s+[\w.~+/=-]+"
-    r"|Convex\s+[\w:.~+/=-]*\|[\w:.~+/=-]+"  # not "Convex did not answer"
-    r"|eyJ[\w-]+\.[\w-]+\.[\w-]+)"
+# One pass over any text takes time in proportion to its length: what can fail is bounded, and what is not bounded
+# stands at the end and gives nothing back (`*+`, `++`).
+SECRET_SHAPES = (
+    r"sandkeeper_[A-Za-z0-9_-]{8}[A-Za-z0-9_-]*+",
+    r"dtn_[A-Za-z0-9_-]++",
+    r"(?:prod|dev|preview|project):[\w:-]{1,200}+\|[\w=+/.-]++",
+    r"Bearer\s{1,8}+[\w.~+/=-]++",
+    r"Convex\s{1,8}+[\w:.~+/=-]{0,200}+\|[\w:.~+/=-]++",  # not "Convex did not answer"
+    r"eyJ[\w-]{5}[\w-]*+(?:\.[\w-]++)*+",
 )
 PASSWORD_OF_ADDRESS = re.compile(r"://[^/@:]*:([^/@]+)@")
 REDACTED = "[redacted]"
+LONGEST_SECRET = 4_000  # so much is looked at beyond a cut, so that no half of a secret is left standing
+VALUE_LIMIT = 2_000  # of a value in a log line: a path, a User-Agent, another system's words
+TRACEBACK_LIMIT = 20_000
+TRACEBACKS = frozenset({"exception", "stack"})
 _known: list[str] = []
+_secrets = re.compile("|".join(SECRET_SHAPES))
 
 
 def hide(*secrets: str) -> None:
     """Redact these values wherever they stand, whatever they look like."""
+    global _secrets
     _known[:] = sorted({*_known, *(secret for secret in secrets if len(secret) >= 8)}, key=len, reverse=True)
+    _secrets = re.compile("|".join([*map(re.escape, _known), *SECRET_SHAPES]))
 
 
 def passwords_in(*addresses: str) -> list[str]:
@@ -42,26 +53,37 @@ def hidden() -> tuple[str, ...]:
     return tuple(_known)
 
 
-def redact(text: str) -> str:
-    """Words of our own or of others without our secrets and without anything that looks like one."""
-    for secret in _known:
-        text = text.replace(secret, REDACTED)
-    return SECRET_SHAPES.sub(REDACTED, text)
+def redact(text: str, limit: int = TRACEBACK_LIMIT) -> str:
+    """The first `limit` characters without our secrets and without anything that looks like one."""
+    near = text[: limit + LONGEST_SECRET]
+    parts, end = [], 0
+    for found in _secrets.finditer(near):
+        if found.start() >= limit:
+            break
+        parts += [near[end : found.start()], REDACTED]
+        end = found.end()
+    rest = f"{near[end:limit]}…" if len(text) > max(end, limit) else near[end:limit]
+    return cut("".join([*parts, rest]), limit)
 
 
-def _redacted(name: str, value: Any) -> Any:
+def _shown(name: str, value: Any) -> Any:
+    """A value of a log line: cut, without secrets, and on one line unless it is a traceback."""
     if isinstance(value, str):
-        return REDACTED if SECRET_NAMES.search(name) else redact(value)
+        if SECRET_NAMES.search(name[:VALUE_LIMIT]):
+            return REDACTED
+        is_long = name in TRACEBACKS
+        return visible(redact(value, TRACEBACK_LIMIT if is_long else VALUE_LIMIT), lines=is_long)
     if isinstance(value, dict):
-        return {k: _redacted(str(k), v) for k, v in value.items()}
+        return {visible(cut(str(key), VALUE_LIMIT)): _shown(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_redacted(name, v) for v in value]
+        return [_shown(name, inner) for inner in value]
     return value
 
 
-def redact_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+def show_event(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """structlog's processor: no secret, and nothing that drives a terminal or starts a line of its own."""
     for name, value in event.items():
-        event[name] = _redacted(name, value)
+        event[name] = _shown(name, value)
     return event
 
 
@@ -71,7 +93,7 @@ SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
-    redact_event,
+    show_event,
 ]
 
 
@@ -105,7 +127,9 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
             "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+            "django": {"handlers": []},  # else with DEBUG=1 Django prints its lines once more, as they are
             "django_tasks": {"level": "WARNING"},
+            "django.tasks": {"level": "WARNING"},  # the same lines from Django 6 on
             "django_tasks_db": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},  # django-structlog has one line for each request
             # Without a level these two write past our handler; and the watch says itself when a connection ends.

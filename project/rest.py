@@ -54,8 +54,17 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 }
 
 CORS_URLS_REGEX = r"^/api/"
-CORS_ALLOW_HEADERS = (*default_headers, "idempotency-key", "prefer", "x-on-behalf-of", "x-request-id")
+CORS_ALLOW_HEADERS = (
+    *default_headers,
+    "idempotency-key",
+    "if-match",
+    "if-none-match",
+    "prefer",
+    "x-on-behalf-of",
+    "x-request-id",
+)
 CORS_EXPOSE_HEADERS = (
+    "ETag",
     "Location",
     "Retry-After",
     "RateLimit",

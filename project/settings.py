@@ -13,6 +13,7 @@ from typing import Any
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from project.database import secrets_of
 from project.environment import Environment
 from project.logs import hide, logging_config, passwords_in
 from project.networks import Proxies
@@ -75,6 +76,8 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "sandboxes.admin.middleware.ReadableParameters",
+    "sandboxes.admin.middleware.ReadablePages",
     "sandboxes.admin.sign_in.SignInLimit",
 ]
 
@@ -129,31 +132,13 @@ STORAGES = {
 
 # --- Database: SQLite is the embedded default, PostgreSQL is production -------------------------------------
 
-DATABASE_URL, _database = env.database_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'sandkeeper.sqlite3'}")
-
-
-def _tuned(config: dict[str, Any]) -> dict[str, Any]:
-    config["CONN_MAX_AGE"] = env.whole("CONN_MAX_AGE", default=600)
-    if "sqlite" in config["ENGINE"]:
-        # WAL + IMMEDIATE: readers never wait, and a transaction that will write takes the lock when it begins
-        # instead of failing half way. Measured with the task queue: 160/s by default, 423/s so.
-        config["OPTIONS"] = {
-            "timeout": 30,
-            "transaction_mode": "IMMEDIATE",
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-        }
-    else:
-        config["CONN_HEALTH_CHECKS"] = True
-        statement = env.whole("STATEMENT_TIMEOUT", default=30)
-        options = {"lock_timeout": 10, "statement_timeout": statement, "idle_in_transaction_session_timeout": 60}
-        config["OPTIONS"] = {
-            "connect_timeout": 5,
-            "options": " ".join(f"-c {name}={seconds}s" for name, seconds in options.items()),
-        }
-    return config
-
-
-DATABASES = {"default": _tuned(_database)}
+_database = env.database(
+    "DATABASE_URL",
+    default=f"sqlite:///{VAR_DIR / 'sandkeeper.sqlite3'}",
+    statement_timeout=env.whole("STATEMENT_TIMEOUT", default=30),
+)
+_database["CONN_MAX_AGE"] = env.whole("CONN_MAX_AGE", default=600)
+DATABASES = {"default": _database}
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://sandkeeper")}
 
 # --- The other systems: workers and commands hold these keys, the web process does not need them -------------
@@ -183,7 +168,9 @@ TIERS: dict[str, dict[str, Any]] = env.json(
     },
 )
 SANDBOXES_PER_OWNER: int = env.whole("SANDBOXES_PER_OWNER", default=5)
+OPERATIONS_PER_OWNER_PER_HOUR: int = env.whole("OPERATIONS_PER_OWNER_PER_HOUR", default=1_000)  # 0 = no limit
 OBSERVATION_TTL: float = env.number("OBSERVATION_TTL", default=60.0)
+PROTECT_MAX_DAYS: float = env.number("PROTECT_MAX_DAYS", default=30.0)  # by owners and programs
 TOUCH_EVERY: float = env.number("TOUCH_EVERY", default=15.0)
 TOUCH_FORWARD_EVERY: float = env.number("TOUCH_FORWARD_EVERY", default=60.0)
 EVICTION_SCOPE: str = env.one_of("EVICTION_SCOPE", "off", "owner", "organization", default="owner")
@@ -199,6 +186,7 @@ TICK_SECONDS: float = env.number("TICK_SECONDS", default=1.0)  # how long one ti
 UNSETTLED_SECONDS: float = env.number("UNSETTLED_SECONDS", default=300.0)
 MISSING_CONFIRM_SECONDS: float = env.number("MISSING_CONFIRM_SECONDS", default=60.0)
 CONVEX_AGAIN_SECONDS: float = env.number("CONVEX_AGAIN_SECONDS", default=300.0)
+CONVEX_VERIFY_EVERY: float = env.number("CONVEX_VERIFY_EVERY", default=86400.0)
 CONVEX_FIRST_PUSH_SECONDS: float = env.number("CONVEX_FIRST_PUSH_SECONDS", default=60.0)
 RETRY_BASE_SECONDS: float = env.number("RETRY_BASE_SECONDS", default=1.0)
 RETRY_MAX_SECONDS: float = env.number("RETRY_MAX_SECONDS", default=60.0)
@@ -322,8 +310,8 @@ hide(
     DAYTONA_API_KEY,
     CONVEX_DEPLOY_KEY,
     *SERVICE_KEY_PEPPERS,
-    str(_database["PASSWORD"] or ""),
-    *passwords_in(DATABASE_URL, env.text("CACHE_URL")),
+    *secrets_of(_database),
+    *passwords_in(env.text("CACHE_URL")),
 )
 DEFAULT_EXCEPTION_REPORTER = "project.debugging.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "project.debugging.Filter"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import django
@@ -33,9 +33,7 @@ class Guarded(WSGIHandler):
 
     request_class = staticmethod(request_of)  # type: ignore[assignment]
 
-    def __call__(  # type: ignore[override]
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         path = str(environ.get("PATH_INFO", ""))
         try:
             return super().__call__(environ, start_response)

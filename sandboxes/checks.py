@@ -15,8 +15,11 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
+from project.database import may_be_plain
+from sandboxes.gateways.convex_settings import mistakes as convex_mistakes
+
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
-URLS = ("DAYTONA_API_URL", "CONVEX_URL", "OIDC_ISSUER", "OIDC_JWKS_URL")
+URLS = ("DAYTONA_API_URL", "OIDC_ISSUER", "OIDC_JWKS_URL")
 TIER_SIZES = ("cpu", "memory_gb", "disk_gb")
 
 Apps = Sequence[AppConfig] | None
@@ -25,9 +28,6 @@ Apps = Sequence[AppConfig] | None
 @register()
 def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
-    if settings.CONVEX_URL and not settings.CONVEX_DEPLOY_KEY:
-        hint = "Set CONVEX_DEPLOY_KEY, or unset CONVEX_URL to run without Convex."
-        found.append(Error("CONVEX_URL is set without CONVEX_DEPLOY_KEY.", hint=hint, id="sandboxes.E001"))
     if settings.DAYTONA_API_URL and not settings.DAYTONA_API_KEY:
         hint = "Set DAYTONA_API_KEY; the web process needs neither."
         found.append(Error("DAYTONA_API_URL is set without DAYTONA_API_KEY.", hint=hint, id="sandboxes.E002"))
@@ -38,19 +38,36 @@ def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register()
+def convex_is_meant_right(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    wrong = convex_mistakes(settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY)
+    return [Error(mistake.text, hint=mistake.cure, id="sandboxes.E001") for mistake in wrong]
+
+
+@register()
 def addresses_are_usable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    found: list[CheckMessage] = []
-    for name in URLS:
-        address = urlsplit(getattr(settings, name))
-        if not address.geturl():
-            continue
-        if address.scheme not in ("http", "https") or not address.hostname:
-            hint = "Write it with its scheme, such as https://app.daytona.io/api."
-            found.append(Error(f"{name} is not an http address.", hint=hint, id="sandboxes.E004"))
-        elif address.scheme == "http" and address.hostname not in LOCAL_HOSTS:
-            hint = "Use https: keys and tokens go over this connection."
-            found.append(Caution(f"{name} is plain http to another machine.", hint=hint, id="sandboxes.W001"))
-    return found
+    hint = "Write it with its scheme, such as https://app.daytona.io/api."
+    wrong = [name for name in URLS if (url := getattr(settings, name)) and _host_of(url) is None]
+    return [Error(f"{name} is not an http address.", hint=hint, id="sandboxes.E004") for name in wrong]
+
+
+@register()
+def connections_are_encrypted(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    hint = "Use https: keys and tokens go over this connection."
+    plain = [name for name in (*URLS, "CONVEX_URL") if getattr(settings, name).startswith("http://")]
+    return [
+        Caution(f"{name} is plain http to another machine.", hint=hint, id="sandboxes.W001")
+        for name in plain
+        if _host_of(getattr(settings, name)) not in (None, *LOCAL_HOSTS)
+    ]
+
+
+def _host_of(url: str) -> str | None:
+    """The host of an http address; None for anything else."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return parts.hostname if parts.scheme in ("http", "https") else None
 
 
 @register()
@@ -147,6 +164,26 @@ def one_machine_with_sqlite(
     return [Caution(f"{len(hosts)} machines work on one SQLite file.", hint=hint, id="sandboxes.W004")]
 
 
+@register(Tags.database)
+def parts_of_names_are_indexed(
+    app_configs: Apps, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    from django.db import connection
+
+    if not databases or connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('sandboxes_sandbox') IS NULL, to_regclass('sandbox_name_parts') IS NULL")
+        unmigrated, missing = cursor.fetchone()
+    if unmigrated or not missing:
+        return []
+    hint = (
+        "As a role that may: CREATE EXTENSION IF NOT EXISTS pg_trgm; then CREATE INDEX CONCURRENTLY "
+        "sandbox_name_parts ON sandboxes_sandbox USING gin (upper(name::text) gin_trgm_ops);"
+    )
+    return [Caution("A search for a part of a name reads every sandbox.", hint=hint, id="sandboxes.W005")]
+
+
 @register(Tags.security, deploy=True)
 def ready_for_production(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
@@ -156,4 +193,8 @@ def ready_for_production(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]
     if "sqlite" in settings.DATABASES["default"]["ENGINE"]:
         hint = "Set DATABASE_URL to a PostgreSQL server unless one machine does everything."
         found.append(Caution("The database is SQLite.", hint=hint, id="sandboxes.W102"))
+    elif may_be_plain(settings.DATABASES["default"]):
+        hint = "Add ?sslmode=verify-full (and sslrootcert=) to DATABASE_URL; see docs/operations.md, Database."
+        problem = "The database is on another machine, and nothing requires TLS of the connection."
+        found.append(Caution(problem, hint=hint, id="sandboxes.W103"))
     return found

@@ -20,6 +20,7 @@ class Code(StrEnum):
     SANDBOX_DELETING = "sandbox_deleting"
     EPHEMERAL_WOULD_BE_DESTROYED = "ephemeral_would_be_destroyed"
     EPHEMERAL_CANNOT_ARCHIVE = "ephemeral_cannot_archive"
+    AUTO_DELETE_WOULD_DESTROY = "auto_delete_would_destroy"
     OWNER_ON_HOLD = "owner_on_hold"
     SANDBOX_LIMIT_REACHED = "sandbox_limit_reached"
     SANDBOX_STOPPED_BY_USER = "sandbox_stopped_by_user"
@@ -54,15 +55,22 @@ class Code(StrEnum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     LENGTH_REQUIRED = "length_required"
     PAYLOAD_TOO_LARGE = "payload_too_large"
+    PRECONDITION_FAILED = "precondition_failed"
+    CURSOR_EXPIRED = "cursor_expired"
     HEAD_TOO_LARGE = "head_too_large"
     REQUEST_TIMEOUT = "request_timeout"
     RATE_LIMITED = "rate_limited"
+    TOO_MANY_BULK_REQUESTS = "too_many_bulk_requests"
+    OPERATION_BUDGET_SPENT = "operation_budget_spent"
     REQUEST_IN_PROGRESS = "request_in_progress"
     IDEMPOTENCY_KEY_REUSED = "idempotency_key_reused"
     INTERNAL_ERROR = "internal_error"
     SERVICE_UNAVAILABLE = "service_unavailable"
     DATABASE_UNAVAILABLE = "database_unavailable"
     IDENTITY_PROVIDER_UNAVAILABLE = "identity_provider_unavailable"
+
+
+FOR_LACK_OF_ROOM = (Code.CAPACITY_EXHAUSTED, Code.QUOTA_TOO_SMALL, Code.DISK_QUOTA_FULL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,10 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.EPHEMERAL_CANNOT_ARCHIVE: _M(
         409, "An ephemeral sandbox cannot be archived", "Delete it, or leave it running."
+    ),
+    Code.AUTO_DELETE_WOULD_DESTROY: _M(
+        409, "Daytona would delete the sandbox within a day of this stop",
+        "Set auto_delete_minutes to -1 first, or send force to let it be deleted.",
     ),
     Code.OWNER_ON_HOLD: _M(409, "The owner is on hold", "Staff can lift the hold on the owner's page."),
     Code.SANDBOX_LIMIT_REACHED: _M(
@@ -145,13 +157,25 @@ MEANINGS: dict[Code, Meaning] = {
     Code.METHOD_NOT_ALLOWED: _M(405, "This method is not allowed here", "Use a method of the Allow header."),
     Code.NOT_ACCEPTABLE: _M(406, "No representation fits the Accept header", "Accept application/json."),
     Code.UNSUPPORTED_MEDIA_TYPE: _M(
-        415, "This media type is not understood", "Send application/json."
+        415, "This media type is not understood", "Send application/json, uncompressed."
     ),
     Code.LENGTH_REQUIRED: _M(411, "The body came without its length", "Send Content-Length, not chunks."),
     Code.PAYLOAD_TOO_LARGE: _M(413, "The body is too large", "Send less."),
+    Code.PRECONDITION_FAILED: _M(
+        412, "The sandbox is no longer as If-Match says", "Get it again, and decide anew with its new ETag."
+    ),
+    Code.CURSOR_EXPIRED: _M(
+        410, "Events after this cursor are not kept", "Ask with `after=latest`, list all sandboxes, then go on."
+    ),
     Code.HEAD_TOO_LARGE: _M(431, "The request line and headers are too large", "Send fewer or shorter ones."),
     Code.REQUEST_TIMEOUT: _M(408, "The request was not complete in time", "Send it again, and faster."),
     Code.RATE_LIMITED: _M(429, "Too many requests", "Wait as long as Retry-After says."),
+    Code.TOO_MANY_BULK_REQUESTS: _M(
+        429, "Two of your bulk requests are still running", "Send the next one when one of them has its answer."
+    ),
+    Code.OPERATION_BUDGET_SPENT: _M(
+        429, "The owner has no operations left in this hour", "Wait as long as Retry-After says, or ask staff."
+    ),
     Code.REQUEST_IN_PROGRESS: _M(
         409, "The first request with this Idempotency-Key is still running", "Repeat it in a moment."
     ),
@@ -194,11 +218,13 @@ class NoticeCode(StrEnum):
     ORG_SUSPENDED = "org_suspended"
     UNKNOWN_STATE = "unknown_state"
     UNKNOWN_ANSWER = "unknown_answer"
+    SETTINGS_DIFFER = "settings_differ"
     CONVEX_PAUSED = "convex_paused"
     CONVEX_UNAUTHORIZED = "convex_unauthorized"
     CONVEX_FUNCTION_MISSING = "convex_function_missing"
     CONVEX_REFUSED = "convex_refused"
     CONVEX_FOREIGN_OWNER = "convex_foreign_owner"
+    CONVEX_DIFFERS = "convex_differs"
     SWEEP_REFUSED = "sweep_refused"
     SWEEP_STALE = "sweep_stale"
     DELETE_STUCK = "delete_stuck"
@@ -212,14 +238,16 @@ CURES: dict[NoticeCode, str] = {
     NoticeCode.ORG_SUSPENDED: "Settle it with Daytona; operations wait until it is lifted.",
     NoticeCode.UNKNOWN_STATE: "Daytona says a state this version does not know; look for an update.",
     NoticeCode.UNKNOWN_ANSWER: "Daytona refuses in words this version does not know; look for an update.",
+    NoticeCode.SETTINGS_DIFFER: "Open the sandbox: tell Daytona again, or ask for the value that it holds.",
     NoticeCode.CONVEX_PAUSED: "Resume the deployment on Convex's dashboard; pushes wait.",
     NoticeCode.CONVEX_UNAUTHORIZED: "Put a valid key into CONVEX_DEPLOY_KEY and restart the workers.",
     NoticeCode.CONVEX_FUNCTION_MISSING: "Deploy the missing Convex function; `manage.py doctor` names it.",
     NoticeCode.CONVEX_REFUSED: "Open the sandbox to read what Convex said; it is tried again slowly.",
     NoticeCode.CONVEX_FOREIGN_OWNER: "A Convex row names another owner; correct it in Convex by hand.",
+    NoticeCode.CONVEX_DIFFERS: "See `reconcile_sandboxes --verify-convex`, which says of each what differs.",
     NoticeCode.SWEEP_REFUSED: "Look whether Daytona lost them; then run reconcile_sandboxes --force.",
     NoticeCode.SWEEP_STALE: "Run `manage.py reconcile_sandboxes`, by cron or with --every.",
     NoticeCode.DELETE_STUCK: "Daytona does not finish a delete; ask its support with the sandbox's id.",
     NoticeCode.WORKER_SILENT: "Start `manage.py run_worker`; nothing moves without one.",
-    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt` to take them over, or delete them.",
+    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
 }

@@ -71,6 +71,16 @@ def duration(seconds: float) -> str:
     return f"{whole // size} {unit}"
 
 
+def interval(name: str, count: int | None) -> str:
+    """One of Daytona's intervals as people read it: `7 d`, `never`."""
+    if count is None:
+        return "not known"
+    words = {("auto_stop", 0): "never", ("auto_delete", 0): "when it stops"}
+    if name == "auto_delete" and count < 0:
+        return "never"
+    return words.get((name, count)) or duration(count * 60)
+
+
 def exact(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 

@@ -17,10 +17,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from project.readable import visible
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.models import Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
-from sandboxes.services import heartbeat, projection, sweeps
+from sandboxes.services import heartbeat, projection, sweeps, verifications
 from sandboxes.services.reconcile import Kind
 from sandboxes.states import ACTIVE, Action, Source, Status
 
@@ -45,6 +46,7 @@ class FromDatabase(Collector):
         yield from _operations_active(now)
         yield from _queue(now)
         yield from _projection(now)
+        yield from _verification(now)
         yield from _sweeps(now)
         yield from _workers(now)
         yield from _calls()
@@ -58,7 +60,7 @@ def _gauge(name: str, text: str, value: float) -> Metric:
 def _gauges(name: str, text: str, labels: list[str], rows: Iterable[tuple[list[str], float]]) -> Metric:
     family = GaugeMetricFamily(f"sandkeeper_{name}", text, labels=labels)
     for values, number in rows:
-        family.add_metric(values, number)
+        family.add_metric([visible(value) for value in values], number)
     return family
 
 
@@ -108,6 +110,14 @@ def _projection(now: datetime) -> Iterator[Metric]:
     found = dirty.aggregate(number=Count("pk"), oldest=Min("dirty_since"))
     yield _gauge("dirty_sandboxes", "Sandboxes whose latest change Convex has not been told.", found["number"])
     yield _gauge("dirty_oldest_seconds", "Age of the oldest of those changes.", _age(now, found["oldest"]))
+
+
+def _verification(now: datetime) -> Iterator[Metric]:
+    made = verifications.last() if projection.is_used() else None
+    if made is None:
+        return
+    yield _gauge("convex_verified_age_seconds", "Time since Convex was last compared.", _age(now, made.at))
+    yield _gauge("convex_differences", "What that found to differ.", made.differences)
 
 
 def _sweeps(now: datetime) -> Iterator[Metric]:

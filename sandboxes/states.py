@@ -146,8 +146,8 @@ class ActorKind(TextChoices):
 class Actor:
     """Who asks.
 
-    `on_behalf_of` is the one owner whose sandboxes a service key may see in this call; None means any
-    owner's, which only staff, the system and keys with the scope `sandboxes:any` have.
+    `on_behalf_of` is the one owner whose sandboxes may be seen in this call; None means any owner's, which only
+    staff, the system and keys with the scope `sandboxes:any` have.
     """
 
     kind: ActorKind
@@ -159,8 +159,8 @@ class Actor:
         return cls(ActorKind.OWNER, owner, owner)
 
     @classmethod
-    def staff(cls, username: str) -> Actor:
-        return cls(ActorKind.STAFF, username)
+    def staff(cls, username: str, *, on_behalf_of: str | None = None) -> Actor:
+        return cls(ActorKind.STAFF, username, on_behalf_of)
 
     @classmethod
     def service(cls, key_name: str, *, on_behalf_of: str | None) -> Actor:
@@ -170,10 +170,13 @@ class Actor:
     def system(cls, part: str) -> Actor:
         return cls(ActorKind.SYSTEM, part)
 
+    @property
+    def only_owner(self) -> str | None:
+        """The one owner whose sandboxes the actor may see; None for any owner's."""
+        return self.id if self.kind == ActorKind.OWNER else self.on_behalf_of
+
     def may_see(self, owner: str) -> bool:
-        if self.kind == ActorKind.OWNER:
-            return self.id == owner
-        return self.on_behalf_of is None or self.on_behalf_of == owner
+        return self.only_owner in (None, owner)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psycopg
 
+from project.database import conninfo
+
 ROOT = Path(__file__).resolve().parent.parent
 CONVEX = ROOT / "convex"
 POSTGRES = os.environ.get("TEST_DATABASE_URL") or "postgres://postgres@127.0.0.1:5432/postgres"
@@ -32,7 +34,7 @@ SOAK = "--soak" in sys.argv
 
 def no_postgres() -> str:
     try:
-        psycopg.connect(POSTGRES, connect_timeout=5).close()
+        psycopg.connect(conninfo(POSTGRES)).close()
     except psycopg.OperationalError as error:
         return f"the PostgreSQL half: {str(error).strip().splitlines()[0]} (set TEST_DATABASE_URL)"
     return ""

@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator.convex import harness, sandkeeper
+from emulator.convex import harness, people, sandkeeper
 from emulator.convex.functions import Context, ConvexError, Function, UserError
-from emulator.convex.keys import DATA_VIEW, TO_RUN, DeployKey
+from emulator.convex.keys import ACT_AS_USER, DATA_VIEW, TO_RUN, DeployKey
 from emulator.convex.tables import INDEXES, Row, Tables
 from emulator.convex.values import encode
 from emulator.core import Core
@@ -28,6 +28,7 @@ DEFAULTS: dict[str, Any] = {
     "functions": "main",  # the published set
     "sandkeeper": False,  # whether Sandkeeper's own functions are deployed
     "state": "running",
+    "lacks": [],  # indexes that the schema has not, as "harnesses.by_user"
     "redact": False,  # as production deployments do
     "log_lines": False,  # whether functions write to the console, which then comes with the answer
 }
@@ -83,7 +84,7 @@ class Deployment:
         try:
             if path.startswith("_system/"):
                 return Outcome(value=self._system(path, key))
-            return self._run(self._checked(path, args, kind=kind, key=key), args)
+            return self._run(self._checked(path, args, kind=kind, key=key), args, _subject(key))
         except Failed as error:
             return Outcome(error=str(error))
 
@@ -93,7 +94,10 @@ class Deployment:
         if state in NOT_RUNNING:
             raise Failed(NOT_RUNNING[state])
         function = self.functions().get(path)
-        if function is None or (key is None and not function.public):
+        if key is not None and key.acting_as is not None and ACT_AS_USER not in key.permissions:
+            raise Failed(_forbidden(ACT_AS_USER))
+        is_admin = key is not None and key.acting_as is None
+        if function is None or not (function.public or is_admin):
             raise Failed(_not_found(path, any_kind=kind is None))
         permission = TO_RUN[function.kind]
         if key is not None and not function.public and permission not in key.permissions:
@@ -107,8 +111,9 @@ class Deployment:
             raise Failed(f"ArgumentValidationError: {wrong}")
         return function
 
-    def _run(self, function: Function, args: Any) -> Outcome:
-        context = Context(self.tables, now=float(int(self.core.clock.now() * 1000)))
+    def _run(self, function: Function, args: Any, subject: str | None) -> Outcome:
+        now = float(int(self.core.clock.now() * 1000))
+        context = Context(self.tables, now, subject, frozenset(self.setting("lacks")))
         self.tables.begin()
         try:
             value = function.handler(context, args)
@@ -190,8 +195,13 @@ class Deployment:
 
 @functools.cache
 def deployed(published: str, with_sandkeeper: bool) -> dict[str, Function]:
-    functions = harness.published(published) + (sandkeeper.functions() if with_sandkeeper else [])
+    functions = harness.published(published) + people.functions(published)
+    functions += sandkeeper.functions() if with_sandkeeper else []
     return {function.path: function for function in functions}
+
+
+def _subject(key: DeployKey | None) -> str | None:
+    return None if key is None or key.acting_as is None else key.acting_as.get("subject")
 
 
 def _kind(table: str) -> str:

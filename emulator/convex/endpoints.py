@@ -114,7 +114,12 @@ class Endpoints:
         if not given:
             return None
         kind, _, secret = given.partition(" ")
-        key = keys.find(secret, self.deployment.core.settings.convex_keys) if kind == "Convex" else None
+        try:
+            secret, acting_as = keys.split(secret)
+        except keys.Malformed as error:
+            raise HttpError(400, "HeaderParseFailure", "Malformed Authorization header.") from error
+        known = self.deployment.core.settings.convex_keys
+        key = keys.find(secret, known, acting_as) if kind == "Convex" else None
         if key is None:
             raise HttpError(401, "BadAdminKey", "The provided admin key was invalid for this instance")
         return key

@@ -14,10 +14,12 @@ Kind = Literal["Query", "Mutation", "Action"]
 
 @dataclass
 class Context:
-    """What a function sees. A deploy key carries no user identity, so there is none."""
+    """What a function sees."""
 
     tables: Tables
     now: float  # ms, fixed for one call as Date.now() is inside a Convex function
+    subject: str | None = None  # of the user's identity; a deploy key alone carries none
+    lacks: frozenset[str] = frozenset()  # tables' indexes that the application's schema does not have
     accepted: list[tuple[str, Any]] = field(default_factory=list)  # (Daytona id, detail) for the log
 
 

@@ -1,4 +1,4 @@
-"""The `sandboxes:*` functions of the application, as each of its three published sets has them.
+"""The internal `sandboxes:*` functions of the application, as each of its three published sets has them.
 
 | function                       | first | second | main |
 |--------------------------------|-------|--------|------|
@@ -12,11 +12,11 @@
 | getStatusByDaytonaId           | yes   | -      | -    |
 | listForReconcile               | -     | yes    | -    |
 | removeByDaytonaId, countForUser| -     | -      | yes  |
-| list get getByHarness create update remove (public) | yes | yes | yes |
 
-Their quirks are the application's, and on purpose: the index on daytonaSandboxId is not unique and every
-function looks at the first row only, `updateStatus` moves `lastAccessedAt`, `createInternal` links any
-harness without looking at its owner, and no removal touches a workspace.
+The public ones are in `people`. Their quirks are the application's, and on purpose: the index on
+daytonaSandboxId is not unique and every function looks at the first row only, `updateStatus` moves
+`lastAccessedAt`, `createInternal` links any harness without looking at its owner, and no removal touches a
+workspace.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from emulator.convex.functions import Context, ConvexError, Function, UserError
+from emulator.convex.functions import Context, ConvexError, Function
 from emulator.convex.tables import Row
 from emulator.convex.validators import BOOLEAN, NUMBER, STRING, Id, Object, literals
 
@@ -34,14 +34,14 @@ STATUS = literals("creating", "starting", "running", "stopping", "stopped", "arc
 RESOURCES = Object({"cpu": NUMBER, "memoryGB": NUMBER, "diskGB": NUMBER})
 DAYTONA_ID = Object({"daytonaSandboxId": STRING})
 _NOT_EVICTABLE = {"stopped", "stopping", "archived"}
-_CREATE = {
+NEW_ROW = {
     "daytonaSandboxId": STRING,
     "name": STRING,
     "status": STATUS,
     "ephemeral": BOOLEAN,
     "resources": RESOURCES,
 }
-_CREATE_OPTIONAL = {"harnessId": Id("harnesses"), "language": STRING}
+NEW_ROW_OPTIONAL = {"harnessId": Id("harnesses"), "language": STRING}
 
 Handler = Callable[[Context, dict[str, Any]], Any]
 
@@ -61,7 +61,12 @@ def create_internal(ctx: Context, args: dict[str, Any]) -> str:
 
 
 def create_internal_capped(ctx: Context, args: dict[str, Any]) -> str:
-    if len(ctx.tables.by("sandboxes", "userId", args["userId"])) >= CAP:
+    refuse_over_cap(ctx, args["userId"])
+    return create_internal(ctx, args)
+
+
+def refuse_over_cap(ctx: Context, user: str) -> None:
+    if len(ctx.tables.by("sandboxes", "userId", user)) >= CAP:
         raise ConvexError(
             {
                 "code": "sandbox_limit_reached",
@@ -69,7 +74,6 @@ def create_internal_capped(ctx: Context, args: dict[str, Any]) -> str:
                 "Delete an existing sandbox before creating a new one.",
             }
         )
-    return create_internal(ctx, args)
 
 
 def get_owner(ctx: Context, args: dict[str, Any]) -> str | None:
@@ -133,12 +137,16 @@ def remove_first_and_unlink(ctx: Context, args: dict[str, Any]) -> None:
     row = first_row(ctx, args)
     if row is None:
         return
+    unlink_harnesses(ctx, row)
+    ctx.tables.delete("sandboxes", row["_id"])
+
+
+def unlink_harnesses(ctx: Context, row: Row) -> None:
     for harness in ctx.tables.by("harnesses", "userId", row["userId"]):
         linked = harness.get("daytonaSandboxId") == row["daytonaSandboxId"]
         if linked or harness.get("sandboxId") == row["_id"]:
             unlinked = {"sandboxEnabled": False, "sandboxId": None, "daytonaSandboxId": None}
             ctx.tables.patch("harnesses", harness["_id"], unlinked)
-    ctx.tables.delete("sandboxes", row["_id"])
 
 
 def remove_all(ctx: Context, args: dict[str, Any]) -> Row:
@@ -146,32 +154,6 @@ def remove_all(ctx: Context, args: dict[str, Any]) -> Row:
     for row in rows:
         ctx.tables.delete("sandboxes", row["_id"])
     return {"removed": len(rows) > 0}
-
-
-def for_nobody(answer: Any) -> Handler:
-    """A public query without a signed-in user: it answers, but with nothing."""
-    return lambda ctx, args: answer
-
-
-def unauthenticated(ctx: Context, args: dict[str, Any]) -> None:
-    raise UserError("Unauthenticated")
-
-
-def _public() -> list[Function]:
-    sandbox, harness = Object({"id": Id("sandboxes")}), Object({"harnessId": Id("harnesses")})
-    create = Object(_CREATE, _CREATE_OPTIONAL | {"snapshotId": STRING, "gitRepo": STRING})
-    update = Object(
-        {"id": Id("sandboxes")},
-        {"status": STATUS, "name": STRING, "errorMessage": STRING, "lastAccessedAt": NUMBER},
-    )
-    return [
-        Function("sandboxes:list", "Query", for_nobody([]), public=True),
-        Function("sandboxes:get", "Query", for_nobody(None), sandbox, public=True),
-        Function("sandboxes:getByHarness", "Query", for_nobody(None), harness, public=True),
-        Function("sandboxes:create", "Mutation", unauthenticated, create, public=True),
-        Function("sandboxes:update", "Mutation", unauthenticated, update, public=True),
-        Function("sandboxes:remove", "Mutation", unauthenticated, sandbox, public=True),
-    ]
 
 
 def published(name: str) -> list[Function]:
@@ -183,7 +165,7 @@ def published(name: str) -> list[Function]:
             "sandboxes:createInternal",
             "Mutation",
             create_internal_capped if main else create_internal,
-            Object(_CREATE | {"userId": STRING}, _CREATE_OPTIONAL),
+            Object(NEW_ROW | {"userId": STRING}, NEW_ROW_OPTIONAL),
         ),
         Function("sandboxes:getOwnerByDaytonaId", "Query", get_owner, DAYTONA_ID),
         Function(
@@ -198,7 +180,6 @@ def published(name: str) -> list[Function]:
             *functions,
             Function("sandboxes:removeByDaytonaId", "Mutation", remove_all, DAYTONA_ID),
             Function("sandboxes:countForUser", "Query", count_for_user, user),
-            *_public(),
         ]
     renamed = Object({"daytonaSandboxId": STRING}, {"name": STRING})
     functions += [
@@ -211,4 +192,4 @@ def published(name: str) -> list[Function]:
         functions.append(Function("sandboxes:getStatusByDaytonaId", "Query", get_status, DAYTONA_ID))
     else:
         functions.append(Function("sandboxes:listForReconcile", "Query", list_for_reconcile, user))
-    return [*functions, *_public()]
+    return functions

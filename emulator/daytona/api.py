@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from emulator.core import Core
+from emulator.daytona import intervals
 from emulator.daytona.access import AUTHENTICATED, CREATE, LIFECYCLE, Access
 from emulator.daytona.activity import Activity
-from emulator.daytona.create import Creation, clamp_archive
+from emulator.daytona.create import Creation
 from emulator.daytona.crons import Crons
 from emulator.daytona.errors import Refusal, not_found
 from emulator.daytona.events import Events
@@ -38,11 +39,6 @@ VERBS: dict[tuple[str, str], tuple[str, str | None]] = {
     ("POST", "last-activity"): (AUTHENTICATED, None),
     ("PUT", "labels"): (AUTHENTICATED, WRITE),
     ("GET", "toolbox-proxy-url"): (AUTHENTICATED, None),
-}
-INTERVALS = {
-    "autostop": ("auto_stop", "Auto-stop"),
-    "autoarchive": ("auto_archive", "Auto-archive"),
-    "autodelete": ("auto_delete", "Auto-delete"),
 }
 
 
@@ -127,7 +123,7 @@ class Daytona:
         if len(parts) == 1:
             return self._rendered(row) if request.method == "GET" else await self._delete(row)
         verb = parts[1]
-        if verb in INTERVALS:
+        if verb in intervals.INTERVALS:
             return self._interval(row, verb, parts[2])
         if verb == "last-activity":
             if self.activity.post(reference):
@@ -162,16 +158,9 @@ class Daytona:
         return answer
 
     def _interval(self, row: Sandbox, verb: str, text: str) -> Answer:
-        column, word = INTERVALS[verb]
-        try:
-            minutes = int(text)
-        except ValueError:
-            raise Refusal(400, "Validation failed (numeric string is expected)") from None
-        if minutes < 0 and verb != "autodelete":
-            raise Refusal(400, f"{word} interval must be non-negative")
-        value = clamp_archive(minutes) if verb == "autoarchive" else minutes
+        minutes = intervals.of_path(verb, text)
         self.core.log.add("daytona", verb, row.id, name=row.name, detail=minutes)
-        self.world.write(row, **{column: value})
+        self.world.write(row, **{intervals.INTERVALS[verb][0]: minutes})
         return self._json(201, _dumps(self.world.present(row)), {})
 
     def _rendered(self, row: Sandbox) -> Answer:
@@ -212,7 +201,7 @@ def _find_route(method: str, parts: list[str]) -> tuple[str, str | None] | None:
         return {"GET": (AUTHENTICATED, None), "DELETE": (LIFECYCLE, DELETE)}.get(method)
     if len(parts) == 3:
         return VERBS.get((method, parts[2]))
-    if len(parts) == 4 and method == "POST" and parts[2] in INTERVALS:
+    if len(parts) == 4 and method == "POST" and parts[2] in intervals.INTERVALS:
         return AUTHENTICATED, WRITE
     return None
 

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from emulator.core import Core
-from emulator.daytona import quota
+from emulator.daytona import intervals, quota
 from emulator.daytona.errors import Refusal
 from emulator.daytona.host import Host
 from emulator.daytona.lifecycle import Lifecycle
@@ -14,7 +14,6 @@ from emulator.daytona.sandbox import Sandbox
 from emulator.daytona.usage import Amounts
 from emulator.daytona.world import World
 
-LONGEST_ARCHIVE = 43200
 DEFAULT_SIZE = {"cpu": 1, "memory": 1, "disk": 3, "gpu": 0}
 TEXTS = ("name", "snapshot", "user", "target")
 OBJECTS = ("env", "labels")
@@ -78,9 +77,9 @@ class Creation:
             labels=body.get("labels") or {},
             public=bool(body.get("public", False)),
             state="unknown" if snapshot else "pending_build",
-            auto_stop=_given(body, "autoStopInterval", 15),
-            auto_archive=clamp_archive(_given(body, "autoArchiveInterval", 10080)),
-            auto_delete=_given(body, "autoDeleteInterval", -1),
+            auto_stop=intervals.of_create("autostop", body),
+            auto_archive=intervals.of_create("autoarchive", body),
+            auto_delete=intervals.of_create("autodelete", body),
             sandbox_class=size.get("class", "container"),
             cpu=size["cpu"],
             gpu=size["gpu"],
@@ -119,15 +118,6 @@ class Creation:
                 self.core.clock.call_later(pace, built)
 
         self.core.clock.call_later(pace, build)
-
-
-def clamp_archive(minutes: int) -> int:
-    """0 and everything above the maximum mean the maximum (recording 01_create_get)."""
-    return LONGEST_ARCHIVE if minutes == 0 else min(minutes, LONGEST_ARCHIVE)
-
-
-def _given(body: dict[str, Any], key: str, default: int) -> int:
-    return default if body.get(key) is None else int(body[key])
 
 
 def _validate(body: dict[str, Any]) -> None:

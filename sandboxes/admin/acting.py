@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from sandboxes.admin import outcomes, selectors
 from sandboxes.admin.cures import told
+from sandboxes.admin.fields import Text
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform, pointless
 from sandboxes.codes import Refused
@@ -27,13 +28,14 @@ CHOSEN = "_selected_action"  # Django's name for the checkboxes of a list
 SKIPPED = "skipped"
 QUERY = "query"  # of the list where the choice was made
 AT_MOST = 100
+MAY_DESTROY = ("stop", "archive")
 LEVELS = {"requested": messages.SUCCESS, "skipped": messages.WARNING, "failed": messages.ERROR}
 
 
 class ReasonForm(forms.Form):
     """What is asked before a stop, archive, delete or protect."""
 
-    reason = forms.CharField(
+    reason = Text(
         max_length=300,
         strip=True,
         widget=forms.TextInput({"class": "sk-input", "autofocus": True, "autocomplete": "off"}),
@@ -47,7 +49,7 @@ class ReasonForm(forms.Form):
         super().__init__(*args, **kwargs)
         if verb.name != "protect":
             del self.fields["hours"]
-        if verb.name != "stop":
+        if verb.name not in MAY_DESTROY:
             del self.fields["force"]
 
     def wish(self, actor: Actor) -> Wish:
@@ -84,10 +86,11 @@ def act(model_admin: Any, request: HttpRequest, verb: Verb) -> HttpResponse:
 
 
 def _agreed(form: ReasonForm, verb: Verb, ids: list[UUID]) -> bool:
-    """A stop of nothing but ephemeral ones does nothing unless it may destroy them."""
-    if verb.name != "stop" or form.cleaned_data["force"]:
+    """A stop of nothing but what it destroys does nothing unless it may."""
+    if verb.name not in MAY_DESTROY or form.cleaned_data["force"]:
         return True
-    if Sandbox.objects.filter(pk__in=ids, ephemeral=False).exists():
+    plan = Plan.of(verb, list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=ids))))
+    if plan.todo or not plan.destroyed:
         return True
     form.add_error("force", "Agree to destroy, or cancel: there is no other way to stop it.")
     return False
@@ -112,7 +115,7 @@ def ask(model_admin: Any, request: HttpRequest, verb: Verb, ids: list[UUID], for
     return model_admin.page(
         request,
         "sandboxes/ask.html",
-        title=f"{verb.label} {sandboxes(len(named)) if len(named) != 1 else named[0].name}?",
+        title=f"{verb.label} {sandboxes(len(named)) if len(named) != 1 else named[0].display_name}?",
         verb=verb,
         form=form,
         plan=plan,
@@ -155,7 +158,7 @@ def _sentence(verb: Verb, row: outcomes.Row) -> str:
 
 def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -> outcomes.Row:
     """One sandbox; what goes wrong with it stops none of the others."""
-    name = sandbox.name if sandbox is not None else str(sandbox_id)
+    name = sandbox.display_name if sandbox is not None else str(sandbox_id)
     if sandbox is not None and (why := pointless(verb, sandbox, active=selectors.active_of(sandbox))):
         return outcomes.Row(str(sandbox_id), name, "skipped", why)
     try:
@@ -172,7 +175,9 @@ def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -
 def _left_out(verb: Verb, row: Sandbox) -> outcomes.Row:
     """What the page that asked had said to be skipped is, even if nothing is in the way any more."""
     why = obstacle(verb, row, active=selectors.active_of(row))
-    return outcomes.Row(str(row.pk), row.name, "skipped", why or "It was to be skipped when this was agreed.")
+    return outcomes.Row(
+        str(row.pk), row.display_name, "skipped", why or "It was to be skipped when this was agreed."
+    )
 
 
 def sandboxes(count: int) -> str:

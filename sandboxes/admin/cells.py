@@ -28,7 +28,7 @@ def name(sandbox: Sandbox) -> SafeString:
         html.badge("ephemeral", colour="amber", symbol="local_fire_department") if sandbox.ephemeral else "",
         html.badge("protected", colour="blue", symbol="shield") if is_protected(sandbox) else "",
     ]
-    title = format_html('<span class="sk-strong sk-name">{}</span>', sandbox.name)
+    title = format_html('<span class="sk-strong sk-name">{}</span>', sandbox.display_name)
     if not any(marks):
         return title
     return format_html('<span class="sk-row">{}{}{}</span>', title, *marks)

@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 
 from sandboxes.admin import selectors
 from sandboxes.admin.cures import told
+from sandboxes.admin.fields import OwnerId, Text
 from sandboxes.admin.verbs import actor_of, current_request_id
 from sandboxes.codes import Refused
 from sandboxes.models import Owner
@@ -24,15 +25,13 @@ TEXT = {"class": "sk-input", "autocomplete": "off"}
 
 
 class CreateForm(forms.Form):
-    owner = forms.CharField(max_length=255, help_text="The end user's id, as their identity token has it.")
-    name = forms.CharField(max_length=200, initial="sandbox")
+    owner = OwnerId(max_length=255, help_text="The end user's id, as their identity token has it.")
+    name = Text(max_length=200, initial="sandbox")
     tier = forms.ChoiceField(choices=selectors.tiers)
     language = forms.ChoiceField(choices=[(name, name) for name in LANGUAGES])
-    harness_id = forms.CharField(
-        max_length=255, required=False, label="Harness", help_text="Its id, if it has one."
-    )
-    region = forms.CharField(max_length=100, required=False, help_text="Empty: Daytona's default.")
-    git_repo = forms.CharField(max_length=500, required=False, label="Git repository", help_text="Kept and shown.")
+    harness_id = Text(max_length=255, required=False, label="Harness", help_text="Its id, if it has one.")
+    region = Text(max_length=100, required=False, help_text="Empty: Daytona's default.")
+    git_repo = Text(max_length=500, required=False, label="Git repository", help_text="Kept and shown.")
     ephemeral = forms.BooleanField(
         required=False, label="Ephemeral: Daytona deletes it when it stops, by whomever."
     )

@@ -6,6 +6,7 @@ from sandboxes.codes import MEANINGS, Code, Refused
 
 FOR_STAFF: dict[Code, str] = {
     Code.EPHEMERAL_WOULD_BE_DESTROYED: "Stop it again and agree to destroy it, or leave it running.",
+    Code.AUTO_DELETE_WOULD_DESTROY: "Set its auto-delete to -1 first, or agree to let it be deleted.",
     Code.OWNER_ON_HOLD: "Lift the hold on the owner's page.",
     Code.SANDBOX_LIMIT_REACHED: "Delete one, or set a higher limit on the owner's page.",
     Code.SANDBOX_STOPPED_BY_USER: "Start it here if its owner agrees.",

@@ -117,7 +117,8 @@ def oldest_in_flight() -> Tile:
     if oldest is None:
         return Tile("Oldest in flight", "none", "nothing is in flight", url)
     age = (timezone.now() - oldest.created_at).total_seconds()
-    note = f"{oldest.action} of {oldest.sandbox.name}: {oldest.step or oldest.status}; {active.count()} in flight"
+    doing = f"{oldest.action} of {oldest.sandbox.display_name}: {oldest.step or oldest.status}"
+    note = f"{doing}; {active.count()} in flight"
     return Tile("Oldest in flight", html.duration(age), note, url, "warn" if age > 600 else "")
 
 
@@ -127,7 +128,7 @@ def last_quota(now: datetime) -> dict[str, Any] | None:
     exceeded = Q(data__words__icontains="limit exceeded") | Q(data__words__icontains="quota exceeded")
     refused = calls.filter(exceeded, data__words__istartswith="Total ").select_related("sandbox", "operation")
     call = refused.order_by("-at").first()
-    if call is None:
+    if call is None or call.sandbox is None:
         return None
     return {"call": call, "region": call.sandbox.target, "words": call.data["words"].splitlines()[0]}
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import BadRequest, DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.views import defaults
 
 
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
     said = str(exception.args[0]) if exception and exception.args and isinstance(exception.args[0], str) else ""
     return _page(request, 404, "Not found", said or "There is nothing at this address.")
+
+
+def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    if isinstance(exception, DisallowedHost):
+        return defaults.bad_request(request, exception)  # a page in the frame would ask for the host again
+    words = str(exception) if isinstance(exception, BadRequest) else "This address asks for what there is not."
+    return _page(request, 400, "Not understood", words)
 
 
 def forbidden(request: HttpRequest, exception: Any = None) -> HttpResponse:

@@ -16,6 +16,7 @@ from unfold.decorators import display
 
 from sandboxes import html
 from sandboxes.admin.base import MirrorAdmin
+from sandboxes.admin.fields import Text
 from sandboxes.codes import Refused
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
@@ -30,14 +31,14 @@ DAYS = (("", "never"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a
 
 
 class KeyForm(forms.Form):
-    name = forms.CharField(max_length=100, widget=forms.TextInput({"class": "sk-input", "autocomplete": "off"}))
+    name = Text(max_length=100, widget=forms.TextInput({"class": "sk-input", "autocomplete": "off"}))
     scopes = forms.MultipleChoiceField(
         choices=[(scope.value, words) for scope, words in SCOPES.items()],
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one scope."},
     )
     expires = forms.ChoiceField(choices=DAYS, required=False, widget=forms.Select({"class": "sk-input"}))
-    networks = forms.CharField(
+    networks = Text(
         required=False,
         label="Allowed networks",
         help_text="Like 10.0.0.0/8, separated by spaces. Empty: from anywhere.",

@@ -17,10 +17,11 @@ from unfold.decorators import display
 from sandboxes import html
 from sandboxes.admin import selectors
 from sandboxes.admin.base import MirrorAdmin
+from sandboxes.admin.fields import Text
 from sandboxes.admin.filters import OwnerHoldFilter
 from sandboxes.admin.verbs import actor_of
 from sandboxes.models import Owner, Sandbox
-from sandboxes.services import owners
+from sandboxes.services import lifecycle, owners
 from sandboxes.states import Status
 
 TEXT = forms.TextInput({"class": "sk-input", "autocomplete": "off"})
@@ -28,7 +29,7 @@ ROWS = 100  # of an owner's sandboxes; the list has the rest
 
 
 class HoldForm(forms.Form):
-    reason = forms.CharField(
+    reason = Text(
         max_length=300,
         widget=TEXT,
         help_text="Programs get it as the reason of their refusal.",
@@ -42,7 +43,7 @@ class LimitForm(forms.Form):
         min_value=0, max_value=10_000, required=False, help_text="Empty: the default of the settings.",
         widget=forms.NumberInput({"class": "sk-input"}),
     )  # fmt: skip
-    reason = forms.CharField(max_length=300, widget=TEXT, error_messages={"required": "Say why."})
+    reason = Text(max_length=300, widget=TEXT, error_messages={"required": "Say why."})
 
 
 @admin.register(Owner)
@@ -162,8 +163,8 @@ class OwnerAdmin(MirrorAdmin):
             title=f"Put {owner.pk} on hold?",
             owner=owner,
             form=form,
-            stopping=[row for row in rows if not row.ephemeral],
-            ephemeral=[row for row in rows if row.ephemeral],
+            stopping=[row for row in rows if lifecycle.destroyed_after(row) is None],
+            doomed=[row for row in rows if lifecycle.destroyed_after(row) is not None],
         )
 
     def lift_view(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -9,21 +9,27 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.utils import timezone
 
+from sandboxes import html
 from sandboxes.admin import cells, changing, selectors
 from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
 from sandboxes.admin.why import why
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import projection
+from sandboxes.services.asked import INTERVALS, differences
 from sandboxes.states import STATUS_OF_STATE, Status
 
 EVENTS_PER_PAGE = 30
 EVENT_ICONS: dict[str, str] = {
+    SandboxEvent.Kind.CREATED: "add_circle",
     SandboxEvent.Kind.INTENT: "person_raised_hand",
     SandboxEvent.Kind.OPERATION: "bolt",
     SandboxEvent.Kind.CALL: "north_east",
     SandboxEvent.Kind.OBSERVATION: "visibility",
+    SandboxEvent.Kind.GONE: "delete",
+    SandboxEvent.Kind.RETURNED: "undo",
     SandboxEvent.Kind.EVICTION: "move_down",
     SandboxEvent.Kind.CONVEX: "cloud_sync",
+    SandboxEvent.Kind.RENAMED: "edit",
     SandboxEvent.Kind.CHANGE: "edit",
 }
 
@@ -57,19 +63,21 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
     return model_admin.page(
         request,
         "sandboxes/sandbox.html",
-        title=sandbox.name,
+        title=sandbox.display_name,
         original=sandbox,
         sandbox=sandbox,
         active=active,
         is_moving=selectors.is_moving(sandbox, active) or is_behind,
         is_kept_at=selectors.is_kept_at(sandbox),
         disagreement=_disagreement(sandbox, active),
+        intervals=intervals(sandbox),
+        differences=differences(sandbox),
         is_protected=cells.is_protected(sandbox),
         sources=sources(sandbox, active),
         buttons=buttons(request, sandbox, active),
         may_change=changing.may_change(request.user),
         why=why(sandbox),
-        kinds=SandboxEvent.Kind.values,
+        kinds=list(EVENT_ICONS),
         **timeline(request, sandbox),
     )
 
@@ -88,6 +96,18 @@ def buttons(request: HttpRequest, sandbox: Sandbox, active: Operation | None) ->
         for verb in allowed_verbs(request)
         if verb.name != hidden
     ]
+
+
+def intervals(sandbox: Sandbox) -> list[tuple[str, str, str]]:
+    """(label, what Daytona holds, what was asked for where that is another) of each."""
+    lines = []
+    for name in INTERVALS:
+        asked, held = getattr(sandbox, f"{name}_minutes"), getattr(sandbox, f"observed_{name}")
+        differs = asked is not None and held is not None and asked != held
+        shown = html.interval(name, asked if held is None else held)
+        wanted = html.interval(name, asked) if differs else ""
+        lines.append((name.replace("_", "-").capitalize(), shown, wanted))
+    return lines
 
 
 def sources(sandbox: Sandbox, active: Operation | None) -> list[Source]:
@@ -160,7 +180,7 @@ def timeline(request: HttpRequest, sandbox: Sandbox) -> dict[str, Any]:
     """The events of the page asked for: `?show=intent` filters, `?page=2` goes on to older ones."""
     shown = request.GET.get("show", "")
     events = SandboxEvent.objects.filter(sandbox=sandbox).select_related("operation").order_by("-at", "-id")
-    if shown in SandboxEvent.Kind.values:
+    if shown in EVENT_ICONS:
         events = events.filter(kind=shown)
     page = _page_number(request)
     found = list(events[(page - 1) * EVENTS_PER_PAGE : page * EVENTS_PER_PAGE + 1])

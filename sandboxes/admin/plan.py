@@ -12,10 +12,10 @@ from sandboxes.states import Status
 
 @dataclass(slots=True)
 class Plan:
-    """`destroyed`: by a stop, as they are ephemeral. `vanished`: a delete only takes them off the list."""
+    """`destroyed`: only with force, and why. `vanished`: a delete only takes them off the list."""
 
     todo: list[Sandbox] = field(default_factory=list)
-    destroyed: list[Sandbox] = field(default_factory=list)
+    destroyed: list[tuple[Sandbox, str]] = field(default_factory=list)
     vanished: list[Sandbox] = field(default_factory=list)
     skipped: list[tuple[Sandbox, str]] = field(default_factory=list)
 
@@ -29,8 +29,8 @@ class Plan:
     def add(self, verb: Verb, row: Sandbox, why: str) -> None:
         if why:
             self.skipped.append((row, why))
-        elif verb.name == "stop" and row.ephemeral:
-            self.destroyed.append(row)
+        elif danger := obstacle(verb, row, active=selectors.active_of(row), force=False):
+            self.destroyed.append((row, danger))
         elif verb.name == "delete" and row.status == Status.GONE:
             self.vanished.append(row)
         else:
@@ -38,4 +38,4 @@ class Plan:
 
     @property
     def acted_on(self) -> list[Sandbox]:
-        return [*self.todo, *self.destroyed, *self.vanished]
+        return [*self.todo, *(row for row, _ in self.destroyed), *self.vanished]

@@ -131,7 +131,7 @@ class OperationAdmin(ReadOnlyAdmin):
     @display(description="Sandbox")
     def cell_sandbox(self, row: Operation) -> str:
         return html.stack(
-            html.link(html.sandbox_url(row.sandbox), row.sandbox.name, css="sk-plain sk-name"),
+            html.link(html.sandbox_url(row.sandbox), row.sandbox.display_name, css="sk-plain sk-name"),
             format_html('<span class="sk-small sk-faint sk-name">{}</span>', row.sandbox.owner_id),
         )
 
@@ -172,7 +172,9 @@ class EventAdmin(ReadOnlyAdmin):
 
     @display(description="Sandbox")
     def cell_sandbox(self, row: SandboxEvent) -> str:
-        return html.link(html.sandbox_url(row.sandbox), row.sandbox.name, css="sk-plain sk-name")
+        if row.sandbox is None:
+            return str(row.data.get("sandbox", ""))  # it has no page any more
+        return html.link(html.sandbox_url(row.sandbox), row.sandbox.display_name, css="sk-plain sk-name")
 
 
 class OpenFilter(filters.ChipFilter):

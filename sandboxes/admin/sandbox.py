@@ -56,7 +56,7 @@ class SandboxAdmin(MirrorAdmin):
         changes.asked = request.GET.urlencode()
         return changes
 
-    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+    def get_actions(self, request: HttpRequest, **location: Any) -> dict[str, Any]:
         """A user who may do nothing sees no checkboxes. The buttons post to `act/`, not to the list."""
         return {verb.name: (acting.from_list, verb.name, verb.label) for verb in allowed_verbs(request)}
 

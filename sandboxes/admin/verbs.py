@@ -114,20 +114,10 @@ def pointless(verb: Verb, sandbox: Sandbox, *, active: Operation | None) -> str:
         return _protection(verb, sandbox)
     if verb.name == "push":
         return projection.NO_ID if sandbox.daytona_id is None else ""
-    if sandbox.status == Status.ERROR:
-        return _in_error(verb, sandbox)
-    if verb.name == "recover":
+    if verb.name == "recover" and sandbox.status != Status.ERROR:
         return "Only a sandbox in error can be recovered."
     is_settled = active is None and sandbox.intent_met_at is not None
     return _already(verb, sandbox) if is_settled else ""
-
-
-def _in_error(verb: Verb, sandbox: Sandbox) -> str:
-    if verb.name in ("start", "recover") and not sandbox.recoverable:
-        return "Daytona cannot recover it; delete it."
-    if verb.name in ("stop", "archive"):
-        return f"It is in error; {'recover or delete' if sandbox.recoverable else 'delete'} it."
-    return ""
 
 
 def _already(verb: Verb, sandbox: Sandbox) -> str:
@@ -150,7 +140,7 @@ def _not_cancellable(active: Operation | None) -> str:
 
 def _protection(verb: Verb, sandbox: Sandbox) -> str:
     if sandbox.status == Status.GONE:
-        return f"“{sandbox.name}” no longer exists in Daytona."
+        return f"“{sandbox.display_name}” no longer exists in Daytona."
     protected = sandbox.protected_until is not None and sandbox.protected_until > timezone.now()
     return "It is not protected." if verb.name == "unprotect" and not protected else ""
 

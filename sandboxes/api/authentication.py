@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from rest_framework.authentication import BaseAuthentication
@@ -11,13 +9,13 @@ from rest_framework.request import Request
 
 from project import attempts
 from project.networks import client_address
+from project.readable import UnreadableText, checked_owner_id
 from sandboxes.api import tokens
 from sandboxes.api.principals import Principal
 from sandboxes.codes import Code, Refused, invalid
 from sandboxes.services import keys
 
 ON_BEHALF_OF = "X-On-Behalf-Of"
-OWNER_PATTERN = r"^[!-~]{1,255}$"  # a header's bytes beyond ASCII name nobody for sure
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -82,9 +80,10 @@ def named_owner(request: Request) -> str | None:
     owner = request.headers.get(ON_BEHALF_OF)
     if owner is None:
         return None
-    if not re.fullmatch(OWNER_PATTERN, owner):
-        raise invalid(ON_BEHALF_OF, f"{ON_BEHALF_OF} is an owner's id: 1 to 255 ASCII characters, no spaces.")
-    return owner
+    try:
+        return checked_owner_id(owner)
+    except UnreadableText as error:
+        raise invalid(ON_BEHALF_OF, str(error)) from None
 
 
 class _Csrf(CsrfViewMiddleware):

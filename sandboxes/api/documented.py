@@ -19,10 +19,12 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
+from project.readable import OWNER_ID_PATTERN
 from sandboxes.api import examples, problems
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
-from sandboxes.api.representations import OperationShape
+from sandboxes.api.representations import EventShape, OperationShape
 from sandboxes.codes import MEANINGS, Code
+from sandboxes.models import SandboxEvent
 from sandboxes.states import Intent, Status
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,12 +39,13 @@ ALWAYS = (
     Code.INVALID_REQUEST,
     Code.NOT_ACCEPTABLE,
     Code.PAYLOAD_TOO_LARGE,
+    Code.UNSUPPORTED_MEDIA_TYPE,
     Code.RATE_LIMITED,
     Code.INTERNAL_ERROR,
     Code.DATABASE_UNAVAILABLE,
     Code.IDENTITY_PROVIDER_UNAVAILABLE,
 )
-WITH_BODY = (Code.MALFORMED_BODY, Code.UNSUPPORTED_MEDIA_TYPE, Code.LENGTH_REQUIRED)
+WITH_BODY = (Code.MALFORMED_BODY, Code.LENGTH_REQUIRED)
 CHANGING = (Code.CSRF_FAILED,)
 IDEMPOTENT = (Code.REQUEST_IN_PROGRESS, Code.IDEMPOTENCY_KEY_REUSED)
 # How an operation that was waited for may have ended.
@@ -71,7 +74,11 @@ REQUESTING = (
     Code.SANDBOX_DELETING,
     Code.EPHEMERAL_WOULD_BE_DESTROYED,
     Code.EPHEMERAL_CANNOT_ARCHIVE,
+    Code.AUTO_DELETE_WOULD_DESTROY,
+    Code.SANDBOX_ERRORED,
+    Code.SANDBOX_UNRECOVERABLE,
     Code.OWNER_ON_HOLD,
+    Code.OPERATION_BUDGET_SPENT,
 )
 
 
@@ -164,6 +171,14 @@ class CapacityAnswer(serializers.Serializer[Any]):
     next = Next()
 
 
+class FeedAnswer(serializers.Serializer[Any]):
+    """The next events. A page may hold fewer than `limit`, or none, and the feed go on."""
+
+    results = EventShape(many=True)
+    cursor = serializers.IntegerField(help_text="Ask on with `after=` this.")
+    more = serializers.BooleanField(help_text="The feed goes on there already: ask at once.")
+
+
 def _header(name: str, description: str, **more: Any) -> OpenApiParameter:
     return OpenApiParameter(name, str, OpenApiParameter.HEADER, description=description, **more)
 
@@ -175,7 +190,7 @@ def _query(name: str, description: str, *, kind: Any = str, **more: Any) -> Open
 ON_BEHALF_OF = _header(
     "X-On-Behalf-Of",
     "The owner that a service key acts for; only keys with `sandboxes:any` may omit it.",
-    pattern=r"^[!-~]{1,255}$",
+    pattern=OWNER_ID_PATTERN,
     examples=[OpenApiExample("an owner", "user_2abc")],
 )
 REQUEST_ID = _header("X-Request-ID", "Yours; it comes back, is on the operation and in our logs.")
@@ -201,6 +216,17 @@ CAPACITY_QUERY = (
     _query("sandbox", "The sandbox to be started: our id or Daytona's."),
     _query("target", "A region, without a sandbox.", pattern=r"^[A-Za-z0-9._-]{1,100}$"),
 )
+FEED_QUERY = (
+    _query(
+        "after",
+        "The `cursor` of the page before, or `latest` for where the feed is now; if absent, the oldest event kept.",
+        pattern="^(latest|[0-9]{1,18})$",
+    ),
+    _query("limit", f"Events a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} if absent.", kind=int),
+    _query("wait", "As `Prefer: wait`, for who cannot send a header.", kind=int),
+    _query("sandbox", "Of one sandbox: our id or Daytona's."),
+    _query("type", "May be given several times.", enum=SandboxEvent.Kind.values, many=True),
+)
 ANSWER_HEADERS = (
     _header("X-Request-ID", "Of this request.", response=True),
     _header("RateLimit", "What is left in this minute; once we know who calls.", response=True),
@@ -211,6 +237,18 @@ ANSWER_HEADERS = (
 REPLAYED = _header("Idempotency-Replayed", "`true`: the first answer to this key, given again.", response=True)
 LOCATION = _header("Location", "The operation's address.", response=[202])
 PREFERENCE_APPLIED = _header("Preference-Applied", "We waited.", response=[200, 202])
+WAIT_FOR_EVENT = (
+    _header("Prefer", "`wait=N`: wait up to N (at most 60) seconds for an event.",
+            examples=[OpenApiExample("wait", "wait=20")]),
+    _header("Preference-Applied", "We waited.", response=[200]),
+)  # fmt: skip
+ETAG = _header("ETag", "Of the sandbox as it is shown.", response=[200])
+IF_MATCH = _header(
+    "If-Match", "Only if the sandbox still has this ETag (or one of these); checked under its lock.",
+    examples=[OpenApiExample("an ETag", '"0f1e2d3c4b5a69788796a5b4c3d2e1f0"')],
+)  # fmt: skip
+IF_NONE_MATCH = _header("If-None-Match", "An ETag that you have: 304 without a body while it is still so.")
+NOT_MODIFIED = OpenApiResponse(description="It is as If-None-Match says.")
 
 
 def page_parameters(orders: Iterable[str], default: str) -> list[OpenApiParameter]:

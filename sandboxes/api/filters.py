@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,8 @@ from rest_framework.request import Request
 from sandboxes.api.pagination import PARAMETERS
 from sandboxes.models import Operation, Sandbox
 from sandboxes.states import Action, Intent, OperationStatus, Status
+
+TRIGRAM = 3
 
 
 class MomentField(django_filters.fields.IsoDateTimeField):
@@ -30,11 +33,18 @@ class MomentFilter(django_filters.IsoDateTimeFilter):
     field_class = MomentField
 
 
+class Several(django_filters.MultipleChoiceFilter):
+    """Any of several values of the row itself: no row comes twice, so nothing is sorted to find that out."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(distinct=False, **options)
+
+
 class SandboxFilter(django_filters.FilterSet):
-    status = django_filters.MultipleChoiceFilter(
+    status = Several(
         choices=Status.choices, help_text="May be given several times. Without it, `gone` ones are left out."
     )
-    intent = django_filters.MultipleChoiceFilter(choices=Intent.choices, help_text="What was last asked for.")
+    intent = Several(choices=Intent.choices, help_text="What was last asked for.")
     owner = django_filters.CharFilter(field_name="owner_id", help_text="An owner's id.")
     harness_id = django_filters.CharFilter()
     tier = django_filters.CharFilter(field_name="resource_tier")
@@ -45,14 +55,20 @@ class SandboxFilter(django_filters.FilterSet):
         help_text="Changed at or after this time, `gone` ones included: with `order=updated_at` a feed of changes "
         "(mere use is none: it moves `last_accessed_at` alone).",
     )
-    q = django_filters.CharFilter(method="search", max_length=200, help_text="Part of the name, or an id.")
+    q = django_filters.CharFilter(
+        method="search",
+        max_length=200,
+        help_text="Part of the name, or an id. Fewer than three letters or digits: the start of the name.",
+    )
 
     class Meta:
         model = Sandbox
         fields: list[str] = []
 
     def search(self, rows: QuerySet[Sandbox], _name: str, words: str) -> QuerySet[Sandbox]:
-        return rows.filter(Q(name__icontains=words) | Q(daytona_id=words) | Q(pk__in=_uuids(words)))
+        # Shorter than what the index of parts of names is made of.
+        lookup = "icontains" if len(re.findall(r"\w", words)) >= TRIGRAM else "istartswith"
+        return rows.filter(Q(**{f"name__{lookup}": words}) | Q(daytona_id=words) | Q(pk__in=_uuids(words)))
 
     def filter_queryset(self, queryset: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
         rows: QuerySet[Sandbox] = super().filter_queryset(queryset)
@@ -61,10 +77,8 @@ class SandboxFilter(django_filters.FilterSet):
 
 
 class OperationFilter(django_filters.FilterSet):
-    status = django_filters.MultipleChoiceFilter(
-        choices=OperationStatus.choices, help_text="May be given several times."
-    )
-    action = django_filters.MultipleChoiceFilter(choices=Action.choices, help_text="May be given several times.")
+    status = Several(choices=OperationStatus.choices, help_text="May be given several times.")
+    action = Several(choices=Action.choices, help_text="May be given several times.")
     owner = django_filters.CharFilter(field_name="sandbox__owner_id", help_text="An owner's id.")
     code = django_filters.CharFilter(help_text="How it ended.")
     request_id = django_filters.CharFilter(help_text="The X-Request-ID of the request that asked for it.")
@@ -73,6 +87,12 @@ class OperationFilter(django_filters.FilterSet):
     class Meta:
         model = Operation
         fields: list[str] = []
+
+
+def several(filters: type[django_filters.FilterSet] | None) -> frozenset[str]:
+    """The parameters that may be given several times."""
+    known = filters.base_filters if filters else {}
+    return frozenset(n for n, one in known.items() if isinstance(one, django_filters.MultipleChoiceFilter))
 
 
 def filtered(

@@ -35,14 +35,21 @@ class RequestIds:
 
 
 class ApiProblems:
-    """What Django itself answers under /api/ (a bad Host, an unforeseen exception) becomes a problem too."""
+    """What Django itself answers under /api/ (a bad Host, an unforeseen exception) becomes a problem too.
+
+    And no cache keeps an answer.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._get_response(request)
-        if response.status_code < 400 or not request.path.startswith("/api/"):
+        if not request.path.startswith("/api/"):
+            return response
+        # What is answered is one caller's, and true for a moment; only what is open to all says otherwise.
+        response.headers.setdefault("Cache-Control", "no-store")
+        if response.status_code < 400:
             return response
         if response.get("Content-Type", "").startswith(problems.MEDIA_TYPE):
             return response

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core import signing
-from django.db.models import Model, Q, QuerySet
+from django.db.models import BooleanField, F, Func, Model, QuerySet, Value
 from rest_framework.exceptions import ValidationError
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
@@ -43,7 +43,8 @@ class KeysetPagination(BasePagination):
         rows = queryset.order_by(f"{sign}{field}", f"{sign}pk")
         salt = f"{SALT}:{request.path}:{order}"
         if cursor := request.query_params.get("cursor"):
-            rows = rows.filter(_after(field, *_decode(cursor, field, salt), down=down))
+            value, pk = _decode(cursor, field, salt)
+            rows = rows.filter(After(field, value, Value(pk, queryset.model._meta.pk), down=down))
         page = list(rows[: limit + 1])
         if len(page) > limit:
             page.pop()
@@ -67,9 +68,19 @@ class KeysetPagination(BasePagination):
         return Response({"results": data, "next": self._next})
 
 
-def _after(field: str, value: Any, pk: Any, *, down: bool) -> Q:
-    compare = "lt" if down else "gt"
-    return Q(**{f"{field}__{compare}": value}) | Q(**{field: value, f"pk__{compare}": pk})
+class After(Func):
+    """`(field, id) > (value, id)`, or `<`: compared as a row, so that an index of both leads to the place."""
+
+    output_field = BooleanField()
+
+    def __init__(self, field: str, value: Any, pk: Value, *, down: bool) -> None:
+        super().__init__(_Row(F(field), F("pk")), _Row(Value(value), pk))
+        self.arg_joiner, self.template = f" {'<' if down else '>'} ", "%(expressions)s"
+
+
+class _Row(Func):
+    template = "(%(expressions)s)"
+    output_field = BooleanField()
 
 
 class _Utf8:

@@ -47,4 +47,4 @@ class Principal:
     @classmethod
     def of_staff(cls, account: Any, *, owner: str | None) -> Principal:
         username = account.get_username()
-        return cls(f"staff:{username}", Actor.staff(username), owner, account=account)
+        return cls(f"staff:{username}", Actor.staff(username, on_behalf_of=owner), owner, account=account)

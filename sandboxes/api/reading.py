@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import F, Prefetch, QuerySet
-from django.db.models.functions import Coalesce
+from django.db.models import Prefetch, QuerySet
 
 from sandboxes.codes import Code, Refused
-from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import lifecycle
+from sandboxes.models import Feed, Operation, Sandbox, SandboxEvent
+from sandboxes.models.sandbox import LAST_ACCESSED
+from sandboxes.services.feed import number_events
 from sandboxes.states import ACTIVE, Actor
+
+WINDOW = 2000
 
 
 def _with_active(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
@@ -19,8 +23,7 @@ def _with_active(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
 
 
 def sandboxes(actor: Actor) -> QuerySet[Sandbox]:
-    used = Coalesce(F("last_accessed_at"), F("created_at"))
-    return _with_active(lifecycle.visible_to(actor)).annotate(used_at=used)
+    return _with_active(Sandbox.objects.visible_to(actor)).annotate(used_at=LAST_ACCESSED)
 
 
 def shown(row: Sandbox) -> Sandbox:
@@ -35,23 +38,60 @@ def active(sandbox_id: UUID) -> Operation | None:
 
 
 def operations(actor: Actor) -> QuerySet[Operation]:
-    rows = Operation.objects.select_related("sandbox")
-    return rows if actor.on_behalf_of is None else rows.filter(sandbox__owner_id=actor.on_behalf_of)
-
-
-def operation(operation_id: UUID, *, actor: Actor) -> Operation:
-    """One operation of a sandbox that the actor may see.
-
-    Raises:
-        Refused: OPERATION_NOT_FOUND.
-    """
-    row = Operation.objects.select_related("sandbox").filter(pk=operation_id).first()
-    if row is None or not actor.may_see(row.sandbox.owner_id):
-        raise Refused(Code.OPERATION_NOT_FOUND, f"No operation {operation_id}.")
-    return row
+    return Operation.objects.visible_to(actor).select_related("sandbox")
 
 
 def events(sandbox: Sandbox, *, for_staff: bool) -> QuerySet[SandboxEvent]:
     """The timeline. What Daytona and Convex were asked and said is for staff."""
-    rows = SandboxEvent.objects.filter(sandbox=sandbox)
-    return rows if for_staff else rows.exclude(kind__in=(SandboxEvent.Kind.CALL, SandboxEvent.Kind.CONVEX))
+    return SandboxEvent.objects.filter(sandbox=sandbox, kind__in=kinds(for_staff=for_staff))
+
+
+def kinds(*, for_staff: bool) -> list[str]:
+    """The kinds of events that a caller may read."""
+    hidden = () if for_staff else (SandboxEvent.Kind.CALL, SandboxEvent.Kind.CONVEX)
+    return [kind for kind in SandboxEvent.Kind.values if kind not in hidden]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """`cursor` is how far the feed was read; `more` says that it goes on there already."""
+
+    events: list[SandboxEvent]
+    cursor: int
+    more: bool
+
+
+def feed_page(
+    actor: Actor, *, after: str, limit: int, kinds: Iterable[str], sandbox_id: UUID | None = None
+) -> FeedPage:
+    """The next events that the actor may see. A page looks at WINDOW events, however few of them fit.
+
+    Raises:
+        Refused: CURSOR_EXPIRED.
+    """
+    feed = number_events()
+    start = feed.last if after == "latest" else int(after or feed.expired)
+    if start > feed.last:
+        raise Refused(Code.CURSOR_EXPIRED, f"The feed has come to {feed.last}, not to {start}: it was begun anew.")
+    scope = _scope(actor, sandbox_id).filter(seq__gt=start, seq__lte=feed.last).order_by("seq")
+    window = list(scope.values_list("seq", flat=True)[WINDOW - 1 : WINDOW])
+    end = window[0] if window else feed.last
+    events = list(scope.filter(seq__lte=end, kind__in=kinds)[:limit])
+    # Read last: what was deleted while we read is not passed over.
+    expired = Feed.objects.values_list("expired", flat=True).first() or 0
+    if start < expired:
+        raise _expired(start, expired)
+    cursor = events[-1].seq if len(events) == limit else end
+    assert cursor is not None
+    return FeedPage(events, cursor, more=cursor < feed.last)
+
+
+def _expired(start: int, expired: int) -> Refused:
+    return Refused(Code.CURSOR_EXPIRED, f"Events are kept from {expired} on, and not from {start}.")
+
+
+def _scope(actor: Actor, sandbox_id: UUID | None) -> QuerySet[SandboxEvent]:
+    if sandbox_id is not None:
+        return SandboxEvent.objects.filter(sandbox_id=sandbox_id)
+    owner = actor.on_behalf_of
+    return SandboxEvent.objects.all() if owner is None else SandboxEvent.objects.filter(owner=owner)

@@ -8,10 +8,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from sandboxes.api.conditions import etag_of
+from sandboxes.causes import Cause, cause_of
 from sandboxes.codes import MEANINGS, Code
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import lifecycle
-from sandboxes.states import Action
+from sandboxes.services import asked, lifecycle
+from sandboxes.states import Action, OperationStatus
 
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
 
@@ -102,32 +104,73 @@ class ResourcesShape(serializers.ModelSerializer[Sandbox]):
         read_only_fields = fields
 
 
+@extend_schema_serializer(component_name="ObservedIntervals")
+class ObservedShape(serializers.ModelSerializer[Sandbox]):
+    """What Daytona holds, as a GET last said; null while it has not said."""
+
+    auto_stop_minutes = serializers.IntegerField(source="observed_auto_stop", allow_null=True)
+    auto_archive_minutes = serializers.IntegerField(source="observed_auto_archive", allow_null=True)
+    auto_delete_minutes = serializers.IntegerField(source="observed_auto_delete", allow_null=True)
+
+    class Meta:
+        model = Sandbox
+        fields = ["auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes"]
+        read_only_fields = fields
+
+
+@extend_schema_serializer(component_name="Difference")
+class DifferenceShape(serializers.Serializer[Any]):
+    """One setting that Daytona holds otherwise than it was asked for."""
+
+    field = serializers.CharField(help_text="Its name here; `labels.<name>` for a label.")
+    asked = serializers.JSONField(help_text="A number or a text.")
+    observed = serializers.JSONField(help_text="A number, a text, or null where Daytona has none.")
+    pending = serializers.BooleanField(help_text="A change is on its way that will end it.")
+
+
 @extend_schema_serializer(component_name="Sandbox")
 class SandboxShape(ForViewer):
     """One sandbox. Its rows carry `active`: the list of its one active operation, or nothing."""
 
+    name = serializers.CharField(source="display_name", help_text="For people to read.")
+    name_known = serializers.BooleanField(
+        help_text="Whether a person gave it its name; false: `name` is Daytona's name or id."
+    )
     owner = serializers.CharField(source="owner_id")
     tier = serializers.CharField(source="resource_tier")
     intent_set = IntentShape(source="*")
     resources = ResourcesShape(source="*")
+    observed = ObservedShape(source="*")
+    differences = serializers.SerializerMethodField(help_text="What Daytona holds otherwise than asked for.")
     operation = serializers.SerializerMethodField(help_text="The active operation, or null.")
-    allowed_actions = serializers.SerializerMethodField(help_text="What a request would accept now.")
+    allowed_actions = serializers.SerializerMethodField(help_text="What a request would accept now, without force.")
     observed_state = serializers.CharField(required=False, help_text="Daytona's own word (staff).")
     error_reason = serializers.CharField(required=False, help_text="Daytona's words on an error (staff).")
     convex_error = serializers.CharField(required=False, help_text="Convex's words on a refused push (staff).")
+    etag = serializers.SerializerMethodField(
+        help_text="For If-Match; of all but last_accessed_at, last_activity_at, observed_at and updated_at."
+    )
 
     class Meta:
         model = Sandbox
         fields = [
-            "id", "daytona_id", "name", "owner", "status", "status_changed_at", "intent", "intent_set",
+            "id", "daytona_id", "name", "name_known", "owner", "status", "status_changed_at", "intent",
+            "intent_set",
             "operation", "allowed_actions", "language", "tier", "resources", "target", "ephemeral", "snapshot",
             "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
-            "protected_until", "protected_reason", "last_accessed_at", "last_activity_at", "observed_at",
-            "recoverable", "observed_state", "error_reason", "convex_error", "created_at", "updated_at",
-            "deleted_at",
+            "observed", "differences", "protected_until", "protected_reason", "last_accessed_at",
+            "last_activity_at", "observed_at", "recoverable", "observed_state", "error_reason", "convex_error",
+            "created_at", "updated_at", "deleted_at", "etag",
         ]  # fmt: skip
         read_only_fields = fields
         for_staff = ("observed_state", "error_reason", "convex_error")
+
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        return shown | {"etag": etag_of(shown)}
+
+    def get_etag(self, row: Sandbox) -> str:
+        return ""  # it is of the whole: made at last
 
     @extend_schema_field(OperationShape(allow_null=True))
     def get_operation(self, row: Sandbox) -> dict[str, Any] | None:
@@ -136,6 +179,10 @@ class SandboxShape(ForViewer):
             return None
         active.sandbox = row  # spares the query for what is here already
         return dict(OperationShape(active, context=self.context).data)
+
+    @extend_schema_field(DifferenceShape(many=True))
+    def get_differences(self, row: Sandbox) -> list[dict[str, Any]]:
+        return list(DifferenceShape(asked.differences(row), many=True).data)
 
     @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=ACTIONS)))
     def get_allowed_actions(self, row: Sandbox) -> list[str]:
@@ -149,19 +196,50 @@ def _active(row: Sandbox) -> Operation | None:
 
 @extend_schema_serializer(component_name="Event")
 class EventShape(ForViewer):
-    """One line of a sandbox's timeline."""
+    """One line of a sandbox's timeline, and one entry of the feed."""
 
-    text = serializers.SerializerMethodField()
+    seq = serializers.IntegerField(allow_null=True, help_text="Its place in the feed; null for a moment at first.")
+    type = serializers.ChoiceField(source="kind", choices=SandboxEvent.Kind.values)
+    sandbox = serializers.SerializerMethodField(help_text="Our id of the sandbox.")
+    cause = serializers.SerializerMethodField(help_text="Why it happened, as far as we know.")
+    actor = serializers.CharField(allow_blank=True, help_text="`<kind>:<id>`; empty where nobody asked.")
     operation = serializers.UUIDField(source="operation_id", allow_null=True)
+    status = serializers.SerializerMethodField(help_text="The operation's, in an event of the type `operation`.")
+    code = serializers.SerializerMethodField(help_text="How the operation ended; empty otherwise.")
+    message = serializers.SerializerMethodField(help_text="For people.")
+    changes = serializers.SerializerMethodField(help_text="What a copy of the sandbox must take over, by name.")
     data = serializers.DictField(required=False, help_text="Details (staff).")  # type: ignore[assignment]
 
     class Meta:
         model = SandboxEvent
-        fields = ["id", "at", "kind", "text", "actor", "operation", "data"]
+        fields = [
+            "seq", "at", "type", "sandbox", "owner", "cause", "actor", "operation", "status", "code", "message",
+            "changes", "data",
+        ]  # fmt: skip
         read_only_fields = fields
         for_staff = ("data",)
 
-    def get_text(self, row: SandboxEvent) -> str:
+    @extend_schema_field(serializers.UUIDField())
+    def get_sandbox(self, row: SandboxEvent) -> str:
+        return str(row.sandbox_id or row.data["sandbox"])
+
+    @extend_schema_field(serializers.ChoiceField(choices=Cause.choices))
+    def get_cause(self, row: SandboxEvent) -> str:
+        return cause_of(kind=row.kind, actor=row.actor, has_operation=row.operation_id is not None)
+
+    @extend_schema_field(serializers.ChoiceField(choices=OperationStatus.choices, allow_null=True))
+    def get_status(self, row: SandboxEvent) -> str | None:
+        return row.data.get("status")
+
+    def get_code(self, row: SandboxEvent) -> str:
+        return str(row.data.get("code", ""))
+
+    @extend_schema_field(serializers.DictField())
+    def get_changes(self, row: SandboxEvent) -> dict[str, Any]:
+        hidden = () if self.context["principal"].is_staff else SandboxShape.Meta.for_staff
+        return {name: value for name, value in row.changes.items() if name not in hidden}
+
+    def get_message(self, row: SandboxEvent) -> str:
         if row.kind == SandboxEvent.Kind.OBSERVATION and not self.context["principal"].is_staff:
             return row.text.partition(":")[0]  # "Daytona says error: <its words>"
         return row.text

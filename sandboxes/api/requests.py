@@ -7,9 +7,13 @@ from typing import Any
 
 from django.conf import settings
 from rest_framework import serializers
+from rest_framework.request import Request
 
+from sandboxes.api.fields import Text
+from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import ACTIONS
-from sandboxes.services.lifecycle import MAX_MINUTES
+from sandboxes.models import SandboxEvent
+from sandboxes.services.lifecycle import RANGES
 
 MAX_BULK = 200
 INTERVALS = ("auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes")
@@ -43,30 +47,36 @@ def _wrong_type(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str
     return "" if value is None or isinstance(value, types) else str(field.error_messages["invalid"])
 
 
-class AutoDelete(serializers.IntegerField):
-    """Minutes, or -1. Daytona's 0 makes a sandbox ephemeral, for which there is a field of its own."""
+def minutes(name: str, help_text: str, **options: Any) -> serializers.IntegerField:
+    """An interval; what is in the range and cannot be all the same is the service's to refuse."""
+    allowed = RANGES[name]
+    return serializers.IntegerField(
+        required=False,
+        min_value=allowed.least,
+        max_value=allowed.most,
+        help_text=help_text,
+        error_messages=dict.fromkeys(("min_value", "max_value"), allowed.words),
+        **options,
+    )
 
-    default_error_messages = {"zero": "-1 (never) or a number above 0; `ephemeral` is a field of its own."}
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(min_value=-1, max_value=MAX_MINUTES, help_text="-1: never; 0 is refused.", **options)
-
-    def to_internal_value(self, data: Any) -> int:
-        minutes = super().to_internal_value(data)
-        if minutes == 0:
-            self.fail("zero")
-        return minutes
+AUTO_STOP = "Minutes without use until Daytona stops it; 0: never."
+AUTO_ARCHIVE = "Minutes after a stop until Daytona archives it; 0: as late as it allows, 43200."
+NULL = "null: nobody asks for a value any more; Daytona's stands."
+AUTO_DELETE = (
+    "Minutes after a stop until Daytona deletes it; -1: never. 0 stands for ephemeral, and is not set here."
+)
 
 
 class Reason(Strict):
-    reason = serializers.CharField(
-        required=False, default="", allow_blank=True, max_length=500, help_text="Why; shown to people."
-    )
+    reason = Text(required=False, default="", allow_blank=True, max_length=500, help_text="Why; shown to people.")
 
 
 class ActionBody(Reason):
     force = serializers.BooleanField(
-        required=False, default=False, help_text="Let a stop destroy an ephemeral sandbox."
+        required=False,
+        default=False,
+        help_text="Let it destroy the sandbox: an ephemeral one, or one that auto-delete ends within a day.",
     )
 
 
@@ -75,12 +85,12 @@ class NothingBody(Strict):
 
 
 class NewSandbox(Reason):
-    name = serializers.CharField(required=False, default="sandbox", max_length=200)
+    name = Text(required=False, default="sandbox", max_length=200)
     tier = serializers.ChoiceField(choices=list(settings.TIERS), required=False, default="basic")
     language = serializers.ChoiceField(
         choices=["python", "typescript", "javascript"], required=False, default="python"
     )
-    harness_id = serializers.CharField(required=False, default="", allow_blank=True, max_length=255)
+    harness_id = Text(required=False, default="", allow_blank=True, max_length=255)
     target = serializers.RegexField(
         r"^[A-Za-z0-9._-]{0,100}$",
         required=False,
@@ -89,14 +99,12 @@ class NewSandbox(Reason):
         help_text="Daytona's region; default: ours.",
     )
     ephemeral = serializers.BooleanField(required=False, default=False, help_text="A stop deletes it.")
-    git_repo = serializers.CharField(
+    git_repo = Text(
         required=False, default="", allow_blank=True, max_length=500, help_text="Kept and shown; cloning is yours."
     )
-    auto_stop_minutes = serializers.IntegerField(required=False, default=15, min_value=0, max_value=MAX_MINUTES)
-    auto_archive_minutes = serializers.IntegerField(
-        required=False, default=10_080, min_value=0, max_value=MAX_MINUTES
-    )
-    auto_delete_minutes = AutoDelete(required=False, default=-1)
+    auto_stop_minutes = minutes("auto_stop", AUTO_STOP, default=15)
+    auto_archive_minutes = minutes("auto_archive", AUTO_ARCHIVE, default=10_080)
+    auto_delete_minutes = minutes("auto_delete", AUTO_DELETE, default=-1)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs["ephemeral"] and attrs["auto_delete_minutes"] != -1:
@@ -105,22 +113,27 @@ class NewSandbox(Reason):
 
 
 class Changes(Strict):
-    """What a PATCH may change; what is absent stays."""
+    """What a PATCH may change; what is absent, or as GET gave it, stays."""
 
-    name = serializers.CharField(required=False, max_length=200)
-    auto_stop_minutes = serializers.IntegerField(required=False, min_value=0, max_value=MAX_MINUTES)
-    auto_archive_minutes = serializers.IntegerField(required=False, min_value=0, max_value=MAX_MINUTES)
-    auto_delete_minutes = AutoDelete(required=False)
-    protected_until = serializers.DateTimeField(
-        required=False, allow_null=True, help_text="Never evicted until then; null lifts the protection."
+    name = Text(required=False, max_length=200)
+    auto_stop_minutes = minutes("auto_stop", f"{AUTO_STOP} {NULL}", allow_null=True)
+    auto_archive_minutes = minutes("auto_archive", f"{AUTO_ARCHIVE} {NULL}", allow_null=True)
+    auto_delete_minutes = minutes("auto_delete", f"{AUTO_DELETE} {NULL}", allow_null=True)
+    reapply = serializers.BooleanField(
+        required=False, default=False, help_text="Tell Daytona again what was asked for, where it holds otherwise."
     )
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=500)
+    protected_until = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="Never evicted until then; null lifts the protection. At most 30 days ahead, but for staff.",
+    )
+    reason = Text(required=False, default="", allow_blank=True, max_length=500)
 
 
 class BulkBody(ActionBody):
     action = serializers.ChoiceField(choices=ACTIONS)
     ids = serializers.ListField(
-        child=serializers.CharField(max_length=255),
+        child=Text(max_length=255),
         min_length=1,
         max_length=MAX_BULK,
         help_text="Ours or Daytona's.",
@@ -128,7 +141,30 @@ class BulkBody(ActionBody):
 
 
 class CapacityQuery(Strict):
-    sandbox = serializers.CharField(required=False, default="", max_length=255, help_text="To be started; its id.")
+    sandbox = Text(required=False, default="", max_length=255, help_text="To be started; its id.")
     target = serializers.RegexField(
         r"^[A-Za-z0-9._-]{0,100}$", required=False, default="", help_text="A region, without a sandbox."
     )
+
+
+class FeedQuery(serializers.Serializer[Any]):
+    """The parameters of the feed. One that there is not is refused: a typo would otherwise widen the answer."""
+
+    after = serializers.RegexField(r"^(latest|[0-9]{1,18})$", required=False, default="")
+    limit = serializers.IntegerField(required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT)
+    wait = serializers.IntegerField(required=False, default=None, min_value=0, max_value=10**9)
+    sandbox = serializers.RegexField(r"^[A-Za-z0-9._:-]{1,255}$", required=False, default="")
+    type = serializers.MultipleChoiceField(choices=SandboxEvent.Kind.values, required=False, default=set)
+
+    @classmethod
+    def of(cls, request: Request) -> dict[str, Any]:
+        given = cls(data=request.query_params)
+        unknown = [name for name in request.query_params if name not in given.fields]
+        if unknown:
+            raise serializers.ValidationError({name: ["There is no such parameter."] for name in unknown})
+        if empty := [name for name, value in request.query_params.items() if not value]:
+            raise serializers.ValidationError(
+                {name: ["Leave the parameter out, or give it a value."] for name in empty}
+            )
+        given.is_valid(raise_exception=True)
+        return dict(given.validated_data)

@@ -1,4 +1,5 @@
-"""Rate limits: so many requests a minute per principal, counted in Django's cache.
+"""Rate limits: so much work a minute per principal, counted in Django's cache; a request is one unit, or as many
+as it names sandboxes.
 
 The cache is a convenience here: when it fails, everybody gets in.
 """
@@ -6,6 +7,7 @@ The cache is a convenience here: when it fails, everybody gets in.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -36,19 +38,35 @@ class Rate:
         }
 
 
-def count(principal: Principal) -> Rate | None:
-    """Count this request. None where there is no limit, or no cache to count in."""
+def count(principal: Principal, units: int = 1) -> Rate | None:
+    """Count a request, or the units of work in it. None where there is no limit, or no cache to count in."""
     kind = principal.id.partition(":")[0]
     limit = settings.RATE_LIMITS[kind]
     if not limit:
         return None
     now = int(time.time())
     try:
-        used = _increment(f"rate:{principal.id}:{now // WINDOW}")
+        used = _increment(_key(principal, now), units)
     except Exception as error:  # whatever the cache's client raises: fail open
         log.warning("rate_limit_not_counted", error=repr(error))
         return None
     return Rate(limit, used, WINDOW - now % WINDOW)
+
+
+def count_more(principal: Principal, units: int) -> Rate | None:
+    """Count further work of a request that is counted as one already; what is refused is not counted.
+
+    Raises:
+        Refused: RATE_LIMITED, with `retry_after`.
+    """
+    rate = count(principal, units)
+    if rate and rate.used > rate.limit:
+        left = max(0, rate.limit - rate.used + units)
+        with suppress(Exception):  # as above: what cannot be given back is gone with the minute
+            cache.decr(_key(principal, int(time.time())), units)
+        words = f"This asks for {units + 1} of {rate.limit} in a minute; {left} more were left."
+        raise Refused(Code.RATE_LIMITED, words, retry_after=rate.reset)
+    return rate
 
 
 def check(rate: Rate) -> None:
@@ -61,8 +79,12 @@ def check(rate: Rate) -> None:
         raise Refused(Code.RATE_LIMITED, f"More than {rate.limit} requests in a minute.", retry_after=rate.reset)
 
 
-def _increment(key: str) -> int:
+def _key(principal: Principal, now: int) -> str:
+    return f"rate:{principal.id}:{now // WINDOW}"
+
+
+def _increment(key: str, units: int) -> int:
     try:
-        return cache.incr(key)
+        return cache.incr(key, units)
     except ValueError:  # not there yet
-        return 1 if cache.add(key, 1, timeout=WINDOW * 2) else cache.incr(key)
+        return units if cache.add(key, units, timeout=WINDOW * 2) else cache.incr(key, units)

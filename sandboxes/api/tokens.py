@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 from django.conf import settings
 
+from project.readable import UnreadableText, checked_owner_id
 from sandboxes.api.jwks import key_set
 from sandboxes.codes import Code, Refused
 
@@ -38,9 +39,10 @@ def owner_of(token: str) -> str:
     if not _meant_for_us(claims):
         raise Refused(Code.INVALID_TOKEN, "The token is meant for another application (aud, azp).")
     owner = claims["sub"]
-    if not isinstance(owner, str) or not 1 <= len(owner) <= 255 or not owner.isprintable():
-        raise Refused(Code.INVALID_TOKEN, "The token's sub is not a name of 1 to 255 characters.")
-    return owner
+    try:
+        return checked_owner_id(owner if isinstance(owner, str) else "")
+    except UnreadableText as error:
+        raise Refused(Code.INVALID_TOKEN, f"The token's sub names no owner. {error}") from None
 
 
 def _verified(token: str) -> dict[str, Any]:

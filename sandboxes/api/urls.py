@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from sandboxes.api.views import actions, capacity, operations, public, sandboxes
+from sandboxes.api.views import actions, capacity, events, operations, public, sandboxes
 from sandboxes.states import Action
 
 
@@ -25,7 +25,7 @@ of_sandbox = [
     path("ensure-running", actions.EnsureRunning.as_view(), name="sandbox-ensure-running"),
     path("touch", actions.Touch.as_view(), name="sandbox-touch"),
     path("operations", operations.SandboxOperations.as_view(), name="sandbox-operations"),
-    path("events", operations.SandboxEvents.as_view(), name="sandbox-events"),
+    path("events", events.SandboxEvents.as_view(), name="sandbox-events"),
 ]
 
 v1: list[URLPattern | URLResolver] = [
@@ -36,6 +36,7 @@ v1: list[URLPattern | URLResolver] = [
     path("operations", operations.OperationList.as_view(), name="operations"),
     path("operations/<uuid:operation_id>", operations.OperationDetail.as_view(), name="operation"),
     path("operations/<uuid:operation_id>/cancel", operations.OperationCancel.as_view(), name="operation-cancel"),
+    path("events", events.Feed.as_view(), name="events"),
     path("capacity", capacity.Capacity.as_view(), name="capacity"),
     path("problems", public.ProblemList.as_view(), name="problems"),
     path("problems/<slug:code>", public.ProblemDetail.as_view(), name="problem"),

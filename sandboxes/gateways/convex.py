@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from sandboxes.gateways.convex_deployment import Deployment, read_value
+from sandboxes.gateways.convex_as_owner import AsOwner
+from sandboxes.gateways.convex_deployment import ACT_AS_USER, read_value
 from sandboxes.gateways.convex_doctor import Diagnosis, diagnose
 from sandboxes.gateways.convex_errors import (
     ConvexApplicationError,
@@ -24,13 +25,14 @@ from sandboxes.gateways.convex_errors import (
     ConvexThrottled,
     ConvexUnauthorized,
     ConvexUnavailable,
+    FunctionFailed,
     FunctionMissing,
 )
 from sandboxes.gateways.convex_functions import Capabilities, Function
 from sandboxes.gateways.convex_rows import (
+    ApplicationRow,
     Applied,
     Change,
-    ListedRow,
     Row,
     RowPage,
     read_applied,
@@ -38,7 +40,9 @@ from sandboxes.gateways.convex_rows import (
 )
 
 __all__ = [
+    "ACT_AS_USER",
     "MAX_CHANGES",
+    "ApplicationRow",
     "Applied",
     "Capabilities",
     "Change",
@@ -53,8 +57,8 @@ __all__ = [
     "ConvexUnavailable",
     "Diagnosis",
     "Function",
+    "FunctionFailed",
     "FunctionMissing",
-    "ListedRow",
     "Row",
     "RowPage",
     "gateway",
@@ -64,7 +68,7 @@ __all__ = [
 MAX_CHANGES = 100
 
 
-class ConvexGateway(Deployment):
+class ConvexGateway(AsOwner):
     """Convex for one deploy key: `ConvexGateway(url=…, deploy_key=…)`. Safe to share between threads."""
 
     # one sandbox's row, by the application's functions
@@ -73,7 +77,7 @@ class ConvexGateway(Deployment):
         """Insert a row and return its id. Not idempotent: after any doubt ask `owner_of` first.
 
         Raises ConvexApplicationError with `application_code` `sandbox_limit_reached` on `main`, and
-        ConvexRejected for a `harness_id` that is none.
+        FunctionFailed for a `harness_id` that is none, as for any other cause: see its `cause_unknown`.
         """
         args = {"daytonaSandboxId": daytona_id, "userId": owner, **row.created()}
         return str(self.call(Function.CREATE, args))
@@ -83,14 +87,15 @@ class ConvexGateway(Deployment):
         owner = self.call(Function.OWNER, {"daytonaSandboxId": daytona_id})
         return str(owner) if owner is not None else None
 
-    def update_status(self, daytona_id: str, *, status: str, error_message: str = "") -> None:
+    def update_status(self, daytona_id: str, *, status: str, error_message: str | None = "") -> None:
         """Also moves Convex's own lastAccessedAt. Success does not prove that there is a row.
 
-        Without `error_message` the row has none afterwards: `main` keeps what it is not given, so there
-        (known by what it removes with) an empty one is sent.
+        An empty `error_message` leaves the row without one: `main` keeps what it is not given, so there (known by
+        what it removes with) an empty one is sent. None says nothing of it: `main` keeps the row's, the other two
+        sets clear it, but in an error.
         """
         args = {"daytonaSandboxId": daytona_id, "status": status}
-        if error_message or self.has(Function.REMOVE) is not True:
+        if error_message or (error_message is not None and self.has(Function.REMOVE) is not True):
             args["errorMessage"] = error_message
         self.call(Function.UPDATE_STATUS, args)
 
@@ -119,7 +124,7 @@ class ConvexGateway(Deployment):
                     raise
         self.call(Function.REMOVE_ON_MAIN, args)
 
-    def list_for_reconcile(self, owner: str) -> list[ListedRow]:
+    def list_for_reconcile(self, owner: str) -> list[ApplicationRow]:
         """The owner's rows, id and status. Raises FunctionMissing but on the second published set."""
         value = self.call(Function.LIST_FOR_RECONCILE, {"userId": owner})
         return read_value(lambda: [read_row(item) for item in value], Function.LIST_FOR_RECONCILE)
@@ -144,6 +149,11 @@ class ConvexGateway(Deployment):
             Function.LIST_ALL,
         )
 
+    def lacking(self) -> tuple[str, ...]:
+        """The tables' indexes that our own functions need and the application's schema does not have."""
+        value = self.call(Function.PROBE, {})
+        return read_value(lambda: tuple(str(name) for name in value["missing"]), Function.PROBE)
+
     def diagnose(self) -> Diagnosis:
         """Look at everything that can be wrong between us and Convex. Never raises a ConvexError."""
         return diagnose(self)
@@ -167,6 +177,7 @@ def gateway() -> ConvexGateway | None:
                 read_timeout=settings.CONVEX_READ_TIMEOUT,
                 unauthorized_pause=settings.CONVEX_UNAUTHORIZED_PAUSE,
                 paused_pause=settings.CONVEX_PAUSED_PAUSE,
+                issuer=settings.OIDC_ISSUER,
             )
         return _current
 

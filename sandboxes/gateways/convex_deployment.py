@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from sandboxes.gateways.convex_errors import (
     ConvexError,
@@ -27,22 +26,37 @@ from sandboxes.gateways.convex_functions import (
     Kind,
     read_spec,
 )
-from sandboxes.gateways.convex_wire import Wire
+from sandboxes.gateways.convex_settings import EXAMPLE, address_parts
+from sandboxes.gateways.convex_wire import Identity, Wire
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 CAPABILITIES_LAST = 300.0  # seconds: a function that was deployed meanwhile is noticed then
 REFRESH_PAUSE = 5.0  # seconds between two looks at apiSpec because of a failure
+ACT_AS_USER = "deployment:functions:actAsUser"
+# No user can be called so, and no identity needs another issuer: the application looks at the subject.
+NOBODY = "sandkeeper-probe"
+ISSUER = "https://sandkeeper.invalid"
 # No sandbox can have it: functions run with it change nothing, and prove that the key may run them.
 NO_SANDBOX = {"daytonaSandboxId": "sandkeeper-probe"}
-PROBES: dict[Kind, tuple[Function, dict[str, Any]]] = {
-    "query": (Function.OWNER, NO_SANDBOX),
-    "mutation": (Function.UPDATE_STATUS, NO_SANDBOX | {"status": "stopped"}),
+Probes = tuple[tuple[Function, dict[str, Any]], ...]
+PROBES: dict[Kind, Probes] = {
+    "query": (
+        (Function.OWNER, NO_SANDBOX),
+        (Function.COUNT, {"userId": NOBODY}),
+        (Function.LIST_FOR_RECONCILE, {"userId": NOBODY}),
+        (Function.STATUS, NO_SANDBOX),
+    ),
+    "mutation": (
+        (Function.UPDATE_STATUS, NO_SANDBOX | {"status": "stopped"}),
+        (Function.TOUCH, NO_SANDBOX),
+        (Function.REMOVE_ON_MAIN, NO_SANDBOX),
+    ),
 }
-OWN_PROBES: dict[Kind, tuple[Function, dict[str, Any]]] = {
-    "query": (Function.LIST_ALL, {"cursor": None, "limit": 1}),
-    "mutation": (Function.APPLY, {"changes": []}),
+OWN_PROBES: dict[Kind, Probes] = {
+    "query": ((Function.PROBE, {}),),
+    "mutation": ((Function.APPLY, {"changes": []}),),
 }
 
 
@@ -50,7 +64,7 @@ class Deployment:
     """Calls that know when to leave Convex alone, and that look for the reason when a function fails.
 
     Timeouts and pauses in seconds. After the key was refused, or the deployment said that it is paused, no
-    call leaves for that long: each raises the same error at once.
+    call leaves for that long: each raises the same error at once. `issuer`: of the tokens of users as whom we act.
     """
 
     def __init__(
@@ -63,6 +77,7 @@ class Deployment:
         pool_size: int = 32,
         unauthorized_pause: float = 60.0,
         paused_pause: float = 10.0,
+        issuer: str = "",
     ) -> None:
         self._url = _address(url)
         self._wire = Wire(
@@ -72,10 +87,12 @@ class Deployment:
             read_timeout=read_timeout,
             pool_size=pool_size,
         )
+        self._issuer = issuer or ISSUER
         self._pauses = {ConvexUnauthorized: unauthorized_pause, ConvexPaused: paused_pause}
         self._resting: tuple[float, ConvexError] | None = None
         self._capabilities: tuple[float, Capabilities] | None = None
         self._own: tuple[float, bool] | None = None
+        self._may_not_act: tuple[float, ConvexError] | None = None
         self._absent: dict[Function, float] = {}  # learned from an error, for keys that may not list
 
     def __repr__(self) -> str:
@@ -122,46 +139,80 @@ class Deployment:
         return self._own[1]
 
     def may_run(self, kind: Kind, *, own: bool = False) -> bool | None:
-        """Whether this key can run internal functions of a kind, tried with one that changes nothing.
+        """Whether this key can run internal functions of a kind, tried with some that change nothing.
 
-        None: the function to try it with is not there.
+        One that fails proves nothing, as it may fail by itself; False: all of them do. None: none is there.
         """
-        function, args = (OWN_PROBES if own else PROBES)[kind]
-        if self.has(function) is False:
+        answer = None
+        for function, args in (OWN_PROBES if own else PROBES)[kind]:
+            if self.has(function) is False:
+                continue
+            try:
+                self.ask(function, args)
+            except FunctionFailed:
+                answer = False
+            except FunctionMissing:
+                continue
+            else:
+                return True
+        return answer
+
+    def may_act_as_user(self) -> bool | None:
+        """Whether this key can call public functions as a user; None when only such a call will tell.
+
+        The same function is asked as nobody and as an unknown user: only who asks differs.
+        """
+        if self.has(Function.LIST_AS_OWNER) is False:
             return None
         try:
-            self.ask(function, args)
+            self.ask(Function.LIST_AS_OWNER, {})
+        except (FunctionFailed, FunctionMissing):
+            return None
+        try:
+            self.ask(Function.LIST_AS_OWNER, {}, as_owner=NOBODY)
         except FunctionFailed:
             return False
-        except FunctionMissing:
-            return None
+        except ConvexUnauthorized as error:
+            if error.status != 403:
+                raise
+            return False
         return True
 
     # how a call is made
 
-    def call(self, function: Function, args: dict[str, Any]) -> Any:
-        self._let_pass()
+    def call(self, function: Function, args: dict[str, Any], *, as_owner: str = "") -> Any:
+        """With `as_owner` as that user, else as nobody."""
+        self._let_pass(as_owner=as_owner)
         self._refuse_missing(function)
         try:
-            return self.ask(function, args)
+            return self.ask(function, args, as_owner=as_owner)
         except FunctionFailed as error:
-            reason = self._reason(function, error)
-            self._take_to_heart(reason)
-            raise reason from None
+            reason = self._reason(function, error, as_owner=as_owner)
+        except ConvexUnauthorized as error:
+            if not as_owner or error.status != 403 or self.may_act_as_user() is not False:
+                raise
+            reason = _may_not_act(detail=error.detail, status=error.status, request_id=error.request_id)
+        self._take_to_heart(reason)
+        raise reason from None
 
-    def ask(self, function: Function, args: dict[str, Any]) -> Any:
+    def ask(self, function: Function, args: dict[str, Any], *, as_owner: str = "") -> Any:
         """The call itself, whatever rests and without looking for reasons."""
-        read = SIGNATURES[function].kind == "query"
+        query = SIGNATURES[function].kind == "query"
+        identity = Identity(as_owner, self._issuer) if as_owner else None
         try:
-            value = self._wire.read(function, args) if read else self._wire.send(function, args)
+            value = (self._wire.read if query else self._wire.send)(function, args, identity)
         except ConvexError as error:
-            self._take_to_heart(error)
+            if identity is None:  # a refusal may be meant for the acting alone
+                self._take_to_heart(error)
             raise
         if function not in SYSTEM:  # those answer in a paused deployment, too
             self._resting = None
         return value
 
-    def _let_pass(self) -> None:
+    def _let_pass(self, *, as_owner: str = "") -> None:
+        refused = self._may_not_act
+        if as_owner and refused is not None and time.monotonic() - refused[0] < CAPABILITIES_LAST:
+            raise refused[1].with_traceback(None)
         resting = self._resting
         if resting is not None and time.monotonic() < resting[0]:
             raise resting[1].with_traceback(None)
@@ -174,11 +225,14 @@ class Deployment:
             raise FunctionMissing(function, reason=why_not)
 
     def _take_to_heart(self, error: ConvexError) -> None:
+        if getattr(error, "permission", "") == ACT_AS_USER:
+            self._may_not_act = (time.monotonic(), error)
+            return
         pause = self._pauses.get(type(error))
         if pause:
             self._resting = (time.monotonic() + pause, error)
 
-    def _reason(self, function: Function, error: FunctionFailed) -> ConvexError:
+    def _reason(self, function: Function, error: FunctionFailed, *, as_owner: str) -> ConvexError:
         """Why a function failed without errorData: Convex may hide its words, so other calls must tell."""
         known: dict[str, Any] = {"detail": error.detail, "status": error.status, "request_id": error.request_id}
         try:
@@ -188,24 +242,30 @@ class Deployment:
             missing = self._why_missing(function, error)
             if missing:
                 return FunctionMissing(function, reason=missing, **known)
+            if as_owner:
+                return _may_not_act(**known) if self.may_act_as_user() is False else error
             if self.may_run(SIGNATURES[function].kind, own=function in OWN) is False:
-                return self._refused(function, **known)
+                return self._refused(function, error, **known)
         except ConvexError as other:
             logger.info("convex: no reason found why %s failed: %s", function, other.code)
-        return ConvexRejected(error.message, **known)
+        return error
 
-    def _refused(self, function: Function, **known: Any) -> ConvexError:
-        """Not even a call that changes nothing gets through: is it the key, or is the function not there?"""
+    def _refused(self, function: Function, error: FunctionFailed, **known: Any) -> ConvexError:
+        """Not even a call that changes nothing gets through: is it the key, or the function?"""
         kind = SIGNATURES[function].kind
-        if function in OWN and not self.capabilities().known and self.may_run(kind):
+        if function in OWN and self.may_run(kind):
+            if self.capabilities().known:
+                return error
             self._absent[function] = time.monotonic()
-            return FunctionMissing(function, reason=ABSENT, **known)
+            reason = f"{ABSENT}, or it fails; Convex hides which" if error.cause_unknown else ABSENT
+            return FunctionMissing(function, reason=reason, cause_unknown=error.cause_unknown, **known)
         permission = f"deployment:functions:runInternal{'Queries' if kind == 'query' else 'Mutations'}"
-        words = (
-            f"Convex refuses even an internal {kind} that changes nothing: the deploy key lacks "
-            f"{permission}. Add that permission to the key."
-        )
-        return ConvexUnauthorized(words, permission=permission, **known)
+        words = f"Convex runs no internal {kind} for us, not even one that changes nothing: "
+        if error.cause_unknown:
+            words += f"the deploy key lacks {permission}, or they all fail, and Convex hides which. Check the key."
+        else:
+            words += f"the deploy key lacks {permission}. Add that permission to the key."
+        return ConvexUnauthorized(words, permission=permission, cause_unknown=error.cause_unknown, **known)
 
     def _why_missing(self, function: Function, error: FunctionFailed) -> str:
         """In words; "" when the function is there, or when nobody can say."""
@@ -236,6 +296,11 @@ class Deployment:
             raise
 
 
+def _may_not_act(**known: Any) -> ConvexUnauthorized:
+    words = f"The deploy key may not act as a user. Add the permission {ACT_AS_USER} to the key."
+    return ConvexUnauthorized(words, permission=ACT_AS_USER, **known)
+
+
 def read_value(read: Callable[[], T], function: Function) -> T:
     """The value of an answer in the form we expect. Raises ConvexRejected when it has another."""
     try:
@@ -246,15 +311,9 @@ def read_value(read: Callable[[], T], function: Function) -> T:
 
 
 def _address(url: str) -> str:
-    try:
-        parts = urlsplit(url.strip())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
-    except ValueError:
-        usable = False
-    if not usable:
+    if address_parts(url.strip()) is None:
         raise ConvexRejected(
-            "CONVEX_URL is no http(s) address, or it carries a password. "
-            "Set it to something like https://happy-animal-123.convex.cloud."
+            f"CONVEX_URL is no http(s) address, or it carries a password. Set it to something like {EXAMPLE}."
         )
     return url.strip().rstrip("/")
 

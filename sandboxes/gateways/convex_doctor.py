@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from sandboxes.gateways.convex_deployment import ACT_AS_USER
 from sandboxes.gateways.convex_errors import ConvexError
-from sandboxes.gateways.convex_functions import NEEDED, OWN, REMOVES, Capabilities
+from sandboxes.gateways.convex_functions import NEEDED, OWN, REMOVES, Capabilities, Function
 
 if TYPE_CHECKING:
     from sandboxes.gateways.convex import ConvexGateway
@@ -53,6 +54,7 @@ def diagnose(gateway: ConvexGateway) -> Diagnosis:
         found += _functions(capabilities, own=own)
         if state == "running":
             found += _permissions(gateway, own=own)
+            found += _schema(gateway) if own else _acting(gateway)
     except ConvexError as error:
         return Diagnosis((Finding("error", error.code, error.message, error.detail),))
     return Diagnosis(tuple(found), capabilities, own)
@@ -84,7 +86,38 @@ def _functions(capabilities: Capabilities, *, own: bool) -> list[Finding]:
         Finding("warning", "convex_function_optional", f"Convex has no {text}.", "Deploy it, or do without.")
         for text in capabilities.missing_optional
     ]
-    return [*missing, *wrong, *less]
+    return [*_own_are_old(capabilities), *missing, *wrong, *less, *_links(capabilities)]
+
+
+def _own_are_old(capabilities: Capabilities) -> list[Finding]:
+    if not capabilities.own_are_old:
+        return []
+    text = "Convex has an older sandkeeper.ts, which is not used."
+    return [Finding("warning", "convex_own_functions_old", text, "Deploy this version's convex/sandkeeper.ts.")]
+
+
+def _links(capabilities: Capabilities) -> list[Finding]:
+    if not capabilities.leaves_links:
+        return []
+    text = f"After a delete the harness stays enabled and linked: {Function.REMOVE_ON_MAIN} unlinks nothing."
+    return [Finding("warning", "convex_harness_stays_linked", text, "Deploy convex/sandkeeper.ts.")]
+
+
+def _schema(gateway: ConvexGateway) -> list[Finding]:
+    lacking = gateway.lacking()
+    if not lacking:
+        return []
+    text = f"The application's schema lacks {', '.join(lacking)}: sandkeeper.ts fails as soon as it needs that."
+    cure = "Add it as convex/schema.ts has it, or correct its name in sandkeeper.ts, and deploy."
+    return [Finding("error", "convex_schema_incomplete", text, cure)]
+
+
+def _acting(gateway: ConvexGateway) -> list[Finding]:
+    if gateway.may_act_as_user() is not False:
+        return []
+    text = "The deploy key may not act as a user: names cannot be read, and no harness is linked."
+    cure = f"Add the permission {ACT_AS_USER} to the key, or deploy convex/sandkeeper.ts."
+    return [Finding("warning", "convex_may_not_act_as_user", text, cure)]
 
 
 def _missing(name: str) -> Finding:

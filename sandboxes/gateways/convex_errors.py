@@ -6,9 +6,14 @@ replace the words of every other error. Everything else is told apart by HTTP st
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, Literal
 
+from sandboxes.gateways.words import named, said
+
 Retry = Literal["no", "yes", "idempotent_only"]
+# All that a production deployment leaves of an error's words.
+_HIDDEN = re.compile(r"\s*(\[Request ID: [^\]]*\])?\s*(Server Error)?\s*")
 MESSAGE_LIMIT = 1000
 
 
@@ -18,16 +23,26 @@ class ConvexError(Exception):
     `code`: stable word for programs. `retry`: whether repeating the same call can help. `ambiguous`: it may
     have been carried out, now or later. `str()` is what happened and what to do, for people; `detail` is
     what Convex said, "" when it said nothing. `request_id` finds the call in Convex's own logs.
+    `cause_unknown`: Convex hides why its function failed and nothing else tells, so no one cause is likelier.
     """
 
     code: ClassVar[str] = "convex_rejected"
     retry: Retry = "no"
     ambiguous = False
 
-    def __init__(self, message: str, *, detail: str = "", status: int | None = None, request_id: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: str = "",
+        status: int | None = None,
+        request_id: str = "",
+        cause_unknown: bool = False,
+    ) -> None:
         super().__init__(message)
+        self.cause_unknown = cause_unknown
         self.message = message
-        self.detail = detail[:MESSAGE_LIMIT]
+        self.detail = said(detail)
         self.status = status
         self.request_id = request_id
 
@@ -48,7 +63,16 @@ class ConvexApplicationError(ConvexRejected):
 
 
 class FunctionFailed(ConvexRejected):
-    """The function failed without errorData. The gateway looks for the reason before it raises."""
+    """The function failed without errorData, and the gateway found no other reason for it.
+
+    Production deployments hide the words of such an error: then `cause_unknown` is True.
+    """
+
+    def __init__(self, path: str, **known: Any) -> None:
+        detail = str(known.get("detail", ""))
+        hidden = _HIDDEN.fullmatch(detail) is not None
+        why = "Convex hides why; its own logs tell." if hidden else detail[:MESSAGE_LIMIT]
+        super().__init__(f"Convex's function {path} failed: {why}", cause_unknown=hidden, **known)
 
 
 class FunctionMissing(ConvexError):
@@ -143,14 +167,14 @@ def of_status(status: int, body: Any, *, path: str, **known: Any) -> ConvexError
 
 def of_envelope(envelope: dict[str, Any], *, path: str, **known: Any) -> ConvexError:
     """The error of an envelope with `status: "error"`."""
-    known["detail"] = str(envelope.get("errorMessage", ""))
+    known["detail"] = said(str(envelope.get("errorMessage", "")))
     data = envelope.get("errorData")
     if data is None:
-        return FunctionFailed(f"Convex's function {path} failed: {known['detail'][:MESSAGE_LIMIT]}", **known)
+        return FunctionFailed(path, **known)
     fields = data if isinstance(data, dict) else {"message": data}
     return ConvexApplicationError(
-        str(fields.get("message") or fields.get("code") or data)[:MESSAGE_LIMIT],
-        application_code=str(fields.get("code", "")),
+        said(str(fields.get("message") or fields.get("code") or data)),
+        application_code=named(str(fields.get("code", ""))),
         data=data,
         **known,
     )
@@ -165,4 +189,4 @@ def _no_convex(status: int) -> str:
 def _said(body: Any) -> str:
     if not isinstance(body, dict):
         return ""
-    return ": ".join(str(body[name]) for name in ("code", "message") if body.get(name))
+    return said(": ".join(str(body[name]) for name in ("code", "message") if body.get(name)))

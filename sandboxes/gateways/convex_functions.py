@@ -23,8 +23,12 @@ class Function(StrEnum):
     LIST_FOR_RECONCILE = "sandboxes:listForReconcile"
     REMOVE = "sandboxes:removeByDaytonaIdInternal"
     REMOVE_ON_MAIN = "sandboxes:removeByDaytonaId"
+    COUNT = "sandboxes:countForUser"
+    LIST_AS_OWNER = "sandboxes:list"
+    HARNESS_AS_OWNER = "harnesses:get"
     APPLY = "sandkeeper:apply"
     LIST_ALL = "sandkeeper:list"
+    PROBE = "sandkeeper:probe"
     API_SPEC = "_system/cli/modules:apiSpec"
     DEPLOYMENT_STATE = "_system/frontend/deploymentState:deploymentState"
 
@@ -50,14 +54,18 @@ SIGNATURES: dict[Function, Signature] = {
     Function.LIST_FOR_RECONCILE: Signature("query", {"userId": "string"}),
     Function.REMOVE: Signature("mutation", _ONE),
     Function.REMOVE_ON_MAIN: Signature("mutation", _ONE),
+    Function.COUNT: Signature("query", {"userId": "string"}),
+    Function.LIST_AS_OWNER: Signature("query", {}),
+    Function.HARNESS_AS_OWNER: Signature("query", {"id": "id"}),
     Function.APPLY: Signature("mutation", {"changes": "array"}),
     Function.LIST_ALL: Signature("query", {"cursor": "union"}, {"limit": "number"}),
+    Function.PROBE: Signature("query", {}),
     Function.API_SPEC: Signature("query", {}),
     Function.DEPLOYMENT_STATE: Signature("query", {}),
 }
 ABSENT = "it is not deployed"
 SYSTEM = frozenset({Function.API_SPEC, Function.DEPLOYMENT_STATE})
-OWN = frozenset({Function.APPLY, Function.LIST_ALL})
+OWN = frozenset({Function.APPLY, Function.LIST_ALL, Function.PROBE})
 # Without our own functions, these; and one of the two that remove.
 NEEDED = (Function.CREATE, Function.OWNER, Function.UPDATE_STATUS)
 REMOVES = (Function.REMOVE, Function.REMOVE_ON_MAIN)
@@ -65,6 +73,8 @@ OPTIONAL: dict[Function, str] = {
     Function.UPDATE_NAME: "a new name does not reach Convex",
     Function.TOUCH: "use is not shown in Convex",
     Function.LIST_FOR_RECONCILE: "--verify-convex asks sandbox by sandbox",
+    Function.LIST_AS_OWNER: "names and messages cannot be read",
+    Function.HARNESS_AS_OWNER: "no harness is linked",
 }
 
 
@@ -85,6 +95,16 @@ class Capabilities:
         if self.has(function) is not False or function in SYSTEM:
             return ""
         return self.mismatched.get(function, ABSENT)
+
+    @property
+    def own_are_old(self) -> bool:
+        """Our own functions are there in an older version, which is not used."""
+        return not self.present >= OWN and Function.APPLY in self.present
+
+    @property
+    def leaves_links(self) -> bool:
+        """What removes a row here unlinks nothing: the harness stays enabled and points at nothing."""
+        return not self.present >= OWN and self.present.intersection(REMOVES) == {Function.REMOVE_ON_MAIN}
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
 import json
 import logging
 import ssl
 import time
 import uuid
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -37,6 +39,22 @@ _again = stamina.RetryingCaller(attempts=3, timeout=5.0, wait_initial=0.1, wait_
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The user as whom a public function is called: what `ctx.auth.getUserIdentity()` answers there."""
+
+    subject: str
+    issuer: str
+
+    def encoded(self) -> str:
+        whole = {
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "tokenIdentifier": f"{self.issuer}|{self.subject}",
+        }
+        return base64.b64encode(json.dumps(whole).encode()).decode()
+
+
 @cache
 def _trusted() -> ssl.SSLContext:
     """The certificates that are trusted, read once a process: reading them takes longer than a call."""
@@ -60,15 +78,18 @@ class Wire:
             verify=_trusted(),
         )
 
-    def read(self, function: Function, args: dict[str, Any]) -> Any:
+    def read(self, function: Function, args: dict[str, Any], identity: Identity | None = None) -> Any:
         """Like `send`, for queries: up to three tries within five seconds."""
-        return _again(self.send, function, args)
+        return _again(self.send, function, args, identity)
 
-    def send(self, function: Function, args: dict[str, Any]) -> Any:
-        """One request, never repeated. Returns the function's value, else raises a ConvexError."""
+    def send(self, function: Function, args: dict[str, Any], identity: Identity | None = None) -> Any:
+        """One request, never repeated. Returns the function's value, else raises a ConvexError.
+
+        With an `identity` the function sees that user, else nobody.
+        """
         request_id, started, result = uuid.uuid4().hex, time.monotonic(), "ok"
         try:
-            return self._exchange(function, args, request_id)
+            return self._exchange(function, args, request_id, identity)
         except ConvexError as error:
             result = error.code
             raise
@@ -80,10 +101,14 @@ class Wire:
     def close(self) -> None:
         self._client.close()
 
-    def _exchange(self, function: Function, args: dict[str, Any], request_id: str) -> Any:
+    def _exchange(
+        self, function: Function, args: dict[str, Any], request_id: str, identity: Identity | None
+    ) -> Any:
         # A constant format: Convex looks at it only after a mutation was committed.
         content = json.dumps({"path": function, "args": args, "format": "json"}, allow_nan=False)
         headers = {"Content-Type": "application/json", "Convex-Request-Id": request_id}
+        if identity is not None:
+            headers["Authorization"] = f"Convex {self._key}:{identity.encoded()}"
         try:
             response = self._client.post(f"/api/{SIGNATURES[function].kind}", content=content, headers=headers)
         except httpx.HTTPError as error:

@@ -11,10 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sandboxes.gateways.daytona_rows import storable
 from sandboxes.gateways.daytona_throttle import retry_after
-
-MESSAGE_LIMIT = 1000
+from sandboxes.gateways.words import said
 
 
 class DaytonaError(Exception):
@@ -277,4 +275,4 @@ def _message(body: bytes) -> str | None:
     message = answer.get("message") if isinstance(answer, dict) else None
     if isinstance(message, list):
         message = ", ".join(str(part) for part in message)
-    return storable(message)[:MESSAGE_LIMIT] if isinstance(message, str) and message else None
+    return said(message) if isinstance(message, str) and message else None

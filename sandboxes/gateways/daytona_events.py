@@ -16,7 +16,8 @@ import structlog
 from django.conf import settings
 
 from sandboxes.gateways.daytona_errors import DaytonaError, NotConfigured, Unauthorized, Unknown
-from sandboxes.gateways.daytona_rows import UnreadableBody, sandbox_from, storable
+from sandboxes.gateways.daytona_rows import UnreadableBody, sandbox_from
+from sandboxes.gateways.words import said
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +141,7 @@ def _text(data: object) -> str:
         words = json.dumps(_without_env(data), ensure_ascii=False, default=repr)
     except (TypeError, ValueError, RecursionError):
         words = f"({type(data).__name__})"
-    return storable(words)[:TEXT_LIMIT]
+    return said(words, TEXT_LIMIT)
 
 
 def _without_env(data: object) -> object:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from sandboxes.gateways.words import named, said, storable
+
 LARGEST_NUMBER = 2**31 - 1
 
 
@@ -115,28 +117,29 @@ def sandbox_from(row: object) -> RemoteSandbox:
     """Raises UnreadableBody unless the row is an object with an id."""
     if not isinstance(row, dict):
         raise UnreadableBody(f"not an object but {type(row).__name__}")
-    key = _text(row.get("id")).strip()
+    key = named(row.get("id")).strip()
     if not key or key != row["id"]:
         raise UnreadableBody(f"an object without an id (it has {_names(row)})")
     labels, labels_odd = _labels(row.get("labels"))
+    reason = row.get("errorReason")
     return RemoteSandbox(
         id=key,
-        organization_id=_text(row.get("organizationId")),
-        name=_text(row.get("name")),
-        target=_text(row.get("target")),
-        snapshot=_text(row.get("snapshot")),
+        organization_id=named(row.get("organizationId")),
+        name=named(row.get("name")),
+        target=named(row.get("target"), 100),
+        snapshot=named(row.get("snapshot")),
         cpu=_whole(row.get("cpu")),
         memory_gb=_whole(row.get("memory")),
         disk_gb=_whole(row.get("disk")),
-        state=_text(row.get("state")),
-        desired_state=_text(row.get("desiredState")),
-        error_reason=_text(row.get("errorReason")),
+        state=named(row.get("state"), 50),
+        desired_state=named(row.get("desiredState"), 50),
+        error_reason=said(reason if isinstance(reason, str) else ""),
         recoverable=row.get("recoverable") is True,
-        backup_state=_text(row.get("backupState")),
+        backup_state=named(row.get("backupState")),
         auto_stop_interval=_whole(row.get("autoStopInterval")),
         auto_archive_interval=_whole(row.get("autoArchiveInterval")),
         auto_delete_interval=_whole(row.get("autoDeleteInterval")),
-        sandbox_class=_text(row.get("sandboxClass")),
+        sandbox_class=named(row.get("sandboxClass"), 100),
         labels=labels,
         labels_odd=labels_odd,
         created_at=_time(row.get("createdAt")),
@@ -154,15 +157,6 @@ def _json(body: bytes) -> Any:
 
 def _names(row: Mapping[str, object]) -> str:
     return ", ".join(sorted(storable(str(name))[:30] for name in row)[:8]) or "nothing"
-
-
-def storable(text: str) -> str:
-    """Without NUL and lone surrogates: JSON may spell them, and no database takes them."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
-
-
-def _text(value: object) -> str:
-    return storable(value) if isinstance(value, str) else ""
 
 
 def _whole(value: object) -> int | None:
@@ -187,12 +181,15 @@ def _time(value: object) -> datetime | None:
 
 
 def _labels(value: object) -> tuple[dict[str, str], bool]:
-    """Daytona stores anything (recording 18_labels_edge): numbers become text, the rest is dropped."""
+    """Daytona stores anything (recording 18_labels_edge): numbers become text, the rest is dropped.
+
+    They are not cut: a change of ours sends the others' labels back as they were.
+    """
     if not isinstance(value, dict):
         return {}, True
-    kept = {_text(name): _text(label) for name, label in value.items() if isinstance(label, str)}
+    kept = {storable(str(name)): storable(label) for name, label in value.items() if isinstance(label, str)}
     odd = len(kept) < len(value)
     for name, label in value.items():
         if isinstance(label, bool | int | float):
-            kept[_text(name)] = json.dumps(label)
+            kept[storable(str(name))] = json.dumps(label)
     return kept, odd

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from sandboxes.models.access import IdempotencyAnswer, ServiceKey
-from sandboxes.models.operation import Operation, SandboxEvent
+from sandboxes.models.operation import Feed, Operation, SandboxEvent
 from sandboxes.models.running import Lease, Notice, Sweep, WorkerHeartbeat
 from sandboxes.models.sandbox import Owner, Sandbox
 
 __all__ = [
+    "Feed",
     "IdempotencyAnswer",
     "Lease",
     "Notice",

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from sandboxes.models.names import NameField
+
 
 class ServiceKey(models.Model):
     """A program's key: a visible prefix, an HMAC of the secret, scopes. The secret is shown once, never stored."""
@@ -12,7 +14,7 @@ class ServiceKey(models.Model):
         USE = "sandboxes:use"
         ANY = "sandboxes:any"
 
-    name = models.CharField(max_length=100, unique=True)
+    name = NameField(max_length=100, unique=True)
     prefix = models.CharField(max_length=20, unique=True)
     digest = models.CharField(max_length=64)
     scopes: models.JSONField[list[str], list[str]] = models.JSONField(default=list)
@@ -35,6 +37,9 @@ class IdempotencyAnswer(models.Model):
     """What a POST with an Idempotency-Key was answered; empty `status` while the first one still runs."""
 
     principal = models.CharField(max_length=300)
+    owner = models.CharField(
+        max_length=255, default="", db_default="", blank=True, help_text="For whom the request was."
+    )
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
     status = models.PositiveIntegerField(null=True, blank=True)
@@ -44,7 +49,7 @@ class IdempotencyAnswer(models.Model):
 
     class Meta:
         default_permissions = ()
-        constraints = [models.UniqueConstraint(fields=["principal", "key"], name="one_answer_per_key")]
+        constraints = [models.UniqueConstraint(fields=["principal", "owner", "key"], name="one_answer_per_key")]
         indexes = [models.Index(fields=["created_at"], name="idempotency_created")]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +10,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
+from sandboxes import clock
+from sandboxes.models.names import NameField
+from sandboxes.models.scope import SandboxRows
 from sandboxes.states import ActorKind, Intent, Seen, Status
 
 
@@ -23,6 +27,8 @@ class Owner(models.Model):
     hold_since = models.DateTimeField(null=True, blank=True)
     hold_actor = models.CharField(max_length=300, blank=True)
     hold_reason = models.CharField(max_length=500, blank=True)
+    operations_hour = models.DateTimeField(null=True, blank=True, help_text="The hour that is being counted.")
+    operations_in_hour = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -41,8 +47,37 @@ class Owner(models.Model):
 
 
 LIVE = ~Q(status="gone")
+# When it was last used by our own clock: the API's order `last_used`.
+LAST_ACCESSED = Coalesce("last_accessed_at", "created_at")
 # `Sandbox.last_used_at` for the database.
 LAST_USED = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_activity_at", "created_at"))
+
+
+# What moves without a change of the sandbox: by mere use, by the list's pages, and by our own work.
+WORKING_FIELDS = frozenset(
+    {
+        "last_accessed_at", "touch_forwarded_at", "listed_at", "observe_after", "lease_token", "lease_until",
+        "dirty_since", "convex_revision", "convex_known", "convex_sent", "convex_refusal", "convex_withdrawn",
+        "convex_removed", "convex_link_due",
+        "convex_attempt", "convex_next_push_at", "convex_again_at", "convex_pushed_at", "convex_lease_token",
+        "convex_lease_until", "updated_at",
+    }
+)  # fmt: skip
+
+
+class DatabaseTime(models.DateTimeField[Any, Any]):
+    """The database's time of the last save, whatever the clock of the host that saves."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        return clock.present()
+
+
+class SandboxQuerySet(SandboxRows):
+    def update(self, **values: Any) -> int:
+        """`updated_at` moves with whatever is a change; as `save` does it."""
+        if not WORKING_FIELDS.issuperset(values):
+            values.setdefault("updated_at", clock.present())
+        return super().update(**values)
 
 
 class Sandbox(models.Model):
@@ -52,8 +87,8 @@ class Sandbox(models.Model):
     daytona_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
     daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
     organization_id = models.CharField(max_length=255, blank=True)
-    name = models.CharField(max_length=200)
-    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes")
+    name = NameField(max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know.")
+    owner = models.ForeignKey(Owner, on_delete=models.PROTECT, related_name="sandboxes", db_index=False)
     harness_id = models.CharField(max_length=255, blank=True)
     language = models.CharField(max_length=50, default="python")
     resource_tier = models.CharField(max_length=50, default="basic")
@@ -66,9 +101,16 @@ class Sandbox(models.Model):
     snapshot = models.CharField(max_length=255, blank=True)
     git_repo = models.CharField(max_length=500, blank=True)
     labels = models.JSONField(default=dict, blank=True)
-    auto_stop_minutes = models.IntegerField(default=15)
-    auto_archive_minutes = models.IntegerField(default=10080)
-    auto_delete_minutes = models.IntegerField(default=-1)
+    # Asked for, beside what Daytona holds (observed_auto_stop …); services/asked.py compares the two.
+    auto_stop_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
+    auto_archive_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
+    auto_delete_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
+    created_with: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict,
+        db_default={},
+        blank=True,
+        help_text="Snapshot, region and size that our create asked for; never changes.",
+    )
 
     intent = models.CharField(max_length=20, choices=Intent.choices, default=Intent.RUNNING)
     intent_actor_kind = models.CharField(max_length=20, choices=ActorKind.choices, default=ActorKind.SYSTEM)
@@ -81,6 +123,8 @@ class Sandbox(models.Model):
     desired_state = models.CharField(max_length=50, blank=True)
     error_reason = models.TextField(blank=True)
     recoverable = models.BooleanField(default=False)
+    observed_auto_stop = models.IntegerField(null=True, blank=True)
+    observed_auto_archive = models.IntegerField(null=True, blank=True)
     observed_auto_delete = models.IntegerField(null=True, blank=True)
     last_activity_at = models.DateTimeField(null=True, blank=True, help_text="Daytona's clock of use.")
     observed_at = models.DateTimeField(null=True, blank=True, help_text="When the GET that said so began.")
@@ -102,7 +146,7 @@ class Sandbox(models.Model):
     protected_reason = models.CharField(max_length=500, blank=True)
 
     pending_changes: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
-        default=dict, blank=True, help_text="Labels and intervals that Daytona has still to be told."
+        default=dict, blank=True, help_text="Labels and intervals that Daytona has not confirmed yet."
     )
     lease_token = models.CharField(max_length=40, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -113,13 +157,23 @@ class Sandbox(models.Model):
     )
     convex_revision = models.BigIntegerField(default=0)
     convex_known = models.BooleanField(default=False, help_text="Convex has, or may have, a row of it.")
-    convex_sent = models.JSONField(default=dict, blank=True, help_text="The values Convex was last sent.")
+    convex_sent = models.JSONField(
+        default=dict, blank=True, help_text="What Convex is known to have of it from us."
+    )
     convex_error = models.TextField(blank=True)
     convex_refusal = models.CharField(
         max_length=50, blank=True, help_text="Convex refused the row of a sandbox that is still being created."
     )
     convex_withdrawn = models.BooleanField(
         default=False, db_default=False, help_text="It is gone, and taken off Convex's list to make room there."
+    )
+    convex_removed = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Its user took it off Convex's list: it is not put back by itself.",
+    )
+    convex_link_due = models.BooleanField(
+        default=False, db_default=False, help_text="A person created it with a harness that is still to be linked."
     )
     convex_attempt = models.PositiveIntegerField(default=0)
     convex_next_push_at = models.DateTimeField(null=True, blank=True)
@@ -131,8 +185,15 @@ class Sandbox(models.Model):
     convex_lease_until = models.DateTimeField(null=True, blank=True)
 
     created_at = models.DateTimeField()
-    updated_at = models.DateTimeField(auto_now=True)
+    updated_at = DatabaseTime(editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is gone.")
+
+    objects = models.Manager.from_queryset(SandboxQuerySet)()
+
+    # While it is locked: its events, which are written at the end of the block; and, where many are locked
+    # together, its new operations.
+    lines: list[Any] | None = None
+    appended: list[Any] | None = None
 
     class Meta:
         verbose_name_plural = "sandboxes"
@@ -148,10 +209,18 @@ class Sandbox(models.Model):
             ("rename_sandbox", "Can rename sandboxes"),
         ]
         indexes = [
-            models.Index(fields=["owner", "-created_at", "id"], name="sandbox_owner_created"),
-            models.Index(fields=["-created_at", "id"], name="sandbox_created"),
+            models.Index(
+                fields=["owner", "created_at", "id"],
+                name="sandbox_owner_created",
+                # On PostgreSQL it answers the search for the start of an owner's id as well.
+                opclasses=["varchar_pattern_ops", "timestamptz_ops", "uuid_ops"],
+            ),
+            # The orders of the API's list, each with the id that ends it.
+            models.Index(fields=["created_at", "id"], name="sandbox_created"),
+            models.Index(fields=["updated_at", "id"], name="sandbox_updated"),
+            models.Index(fields=["name", "id"], name="sandbox_name"),
+            models.Index(LAST_ACCESSED, "id", name="sandbox_last_accessed"),
             models.Index(fields=["status", "-created_at"], name="sandbox_status_created"),
-            models.Index(fields=["-updated_at", "id"], name="sandbox_updated"),
             models.Index(fields=["daytona_name"], name="sandbox_daytona_name"),
             models.Index(
                 fields=["observe_after"], name="sandbox_observe_due", condition=Q(observe_after__isnull=False)
@@ -172,6 +241,7 @@ class Sandbox(models.Model):
                 name="sandbox_live_state",
                 condition=Q(deleted_at__isnull=True),
             ),
+            models.Index(fields=["harness_id", "created_at"], name="sandbox_harness", condition=~Q(harness_id="")),
             # The filters of the admin's list, whose rare answers would otherwise walk the whole table.
             models.Index(fields=["intent", "-created_at"], name="sandbox_live_intent", condition=LIVE),
             models.Index(fields=["resource_tier", "-created_at"], name="sandbox_live_tier", condition=LIVE),
@@ -187,11 +257,37 @@ class Sandbox(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.name
+        return self.display_name
+
+    def save(self, *, update_fields: Iterable[str] | None = None, **options: Any) -> None:
+        """`updated_at` moves with whatever is a change."""
+        if update_fields is not None and not WORKING_FIELDS.issuperset(update_fields):
+            update_fields = {*update_fields, "updated_at"}
+        super().save(update_fields=update_fields, **options)
+
+    @property
+    def name_known(self) -> bool:
+        """Whether a person gave it its name. Only such a name is told to Convex and to Daytona."""
+        return bool(self.name)
+
+    @property
+    def display_name(self) -> str:
+        """What people read: its name, or Daytona's name or id while no person has named it."""
+        return self.name or self.daytona_name or self.daytona_id or f"sandbox {self.short_id}"
 
     @property
     def short_id(self) -> str:
         return self.id.hex[:12]
+
+    @property
+    def was_made_here(self) -> bool:
+        """Whether its name in Daytona is one that we gave: it was made by our create, not adopted."""
+        return self.daytona_name.endswith(f"-{self.short_id}")
+
+    @property
+    def auto_delete(self) -> int | None:
+        """The auto-delete in force: what Daytona holds, else what was asked for; None: nobody knows."""
+        return self.auto_delete_minutes if self.observed_auto_delete is None else self.observed_auto_delete
 
     def compose_daytona_name(self) -> str:
         """`<slug>-<short id>`: unique in the organisation, so a create is safe to repeat."""

@@ -274,7 +274,7 @@ def evict(
     with record.locked(victim.pk) as row:
         now = clock.now()
         busy = record.active_operation(row.pk)
-        note(row, seen, now=now)
+        note(row, seen, now=now, during=busy)
         record.settle(row, active=busy, now=now)
         verdict = judge(Candidate.of(row, busy=busy is not None), now=now, min_idle=idle)
         if verdict.broken or seen.remote is None or row.last_accessed_at != victim.last_accessed_at:

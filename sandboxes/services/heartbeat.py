@@ -14,7 +14,7 @@ from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.gateways import counters
 from sandboxes.models import WorkerHeartbeat
-from sandboxes.services import notices, sweeps
+from sandboxes.services import feed, notices, sweeps
 
 FORGET_AFTER = timedelta(days=1)
 
@@ -46,6 +46,7 @@ class Heartbeat:
         WorkerHeartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
         notices.close(NoticeCode.WORKER_SILENT)
         sweeps.review(now)
+        feed.number_events()  # so that a first reader finds little left to do
 
     def stop(self) -> None:
         now = clock.now()

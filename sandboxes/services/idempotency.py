@@ -37,22 +37,23 @@ class Stored:
     body: str
 
 
-def begin(principal: str, key: str, *, fingerprint: str) -> Claim | Stored:
-    """Claim the key, or get the answer that it had.
+def begin(principal: str, key: str, *, owner: str, fingerprint: str) -> Claim | Stored:
+    """Claim the key, or get the answer that it had. A program's keys for two owners are two.
 
     Raises:
         Refused: IDEMPOTENCY_KEY_REUSED for another fingerprint, REQUEST_IN_PROGRESS while the first still runs.
     """
     now = clock.now()
-    IdempotencyAnswer.objects.filter(principal=principal, key=key, created_at__lt=now - KEPT).delete()
+    answers = IdempotencyAnswer.objects.filter(principal=principal, owner=owner, key=key)
+    answers.filter(created_at__lt=now - KEPT).delete()
     try:
         with transaction.atomic():
             row = IdempotencyAnswer.objects.create(
-                principal=principal, key=key, fingerprint=fingerprint, created_at=now
+                principal=principal, owner=owner, key=key, fingerprint=fingerprint, created_at=now
             )
         return Claim(row.pk, now)
     except IntegrityError:
-        found = IdempotencyAnswer.objects.filter(principal=principal, key=key).first()
+        found = answers.first()
     if found is None:  # released between our insert and our look
         raise Refused(Code.REQUEST_IN_PROGRESS, retry_after=1)
     return _standing(found, fingerprint, now=now)

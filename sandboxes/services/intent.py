@@ -16,8 +16,7 @@ from sandboxes.codes import Code, Refused
 from sandboxes.gateways.daytona import gateway
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import lifecycle, projection
-from sandboxes.services.lifecycle.find import named, not_found
+from sandboxes.services import lifecycle, lookup, projection
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
 from sandboxes.states import ACTIVE, Action, Actor, Intent, Source, Status
@@ -46,12 +45,11 @@ def ensure_running(
     gate(row)
     now: datetime = row.present  # type: ignore[attr-defined]
     busy: bool = row.busy  # type: ignore[attr-defined]
-    runs = row.status == Status.RUNNING and not busy
+    # While Daytona does not find it, look after look would show nothing: a start waits until it is certain.
+    runs = row.status == Status.RUNNING and not busy and row.missing_since is None
     if runs and is_fresh(row, now=now):
         _touch_row(row, now=now)
         return Ready(row)
-    if row.status == Status.ERROR and not row.recoverable and not busy:
-        raise Refused(Code.SANDBOX_UNRECOVERABLE, row.get_status_display(), current_status=row.status)
     return lifecycle.request(
         row.pk, Action.SYNC if runs else Action.START, actor=actor, source=source, reason=reason,
         request_id=request_id, gate=gate,
@@ -62,10 +60,10 @@ def _read(sandbox_id: UUID | str, actor: Actor) -> Sandbox:
     """All that the gate needs in one SELECT: the row, its owner, the time, and whether anything is active but a
     look."""
     active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE).exclude(action=Action.SYNC)
-    rows = lifecycle.visible_to(actor).filter(named(str(sandbox_id))).select_related("owner")
+    rows = lookup.visible(sandbox_id, actor=actor).select_related("owner")
     row = one(rows.annotate(busy=Exists(active), present=clock.present()))
     if row is None:
-        raise not_found(sandbox_id)
+        raise lookup.not_found(sandbox_id)
     return row
 
 
@@ -76,7 +74,7 @@ def gate(row: Sandbox) -> None:
         Refused: SANDBOX_GONE, SANDBOX_STOPPED_BY_USER, OWNER_ON_HOLD.
     """
     if row.intent == Intent.DELETED or row.status == Status.GONE:
-        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” is deleted.", current_status=row.status)
+        raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” is deleted.", current_status=row.status)
     if row.intent in (Intent.STOPPED, Intent.ARCHIVED):
         raise _stopped_by_user(row)
     if row.owner.on_hold:
@@ -88,7 +86,7 @@ def _stopped_by_user(row: Sandbox) -> Refused:
     when = row.intent_at.isoformat() if row.intent_at else ""
     return Refused(
         Code.SANDBOX_STOPPED_BY_USER,
-        f"{who} wants “{row.name}” {row.intent} since {when}."
+        f"{who} wants “{row.display_name}” {row.intent} since {when}."
         + (f" {row.intent_reason}" if row.intent_reason else ""),
         current_status=row.status,
         intent=row.intent,
@@ -102,21 +100,21 @@ def is_fresh(row: Sandbox, *, now: datetime) -> bool:
     """Whether a GET showed it running within OBSERVATION_TTL."""
     if row.observed_at is None or row.observed_state not in ("started", "snapshotting"):
         return False
-    return (now - row.observed_at).total_seconds() <= settings.OBSERVATION_TTL and row.missing_since is None
+    return (now - row.observed_at).total_seconds() <= settings.OBSERVATION_TTL
 
 
-def touch(sandbox_id: UUID, *, actor: Actor) -> None:
+def touch(sandbox_id: UUID | str, *, actor: Actor) -> None:
     """Record that it is used: at most one write per TOUCH_EVERY seconds, forwarded at most every
     TOUCH_FORWARD_EVERY.
 
     Raises:
         Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE.
     """
-    row = lifecycle.visible_to(actor).filter(pk=sandbox_id).first()
+    row = one(lookup.visible(sandbox_id, actor=actor))
     if row is None:
-        raise not_found(sandbox_id)
+        raise lookup.not_found(sandbox_id)
     if row.status == Status.GONE:
-        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” no longer exists in Daytona.")
+        raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” no longer exists in Daytona.")
     _touch_row(row, now=clock.now())
 
 

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from project.networks import lies_in
+from project.readable import UnreadableText, checked
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.codes import Code, Refused, invalid
 from sandboxes.models import ServiceKey
 from sandboxes.services.rows import one
 
@@ -32,11 +33,13 @@ def create_key(
     """Make a key and return it with its plaintext, which is shown this once and stored nowhere.
 
     Raises:
-        Refused: INVALID_REQUEST for an unknown scope, a malformed network or a name that is taken.
+        Refused: INVALID_REQUEST for an unknown scope, a malformed network, or a name that is taken
+            or that nobody can read.
     """
     prefix = secrets.token_hex(6)
     plaintext = f"{START}{prefix}_{secrets.token_urlsafe(32)}"
-    if ServiceKey.objects.filter(name=name).exists():
+    name = _readable(name)
+    if ServiceKey.objects.filter(name__iexact=name).exists():
         raise Refused(Code.INVALID_REQUEST, f"There is a key named “{name}” already.")
     key = ServiceKey.objects.create(
         name=name,
@@ -48,6 +51,13 @@ def create_key(
         expires_at=expires_at,
     )
     return key, plaintext
+
+
+def _readable(name: str) -> str:
+    try:
+        return checked(name)
+    except UnreadableText as error:
+        raise invalid("name", str(error)) from None
 
 
 def authenticate(plaintext: str, *, address: str) -> ServiceKey:

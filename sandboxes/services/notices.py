@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from project.logs import redact
+from project.readable import cut
 from sandboxes import clock
 from sandboxes.codes import CURES, NoticeCode
 from sandboxes.models import Notice
@@ -16,7 +16,7 @@ from sandboxes.models import Notice
 def tell(code: NoticeCode, message: str) -> None:
     """Open the notice of this condition, or count it up with the latest words."""
     now = clock.now()
-    words = redact(message)[:2000]
+    words = cut(message, 2000)
     if _count_up(code, words, now):
         return
     try:

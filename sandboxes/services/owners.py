@@ -20,8 +20,8 @@ def hold(
 ) -> int:
     """Put the owner on hold and stop what runs; nothing of theirs starts until it is lifted.
 
-    Ephemeral sandboxes are left running unless `destroy_ephemeral`: a stop destroys them. One that is still
-    being created is stopped as soon as it runs. Returns the number of sandboxes that will stop.
+    Those that a stop destroys, at once or within a day, are left running unless `destroy_ephemeral`. One that is
+    still being created is stopped as soon as it runs. Returns the number of sandboxes that will stop.
     """
     Owner.objects.get_or_create(pk=owner_id)
     Owner.objects.filter(pk=owner_id).update(
@@ -50,7 +50,7 @@ def _stop(sandbox_id: UUID, *, actor: Actor, reason: str, source: Source, force:
 def _stop_when_created(sandbox_id: UUID, *, actor: Actor, reason: str) -> int:
     """The create goes on; the intent is kept afterwards like any other that is not met yet."""
     with record.locked(sandbox_id) as row:
-        if row.ephemeral:
+        if lifecycle.destroyed_after(row) is not None:
             return 0
         set_intent(row, Intent.STOPPED, actor=actor, reason=reason, now=clock.now())
     return 1

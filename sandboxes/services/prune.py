@@ -19,7 +19,7 @@ from django_tasks_db.models import DBTaskResult
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import IdempotencyAnswer, Notice, Operation, Owner, Sandbox, SandboxEvent, Sweep
-from sandboxes.services import projection
+from sandboxes.services import feed, projection
 from sandboxes.services.rows import in_chunks
 from sandboxes.states import ACTIVE, Status
 
@@ -35,6 +35,7 @@ def prune(*, dry_run: bool = False, beat: Callable[[], None] = lambda: None) -> 
     now = clock.now()
     if not dry_run:
         _withdraw_tombstones(now, beat)
+        feed.expire(now - timedelta(days=settings.RETENTION_DAYS["events"]))
     return {name: _count(rows) if dry_run else _delete(rows, beat) for name, rows in expired(now).items()}
 
 
@@ -91,7 +92,10 @@ def _delete(rows: QuerySet[Any], beat: Callable[[], None]) -> int:
     total = 0
     while batch := list(rows.order_by().values_list("pk", flat=True)[:BATCH]):
         beat()
-        model._default_manager.filter(pk__in=batch).delete()
+        with transaction.atomic():
+            if model is Sandbox:
+                feed.tell_removed(Sandbox.objects.filter(pk__in=batch), SandboxEvent.Kind.PRUNED)
+            model._default_manager.filter(pk__in=batch).delete()
         total += len(batch)
     return total
 
@@ -115,7 +119,7 @@ def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
         _refuse_while_needed(theirs)
         rows: dict[str, QuerySet[Any]] = {
             "operations": Operation.objects.filter(sandbox__in=theirs),
-            "events": SandboxEvent.objects.filter(sandbox__in=theirs),
+            "events": SandboxEvent.objects.filter(owner=owner_id),
             "idempotency": _answers(owner_id, theirs),
             "sandboxes": theirs,
             "sweeps": Sweep.objects.filter(owner=owner_id),
@@ -126,6 +130,7 @@ def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
             owner_id, theirs, dry_run=dry_run
         )
         if not dry_run:
+            feed.tell_removed(theirs, SandboxEvent.Kind.ERASED)
             for found in rows.values():
                 found.delete()
     return counts
@@ -136,7 +141,7 @@ def _answers(owner_id: str, theirs: QuerySet[Sandbox]) -> QuerySet[IdempotencyAn
     names = [*_spellings(owner_id), *map(str, theirs.values_list("pk", flat=True))]
     kept = IdempotencyAnswer.objects.exclude(principal__startswith="owner:").values_list("pk", "body")
     about = [pk for pk, body in kept.iterator(BATCH) if any(name in body for name in names)]
-    return IdempotencyAnswer.objects.filter(Q(principal=f"owner:{owner_id}") | Q(pk__in=about))
+    return IdempotencyAnswer.objects.filter(Q(principal=f"owner:{owner_id}") | Q(owner=owner_id) | Q(pk__in=about))
 
 
 def _spellings(owner_id: str) -> set[str]:

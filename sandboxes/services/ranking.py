@@ -33,7 +33,7 @@ class Candidate:
     @classmethod
     def of(cls, row: Sandbox, *, busy: bool) -> Candidate:
         return cls(
-            row.pk, row.daytona_id, row.name, row.owner_id, row.status, row.intent, row.cpu, row.memory_gb,
+            row.pk, row.daytona_id, row.display_name, row.owner_id, row.status, row.intent, row.cpu, row.memory_gb,
             row.observed_auto_delete, row.protected_until, row.last_used_at, busy,
         )  # fmt: skip
 

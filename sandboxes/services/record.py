@@ -15,15 +15,17 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet
 
-from project.logs import redact
-from sandboxes import clock
+from project.readable import cut
+from sandboxes import clock, shown
 from sandboxes.codes import NoticeCode
 from sandboxes.gateways.daytona import RemoteSandbox
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import notices
+from sandboxes.services import notices, pending
+from sandboxes.services.asked import Difference, differences
+from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
-from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, Status, is_met, status_of
+from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, is_met, status_of
 
 
 class LostLease(Exception):
@@ -59,28 +61,89 @@ def release(sandbox_id: UUID, token: str) -> None:
 
 
 @contextmanager
-def locked(which: UUID | Q, *, token: str | None = None) -> Iterator[Sandbox]:
+def locked(which: UUID | QuerySet[Sandbox], *, token: str | None = None) -> Iterator[Sandbox]:
     """One transaction in which nobody else writes this sandbox; what the block changed is saved at its end.
 
     With `token`, raises LostLease when the lease is no longer that one; a worker seldom asks for the owner. On
     SQLite the transaction itself is the lock (it begins IMMEDIATE).
     """
     with transaction.atomic():
-        rows = Sandbox.objects.select_for_update(of=("self",)).filter(
-            which if isinstance(which, Q) else Q(pk=which)
-        )
+        found = Sandbox.objects.filter(pk=which) if isinstance(which, UUID) else which
+        rows = found.select_for_update(of=("self",))
         row = one(rows.select_related("owner") if token is None else rows.filter(lease_token=token))
         if row is None:
             raise LostLease(str(which))
-        before = values(row)
-        shown = _shown(row)
-        yield row
-        if _shown(row) != shown:
-            _mark_dirty(row)
-        if row.is_dirty and row.dirty_since is None:
-            row.dirty_since = clock.now()
-        if changed := changes(row, since=before):
-            row.save(update_fields=[*changed, "updated_at"])
+        before, before_shown = values(row), _shown(row)
+        with telling(row, since=facts_of(row)):
+            yield row
+            _note_what_shows(row, before_shown)
+            if changed := changes(row, since=before):
+                row.save(update_fields=changed)
+
+
+@contextmanager
+def locked_together(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
+    """The same for many, in a few statements; those that somebody else holds now are left out."""
+    with transaction.atomic():
+        free = rows.select_for_update(of=("self",), skip_locked=True).select_related("owner")
+        found = list(free.order_by("pk"))
+        before = {row.pk: (values(row), _shown(row), facts_of(row)) for row in found}
+        for row in found:
+            row.appended, row.lines = [], []
+        yield found
+        for row in found:
+            _note_what_shows(row, before[row.pk][1])
+        _save_together(
+            {row: {name: getattr(row, name) for name in changes(row, since=before[row.pk][0])} for row in found}
+        )
+        operations = [added for row in found for added in row.appended or () if added._state.adding]
+        Operation.objects.bulk_create(operations)  # before the events that name them
+        SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk][2]))
+
+
+def _save_together(changed: dict[Sandbox, dict[str, Any]]) -> None:
+    """One UPDATE for all rows that get the same values: what is asked of many mostly changes them alike."""
+    alike: list[tuple[dict[str, Any], list[UUID]]] = []
+    for row, new in changed.items():
+        ids = next((ids for values_, ids in alike if values_ == new), None)
+        if ids is None:
+            alike.append((new, ids := []))
+        ids.append(row.pk)
+    for new, ids in alike:
+        if new:
+            Sandbox.objects.filter(pk__in=ids).update(**new)
+
+
+def append(sandbox: Sandbox, operation: Operation) -> None:
+    """Insert an operation of this sandbox: now, or together with those of the others that are locked."""
+    if sandbox.appended is None:
+        operation.save(force_insert=True)
+    else:
+        sandbox.appended.append(operation)
+
+
+@contextmanager
+def telling(row: Sandbox, *, since: dict[str, Any]) -> Iterator[None]:
+    """Write the events of the block together, the first with what has changed of the sandbox `since` then.
+
+    A change that no event tells of gets one of its own: who follows the feed hears of every change.
+    """
+    row.lines = []
+    yield
+    SandboxEvent.objects.bulk_create(_told(row, since=since))
+
+
+def _told(row: Sandbox, *, since: dict[str, Any]) -> list[SandboxEvent]:
+    """The events of a block that has ended."""
+    lines, row.lines = row.lines or [], None
+    if changed := changed_facts(row, since=since):
+        lines = lines or [line(row, SandboxEvent.Kind.CHANGE, _in_words(changed), at=clock.now())]
+        lines[0].changes = changed
+    return lines
+
+
+def _in_words(changed: dict[str, Any]) -> str:
+    return f"Now {changed['status']}" if "status" in changed else f"Changed: {', '.join(changed)}"
 
 
 def values(row: Model) -> dict[str, Any]:
@@ -95,9 +158,14 @@ def changes(row: Model, *, since: dict[str, Any]) -> list[str]:
 
 def _shown(row: Sandbox) -> tuple[object, ...]:
     """What Convex must see of a sandbox."""
-    error = row.error_reason if row.status == Status.ERROR else ""
-    is_to_be_removed = row.status == Status.GONE and row.intent == Intent.DELETED
-    return row.status, row.name, error, row.daytona_id, is_to_be_removed
+    return shown.wanted(row), row.daytona_id
+
+
+def _note_what_shows(row: Sandbox, before: tuple[object, ...]) -> None:
+    if _shown(row) != before:
+        _mark_dirty(row)
+    if row.is_dirty and row.dirty_since is None:
+        row.dirty_since = clock.now()
 
 
 def _mark_dirty(row: Sandbox) -> None:
@@ -148,17 +216,21 @@ def _look_again(row: Sandbox, *, active: Operation | None, now: datetime) -> Non
     is_gone = row.deleted_at is not None
     if active is not None or (is_gone and row.unsettled_until is None):
         row.observe_after = None  # its ticks observe; there is nothing to see
-    elif row.pending_changes and not is_gone:
-        row.observe_after = row.observe_after or now
-    elif row.missing_since is not None and not is_gone:
+        return
+    told = None if is_gone else pending.due_at(row, now=now)
+    row.observe_after = min(filter(None, (told, _doubt_due(row, now=now))), default=None)
+
+
+def _doubt_due(row: Sandbox, *, now: datetime) -> datetime | None:
+    """When to look again at what is not as it is wanted, or not certain."""
+    if row.missing_since is not None and row.deleted_at is None:
         sure = row.missing_since + timedelta(seconds=settings.MISSING_CONFIRM_SECONDS)
-        row.observe_after = max(sure, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
-    elif row.intent_met_at is None:
-        row.observe_after = min(_later(now, since=row.intent_at or row.created_at), _settled_from(row, now=now))
-    elif row.status in MOVING:
-        row.observe_after = _later(now, since=row.status_changed_at or row.created_at)
-    else:
-        row.observe_after = None
+        return max(sure, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
+    if row.intent_met_at is None:
+        return min(_later(now, since=row.intent_at or row.created_at), _settled_from(row, now=now))
+    if row.status in MOVING:
+        return _later(now, since=row.status_changed_at or row.created_at)
+    return None
 
 
 def _settled_from(row: Sandbox, *, now: datetime) -> datetime:
@@ -174,39 +246,58 @@ def _later(now: datetime, *, since: datetime) -> datetime:
     return now + timedelta(seconds=pause)
 
 
-def observed(row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: datetime) -> bool:
-    """Record what a GET said, if it started later than the stored observation. Returns whether it did."""
+def observed(
+    row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: datetime, during: Operation | None = None
+) -> bool:
+    """Record what a GET said, if it started later than the stored observation. Returns whether it did.
+
+    `during`: the operation that was active, and will have brought about what is seen.
+    """
     if row.observed_at is not None and started <= row.observed_at:
         return False
     before = (row.observed_state, row.desired_state, row.error_reason)
-    _copy(row, remote)
+    differed = differences(row)
+    copy_observation(row, remote)
     row.observed_at = started
     row.missing_since = None
     if remote.state == "destroyed":
-        gone(row, now=now)
+        gone(row, now=now, during=during)
     elif row.deleted_at is not None:
         _revive(row, now=now)
     if row.observed_state not in STATUS_OF_STATE:
-        notices.tell(NoticeCode.UNKNOWN_STATE, f"Daytona says “{row.observed_state}” of “{row.name}” ({row.pk}).")
+        notices.tell(
+            NoticeCode.UNKNOWN_STATE, f"Daytona says “{row.observed_state}” of “{row.display_name}” ({row.pk})."
+        )
     if (row.observed_state, row.desired_state, row.error_reason) != before:
         words = f"Daytona says {remote.state}" + (f": {remote.error_reason}" if remote.error_reason else "")
         event(
             row,
             SandboxEvent.Kind.OBSERVATION,
             words,
+            operation=during,
             at=now,
             data={"before": before[0], "desired": remote.desired_state},
         )
+    tell_differences(row, [one for one in differences(row) if one not in differed and not one.pending], now=now)
     return True
 
 
-def _copy(row: Sandbox, remote: RemoteSandbox) -> None:
+def tell_differences(row: Sandbox, found: list[Difference], *, now: datetime) -> None:
+    """Put settings that Daytona has come to hold otherwise on the timeline, in one line."""
+    if found:
+        event(row, SandboxEvent.Kind.CHANGE, "; ".join(map(str, found)), at=now)
+
+
+def copy_observation(row: Sandbox, remote: RemoteSandbox) -> None:
+    """Take over what Daytona holds; the times and the timeline are the caller's."""
     row.daytona_id = row.daytona_id or remote.id
     row.organization_id = remote.organization_id or row.organization_id
-    row.observed_state = remote.state[:50]
-    row.desired_state = (remote.desired_state or "")[:50]
-    row.error_reason = redact(remote.error_reason or "")
+    row.observed_state = remote.state
+    row.desired_state = remote.desired_state or ""
+    row.error_reason = remote.error_reason or ""
     row.recoverable = remote.recoverable
+    row.observed_auto_stop = remote.auto_stop_interval
+    row.observed_auto_archive = remote.auto_archive_interval
     row.observed_auto_delete = remote.auto_delete_interval
     row.last_activity_at = remote.last_activity_at or row.last_activity_at
     row.cpu, row.memory_gb, row.disk_gb = (
@@ -221,11 +312,11 @@ def _copy(row: Sandbox, remote: RemoteSandbox) -> None:
     row.ephemeral = remote.auto_delete_interval == 0 if remote.auto_delete_interval is not None else row.ephemeral
 
 
-def gone(row: Sandbox, *, now: datetime) -> None:
+def gone(row: Sandbox, *, now: datetime, during: Operation | None = None) -> None:
     """It no longer exists: the row becomes a tombstone."""
     if row.deleted_at is None:
         row.deleted_at = now
-        event(row, SandboxEvent.Kind.OBSERVATION, "It no longer exists in Daytona", at=now)
+        event(row, SandboxEvent.Kind.GONE, "It no longer exists in Daytona", operation=during, at=now)
 
 
 def _revive(row: Sandbox, *, now: datetime) -> None:
@@ -234,7 +325,7 @@ def _revive(row: Sandbox, *, now: datetime) -> None:
     row.convex_withdrawn = False
     if row.intent == Intent.DELETED:
         row.intent_met_at = None
-    event(row, SandboxEvent.Kind.OBSERVATION, "It was believed gone and is there again", at=now)
+    event(row, SandboxEvent.Kind.RETURNED, "It was believed gone and is there again", at=now)
 
 
 def event(
@@ -247,13 +338,32 @@ def event(
     data: dict[str, Any] | None = None,
     at: datetime | None = None,
 ) -> None:
-    """Append one line to the sandbox's timeline."""
-    SandboxEvent.objects.create(
+    """Append one line to the sandbox's timeline, with those of the block that holds it (see `telling`)."""
+    made = line(sandbox, kind, text, operation=operation, actor=actor, data=data, at=at or clock.now())
+    if sandbox.lines is None:
+        made.save(force_insert=True)
+    else:
+        sandbox.lines.append(made)
+
+
+def line(
+    sandbox: Sandbox,
+    kind: str,
+    text: str,
+    *,
+    at: datetime,
+    operation: Operation | None = None,
+    actor: object = "",
+    data: dict[str, Any] | None = None,
+) -> SandboxEvent:
+    """An event that is not written yet."""
+    return SandboxEvent(
         sandbox=sandbox,
+        owner=sandbox.owner_id,
         operation=operation,
         kind=kind,
-        at=at or clock.now(),
-        text=redact(text)[:500],
+        at=at,
+        text=cut(text, 500),
         actor=str(actor),
         data=data or {},
     )

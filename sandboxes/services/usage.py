@@ -7,11 +7,9 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 
-from sandboxes.codes import Code
+from sandboxes.codes import FOR_LACK_OF_ROOM
 from sandboxes.models import Operation, Sandbox
 from sandboxes.states import COMPUTE_STATES, Actor
-
-FOR_LACK_OF_ROOM = (Code.CAPACITY_EXHAUSTED, Code.QUOTA_TOO_SMALL, Code.DISK_QUOTA_FULL)
 
 
 def in_use(owner: str | None = None) -> list[Any]:
@@ -34,7 +32,5 @@ def in_use(owner: str | None = None) -> list[Any]:
 
 def last_refusal(actor: Actor) -> Operation | None:
     """The latest operation, of those this actor may see, that found no room."""
-    rows = Operation.objects.filter(code__in=FOR_LACK_OF_ROOM, finished_at__isnull=False)
-    if actor.on_behalf_of is not None:
-        rows = rows.filter(sandbox__owner_id=actor.on_behalf_of)
+    rows = Operation.objects.visible_to(actor).filter(code__in=FOR_LACK_OF_ROOM, finished_at__isnull=False)
     return rows.select_related("sandbox").order_by("-finished_at").first()

@@ -8,54 +8,38 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
+from typing import Any
 
 from django.db.models import F, Q, QuerySet
 
 from sandboxes import clock
 from sandboxes.codes import Code, NoticeCode, Refused
-from sandboxes.gateways.convex import ConvexError, ConvexGateway, Function, ListedRow, gateway
+from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import Owner, Sandbox
-from sandboxes.services.projection import is_on, outcome, rest
+from sandboxes.services.convex_differences import Aspect, Finding, Kind, compared, difference
+from sandboxes.services.projection import is_on, looking, outcome, rest
 from sandboxes.services.projection.pushing import look_at_functions
-from sandboxes.services.projection.values import Shown, wanted
 from sandboxes.services.rows import in_chunks
 from sandboxes.services.shown_ids import ShownIds
+from sandboxes.shown import our_messages, wanted
 
 CHUNK = 200
 MOST_FINDINGS = 1000
-
-
-class Kind(StrEnum):
-    VANISHED = "vanished"
-    STALE = "stale"
-    LEFT_OVER = "left_over"
-    DUPLICATE = "duplicate"
-    FOREIGN_OWNER = "foreign_owner"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One difference. `sandbox_id` is ours, "" for a row in Convex that we do not know."""
-
-    kind: Kind
-    daytona_id: str
-    owner: str
-    detail: str
-    sandbox_id: str = ""
 
 
 @dataclass
 class Verified:
     """`checked`: sandboxes compared. `counts` are of all findings, `findings` the first of them.
 
+    `compared` counts the rows of which an aspect was compared, `unread` those of which no function tells it.
     `error`: why it ended early, "" when it did not.
     """
 
     checked: int = 0
+    compared: Counter[Aspect] = field(default_factory=Counter)
+    unread: Counter[Aspect] = field(default_factory=Counter)
     counts: Counter[Kind] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     error: str = ""
@@ -65,24 +49,36 @@ class Verified:
         return not self.counts and not self.error
 
 
-def verify_owner(owner_id: str, *, repair: bool = True, beat: Callable[[], None] = lambda: None) -> Verified:
+def verify_owner(
+    owner_id: str,
+    *,
+    repair: bool = True,
+    beat: Callable[[], None] = lambda: None,
+    expected: ShownIds | None = None,
+) -> Verified:
     """Compare one owner's rows; else as `verify_all`."""
-    return _guarded(lambda verifier: verifier.owner(owner_id), repair=repair, beat=beat)
+    return _guarded(lambda verifier: verifier.owner(owner_id), repair=repair, beat=beat, expected=expected)
 
 
-def verify_all(*, repair: bool = True, beat: Callable[[], None] = lambda: None) -> Verified:
-    """Compare every row. `beat` is called again and again, and may raise to end it there.
+def verify_all(
+    *, repair: bool = True, beat: Callable[[], None] = lambda: None, expected: ShownIds | None = None
+) -> Verified:
+    """Compare every row. `beat` is called again and again, and may raise to end it there. Of the `expected` ids,
+    which a dry run of an import would have made rows of, it is not said that they are unknown here.
 
-    With our own functions this takes one call for 200 rows, with `listForReconcile` one per owner, else one or
-    two per sandbox. Convex failing ends it early: `error` says why. Without `repair` nothing is written.
+    With our own functions this takes one call for 200 rows; without, one per owner where the key may act as a user
+    or there is `listForReconcile`, else one or two per sandbox. Convex failing ends it early: `error` says why.
+    Without `repair` nothing is written.
 
     Raises:
         Refused: NOT_CONFIGURED without a Convex.
     """
-    return _guarded(lambda verifier: verifier.everything(), repair=repair, beat=beat)
+    return _guarded(lambda verifier: verifier.everything(), repair=repair, beat=beat, expected=expected)
 
 
-def _guarded(work: Callable[[_Verifier], None], *, repair: bool, beat: Callable[[], None]) -> Verified:
+def _guarded(
+    work: Callable[[_Verifier], None], *, repair: bool, beat: Callable[[], None], expected: ShownIds | None
+) -> Verified:
     if not is_on():
         raise Refused(
             Code.NOT_CONFIGURED, "CONVEX_URL and CONVEX_DEPLOY_KEY are not set: there is nothing to verify."
@@ -91,7 +87,7 @@ def _guarded(work: Callable[[_Verifier], None], *, repair: bool, beat: Callable[
     try:
         convex = gateway()
         assert convex is not None
-        verifier = _Verifier(convex, found, repair=repair, beat=beat)
+        verifier = _Verifier(convex, found, repair=repair, beat=beat, expected=expected)
         work(verifier)
         verifier.close_notices()
     except ConvexError as error:
@@ -102,7 +98,16 @@ def _guarded(work: Callable[[_Verifier], None], *, repair: bool, beat: Callable[
 
 
 class _Verifier:
-    def __init__(self, convex: ConvexGateway, found: Verified, *, repair: bool, beat: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        convex: ConvexGateway,
+        found: Verified,
+        *,
+        repair: bool,
+        beat: Callable[[], None],
+        expected: ShownIds | None,
+    ) -> None:
+        self.expected = expected
         self.convex = convex
         self.found = found
         self.repair = repair
@@ -129,26 +134,32 @@ class _Verifier:
     def _listed_or_asked(self, owner_id: str) -> None:
         started = clock.now()
         ours = Sandbox.objects.filter(owner_id=owner_id, daytona_id__isnull=False)
-        if self.convex.has(Function.LIST_FOR_RECONCILE):
-            listed = self.convex.list_for_reconcile(owner_id)
-            self.has_answered = True
-            self._compare(ours.iterator(CHUNK), listed, started)
-            self._name_unknown(listed)
-            return
-        for row in ours.iterator(CHUNK):
-            self.beat()
-            self._compare([row], self._ask(row), started)
+        listed = self._listed(owner_id)
+        for rows in in_chunks(ours, CHUNK):
+            self._compare(rows, [*listed, *self._unlisted(rows, listed)], started)
+        self._name_unknown(listed)
 
-    def _ask(self, row: Sandbox) -> list[ListedRow]:
-        """One row, by the functions for one: a list of at most one, with the status where it can be had."""
-        daytona_id = row.daytona_id or ""
-        owner = self.convex.owner_of(daytona_id)
-        self.has_answered = True
-        if owner is None:
-            return []
-        shown = wanted(row)
-        status = self.convex.status_of(daytona_id) if self.convex.has(Function.STATUS) else None
-        return [ListedRow(daytona_id, status or (shown.status if shown else ""), owner=owner)]
+    def _listed(self, owner_id: str) -> list[ApplicationRow]:
+        """An owner's rows, by a function that lists them. What it does not list may be there all the same."""
+        listed = looking.rows_of(self.convex, owner_id)
+        if not listed and self.convex.has(Function.LIST_FOR_RECONCILE):
+            listed = [replace(item, owner=owner_id) for item in self.convex.list_for_reconcile(owner_id)]
+        self.has_answered = self.has_answered or listed is not None
+        return listed or []
+
+    def _unlisted(self, rows: Sequence[Sandbox], listed: Sequence[ApplicationRow]) -> Iterator[ApplicationRow]:
+        """Those that shall be there, or were asked for by no list: by the functions for one."""
+        ids = {item.daytona_id for item in listed}
+        for row in rows:
+            if row.daytona_id in ids or (listed and wanted(row) is None):
+                continue
+            self.beat()
+            owner = self.convex.owner_of(row.daytona_id or "")
+            self.has_answered = True
+            if owner is not None:
+                has_status = self.convex.has(Function.STATUS)
+                status = self.convex.status_of(row.daytona_id or "") if has_status else None
+                yield ApplicationRow(row.daytona_id or "", status or "", owner=owner)
 
     def _pages(self, ours: QuerySet[Sandbox], owner: str = "") -> None:
         """Every row that Convex has, then those of ours that it has not. Of others than `owner` nothing is said."""
@@ -167,7 +178,7 @@ class _Verifier:
                 unlisted = shown.lacks([row.daytona_id or "" for row in rows])
                 self._compare((row for row in rows if row.daytona_id in unlisted), [], started)
 
-    def _list(self) -> Iterator[Sequence[ListedRow]]:
+    def _list(self) -> Iterator[Sequence[ApplicationRow]]:
         cursor: str | None = None
         while True:
             page = self.convex.list_all(cursor)
@@ -182,13 +193,13 @@ class _Verifier:
     def _compare(
         self,
         ours: Iterable[Sandbox],
-        listed: Iterable[ListedRow],
+        listed: Iterable[ApplicationRow],
         started: datetime,
         *,
         listed_before: Container[str] = (),
     ) -> None:
         """`listed_before`: the ids that an earlier page of the same list has shown."""
-        there: dict[str, list[ListedRow]] = defaultdict(list)
+        there: dict[str, list[ApplicationRow]] = defaultdict(list)
         for item in listed:
             there[item.daytona_id].append(item)
         for row in ours:
@@ -198,10 +209,15 @@ class _Verifier:
             if _is_moving(row, started) and not is_foreign:  # no push of ours changes whose a row is
                 continue
             self.found.checked += not is_twin
+            self._count(row, there[row.daytona_id or ""])
             if finding is not None:
-                self._handle(row, finding)
+                self._handle(row, finding, there[row.daytona_id or ""])
 
-    def _handle(self, row: Sandbox, finding: Finding) -> None:
+    def _count(self, row: Sandbox, there: Sequence[ApplicationRow]) -> None:
+        for aspect, was_compared in compared(row, there).items():
+            (self.found.compared if was_compared else self.found.unread)[aspect] += 1
+
+    def _handle(self, row: Sandbox, finding: Finding, there: Sequence[ApplicationRow]) -> None:
         self._note(finding)
         if not self.repair:
             return
@@ -209,9 +225,9 @@ class _Verifier:
             # The push does not overwrite it: it says so for as long as that is so.
             error = outcome.ForeignOwner(finding.detail)
             outcome.tell(error)
-            make_due(row, has_row=False, error=outcome.words_of(error))
-        elif self.own or finding.kind != Kind.DUPLICATE:
-            make_due(row, has_row=finding.kind != Kind.VANISHED)
+            make_due(row, row.convex_sent, error=outcome.words_of(error))
+        elif finding.kind != Kind.RENAMED and (self.own or finding.kind != Kind.DUPLICATE):
+            make_due(row, _known(row, there))
 
     def close_notices(self) -> None:
         """Convex answered to the end. That a key may read does not prove that it may write."""
@@ -221,10 +237,11 @@ class _Verifier:
         if may_write or self.convex.may_run("mutation", own=self.own):
             outcome.well(had_errors=True)
 
-    def _name_unknown(self, listed: Iterable[ListedRow]) -> None:
+    def _name_unknown(self, listed: Iterable[ApplicationRow]) -> None:
         items = {row.daytona_id: row for row in listed}
         known = set(Sandbox.objects.filter(daytona_id__in=items).values_list("daytona_id", flat=True))
-        for daytona_id in items.keys() - known:
+        unknown = items.keys() - known
+        for daytona_id in unknown if self.expected is None else self.expected.lacks(sorted(unknown)):
             owner = items[daytona_id].owner
             self._note(
                 Finding(Kind.UNKNOWN, daytona_id, owner, f"Convex shows {daytona_id}, which is unknown here")
@@ -236,42 +253,19 @@ class _Verifier:
             self.found.findings.append(finding)
 
 
-def difference(row: Sandbox, there: Sequence[ListedRow], *, is_twin: bool = False) -> Finding | None:
-    """What is wrong with Convex's rows of one sandbox; `is_twin`: it has one more of it. Pure."""
-    shown = wanted(row)
-
-    def finding(kind: Kind, detail: str) -> Finding:
-        return Finding(kind, row.daytona_id or "", row.owner_id, detail, str(row.pk))
-
+def _known(row: Sandbox, there: Sequence[ApplicationRow]) -> dict[str, Any]:
+    """What Convex is known to have of it, now that it was read: what is not so is sent again."""
     if not there:
-        return None if shown is None else finding(Kind.VANISHED, f"Convex has no row of “{row.name}”")
-    foreign = next((item.owner for item in there if item.owner not in ("", row.owner_id)), None)
-    if foreign is not None:
-        words = f"Convex's row of {row.daytona_id} belongs to {foreign!r}, not to {row.owner_id!r}"
-        return finding(Kind.FOREIGN_OWNER, words)
-    if shown is None:
-        return finding(Kind.LEFT_OVER, f"Convex still shows “{row.name}”, which is deleted")
-    if len(there) + is_twin > 1:
-        words = f"Convex has {len(there) + is_twin} rows of “{row.name}”; `sandkeeper:apply` makes one of them"
-        return finding(Kind.DUPLICATE, words)
-    stale = _what_differs(shown, there[0])
-    return finding(Kind.STALE, f"Convex shows “{row.name}” with another {stale}") if stale else None
+        return dict(row.convex_sent)
+    known = {key: value for key, value in row.convex_sent.items() if key != "status"} | {"row": True}
+    message = there[0].message
+    if message is not None:
+        known["error"] = message if message in our_messages(row, row.convex_sent) else ""
+    return known
 
 
-def _what_differs(shown: Shown, item: ListedRow) -> str:
-    """Only our own `list` tells the name and the message."""
-    words = []
-    if item.status != shown.status:
-        words.append(f"status ({item.status}, not {shown.status})")
-    if item.name and item.name != shown.name:
-        words.append("name")
-    if item.name and item.error_message != shown.error:
-        words.append("message")
-    return ", ".join(words)
-
-
-def make_due(row: Sandbox, *, has_row: bool, error: str = "") -> None:
-    """Have everything sent again, unless the row was changed or pushed since it was read."""
+def make_due(row: Sandbox, known: dict[str, Any], *, error: str = "") -> None:
+    """Have what Convex is not known to have sent, unless the row was changed or pushed since it was read."""
     now = clock.now()
     same = Sandbox.objects.filter(
         pk=row.pk, revision=row.revision, convex_revision=row.convex_revision, convex_lease_token=""
@@ -279,8 +273,8 @@ def make_due(row: Sandbox, *, has_row: bool, error: str = "") -> None:
     same.update(
         convex_revision=F("revision") - 1,
         dirty_since=row.dirty_since or now,
-        convex_known=has_row,
-        convex_sent={"row": True} if has_row else {},
+        convex_known="row" in known,
+        convex_sent=known,
         convex_error=error or F("convex_error"),
         convex_next_push_at=now,
     )
@@ -288,7 +282,10 @@ def make_due(row: Sandbox, *, has_row: bool, error: str = "") -> None:
 
 def _is_moving(row: Sandbox, started: datetime) -> bool:
     """A push is due or was under way: what was listed is no proof."""
-    return bool(row.is_dirty or row.convex_lease_token or (row.convex_pushed_at or started) > started)
+    lacks = row.convex_error.startswith(f"{outcome.LACKS}:")  # all that could be sent, was
+    return bool(
+        (row.is_dirty and not lacks) or row.convex_lease_token or (row.convex_pushed_at or started) > started
+    )
 
 
 def _is_settled(started: datetime) -> Q:

@@ -1,12 +1,13 @@
-"""Waiting for an operation inside a request, without taking the whole web process for it."""
+"""Waiting for an operation or an event inside a request, without taking the whole web process for it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import BoundedSemaphore
+from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.db import connection
 
 from sandboxes.models import Operation
 
+T = TypeVar("T")
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 0.5
 GROWTH = 1.25  # of the pause, so that a caller hears of what took half a second a tenth later
@@ -37,17 +39,37 @@ def seat() -> Iterator[bool]:
 
 
 def until_settled(operation: Operation, *, deadline: float) -> Operation:
-    """The operation as soon as it has ended, or as it is at `deadline` (of `time.monotonic()`).
+    """The operation as soon as it has ended, or as it is at `deadline` (of `time.monotonic()`)."""
+    if not operation.is_active:
+        return operation
+    return until(lambda: _look(operation.pk), lambda found: not found.is_active, deadline=deadline) or operation
+
+
+def until(look: Callable[[], T], enough: Callable[[T], bool], *, deadline: float) -> T | None:
+    """What the first look found that was enough, else what the last one found; None where there was no time.
 
     Holds no database connection between the looks.
     """
-    pause = FIRST_PAUSE
-    while operation.is_active and (left := deadline - time.monotonic()) > 0:
+    pause, found = FIRST_PAUSE, None
+    while (left := deadline - time.monotonic()) > 0:
         _let_go()
         time.sleep(min(pause, left))
         pause = min(pause * GROWTH, LONGEST_PAUSE)
-        operation = _look(operation.pk)
-    return operation
+        found = look()
+        if enough(found):
+            break
+    return found
+
+
+def rest(looks: int, *, deadline: float) -> bool:
+    """Pause after so many looks that showed nothing new, longer each time. False once there is no time left."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        return False
+    if looks:
+        _let_go()
+        time.sleep(min(LONGEST_PAUSE * 2 ** min(looks - 1, 5), left))
+    return True
 
 
 def _let_go() -> None:

@@ -19,6 +19,7 @@ register.simple_tag(html.operation_badge)
 register.simple_tag(html.icon)
 register.simple_tag(html.marked)
 register.simple_tag(html.duration)
+register.simple_tag(html.interval)
 register.simple_tag(html.sandbox_url)
 register.simple_tag(html.owner_url)
 register.simple_tag(html.operation_url)
@@ -27,12 +28,6 @@ register.simple_tag(html.operation_url)
 @register.filter
 def lower_first(words: str) -> str:
     return words[:1].lower() + words[1:]
-
-
-@register.simple_tag
-def minutes(count: int) -> str:
-    """Daytona's intervals are minutes; people read `7 d`."""
-    return html.duration(count * 60)
 
 
 @register.simple_tag

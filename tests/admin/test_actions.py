@@ -116,7 +116,7 @@ def test_ephemeral_ones_are_named_as_what_a_stop_destroys(admin: Client) -> None
     plain, fleeting = rows.sandbox("plain"), rows.sandbox("fleeting", ephemeral=True)
     words = text_of(act(admin, "stop", plain, fleeting))
     assert "Stopping 1 sandbox " in words
-    destroyed = words.split("Destroyed by a stop: 1 ephemeral sandbox")[1]
+    destroyed = words.split("Destroyed within a day: 1 sandbox")[1]
     assert "fleeting" in destroyed
     assert "plain" not in destroyed
 
@@ -132,6 +132,21 @@ def test_an_ephemeral_one_is_left_running_unless_agreed(admin: Client) -> None:
 def test_an_ephemeral_one_is_stopped_once_agreed(admin: Client) -> None:
     fleeting = rows.sandbox("fleeting", ephemeral=True)
     confirm(admin, "stop", fleeting, force="on")
+    assert Operation.objects.get().force
+
+
+@pytest.mark.parametrize("verb", ["stop", "archive"])
+def test_one_that_daytona_deletes_soon_after_a_stop_is_named_and_needs_the_agreement(
+    admin: Client, verb: str
+) -> None:
+    doomed = rows.sandbox("doomed", observed_auto_delete=1)
+    words = text_of(act(admin, verb, doomed))
+    assert "Destroyed within a day: 1 sandbox" in words
+    assert "Daytona deletes “doomed” 1 min after it stops: that is its auto-delete there." in words
+    assert "-1 was asked for." in words
+    assert "Agree to destroy" in text_of(confirm(admin, verb, doomed))
+    assert not Operation.objects.exists()
+    confirm(admin, verb, doomed, force="on")
     assert Operation.objects.get().force
 
 
@@ -240,10 +255,10 @@ def test_a_sandbox_that_does_not_exist_is_skipped_with_a_word(admin: Client) -> 
         ("cancel", Status.RUNNING, "No operation is active."),
         ("stop", Status.GONE, "“atlas” no longer exists in Daytona."),
         ("protect", Status.GONE, "“atlas” no longer exists in Daytona."),
-        ("start", Status.ERROR, "Daytona cannot recover it; delete it."),
-        ("recover", Status.ERROR, "Daytona cannot recover it; delete it."),
-        ("stop", Status.ERROR, "It is in error; delete it."),
-        ("archive", Status.ERROR, "It is in error; delete it."),
+        ("start", Status.ERROR, "Daytona cannot recover “atlas”: delete it. A sync looks again."),
+        ("recover", Status.ERROR, "Daytona cannot recover “atlas”: delete it. A sync looks again."),
+        ("stop", Status.ERROR, "“atlas” is in error: delete it."),
+        ("archive", Status.ERROR, "“atlas” is in error: delete it."),
     ],
 )
 def test_a_button_that_cannot_work_is_disabled_and_says_why(
@@ -258,7 +273,7 @@ def test_what_daytona_can_recover_may_be_recovered_and_started_but_not_stopped(a
     content = page(admin, rows.sandbox(status=Status.ERROR, recoverable=True)).content.decode()
     for verb in ("start", "recover", "delete"):
         assert f'id="do-{verb}"' in content
-    assert 'data-why="It is in error; recover or delete it." aria-label="Stop:' in content
+    assert 'data-why="“atlas” is in error: recover or delete it." aria-label="Stop:' in content
 
 
 def test_a_start_for_an_owner_on_hold_is_disabled(admin: Client) -> None:

@@ -79,7 +79,7 @@ def test_what_sandkeeper_goes_on_with_by_itself_is_not_failed_yet(admin: Client)
 
 def test_what_cannot_be_done_any_more_is_not_offered_for_retry(admin: Client) -> None:
     outcome, one = stop_that_failed(admin)
-    Sandbox.objects.filter(pk=one.pk).update(status=Status.ERROR)
+    Sandbox.objects.filter(pk=one.pk).update(status=Status.ERROR, observed_state="error")
     words = text_of(reload(admin, outcome))
     assert "All have settled; 1 failed." in words
     assert "Retry" not in words

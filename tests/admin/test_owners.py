@@ -37,11 +37,14 @@ def test_a_hold_first_names_what_it_stops(admin: Client) -> None:
     rows.sandbox("runs")
     rows.sandbox("rests", status=Status.STOPPED)
     rows.sandbox("fleeting", ephemeral=True)
+    rows.sandbox("doomed", observed_auto_delete=60)
     words = text_of(post(admin, "hold"))
     assert "Stopping 1 sandbox " in words
     assert "runs" in words
     assert "rests" not in words
-    assert "fleeting" in words.split("a stop would destroy 1")[1]
+    destroyed = words.split("A stop would destroy 2 within a day")[1]
+    assert "fleeting" in destroyed
+    assert "doomed" in destroyed
     assert not Owner.objects.get().on_hold
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -7,7 +8,8 @@ from django.test import Client
 from django.urls import reverse
 
 from sandboxes.models import Sandbox, SandboxEvent
-from sandboxes.states import Status
+from sandboxes.services import lifecycle
+from sandboxes.states import Actor, Status
 from tests.admin import people
 from tests.admin.looking import page, text_of
 from tests.support import rows
@@ -20,7 +22,9 @@ def post(browser: Client, sandbox: Sandbox, **fields: str) -> Any:
 
 
 def save(browser: Client, sandbox: Sandbox, **fields: str) -> Any:
-    return post(browser, sandbox, confirmed="1", **{**AS_THEY_ARE, **fields})
+    """As a browser that was shown AS_THEY_ARE sends it."""
+    shown = {f"initial-{name}": value for name, value in AS_THEY_ARE.items()}
+    return post(browser, sandbox, confirmed="1", **{**shown, **AS_THEY_ARE, **fields})
 
 
 def asked(content: str) -> list[str]:
@@ -35,7 +39,8 @@ def test_the_button_leads_to_a_form_with_what_holds(operator: Client) -> None:
     shown = post(operator, row)
     assert "Settings of atlas" in text_of(shown)
     for name, value in AS_THEY_ARE.items():
-        assert f'name="{name}" value="{value}"' in shown.content.decode()
+        for field in (name, f"initial-{name}"):
+            assert f'name="{field}" value="{value}"' in shown.content.decode()
     assert not SandboxEvent.objects.exists()
 
 
@@ -47,7 +52,9 @@ def test_name_and_intervals_are_changed_by_the_one_who_pressed_it(operator: Clie
     assert (row.name, row.auto_stop_minutes, row.auto_archive_minutes, row.auto_delete_minutes) == (
         "borealis", 30, 10080, 60,
     )  # fmt: skip
-    assert row.pending_changes == {"harness_name": "borealis", "auto_stop": 30, "auto_delete": 60}
+    assert row.pending_changes == {
+        "harness_name": {"value": "borealis"}, "auto_stop": {"value": 30}, "auto_delete": {"value": 60},
+    }  # fmt: skip
     assert row.is_dirty
     assert set(SandboxEvent.objects.values_list("actor", flat=True)) == {"staff:otto"}
 
@@ -64,10 +71,10 @@ def test_what_stays_is_not_told_to_daytona(operator: Client) -> None:
     ("fields", "words"),
     [
         ({"name": " "}, "This field is required."),
-        ({"auto_stop": "-1"}, "greater than or equal to 0"),
-        ({"auto_archive": "525601"}, "less than or equal to 525600"),
-        ({"auto_delete": "0"}, "auto_delete is -1 (never) or a number of minutes above 0."),
-        ({"auto_delete": "-2"}, "greater than or equal to -1"),
+        ({"auto_stop": "-1"}, "auto_stop is 0 (never) to 525600 minutes"),
+        ({"auto_archive": "43201"}, "auto_archive is 1 to 43200 minutes, 30 days"),
+        ({"auto_delete": "0"}, "auto_delete is -1 (never) or 1 to 525600 minutes"),
+        ({"auto_delete": "-2"}, "auto_delete is -1 (never) or 1 to 525600 minutes"),
     ],
 )
 def test_what_does_not_fit_is_said_and_changes_nothing(
@@ -77,6 +84,37 @@ def test_what_does_not_fit_is_said_and_changes_nothing(
     assert words in text_of(save(operator, row, **{"name": "borealis", **fields}))
     row.refresh_from_db()
     assert (row.name, row.pending_changes) == ("atlas", {})
+
+
+def test_what_somebody_else_changed_meanwhile_is_left_alone_and_said(operator: Client) -> None:
+    row = rows.sandbox("atlas")
+    lifecycle.rename(row.pk, "theirs", actor=Actor.staff("otto's colleague"))
+    words = text_of(save(operator, row, auto_stop="30"))
+    assert "The changes are made." in words
+    assert "Somebody else has changed this sandbox meanwhile: Name is “theirs”. That was left alone." in words
+    row.refresh_from_db()
+    assert (row.name, row.auto_stop_minutes) == ("theirs", 30)
+
+
+def test_one_that_nobody_has_named_needs_no_name(operator: Client) -> None:
+    row = rows.sandbox("")
+    save(operator, row, **{"name": "", "initial-name": "", "auto_stop": "30"})
+    row.refresh_from_db()
+    assert (row.name, row.auto_stop_minutes) == ("", 30)
+
+
+def test_where_both_changed_the_same_the_second_is_asked(operator: Client) -> None:
+    row = rows.sandbox("atlas")
+    lifecycle.set_intervals(row.pk, actor=Actor.staff("otto's colleague"), auto_stop=60)
+    answer = save(operator, row, auto_stop="30", name="borealis")
+    assert "Somebody else has changed it to “60” meanwhile. Save again to overrule it." in text_of(answer)
+    row.refresh_from_db()
+    assert (row.name, row.auto_stop_minutes) == ("atlas", 60), "all of it or nothing"
+    again = dict(re.findall(r'name="(initial-\w+)" value="(.*?)"', answer.content.decode()))
+    assert again["initial-auto_stop"] == "60"
+    assert "The changes are made." in text_of(save(operator, row, **again, auto_stop="30", name="borealis"))
+    row.refresh_from_db()
+    assert (row.name, row.auto_stop_minutes) == ("borealis", 30)
 
 
 def test_each_field_has_its_permission(operator: Client) -> None:
@@ -118,3 +156,19 @@ def test_one_that_is_gone_has_no_button_and_the_refusal_is_said(operator: Client
     row = rows.sandbox("atlas", status=Status.GONE)
     assert "do-settings" not in page(operator, row).content.decode()
     assert "no longer exists in Daytona" in text_of(save(operator, row, name="borealis"))
+
+
+def test_what_daytona_holds_otherwise_is_told_again_when_agreed(operator: Client) -> None:
+    row = rows.sandbox("atlas", observed_auto_delete=1)
+    asked = text_of(operator.post(reverse("admin:sandboxes_sandbox_settings", args=[row.pk])))
+    assert "auto_delete_minutes is 1 in Daytona, -1 was asked for" in asked
+    save(operator, row, reapply="on")
+    row.refresh_from_db()
+    assert row.pending_changes == {"auto_delete": {"value": -1}}
+
+
+def test_what_nobody_asked_for_is_filled_in_and_not_asked_for_by_a_save(operator: Client) -> None:
+    row = rows.sandbox("atlas", auto_stop_minutes=None, observed_auto_stop=7)
+    save(operator, row, auto_stop="7")
+    row.refresh_from_db()
+    assert (row.auto_stop_minutes, row.pending_changes) == (None, {})

@@ -56,6 +56,9 @@ def test_the_curl_examples(installation: Installation, tmp_path: Path) -> None:
     assert "Wanted stopped: lunch" in said
     assert "\nsucceeded\n" in said
     assert "archive succeeded" in said
+    assert '{"id":"' in said, "the copy's list"
+    assert '"type":"' in said, "and what the feed told after it"
+    assert "\nrenamed once\nprecondition_failed\n" in said
     assert "1 accepted" in said
     assert "no-such-one: refused sandbox_not_found" in said
     asked = Operation.objects.exclude(action="sync").order_by("created_at")

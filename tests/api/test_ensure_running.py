@@ -129,6 +129,20 @@ def test_a_look_that_shows_it_stopped_leads_to_a_start(world: Emulator, running:
     assert list(actions) == ["create", "sync", "start"]
 
 
+def test_looks_that_show_nothing_new_are_made_less_and_less_often(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    box = running()
+    world.change(box.daytona_id or "", state="hibernating", desiredState="hibernating")
+    do(box, Action.SYNC)
+    before = box.events.count()
+    with working():
+        answer = program("alice").post(f"/sandboxes/{box.pk}/ensure-running", Prefer="wait=1")
+    assert answer.status_code == 202
+    assert Operation.objects.filter(sandbox=box, action="sync").count() <= 5
+    assert box.events.count() == before
+
+
 def test_a_start_that_fails_is_the_problem_of_its_code(world: Emulator, running: Callable[..., Sandbox]) -> None:
     box = running()
     world.change(box.daytona_id or "", state="error", errorReason="disk died on 10.4.2.9", recoverable=False)

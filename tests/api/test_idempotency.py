@@ -53,10 +53,12 @@ def test_keys_belong_to_their_callers(alice: Api) -> None:
     assert Sandbox.objects.count() == 2
 
 
-def test_for_another_owner_it_is_another_request() -> None:
+def test_for_another_owner_it_is_another_key() -> None:
     api = program(None, scopes=[*ALL])
-    api.post("/sandboxes", {}, Idempotency_Key="k1", X_On_Behalf_Of="alice")
-    problem(api.post("/sandboxes", {}, Idempotency_Key="k1", X_On_Behalf_Of="bob"), "idempotency_key_reused")
+    for owner, again in (("alice", False), ("bob", False), ("alice", True), ("bob", True)):
+        answer = api.post("/sandboxes", {}, Idempotency_Key="k1", X_On_Behalf_Of=owner)
+        assert (answer.json()["owner"], "Idempotency-Replayed" in answer) == (owner, again)
+    assert Sandbox.objects.count() == 2
 
 
 def test_a_refusal_is_kept_too(alice: Api, settings: Settings) -> None:
@@ -175,6 +177,26 @@ def test_what_a_process_had_begun_when_it_died_is_found_again(alice: Api) -> Non
     again = alice.post("/sandboxes", {}, Idempotency_Key="k1")
     assert (again.status_code, again.json()["id"]) == (202, first["id"])
     assert Sandbox.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("ended", "answer"),
+    [
+        ({"status": "succeeded"}, (200, "succeeded")),
+        ({"status": "failed", "code": "capacity_exhausted"}, (409, "failed")),
+    ],
+)
+@pytest.mark.parametrize("prefer", [{}, {"Prefer": "wait=30"}])
+def test_what_has_ended_since_its_process_died_is_answered_as_it_ended(
+    alice: Api, atlas: Sandbox, ended: dict[str, str], answer: tuple[int, str], prefer: dict[str, str]
+) -> None:
+    first = alice.post(f"/sandboxes/{atlas.pk}/start", Idempotency_Key="k1").json()
+    Operation.objects.update(**ended)
+    IdempotencyAnswer.objects.update(status=None, body="", headers={idempotency.OPERATION: first["id"]})
+    clock.move(idempotency.ABANDONED.total_seconds() + 1)
+    again = alice.post(f"/sandboxes/{atlas.pk}/start", Idempotency_Key="k1", **prefer)
+    operation = again.json().get("operation") or again.json()
+    assert (again.status_code, operation["status"], operation["id"]) == (*answer, first["id"])
 
 
 def test_what_a_process_had_not_begun_when_it_died_is_done(alice: Api) -> None:

@@ -195,7 +195,7 @@ def test_events_come_newest_first_and_in_pages(alice: Api, atlas: Sandbox) -> No
     for number in range(12):
         rows.event(atlas, text=f"change {number}", at=rows.ago(minutes=60 - number // 2))
     found = all_pages(alice, f"/sandboxes/{atlas.pk}/events?limit=5")
-    assert [row["text"] for row in found] == [f"change {n}" for n in reversed(range(12))]
+    assert [row["message"] for row in found] == [f"change {n}" for n in reversed(range(12))]
 
 
 @pytest.mark.parametrize("path", ["/sandboxes", "/operations", "/capacity"])

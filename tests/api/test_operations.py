@@ -116,7 +116,7 @@ def test_the_words_of_other_systems_do_not_reach_clients(alice: Api, failed: Ope
     waited = alice.get(f"/operations/{failed.pk}", Prefer="wait=1")
     assert problem(waited, "daytona_rejected")["cure"]
     assert "10.4.2.9" not in waited.content.decode()
-    texts = [row["text"] for row in alice.get(f"/sandboxes/{failed.sandbox_id}/events").json()["results"]]
+    texts = [row["message"] for row in alice.get(f"/sandboxes/{failed.sandbox_id}/events").json()["results"]]
     assert texts == ["Start failed: daytona_rejected", "Daytona says error"]
 
 

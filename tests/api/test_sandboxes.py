@@ -144,8 +144,81 @@ def test_a_patch_changes_what_it_names_and_nothing_else(alice: Api, atlas: Sandb
     assert (shown["auto_archive_minutes"], shown["auto_delete_minutes"]) == (10080, -1)
     atlas.refresh_from_db()
     assert atlas.protected_until == until
-    assert atlas.pending_changes == {"harness_name": "renamed", "auto_stop": 0}
+    assert atlas.pending_changes == {"harness_name": {"value": "renamed"}, "auto_stop": {"value": 0}}
     assert not Operation.objects.exists()
+
+
+PATCHABLE = ("name", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes", "protected_until")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"ephemeral": True},
+        {"auto_stop_minutes": None, "auto_archive_minutes": None, "auto_delete_minutes": None},
+        {"auto_archive_minutes": 10_080, "observed_auto_archive": 43_200, "observed_auto_delete": 1},
+        {"protected_until": rows.ago(days=1), "protected_reason": "demo"},
+        {"protected_until": rows.ago(days=-300), "protected_reason": "staff said so"},
+    ],
+)
+def test_what_a_get_gave_is_accepted_back_and_changes_nothing(alice: Api, fields: dict[str, Any]) -> None:
+    box = rows.sandbox(of="alice", **fields)
+    before = alice.get(f"/sandboxes/{box.pk}").json()
+    answer = alice.patch(f"/sandboxes/{box.pk}", {name: before[name] for name in PATCHABLE})
+    assert answer.status_code == 200, answer.json()
+    unmoved = {**before, "updated_at": answer.json()["updated_at"]}
+    assert answer.json() == unmoved
+    box.refresh_from_db()
+    assert box.pending_changes == {}
+    assert not box.events.exists()
+
+
+def test_what_daytona_holds_otherwise_is_shown_and_can_be_told_again(alice: Api) -> None:
+    box = rows.sandbox(of="alice", observed_auto_delete=1)
+    shown = alice.get(f"/sandboxes/{box.pk}").json()
+    assert (shown["auto_delete_minutes"], shown["observed"]["auto_delete_minutes"]) == (-1, 1)
+    assert shown["differences"] == [{"field": "auto_delete_minutes", "asked": -1, "observed": 1, "pending": False}]
+    assert "stop" not in shown["allowed_actions"]
+    found = problem(alice.post(f"/sandboxes/{box.pk}/stop"), "auto_delete_would_destroy")
+    assert "1 min after it stops" in found["detail"]
+    assert "force" in found["cure"]
+    (difference,) = alice.patch(f"/sandboxes/{box.pk}", {"reapply": True}).json()["differences"]
+    assert difference["pending"]
+    assert alice.post(f"/sandboxes/{box.pk}/stop", {"force": True}).status_code == 202
+
+
+def test_null_takes_what_daytona_holds(alice: Api) -> None:
+    box = rows.sandbox(of="alice", observed_auto_stop=99)
+    shown = alice.patch(f"/sandboxes/{box.pk}", {"auto_stop_minutes": None}).json()
+    assert (shown["auto_stop_minutes"], shown["observed"]["auto_stop_minutes"], shown["differences"]) == (
+        None,
+        99,
+        [],
+    )
+
+
+def test_the_limit_of_an_interval_is_said(alice: Api, atlas: Sandbox) -> None:
+    for answer in (
+        alice.patch(f"/sandboxes/{atlas.pk}", {"auto_archive_minutes": 525_600}),
+        alice.post("/sandboxes", {"auto_archive_minutes": 525_600}),
+    ):
+        (error,) = problem(answer, "invalid_request")["errors"]
+        assert error["field"] == "auto_archive_minutes"
+        assert "43200 minutes, 30 days" in error["message"]
+
+
+def test_as_late_as_possible_is_the_latest_that_daytona_knows(alice: Api, atlas: Sandbox) -> None:
+    assert (
+        alice.patch(f"/sandboxes/{atlas.pk}", {"auto_archive_minutes": 0}).json()["auto_archive_minutes"] == 43_200
+    )
+
+
+@pytest.mark.parametrize("days", [-1, 31])
+def test_a_protection_ends_within_a_month(alice: Api, atlas: Sandbox, days: int) -> None:
+    body = {"protected_until": rows.ago(days=-days).isoformat()}
+    (error,) = problem(alice.patch(f"/sandboxes/{atlas.pk}", body), "invalid_request")["errors"]
+    assert error["field"] == "protected_until"
 
 
 def test_null_lifts_the_protection(alice: Api) -> None:

@@ -59,7 +59,7 @@ def test_an_ephemeral_sandbox_is_destroyed_by_a_stop_only_when_agreed(
     desk.sign_in(people.operator())
     desk.open_sandbox(row)
     desk.page.get_by_role("button", name="Stop…").click()
-    expect(desk.page.get_by_role("heading", name="Destroyed by a stop: 1 ephemeral sandbox")).to_be_visible()
+    expect(desk.page.get_by_role("heading", name="Destroyed within a day: 1 sandbox")).to_be_visible()
     desk.page.get_by_label("Stop and destroy it").check()
     desk.page.get_by_label("Reason").fill("it is finished")
     desk.page.get_by_role("button", name="Stop", exact=True).click()

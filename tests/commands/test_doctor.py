@@ -86,6 +86,19 @@ def test_a_function_that_convex_lacks_is_named(emulator: Emulator) -> None:
     assert found["cure"]
 
 
+def test_while_sandkeeper_ts_is_missing_on_main_a_delete_leaves_its_harness_linked(emulator: Emulator) -> None:
+    emulator.settings(convex={"functions": "main"})
+    found = Answer().findings["convex_harness_stays_linked"]
+    assert (found["level"], "convex/sandkeeper.ts" in found["cure"]) == ("warning", True)
+    emulator.settings(convex={"functions": "main", "sandkeeper": True})
+    assert "convex_harness_stays_linked" not in Answer().findings
+
+
+def test_an_index_that_the_application_lacks_is_broken(emulator: Emulator) -> None:
+    emulator.settings(convex={"sandkeeper": True, "lacks": ["workspaces.by_user"]})
+    assert "workspaces.by_user" in Answer().findings["convex_schema_incomplete"]["text"]
+
+
 def test_a_paused_deployment_is_broken(emulator: Emulator) -> None:
     emulator.settings(convex={"state": "paused"})
     assert Answer().level("convex_paused") == "broken"
@@ -103,6 +116,9 @@ def test_without_convex_it_says_so(settings: Settings) -> None:
         ("CONVEX_URL", "http://[happy"),
         ("CONVEX_DEPLOY_KEY", "dev:test| 0123"),
         ("CONVEX_DEPLOY_KEY", ""),
+        ("CONVEX_URL", ""),
+        ("CONVEX_URL", "https://happy-animal-123.convex.site"),
+        ("CONVEX_DEPLOY_KEY", "preview:team:project|0123"),
         ("DAYTONA_API_URL", "app.daytona.io"),
         ("DAYTONA_API_URL", "http://[app"),
         ("DAYTONA_API_KEY", "dtn_zoë"),

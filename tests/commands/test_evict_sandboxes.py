@@ -24,7 +24,7 @@ def idle(emulator: Emulator) -> Sandbox:
     emulator.seed([{"name": "idle", "labels": labels, "lastActivityAt": moment.isoformat(), "cpu": 2}])
     emulator.seed([{"name": "used", "labels": labels}])
     reconcile.sweep(Options(adopt=True))
-    return Sandbox.objects.get(name="idle")
+    return Sandbox.objects.get(daytona_name="idle")
 
 
 def evict(*arguments: str) -> str:

@@ -36,7 +36,7 @@ def own_signals() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def no_convex(settings: Settings) -> None:
+def no_convex(systems: Emulator, settings: Settings) -> None:
     settings.CONVEX_URL = settings.CONVEX_DEPLOY_KEY = ""
 
 
@@ -103,6 +103,7 @@ def test_what_was_healed_is_exit_code_0_and_in_the_json(emulator: Emulator) -> N
             "daytona_id": sandbox.daytona_id,
             "name": "box",
             "owner": "alice",
+            "changes": [],
         }
     ]
     sandbox.refresh_from_db()

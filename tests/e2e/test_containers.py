@@ -50,7 +50,8 @@ class Image:
         elif word == "RUN" and rest.startswith("python -m pip install"):
             # uv reads the same pins and is at hand; pip itself would take a minute.
             uv = Path(sys.prefix) / "bin" / "uv"
-            self.run(f"{uv} pip install --quiet --python {self.venv}/bin/python -r requirements.txt")
+            options = rest.removeprefix("python -m pip install")
+            self.run(f"{uv} pip install --quiet --python {self.venv}/bin/python {options}")
         elif word == "RUN" and not rest.startswith("useradd"):  # users are the image's own
             self.run(rest)
         elif word == "CMD":

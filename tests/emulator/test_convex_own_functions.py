@@ -15,6 +15,7 @@ Doc = dict[str, Any]
 
 CASES = json.loads((Path(__file__).resolve().parents[2] / "convex" / "cases.json").read_text())
 DEFAULTS: dict[str, Doc] = CASES["defaults"]
+LISTED = {"name": "box", "ephemeral": False, "createdAt": 1000.0}
 TABLES = ("sandboxes", "harnesses", "workspaces", "sandkeeperRevisions")
 
 
@@ -69,13 +70,35 @@ def test_every_row_is_listed_page_by_page(emulator: Emulator) -> None:
     first = value_of(call(emulator, "sandkeeper:list", kind="query", cursor=None, limit=2))
     last = value_of(call(emulator, "sandkeeper:list", kind="query", cursor=first["cursor"], limit=2))
 
-    seen = {"userId": "user_ada", "name": "box", "status": "running", "revision": 4}
-    assert first["rows"] + last["rows"] == [
-        {"userId": "user_bob", "daytonaSandboxId": "d9", "name": "box", "status": "error", "errorMessage": "disk"},
+    told = first["rows"] + last["rows"]
+    assert all(len(row.pop("_id")) == 32 for row in told)
+    seen = {"userId": "user_ada", "status": "running", "revision": 4} | LISTED
+    assert told == [
+        foreign | LISTED,
         seen | {"daytonaSandboxId": "d1", "sandboxId": "s1"},
         seen | {"daytonaSandboxId": "d2", "sandboxId": "s2"},
     ]
     assert last["cursor"] is None
+
+
+@pytest.mark.parametrize("limit", [0, 1001, 2.5, -1])
+def test_a_page_has_a_limit(emulator: Emulator, limit: float) -> None:
+    refused = call(emulator, "sandkeeper:list", kind="query", cursor=None, limit=limit)
+
+    assert refused["errorData"]["code"] == "bad_limit"
+    assert value_of(call(emulator, "sandkeeper:list", kind="query", cursor=None, limit=1000))["rows"] == []
+
+
+def test_what_the_schema_lacks_is_named_before_a_removal_needs_it(emulator: Emulator) -> None:
+    assert value_of(call(emulator, "sandkeeper:probe", kind="query")) == {"missing": []}
+    emulator.settings(convex={"sandkeeper": True, "lacks": ["workspaces.by_user"]})
+
+    written = call(emulator, "sandkeeper:apply", changes=[_completed({"revision": 1, "row": {}})])
+    removed = call(emulator, "sandkeeper:apply", changes=[_completed({"revision": 2, "row": None})])
+
+    assert written["status"] == "success"
+    assert "Index workspaces.by_user not found" in removed["errorMessage"]
+    assert value_of(call(emulator, "sandkeeper:probe", kind="query")) == {"missing": ["workspaces.by_user"]}
 
 
 def test_each_applied_change_is_logged(emulator: Emulator) -> None:

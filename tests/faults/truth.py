@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services.projection.values import wanted
+from sandboxes.shown import wanted
 from sandboxes.states import ACTIVE, ERROR_STATES, STATUS_OF_STATE, Action, Intent, OperationStatus, Source, Status
 from tests.faults.people import is_left_alone, unmet
 from tests.support.emulator import Emulator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.audit import unaudited
 from tests.support.environment import ROOT
 from tests.support.processes import free_port
 
@@ -50,9 +52,10 @@ def osv() -> Iterator[ThreadingHTTPServer]:
         server.shutdown()
 
 
-def audit(port: int) -> tuple[int, str]:
+def audit(port: int, *, offline: str = "") -> tuple[int, str]:
     command = [sys.executable, "-m", "tests.audit", "-s", "osv", "--osv-url", f"http://127.0.0.1:{port}/query"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = os.environ | {"AUDIT_OFFLINE": offline}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 
 
@@ -65,13 +68,20 @@ def test_nothing_known_is_well(osv: ThreadingHTTPServer) -> None:
 
 def test_a_known_vulnerability_fails_and_is_named(osv: ThreadingHTTPServer) -> None:
     osv.RequestHandlerClass.vulnerable = "django"  # type: ignore[attr-defined]
-    code, said = audit(osv.server_port)
+    code, said = audit(osv.server_port, offline="1")
     assert code == 1
     assert "VULNERABLE django" in said
     assert "PYSEC-2026-1, mended in 99.1" in said
 
 
-def test_a_service_that_cannot_be_reached_is_said_and_fails_nothing() -> None:
+def test_an_audit_that_reached_nobody_fails() -> None:
     code, said = audit(free_port())
-    assert code == 0
+    assert code == 2
     assert said.startswith("NOT AUDITED: the service gave no answer (")
+    assert "AUDIT_OFFLINE=1" in said
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [("", 2), ("0", 2), ("1", 0)])
+def test_only_an_express_word_allows_it(monkeypatch: pytest.MonkeyPatch, allowed: str, expected: int) -> None:
+    monkeypatch.setenv("AUDIT_OFFLINE", allowed)
+    assert unaudited() == expected

@@ -7,6 +7,7 @@ import pytest
 from django.core.checks import run_checks
 from pytest_django.fixtures import Settings
 
+from project.database import django_settings
 from sandboxes import clock
 from sandboxes.models import WorkerHeartbeat
 
@@ -23,6 +24,9 @@ def found(*, deploy: bool = False) -> dict[str, str]:
     ("changes", "expected"),
     [
         ({"CONVEX_URL": "https://x.convex.cloud", "CONVEX_DEPLOY_KEY": ""}, "sandboxes.E001"),
+        ({"CONVEX_URL": "", "CONVEX_DEPLOY_KEY": "prod:x|0123"}, "sandboxes.E001"),
+        ({"CONVEX_URL": "http://[x", "CONVEX_DEPLOY_KEY": "prod:x|0123"}, "sandboxes.E001"),
+        ({"DAYTONA_API_URL": "http://[x", "DAYTONA_API_KEY": "key"}, "sandboxes.E004"),
         ({"DAYTONA_API_URL": "https://app.daytona.io/api", "DAYTONA_API_KEY": ""}, "sandboxes.E002"),
         ({"OIDC_ISSUER": "https://id.example.com"}, "sandboxes.E003"),
         ({"DAYTONA_API_URL": "app.daytona.io", "DAYTONA_API_KEY": "key"}, "sandboxes.E004"),
@@ -63,6 +67,17 @@ def test_the_database_is_looked_at(settings: Settings, monkeypatch: pytest.Monke
     monkeypatch.setitem(settings.DATABASES, "default", {"ENGINE": "django.db.backends.sqlite3"})
     assert found() == {}
     assert "sandboxes.W102" in found(deploy=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "warned"), [("", True), ("?sslmode=prefer", True), ("?sslmode=verify-full", False)]
+)
+def test_a_deployment_is_told_of_a_database_reached_without_tls(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, query: str, warned: bool
+) -> None:
+    config = django_settings(f"postgres://u@db.example.com/n{query}", statement_timeout=30)
+    monkeypatch.setitem(settings.DATABASES, "default", config | {"CONN_MAX_AGE": 600})
+    assert ("sandboxes.W103" in found(deploy=True)) is warned
 
 
 @pytest.mark.django_db

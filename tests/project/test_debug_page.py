@@ -52,8 +52,8 @@ def test_an_error_page_shows_no_secret(secrets: list[str], as_html: bool) -> Non
         headers={"Authorization": "Bearer bearer-value", "Cookie": "sessionid=cookie-value"},
         DATABASE_URL="postgres://a:of-the-environment@db/a",
     )
-    made: Any = get_exception_reporter_class(request)
-    reporter = made(request, *failed())
+    reporter_class: Any = get_exception_reporter_class(request)
+    reporter = reporter_class(request, *failed())
     page = reporter.get_traceback_html() if as_html else reporter.get_traceback_text()
     assert "cannot connect to" in page
     assert [secret for secret in secrets if secret in page] == []

@@ -52,7 +52,7 @@ def record_of(message: str, *arguments: object, error: Exception | None = None) 
 
 def test_secrets_are_redacted_by_the_name_of_their_key_at_any_depth() -> None:
     event = {"event": "call", "api_key": "x", "detail": {"password": "y", "tier": "basic"}, "n": 3}
-    assert logs.redact_event(None, "info", event) == {
+    assert logs.show_event(None, "info", event) == {
         "event": "call",
         "api_key": logs.REDACTED,
         "detail": {"password": logs.REDACTED, "tier": "basic"},

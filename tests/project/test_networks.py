@@ -61,8 +61,8 @@ def test_the_address_of_a_client(
     settings: Settings, trusted: list[str], peer: str, forwarded: str, client: str
 ) -> None:
     settings.TRUSTED_PROXIES = trusted
-    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
-    request = RequestFactory().get("/", REMOTE_ADDR=peer, headers=headers)
+    headers: dict[str, Any] = {"HTTP_X_FORWARDED_FOR": forwarded} if forwarded else {}
+    request = RequestFactory().get("/", REMOTE_ADDR=peer, **headers)
     assert client_address(request) == client
 
 

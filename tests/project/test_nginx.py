@@ -133,7 +133,8 @@ def httpx_answer(connection: socket.socket) -> httpx.Response:
             break
     head, _, body = received.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
-    return httpx.Response(int(first.split()[1]), headers=dict(line.split(": ", 1) for line in lines), content=body)
+    headers = [(name, value) for name, _, value in (line.partition(": ") for line in lines)]
+    return httpx.Response(int(first.split()[1]), headers=headers, content=body)
 
 
 def test_a_web_process_that_is_away_is_a_problem_and_its_own_answers_pass(port: int, tmp_path: Path) -> None:

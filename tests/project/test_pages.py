@@ -19,7 +19,11 @@ RUN_BY = {
 }
 # Where else commands are run: make's targets, and those of npm and docker.
 RUN_IN = [".ci/run", "tests/__main__.py", "tests/installing/test_make_run.py"]
-BY_HAND = {"pins": "takes the newest versions from the registry", "soak": "takes as long as you let it"}
+BY_HAND = {
+    "image": "needs Docker and its registry; tests/project/test_image.py runs what it refuses",
+    "pins": "takes the newest versions from the registry",
+    "soak": "takes as long as you let it",
+}
 
 
 def named(page: Path) -> str:

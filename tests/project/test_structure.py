@@ -23,13 +23,15 @@ ALLOWED = {
     "sandboxes/codes.py": set(),
     "sandboxes/clock.py": set(),
     "sandboxes/planner.py": {"states", "codes"},
+    "sandboxes/shown.py": {"states", "models"},
     "sandboxes/html.py": {"states", "codes", "models"},
-    "sandboxes/models": {"states", "codes"},
+    "sandboxes/causes.py": {"states"},
+    "sandboxes/models": {"states", "codes", "clock"},
     "sandboxes/gateways": {"codes", "states"},
-    "sandboxes/services": {"states", "codes", "clock", "planner", "models", "gateways"},
+    "sandboxes/services": {"states", "codes", "clock", "planner", "shown", "models", "gateways"},
     "sandboxes/tasks.py": {"services"},
     "sandboxes/demo": {"services", "models", "states", "codes"},
-    "sandboxes/api": {"services", "models", "states", "codes", "clock"},
+    "sandboxes/api": {"services", "models", "states", "codes", "clock", "causes"},
     "sandboxes/admin": {"services", "models", "states", "codes", "clock", "html"},
     "sandboxes/metrics.py": {"services", "models", "states", "codes", "clock"},
     # Commands run where the keys are: they tell a gateway's errors, and one holds Daytona's socket.
@@ -52,8 +54,27 @@ IMPORTED_AS = {
     "pyjwt": "jwt",
     "python-socketio": "socketio",
 }
+# Of requirements-dev.in: what is known by another name where it is used.
+IMPORTED_AS |= {
+    "cyclonedx-bom": "cyclonedx",
+    "django-stubs": "mypy_django_plugin",
+    "djangorestframework-stubs": "mypy_drf_plugin",
+    "pip-licenses": "licenses",
+    "pytest-cov": "cov",
+    "pytest-django": "pytest_django",
+    "pytest-playwright": "playwright",
+    "pytest-xdist": "worksteal",
+}
 # Where a package is named that no module imports: Django loads it by its name, a process is started with it.
 NAMED_IN = ("project/settings.py", "project/rest.py", "project/server.py")
+NAMED_IN_DEVELOPMENT = (
+    "Makefile",
+    ".ci/run",
+    "pyproject.toml",
+    "tests/__main__.py",
+    "tests/audit.py",
+    "tests/licences.py",
+)
 
 
 def sources(*folders: str) -> list[Path]:
@@ -156,15 +177,44 @@ def test_no_file_is_longer_than_400_lines() -> None:
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 
-def test_every_requirement_is_used() -> None:
-    lines = [line.strip() for line in (ROOT / "requirements.in").read_text().splitlines()]
-    wanted = [re.split(r"[\[~=<>]", line)[0] for line in lines if line and not line.startswith("#")]
-    imported = {name.split(".")[0] for path in sources("sandboxes", "project") for name in imports(path)}
-    words = set(re.findall(r"\w+", "".join((ROOT / name).read_text() for name in NAMED_IN)))
+@pytest.mark.parametrize(
+    ("listed", "folders", "named_in"),
+    [
+        ("requirements.in", ["sandboxes", "project"], NAMED_IN),
+        ("requirements-dev.in", ["tests", "emulator", "bench"], NAMED_IN_DEVELOPMENT),
+    ],
+)
+def test_every_requirement_is_used(listed: str, folders: list[str], named_in: tuple[str, ...]) -> None:
+    lines = [line.strip() for line in (ROOT / listed).read_text().splitlines()]
+    wanted = [re.split(r"[\[~=<>]", line)[0] for line in lines if line and not line.startswith(("#", "-"))]
+    imported = {name.split(".")[0] for path in sources(*folders) for name in imports(path)}
+    words = set(re.findall(r"\w+", "".join((ROOT / name).read_text() for name in named_in)))
     used = imported | words | {"psycopg"}  # Django imports it for postgres://
     unused = [package for package in wanted if IMPORTED_AS.get(package, package.replace("-", "_")) not in used]
     assert wanted
     assert unused == []
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-next.txt"])
+def test_every_pin_has_its_hashes(name: str) -> None:
+    pins = re.findall(
+        r"^\S+==[^\n]*\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)*)", (ROOT / name).read_text(), re.M
+    )
+    assert pins
+    assert all(pins)
+
+
+def test_every_direct_connection_takes_the_parameters_of_its_address() -> None:
+    """`psycopg.connect(url)` alone has neither our time limits nor our keepalives."""
+    opened = re.compile(r"(?:psycopg|Connection)\.connect\((.*)")
+    found = {
+        f"{named(path)}: {arguments}"
+        for path in sources("sandboxes", "project", "bench", "tests")
+        if path.name != "test_structure.py"
+        for arguments in opened.findall(path.read_text())
+        if not arguments.startswith("conninfo(")
+    }
+    assert found == set()
 
 
 def test_tests_do_not_replace_our_own_functions() -> None:

@@ -10,9 +10,9 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import intent, owners, record
+from sandboxes.services import intent, lifecycle, owners, record
 from sandboxes.services.intent import Ready
-from sandboxes.states import Action, Actor, Source
+from sandboxes.states import ACTIVE, Action, Actor, Source
 from tests.support.driving import ask, do, pass_time, reload, settle
 from tests.support.emulator import Emulator
 
@@ -195,3 +195,35 @@ def test_touch_of_a_gone_sandbox_is_refused(world: Emulator, running: Callable[.
     with pytest.raises(Refused) as no:
         intent.touch(sandbox.pk, actor=AGENT)
     assert no.value.code == Code.SANDBOX_GONE
+
+
+def test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few_looks_and_events(
+    world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None, settings: Settings
+) -> None:
+    settings.INTENT_RETRY_SECONDS = 5.0
+    sandbox = running()
+    clock.move(settings.OBSERVATION_TTL + 1)
+    events = sandbox.events.count()
+    number = world.faults.add(
+        "status", method="GET", path=f"/sandbox/{sandbox.daytona_id}$", status=404,
+        answer={"statusCode": 404, "message": f"Sandbox with ID or name {sandbox.daytona_id} not found"},
+    )  # fmt: skip
+    for _ in range(51):
+        asked = gate(sandbox)
+        assert isinstance(asked, Operation)
+        tick_due()
+        clock.move(1)
+    assert world.faults.hits(number) <= 12
+    assert [one.action for one in sandbox.operations.order_by("created_at")] == ["create", "sync", "start"]
+    assert sandbox.events.count() - events <= 3
+    world.faults.remove(number)
+    clock.move(30)
+    settle()
+    assert isinstance(gate(sandbox), Ready)
+
+
+def tick_due() -> None:
+    """What a worker does: advance the operations whose time has come."""
+    due = Operation.objects.filter(status__in=ACTIVE, next_check_at__lte=clock.now())
+    for pk in list(due.values_list("pk", flat=True)):
+        lifecycle.advance(pk)

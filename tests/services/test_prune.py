@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.models import IdempotencyAnswer, Lease, Notice, Operation, Sandbox, SandboxEvent, Sweep
-from sandboxes.services.projection.values import wanted
 from sandboxes.services.prune import prune
+from sandboxes.shown import wanted
 from sandboxes.states import OperationStatus, Status
 from tests.support import rows
 
@@ -65,7 +65,8 @@ def test_old_tombstones_go_with_their_timeline() -> None:
     living = rows.sandbox("living", created_at=rows.ago(days=400))
     assert prune()["tombstones"] == 1
     assert set(Sandbox.objects.all()) == {young, living}
-    assert not SandboxEvent.objects.exists()
+    told = SandboxEvent.objects.get()
+    assert (told.kind, told.owner, told.data) == ("pruned", old.owner_id, {"sandbox": str(old.pk)})
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,9 @@ def test_an_owner_whose_sandboxes_are_all_gone_leaves_no_trace() -> None:
     }  # fmt: skip
     assert list(Owner.objects.values_list("pk", flat=True)) == ["bob"]
     assert (Sandbox.objects.get(), Operation.objects.count()) == (others, 0)
-    (event,) = SandboxEvent.objects.all()
+    event = SandboxEvent.objects.get(sandbox=others)
+    erased = SandboxEvent.objects.get(sandbox=None)
+    assert (erased.kind, erased.owner, list(erased.data)) == ("erased", "", ["sandbox"])
     assert event.data["ranking"] == [{"owner": ERASED, "name": ERASED, "broken": []}, ranking[1]]
 
 

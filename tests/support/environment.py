@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 DEVELOPMENT = {"ENV_FILE": "", "DEBUG": "1", "SECRET_KEY": "for-tests-" + "0123456789" * 5}
@@ -21,3 +22,8 @@ def clean_environment(**values: str) -> dict[str, str]:
     ours = variables() | {f"{name}_FILE" for name in variables()} | {"DJANGO_SETTINGS_MODULE"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, "ENV_FILE": "", **values}
+
+
+def beside(url: str, name: str) -> str:
+    """The URL of another database on the same PostgreSQL server, with the parameters of this one."""
+    return urlsplit(url)._replace(path=f"/{name}").geturl()

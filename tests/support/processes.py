@@ -16,7 +16,7 @@ import httpx
 from django.db import connection
 
 from tests.support.emulator import Emulator
-from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
+from tests.support.environment import DEVELOPMENT, ROOT, beside, clean_environment
 from tests.support.waiting import wait_until
 
 
@@ -28,11 +28,8 @@ def free_port() -> int:
 
 def database_url() -> str:
     """The address of the database that this test writes to."""
-    config = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{config['NAME']}"
-    login = ":".join(part for part in (config["USER"], config["PASSWORD"]) if part)
-    return f"postgres://{login}@{config['HOST']}:{config['PORT'] or 5432}/{config['NAME']}"
+    name = connection.settings_dict["NAME"]
+    return f"sqlite:///{name}" if connection.vendor == "sqlite" else beside(os.environ["DATABASE_URL"], name)
 
 
 def environment_for(emulator: Emulator | None, **values: str) -> dict[str, str]:

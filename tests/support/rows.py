@@ -9,6 +9,7 @@ from uuid import uuid4
 from django.utils import timezone
 
 from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.services.asked import labels_of
 from sandboxes.states import ACTIVE, Action, ActorKind, Intent, OperationStatus, Source, Status
 
 STATE_OF = {
@@ -43,8 +44,7 @@ def sandbox(name: str = "atlas", *, of: str = "user_alice", status: str = Status
         "observed_state": STATE_OF[Status(status)],
         "desired_state": STATE_OF[Status(status)],
         "observed_at": ago(seconds=20),
-        "observed_auto_delete": 0 if fields.get("ephemeral") else -1,
-        "auto_delete_minutes": 0 if fields.get("ephemeral") else -1,
+        **intervals(0 if fields.get("ephemeral") else -1),
         "intent": INTENT_FOR.get(Status(status), Intent.RUNNING),
         "intent_actor_kind": ActorKind.OWNER,
         "intent_actor_id": of,
@@ -65,9 +65,18 @@ def sandbox(name: str = "atlas", *, of: str = "user_alice", status: str = Status
         "deleted_at": moment if status == Status.GONE else None,
     }
     row = Sandbox(**{**values, **fields})
-    row.daytona_name = row.compose_daytona_name()
+    row.daytona_name = fields.get("daytona_name", row.compose_daytona_name())
+    row.labels = fields.get("labels", labels_of(row))
     row.save(force_insert=True)
     return row
+
+
+def intervals(auto_delete: int) -> dict[str, int]:
+    """As asked for, and as Daytona holds them."""
+    held = {"auto_stop": 15, "auto_archive": 10080, "auto_delete": auto_delete}
+    return {f"{name}_minutes": value for name, value in held.items()} | {
+        f"observed_{name}": value for name, value in held.items()
+    }
 
 
 INTENT_FOR = {
@@ -99,4 +108,4 @@ def event(
     of: Sandbox, kind: str = SandboxEvent.Kind.CHANGE, text: str = "Something changed", **fields: Any
 ) -> SandboxEvent:
     values: dict[str, Any] = {"at": ago(minutes=3), "actor": "staff:admin"}
-    return SandboxEvent.objects.create(sandbox=of, kind=kind, text=text, **{**values, **fields})
+    return SandboxEvent.objects.create(sandbox=of, owner=of.owner_id, kind=kind, text=text, **{**values, **fields})

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from django.db import connection
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sandboxes.api import problems
-from sandboxes.api.documented import NO_SANDBOX, REQUESTING, SANDBOX_ID, BulkAnswer, documented
+from sandboxes.api.documented import IF_MATCH, NO_SANDBOX, REQUESTING, SANDBOX_ID, BulkAnswer, documented
 from sandboxes.api.permissions import USE, WRITE, Need, check_permission
 from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.representations import OperationShape, SandboxShape
@@ -20,7 +20,7 @@ from sandboxes.api.requests import ActionBody, BulkBody, NothingBody, Reason
 from sandboxes.api.views.base import ApiView
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation
-from sandboxes.services import intent, lifecycle, waiting
+from sandboxes.services import intent, lifecycle, lookup, turns, waiting
 from sandboxes.states import Action, OperationStatus, Source
 
 log = structlog.get_logger(__name__)
@@ -30,6 +30,7 @@ class ActionView(ApiView):
     """One action on one sandbox; `action` comes from the URL table."""
 
     action: Action = Action.SYNC
+    conditional = ("POST",)
 
     @property
     def needs(self) -> dict[str, Need]:  # type: ignore[override]
@@ -39,20 +40,21 @@ class ActionView(ApiView):
         "Request an action",
         body=ActionBody,
         answers={200: OperationShape, 202: OperationShape},
-        refusals=[*NO_SANDBOX, *REQUESTING],
+        refusals=[*NO_SANDBOX, *REQUESTING, Code.PRECONDITION_FAILED],
         waits=True,
         post=True,
-        parameters=[SANDBOX_ID],
+        parameters=[SANDBOX_ID, IF_MATCH],
         description="The newest request wins: it supersedes another active operation. The same one again joins it.",
     )
     def post(self, request: Request, sandbox_id: str) -> Response:
         body = self.body(ActionBody)
-        operation = self.begin(
-            lambda: lifecycle.request(
+        return self.answer(self.begin(lambda: self._ask(sandbox_id, body)))
+
+    def _ask(self, sandbox_id: str, body: dict[str, Any]) -> Operation:
+        with self.as_it_was(sandbox_id):
+            return lifecycle.request(
                 sandbox_id, self.action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
             )
-        )
-        return self.answer(operation)
 
 
 class EnsureRunning(ApiView):
@@ -71,6 +73,7 @@ class EnsureRunning(ApiView):
             Code.SANDBOX_STOPPED_BY_USER,
             Code.SANDBOX_UNRECOVERABLE,
             Code.OWNER_ON_HOLD,
+            Code.OPERATION_BUDGET_SPENT,
         ],
         waits=True,
         post=True,
@@ -98,12 +101,16 @@ class EnsureRunning(ApiView):
 
     def _wait(self, sandbox_id: str, asked: Operation, reason: str, *, deadline: float) -> Response:
         """A look may show that a start is needed, a person's stop may come between: ask again until it runs."""
+        looks = 0
         while True:
             ended = waiting.until_settled(asked, deadline=deadline)
             if ended.is_active:
                 return self.accepted(ended)
             if ended.status == OperationStatus.FAILED:
                 return self.ended(ended)
+            if not waiting.rest(looks, deadline=deadline):
+                return self.accepted(ended)
+            looks += ended.action == Action.SYNC
             again = self._ask(sandbox_id, reason)
             if isinstance(again, intent.Ready):
                 return self._ready(again)
@@ -111,7 +118,7 @@ class EnsureRunning(ApiView):
 
     def _ready(self, ready: intent.Ready) -> Response:
         ready.sandbox.active = []  # type: ignore[attr-defined]  # that is what ready means; spares a query
-        return Response(SandboxShape(ready.sandbox, context=self.shape_context).data)
+        return self.show_sandbox(ready.sandbox)
 
 
 class Touch(ApiView):
@@ -128,7 +135,7 @@ class Touch(ApiView):
     )
     def post(self, request: Request, sandbox_id: str) -> Response:
         self.body(NothingBody)
-        intent.touch(lifecycle.identify(sandbox_id, actor=self.actor), actor=self.actor)
+        intent.touch(sandbox_id, actor=self.actor)
         return Response(status=204)
 
 
@@ -142,34 +149,40 @@ class Bulk(ApiView):
         "Request one action for up to 200 sandboxes",
         body=BulkBody,
         answers={207: BulkAnswer},
+        refusals=[Code.TOO_MANY_BULK_REQUESTS],
         post=True,
-        description="Each on its own, and once however often its id is sent; `results` says what became of it. "
-        "The status is 207, however many succeed.",
+        description="Each on its own, and once however often and in whatever spelling its id is sent; `results` "
+        "says what became of it. The status is 207, however many succeed. Each id counts as a request, and a "
+        "caller has at most two of these in flight.",
     )
     def post(self, request: Request) -> Response:
         body = self.body(BulkBody)
         action = Action(body.pop("action"))
         check_permission(self.principal, f"{action}_sandbox")
-        ids = dict.fromkeys(body.pop("ids"))
-        results = [self._one(which, action, body) for which in ids]
-        accepted = sum(result["outcome"] == "accepted" for result in results)
-        counts = {"accepted": accepted, "refused": len(results) - accepted}
-        return Response({**counts, "results": results}, status=207)
-
-    def _one(self, sandbox_id: str, action: Action, body: dict[str, Any]) -> dict[str, Any]:
-        try:
-            operation = lifecycle.request(
-                sandbox_id, action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
+        ids = body.pop("ids")
+        with turns.bulk(self.principal.id):
+            self.count_more(len(lookup.distinct(ids)) - 1)
+            outcomes = lifecycle.request_many(
+                ids, action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
             )
-        except Exception as error:
-            foreseen = problems.as_refused(error)
-            if foreseen is None:
-                log.exception("bulk_row_broke", sandbox=sandbox_id)
-            return self._refused(sandbox_id, foreseen or Refused(Code.INTERNAL_ERROR))
-        return {"id": sandbox_id, "outcome": "accepted", "operation": self.show(operation), "problem": None}
+        results = self._results(outcomes)
+        accepted = sum(result["outcome"] == "accepted" for result in results)
+        return Response({"accepted": accepted, "refused": len(results) - accepted, "results": results}, status=207)
 
-    def _refused(self, sandbox_id: str, no: Refused) -> dict[str, Any]:
+    def _results(self, outcomes: Mapping[str, Operation | Exception]) -> list[dict[str, Any]]:
+        operations = [found for found in outcomes.values() if isinstance(found, Operation)]
+        shown = iter(self.show_all(operations))
+        return [
+            self._refused(which, found)
+            if isinstance(found, Exception)
+            else {"id": which, "outcome": "accepted", "operation": next(shown), "problem": None}
+            for which, found in outcomes.items()
+        ]
+
+    def _refused(self, which: str, error: Exception) -> dict[str, Any]:
+        foreseen = problems.as_refused(error)
+        if foreseen is None:
+            log.error("bulk_row_broke", sandbox=which, exc_info=error)
+        no = foreseen or Refused(Code.INTERNAL_ERROR)
         refusal = problems.problem(self.request._request, no.code, detail=no.detail, **no.extra)
-        if refusal["status"] >= 500 and not connection.in_atomic_block:
-            connection.close()  # the next row needs one that works
-        return {"id": sandbox_id, "outcome": "refused", "operation": None, "problem": refusal}
+        return {"id": which, "outcome": "refused", "operation": None, "problem": refusal}

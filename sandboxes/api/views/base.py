@@ -6,7 +6,8 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import structlog
@@ -17,17 +18,17 @@ from rest_framework.exceptions import ErrorDetail, NotAuthenticated, ValidationE
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
-from rest_framework.views import APIView
 
-from sandboxes.api import permissions, problems, reading, throttling
+from sandboxes.api import conditions, permissions, problems, reading, throttling
 from sandboxes.api.documented import KEY_PATTERN
 from sandboxes.api.permissions import Need
 from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.principals import Principal
-from sandboxes.api.representations import OperationShape
+from sandboxes.api.representations import OperationShape, SandboxShape
+from sandboxes.api.views.strict import StrictView
 from sandboxes.codes import Code, Refused
-from sandboxes.models import Operation
-from sandboxes.services import idempotency, waiting
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import idempotency, lookup, waiting
 from sandboxes.states import Actor, OperationStatus
 
 log = structlog.get_logger(__name__)
@@ -43,13 +44,16 @@ class Replayed(Exception):
         self.stored = stored
 
 
-class ApiView(APIView):
+class ApiView(StrictView):
     """`needs` names, per method, what the caller must have; a method without an entry is not there."""
 
     needs: ClassVar[dict[str, Need]] = {}
     permission_classes = ()
     throttle_classes = ()
     http_method_names = METHODS
+
+    # The methods that heed If-Match; all others refuse it: who sends it relies on it.
+    conditional: ClassVar[tuple[str, ...]] = ()
 
     _rate: throttling.Rate | None = None
     _claim: idempotency.Claim | None = None
@@ -83,6 +87,8 @@ class ApiView(APIView):
         if self._rate:
             throttling.check(self._rate)
         permissions.check(self.principal, need)
+        if conditions.IF_MATCH in request.headers and request.method not in self.conditional:
+            raise _invalid(conditions.IF_MATCH, "It is not heeded here: leave it out.")
         if request.method == "POST" and "Idempotency-Key" in request.headers:
             self._begin_idempotent(request)
 
@@ -110,7 +116,9 @@ class ApiView(APIView):
         key = request.headers["Idempotency-Key"]
         if not re.fullmatch(KEY_PATTERN, key):
             raise _invalid("Idempotency-Key", "1 to 255 printable ASCII characters, no spaces.")
-        begun = idempotency.begin(self.principal.id, key, fingerprint=_fingerprint(request, self.principal.owner))
+        begun = idempotency.begin(
+            self.principal.id, key, owner=self.principal.owner or "", fingerprint=_fingerprint(request)
+        )
         if isinstance(begun, idempotency.Stored):
             raise Replayed(begun)
         self._claim = begun
@@ -144,6 +152,39 @@ class ApiView(APIView):
             response[name] = value
         return response
 
+    def count_more(self, units: int) -> None:
+        """Count this request as so many more than one.
+
+        Raises:
+            Refused: RATE_LIMITED.
+        """
+        if self._rate and units:
+            self._rate = throttling.count_more(self.principal, units)
+
+    # Sandboxes, and the conditions on them
+
+    def show_sandbox(self, row: Sandbox) -> Response:
+        shown = self._sandbox(row)
+        return Response(shown, headers={"ETag": shown["etag"]})
+
+    @contextmanager
+    def as_it_was(self, sandbox_id: str) -> Iterator[None]:
+        """Where If-Match is given, nobody changes the sandbox between the check and the end of the block.
+
+        Raises:
+            Refused: PRECONDITION_FAILED, SANDBOX_NOT_FOUND.
+        """
+        header = self.request.headers.get(conditions.IF_MATCH)
+        if header is None:
+            yield
+            return
+        with lookup.held(sandbox_id, actor=self.actor) as row:
+            conditions.check_match(header, self._sandbox(row)["etag"])
+            yield
+
+    def _sandbox(self, row: Sandbox) -> dict[str, Any]:
+        return dict(SandboxShape(reading.shown(row), context=self.shape_context).data)
+
     # Asking for a change, and answering it
 
     def body(self, shape: type[Serializer[Any]]) -> dict[str, Any]:
@@ -164,9 +205,11 @@ class ApiView(APIView):
         return operation
 
     def answer(self, operation: Operation) -> Response:
-        """202 with the operation; with `Prefer: wait` and a place to wait in, how it ended."""
+        """202 with the operation; how it ended, if it has: after `Prefer: wait`, or before a repetition came."""
+        if not operation.is_active:
+            return self.ended(operation)
         seconds = wait_seconds(self.request.headers.get("Prefer", ""))
-        if seconds is None or not operation.is_active:
+        if seconds is None:
             return self.accepted(operation)
         with waiting.seat() as seated:
             if not seated:
@@ -200,17 +243,20 @@ class ApiView(APIView):
         )
 
     def show(self, operation: Operation) -> dict[str, Any]:
-        return dict(OperationShape(operation, context=self.shape_context).data)
+        return self.show_all([operation])[0]
+
+    def show_all(self, operations: Sequence[Operation]) -> list[dict[str, Any]]:
+        return list(OperationShape(operations, many=True, context=self.shape_context).data)
 
     @property
     def shape_context(self) -> dict[str, Any]:
         return {"principal": self.principal}
 
 
-def _fingerprint(request: Request, owner: str | None) -> str:
-    """What makes two requests the same: method, path with query, whom it is for, body."""
+def _fingerprint(request: Request) -> str:
+    """What makes two requests the same: method, path with query, body."""
     raw: HttpRequest = request._request
-    parts = [raw.method or "", raw.get_full_path(), owner or "", hashlib.sha256(raw.body).hexdigest()]
+    parts = [raw.method or "", raw.get_full_path(), hashlib.sha256(raw.body).hexdigest()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -13,7 +13,7 @@ from sandboxes.api.permissions import READ, Need
 from sandboxes.api.requests import CapacityQuery
 from sandboxes.api.views.base import ApiView
 from sandboxes.models import Sandbox
-from sandboxes.services import capacity, lifecycle, ranking, usage
+from sandboxes.services import capacity, lookup, ranking, usage
 
 
 class Capacity(ApiView):
@@ -44,7 +44,7 @@ class Capacity(ApiView):
         """Whom a start of `sandbox`, or of a new one in `target`, would stop: the first that breaks no rule."""
         owner = self.actor.on_behalf_of
         if sandbox:
-            row = lifecycle.find(sandbox, actor=self.actor)
+            row = lookup.find(sandbox, actor=self.actor)
         else:
             row = Sandbox(owner_id=owner or self.principal.owner or "", target=target or settings.DAYTONA_TARGET)
         lines = [verdict.as_data() for verdict in capacity.rank_for(row)]

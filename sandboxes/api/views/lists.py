@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
-from sandboxes.api.filters import filtered
+from sandboxes.api.filters import filtered, several
 from sandboxes.api.pagination import KeysetPagination
 from sandboxes.api.views.base import ApiView
 
@@ -21,6 +21,10 @@ class ListView(ApiView):
     default_order: ClassVar[str]
     shape: ClassVar[type[Serializer[Any]]]
     filters: ClassVar[type[django_filters.FilterSet] | None] = None
+
+    @property
+    def repeatable(self) -> frozenset[str]:  # type: ignore[override]
+        return several(self.filters)
 
     def page(self, rows: QuerySet[Any]) -> Response:
         pages = KeysetPagination(self.orders, default=self.default_order)

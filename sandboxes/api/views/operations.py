@@ -1,4 +1,4 @@
-"""Operations and events: what was asked, how it goes, what happened."""
+"""Operations: what was asked, and how it goes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from sandboxes.api.documented import (
 from sandboxes.api.filters import OperationFilter
 from sandboxes.api.permissions import READ, WRITE, Need
 from sandboxes.api.preferences import wait_seconds
-from sandboxes.api.representations import EventShape, OperationShape
+from sandboxes.api.representations import OperationShape
 from sandboxes.api.requests import Reason
 from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
 from sandboxes.codes import Code
-from sandboxes.services import lifecycle
+from sandboxes.services import lifecycle, lookup
 
 
 class OperationList(ListView):
@@ -57,25 +57,8 @@ class SandboxOperations(OperationList):
         ],
     )
     def get(self, request: Request, sandbox_id: str) -> Response:  # type: ignore[override]
-        row = lifecycle.find(sandbox_id, actor=self.actor)
+        row = lookup.find(sandbox_id, actor=self.actor)
         return self.page(reading.operations(self.actor).filter(sandbox=row))
-
-
-class SandboxEvents(ListView):
-    needs = {"get": Need(READ, "view_sandboxevent")}
-    orders = {"at": "at"}
-    default_order = "-at"
-    shape = EventShape
-
-    @documented(
-        "List a sandbox's events, the newest first",
-        answers={200: page_of(EventShape, "Event")},
-        refusals=NO_SANDBOX,
-        parameters=[SANDBOX_ID, *page_parameters(orders, default_order)],
-    )
-    def get(self, request: Request, sandbox_id: str) -> Response:
-        row = lifecycle.find(sandbox_id, actor=self.actor)
-        return self.page(reading.events(row, for_staff=self.principal.is_staff))
 
 
 class OperationDetail(ApiView):
@@ -90,7 +73,7 @@ class OperationDetail(ApiView):
     )
     def get(self, request: Request, operation_id: UUID) -> Response:
         """How it goes. Only a caller that waits gets a failure as a problem: who just looks, looks."""
-        operation = reading.operation(operation_id, actor=self.actor)
+        operation = lookup.find_operation(operation_id, actor=self.actor)
         if wait_seconds(request.headers.get("Prefer", "")) is None:
             return Response(self.show(operation))
         if not operation.is_active:

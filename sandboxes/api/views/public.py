@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
@@ -11,24 +11,34 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSpli
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
 from sandboxes.api import schema
 from sandboxes.api.documented import CodeShape, answer_responses, problem_responses
 from sandboxes.api.views.base import METHODS
+from sandboxes.api.views.strict import StrictView
 from sandboxes.codes import MEANINGS, Code, Refused
 
 CODES = inline_serializer("CodeList", {"results": CodeShape(many=True)})
 
 
-class Public(APIView):
+class Public(StrictView):
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = ()
     http_method_names = METHODS
 
 
-class ProblemList(Public):
+class ForAll(Public):
+    """The same for everybody until the next release, so a cache may keep it for a while."""
+
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        if final.status_code in (200, 304):
+            final["Cache-Control"] = "public, max-age=300"
+        return final
+
+
+class ProblemList(ForAll):
     """Every code, with its HTTP status, what happened and what to do next."""
 
     @extend_schema(auth=[], responses=answer_responses({200: CODES}))
@@ -36,7 +46,7 @@ class ProblemList(Public):
         return Response({"results": [_meaning(code) for code in Code]})
 
 
-class ProblemDetail(Public):
+class ProblemDetail(ForAll):
     """What a problem's `type` points to."""
 
     @extend_schema(auth=[], responses={**answer_responses({200: CodeShape}), **problem_responses([Code.NOT_FOUND])})
@@ -53,18 +63,17 @@ class Unknown(Public):
         raise Refused(Code.NOT_FOUND)
 
 
-class Schema(Public, SpectacularJSONAPIView):
+class Schema(ForAll, SpectacularJSONAPIView):
     @extend_schema(exclude=True)
     def get(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:
         content, tag = schema.published()
         answer = HttpResponse(content, content_type=request.accepted_renderer.media_type)
         answer["ETag"] = tag
-        conditional = get_conditional_response(request._request, etag=tag, response=answer)
-        return conditional or answer
+        return get_conditional_response(request._request, etag=tag, response=answer) or answer
 
 
 class Docs(Public, SpectacularSwaggerSplitView):
-    pass
+    """Its script holds the caller's CSRF token: no cache may keep it."""
 
 
 def _meaning(code: Code) -> dict[str, object]:

@@ -9,9 +9,13 @@ from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sandboxes.api import reading
+from sandboxes.api import conditions, reading
 from sandboxes.api.documented import (
+    ETAG,
+    IF_MATCH,
+    IF_NONE_MATCH,
     NO_SANDBOX,
+    NOT_MODIFIED,
     SANDBOX_ID,
     documented,
     filter_parameters,
@@ -25,8 +29,7 @@ from sandboxes.api.requests import INTERVALS, Changes, NewSandbox
 from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
 from sandboxes.codes import Code, Refused
-from sandboxes.models import Sandbox
-from sandboxes.services import lifecycle
+from sandboxes.services import lifecycle, lookup
 from sandboxes.states import Action, Source
 
 
@@ -49,7 +52,7 @@ class SandboxList(ListView):
         "Create a sandbox",
         body=NewSandbox,
         answers={200: OperationShape, 202: OperationShape},
-        refusals=[Code.OWNER_ON_HOLD, Code.SANDBOX_LIMIT_REACHED],
+        refusals=[Code.OWNER_ON_HOLD, Code.SANDBOX_LIMIT_REACHED, Code.OPERATION_BUDGET_SPENT],
         waits=True,
         post=True,
     )
@@ -79,39 +82,52 @@ class SandboxDetail(ApiView):
         "delete": Need(WRITE, "delete_sandbox"),
     }
 
-    @documented("Get a sandbox", answers={200: SandboxShape}, refusals=NO_SANDBOX, parameters=[SANDBOX_ID])
+    conditional = ("GET", "HEAD", "PATCH", "DELETE")
+
+    @documented(
+        "Get a sandbox",
+        answers={200: SandboxShape, 304: NOT_MODIFIED},
+        refusals=[*NO_SANDBOX, Code.PRECONDITION_FAILED],
+        parameters=[SANDBOX_ID, IF_NONE_MATCH, IF_MATCH, ETAG],
+    )
     def get(self, request: Request, sandbox_id: str) -> Response:
-        return self._shown(lifecycle.find(sandbox_id, actor=self.actor))
+        answer = self.show_sandbox(lookup.find(sandbox_id, actor=self.actor))
+        if conditions.IF_MATCH in request.headers:
+            conditions.check_match(request.headers[conditions.IF_MATCH], answer["ETag"])
+        if conditions.is_known(request.headers.get(conditions.IF_NONE_MATCH, '""'), answer["ETag"]):
+            return Response(status=304, headers={"ETag": answer["ETag"]})
+        return answer
 
     @documented(
         "Change a sandbox's name, intervals or protection",
         body=Changes,
         answers={200: SandboxShape},
-        refusals=[*NO_SANDBOX, Code.SANDBOX_GONE],
+        refusals=[*NO_SANDBOX, Code.SANDBOX_GONE, Code.PRECONDITION_FAILED],
         changes=True,
-        parameters=[SANDBOX_ID],
+        parameters=[SANDBOX_ID, IF_MATCH, ETAG],
     )
     def patch(self, request: Request, sandbox_id: str) -> Response:
         changes = self.body(Changes)
-        row = lifecycle.find(sandbox_id, actor=self.actor)
-        with transaction.atomic():
+        row = lookup.find(sandbox_id, actor=self.actor)
+        with transaction.atomic(), self.as_it_was(sandbox_id):
             self._change(row.pk, changes)
-        return self._shown(lifecycle.find(sandbox_id, actor=self.actor))
+        return self.show_sandbox(lookup.find(sandbox_id, actor=self.actor))
 
     @documented(
         "Delete a sandbox",
         answers={200: OperationShape, 202: OperationShape},
-        refusals=[*NO_SANDBOX, Code.SANDBOX_GONE],
+        refusals=[*NO_SANDBOX, Code.SANDBOX_GONE, Code.PRECONDITION_FAILED],
         waits=True,
         changes=True,
-        parameters=[SANDBOX_ID],
+        parameters=[SANDBOX_ID, IF_MATCH],
         description="Also in Daytona, for ever. Nothing supersedes it.",
     )
     def delete(self, request: Request, sandbox_id: str) -> Response:
-        found = lifecycle.identify(sandbox_id, actor=self.actor)
-        operation = lifecycle.request(
-            found, Action.DELETE, actor=self.actor, source=Source.API, request_id=self.request_id
-        )
+        found = lookup.identify(sandbox_id, actor=self.actor)
+        with self.as_it_was(sandbox_id):
+            operation = lifecycle.request(
+                found, Action.DELETE, actor=self.actor, source=Source.API, request_id=self.request_id
+            )
         return self.answer(operation)
 
     def _change(self, sandbox_id: UUID, changes: dict[str, Any]) -> None:
@@ -121,11 +137,11 @@ class SandboxDetail(ApiView):
         if intervals := {name.removesuffix("_minutes"): changes[name] for name in INTERVALS if name in changes}:
             check_permission(self.principal, "change_sandbox")
             lifecycle.set_intervals(sandbox_id, actor=self.actor, **intervals)
+        if changes["reapply"]:
+            check_permission(self.principal, "change_sandbox")
+            lifecycle.reapply(sandbox_id, actor=self.actor)
         if "protected_until" in changes:
             check_permission(self.principal, "protect_sandbox")
             lifecycle.protect(
                 sandbox_id, actor=self.actor, until=changes["protected_until"], reason=changes["reason"]
             )
-
-    def _shown(self, row: Sandbox) -> Response:
-        return Response(SandboxShape(reading.shown(row), context=self.shape_context).data)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from sandboxes import clock
 from sandboxes.codes import Refused
+from sandboxes.management.output import ReadableCommand
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = "Make a service key for a program and print it once; only a hash of it is stored."
 
     def add_arguments(self, parser: CommandParser) -> None:

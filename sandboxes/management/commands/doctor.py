@@ -6,15 +6,15 @@ from argparse import ArgumentParser
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand
-
+from project.readable import visible
+from sandboxes.management.output import ReadableCommand
 from sandboxes.services import doctor
 from sandboxes.services.doctor import Level
 
 MARKS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.BROKEN: "BROKEN "}
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = "Say what is wrong with this installation, each with its cure; exit code 1 when something is broken."
     requires_system_checks = []  # the examination reports them
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             findings.append(finding)
             if not as_json:
                 cure = f" {finding.cure}" if finding.cure else ""
-                self.stdout.write(f"{MARKS[finding.level]} {finding.text}{cure}")
+                self.stdout.write(f"{MARKS[finding.level]} {visible(finding.text)}{cure}")
         is_broken = any(finding.level == Level.BROKEN for finding in findings)
         if as_json:
             found = [asdict(finding) for finding in findings]

@@ -4,12 +4,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
+
+from sandboxes.management.output import ReadableCommand
 
 NAME = PASSWORD = "admin"  # noqa: S105 - refused unless DEBUG=1
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = "Create the staff user admin with the password admin, on a development machine (DEBUG=1) alone."
 
     def handle(self, **options: Any) -> None:

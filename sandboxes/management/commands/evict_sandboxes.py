@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from typing import IO, Any, cast
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
+from django.core.management.base import CommandError
 from rich.table import Table
 
 from sandboxes.codes import Refused
 from sandboxes.gateways.daytona import DaytonaError
-from sandboxes.management.tables import table
+from sandboxes.management.output import ReadableCommand, table
 from sandboxes.services.evict_ahead import Line, Outcome, Wanted, evict_ahead
 
 WHY_NOT = {
@@ -28,7 +27,7 @@ WHY_NOT = {
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = (
         "Stop running sandboxes that were not used for long, least recently used first; they come back when they "
         "are next needed. Never stopped: those that a stop destroys, protected ones, those with an operation. "
@@ -61,10 +60,10 @@ class Command(BaseCommand):
         if as_json:
             self.stdout.write(json.dumps(_data(wanted, outcome)))
         else:
-            console = Console(file=cast("IO[str]", self.stdout))
+            console = self.console()
             if outcome.lines:
                 console.print(_table(wanted, outcome.lines))
-            console.print(_summary(wanted, outcome), markup=False, highlight=False, soft_wrap=True)
+            console.print(_summary(wanted, outcome), soft_wrap=True)
         if not outcome.enough:
             raise SystemExit(2)
 

@@ -3,12 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from sandboxes.demo import emulated, loading
+from sandboxes.management.output import ReadableCommand
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = "Make 60 demo sandboxes of 15 owners in the emulator of this machine; makes only what is missing."
 
     def handle(self, **options: Any) -> None:

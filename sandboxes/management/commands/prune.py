@@ -6,13 +6,14 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from sandboxes.codes import Refused
+from sandboxes.management.output import ReadableCommand
 from sandboxes.services import prune
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = (
         "Delete finished operations, events, tombstones, task results, kept answers, notices and sweeps past their "
         "retention (RETAIN_…_DAYS). The sweep does so once a day. --owner erases an owner whose sandboxes are gone."

@@ -7,20 +7,26 @@ import signal
 import sys
 import threading
 from argparse import ArgumentParser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from types import FrameType
-from typing import IO, Any, cast
+from typing import Any
 
 import structlog
-from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.core.management.base import CommandError
 from django.db import close_old_connections
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from sandboxes.management.tables import table
-from sandboxes.models import Sandbox
+from project.readable import visible
+from sandboxes.management.output import ReadableCommand, table
+from sandboxes.models import Sandbox, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Finding, Kind, Options, SweepResult
+from sandboxes.services.reconcile.changes import System, in_words
 
 log = structlog.get_logger(__name__)
 
@@ -29,10 +35,11 @@ SHOWN = 50  # findings in the table
 HEALED = (Kind.ADOPTED, Kind.DRIFT, Kind.GONE, Kind.REVIVED)
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = (
         "Compare Daytona with our rows and heal what differs. Exit codes: 0 clean or healed, 2 a dry run found "
-        "something, 3 partial: Daytona did not show all, too much was missing, or another sweep is under way."
+        "something or --verify-convex a difference, 3 partial: Daytona did not show all, too much was missing, or "
+        "another sweep is under way."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,6 +50,21 @@ class Command(BaseCommand):
         )
         parser.add_argument("--every", type=float, metavar="SECONDS", help="go on until SIGTERM, with this pause")
         parser.add_argument("--adopt", action="store_true", help="make rows of sandboxes with an owner and no row")
+        unlisted = parser.add_mutually_exclusive_group()
+        unlisted.add_argument(
+            "--adopt-unlisted", action="store_true", help="with --adopt: also those that Convex does not list"
+        )
+        unlisted.add_argument(
+            "--delete-unlisted",
+            action="store_true",
+            help="with --adopt: delete in Daytona those that Convex does not list; asks first",
+        )
+        parser.add_argument(
+            "--confirm", type=int, metavar="COUNT", help="answer --delete-unlisted: so many are to be deleted"
+        )
+        parser.add_argument(
+            "--changes", metavar="FILE", help="write each change of an import there, one JSON object a line"
+        )
         parser.add_argument(
             "--enforce-intent", action="store_true", help="stop again what was stopped and somebody else started"
         )
@@ -53,20 +75,53 @@ class Command(BaseCommand):
         parser.add_argument("--force", action="store_true", help="believe a list that lacks very many sandboxes")
 
     def handle(self, *, as_json: bool, every: float | None, **options: Any) -> None:
-        if every is not None and every <= 0:
-            raise CommandError("--every takes a number of seconds above 0.")
-        if every is not None and options["restored"]:
-            raise CommandError("--restored is for one sweep: later ones would end what was asked for since.")
-        wanted = Options(**{name: options[name] for name in Options.__slots__})
+        _refuse_misfits(every, options)
+        wanted = Options(**{name: options[name] for name in Options.__slots__ if name != "delete_unlisted"})
         self._as_json = as_json
+        self._on_finding: Callable[[Finding], None] = _nothing
         self._stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         if every is None:
-            sys.exit(self._once(wanted))
+            with _changes_to(options["changes"]) as self._on_finding:
+                if options["delete_unlisted"]:
+                    wanted = self._confirmed(wanted, options["confirm"])
+                sys.exit(self._once(wanted))
         while not self._stop.is_set():
             self._once_of_many(wanted)
             self._stop.wait(every)
+
+    def _confirmed(self, options: Options, count: int | None) -> Options:
+        """What a dry run shows as unlisted, as what is to be deleted, once somebody has typed how many.
+
+        Only what was shown is deleted, whatever appears meanwhile.
+        """
+        found: list[Finding] = []
+        looked = reconcile.sweep(
+            replace(options, dry_run=True, verify_convex=False),
+            stop=self._stop,
+            on_finding=lambda one: found.append(one) if one.kind == Kind.UNLISTED else None,
+        )
+        if looked.result != Sweep.Result.COMPLETE:
+            raise CommandError(f"Nothing was deleted: what is unlisted is not known to the end ({looked.detail}).")
+        if found and not options.dry_run:
+            if count is None:
+                count = self._asked(found)
+            if count != len(found):
+                raise CommandError(f"Nothing was changed: {len(found)} are unlisted, and {count} were confirmed.")
+        return replace(options, delete_unlisted=frozenset(one.daytona_id for one in found))
+
+    def _asked(self, found: list[Finding]) -> int:
+        if not sys.stdin.isatty():
+            raise CommandError(
+                f"Nothing was changed: {len(found)} would be deleted. Without a terminal, "
+                f"add --confirm {len(found)}."
+            )
+        console = self.console()
+        console.print(table(("sandbox", "owner", "in words"), [_row(one)[1:] for one in found]))
+        self.stdout.write(f"These {len(found)} will be deleted in Daytona, with all that is in them.")
+        typed = input("Type their number to go on, or anything else to leave them alone: ")
+        return int(typed) if typed.strip().isdecimal() else -1
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop.set()
@@ -88,24 +143,60 @@ class Command(BaseCommand):
         if self._as_json:
             self.stdout.write(json.dumps(result.as_data()))
         elif self.stdout.isatty():
-            _show(_console(self.stdout), result)
+            _show(self.console(), result)
         else:
-            self.stdout.write(_line(result))
+            self.stdout.write(visible(_line(result)))
         return result.exit_code
 
     def _swept(self, options: Options) -> SweepResult:
         if self._as_json or not self.stdout.isatty():
-            return reconcile.sweep(options, stop=self._stop)
+            return reconcile.sweep(options, stop=self._stop, on_finding=self._on_finding)
         columns = (TextColumn("Daytona's list"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=_console(self.stdout), transient=True) as progress:
+        with Progress(*columns, console=self.console(), transient=True) as progress:
             bar = progress.add_task("", total=Sandbox.objects.filter(deleted_at=None).count())
             return reconcile.sweep(
-                options, stop=self._stop, progress=lambda shown: progress.update(bar, completed=shown)
+                options,
+                stop=self._stop,
+                progress=lambda shown: progress.update(bar, completed=shown),
+                on_finding=self._on_finding,
             )
 
 
-def _console(stdout: OutputWrapper) -> Console:
-    return Console(file=cast("IO[str]", stdout))
+def _nothing(_finding: Finding) -> None:
+    """Findings are only kept for the result."""
+
+
+def _refuse_misfits(every: float | None, options: dict[str, Any]) -> None:
+    if every is not None and every <= 0:
+        raise CommandError("--every takes a number of seconds above 0.")
+    if every is not None and options["restored"]:
+        raise CommandError("--restored is for one sweep: later ones would end what was asked for since.")
+    if every is not None and (options["delete_unlisted"] or options["changes"]):
+        raise CommandError("--delete-unlisted and --changes are for one sweep, not for --every.")
+    if (options["adopt_unlisted"] or options["delete_unlisted"]) and not options["adopt"]:
+        raise CommandError("--adopt-unlisted and --delete-unlisted go with --adopt.")
+    if options["confirm"] is not None and not options["delete_unlisted"]:
+        raise CommandError("--confirm goes with --delete-unlisted.")
+
+
+@contextmanager
+def _changes_to(path: str | None) -> Iterator[Callable[[Finding], None]]:
+    """Writes the changes of each finding, without ids of our own: two runs can be compared line by line."""
+    if path is None:
+        yield _nothing
+        return
+    try:
+        file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise CommandError(f"--changes {path}: {error.strerror}") from error
+    with file:
+
+        def write(finding: Finding) -> None:
+            for change in finding.changes:
+                line = {"daytona_id": finding.daytona_id, "owner": finding.owner} | change.as_data()
+                file.write(json.dumps(line, sort_keys=True) + "\n")
+
+        yield write
 
 
 def _line(result: SweepResult) -> str:
@@ -119,16 +210,20 @@ def _line(result: SweepResult) -> str:
 def _show(console: Console, result: SweepResult) -> None:
     if result.report.findings:
         console.print(_table(result))
-    console.print(_line(result), markup=False, highlight=False)
+    console.print(_line(result))
 
 
 def _table(result: SweepResult) -> Table:
     # What is left to do comes first, what was healed last.
     findings = sorted(result.report.findings, key=lambda finding: finding.kind in HEALED)
-    more = f"first {SHOWN} of {len(findings)}" if len(findings) > SHOWN else None
+    more = (
+        f"first {SHOWN} of {len(findings)}; --json and --changes FILE tell all" if len(findings) > SHOWN else None
+    )
     return table(("what", "sandbox", "owner", "in words"), map(_row, findings[:SHOWN]), caption=more)
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
     which = f"{finding.name} {finding.daytona_id}".strip()
-    return finding.kind.value.replace("_", " "), which, finding.owner, finding.text
+    remote = in_words(one for one in finding.changes if one.system != System.SANDKEEPER)
+    text = f"{finding.text}; {remote}" if remote else finding.text
+    return finding.kind.value.replace("_", " "), which, finding.owner, text

@@ -4,12 +4,13 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from sandboxes.management.output import ReadableCommand
 from sandboxes.services.worker import run_until_signal
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = "Run tasks, enqueue what is due and give signs of life, until SIGTERM; a second SIGTERM ends it at once."
 
     def add_arguments(self, parser: ArgumentParser) -> None:

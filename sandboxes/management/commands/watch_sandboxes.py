@@ -7,13 +7,14 @@ import threading
 from types import FrameType
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from sandboxes.gateways import daytona_events
+from sandboxes.management.output import ReadableCommand
 from sandboxes.services.watch import Watch
 
 
-class Command(BaseCommand):
+class Command(ReadableCommand):
     help = (
         "Follow Daytona's events until SIGTERM: each makes one look, each new connection a sweep. "
         "Optional: without it, what Daytona does by itself shows with the next sweep. One is enough."

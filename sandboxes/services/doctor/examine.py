@@ -18,6 +18,7 @@ TABLES: list[Look] = [
     local.look_at_workers,
     local.look_at_operations,
     local.look_at_projection,
+    local.look_at_verification,
     local.look_at_sweeps,
     local.look_at_notices,
     local.look_at_passwords,

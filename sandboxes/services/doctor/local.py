@@ -15,7 +15,7 @@ from django.db.models import Min
 from project.logs import redact
 from sandboxes import clock
 from sandboxes.models import Notice, Operation, Sandbox
-from sandboxes.services import heartbeat, projection, sweeps
+from sandboxes.services import heartbeat, projection, sweeps, verifications
 from sandboxes.services.doctor.finding import Finding, broken, length, ok, warning
 from sandboxes.states import ACTIVE
 
@@ -23,7 +23,7 @@ LATE = timedelta(seconds=60)
 
 
 def look_at_configuration() -> Iterator[Finding]:
-    messages = [found for found in run_checks() if found.level >= WARNING and not found.is_silenced()]
+    messages = [found for found in run_checks(databases=[]) if found.level >= WARNING and not found.is_silenced()]
     for found in messages:
         make = broken if found.level >= ERROR else warning
         yield make("configuration", str(found.msg), str(found.hint or "See `manage.py check`."))
@@ -95,6 +95,23 @@ def look_at_projection() -> Iterator[Finding]:
         yield warning("dirty", text, cure)
     else:
         yield ok("dirty", f"{dirty.count()} sandboxes wait for Convex, none for long.")
+
+
+def look_at_verification() -> Iterator[Finding]:
+    if not projection.is_used():
+        return
+    made = verifications.last()
+    cure = "Run `manage.py reconcile_sandboxes --verify-convex`: it says of each sandbox what differs."
+    if made is None:
+        yield ok("convex_verified", "Convex was not compared with our rows yet; a sweep does it.")
+        return
+    text = f"Convex was compared with our rows {length(clock.now() - made.at)} ago: {made.in_words()}."
+    if made.error:
+        yield warning("convex_verified", f"{text} It was not done to the end: {made.error}", cure)
+    elif made.differences or verifications.is_overdue(made):
+        yield warning("convex_verified", text, cure)
+    else:
+        yield ok("convex_verified", text)
 
 
 def look_at_sweeps() -> Iterator[Finding]:

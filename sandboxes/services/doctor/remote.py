@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from sandboxes.gateways import convex, daytona
+from sandboxes.gateways.convex_settings import mistakes
 from sandboxes.services.doctor.finding import Finding, Level, broken, ok
 
 LEVELS = {"ok": Level.OK, "warning": Level.WARNING, "error": Level.BROKEN}
@@ -33,16 +34,18 @@ def look_at_daytona() -> Iterator[Finding]:
 
 
 def look_at_convex() -> Iterator[Finding]:
-    if not settings.CONVEX_URL:
+    if not settings.CONVEX_URL and not settings.CONVEX_DEPLOY_KEY:
         yield ok("convex", "CONVEX_URL is not set: nothing is shown in Convex.")
         return
+    wrong = mistakes(settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY)
+    yield from (broken("convex", mistake.text, mistake.cure) for mistake in wrong)
+    if wrong:
+        return  # whatever answers there answers something else
     try:
         gateway = convex.gateway()
     except convex.ConvexError as error:
         yield broken("convex", error.message, "Correct CONVEX_URL or CONVEX_DEPLOY_KEY; see .env.example.")
         return
-    if gateway is None:
-        yield broken("convex", "CONVEX_DEPLOY_KEY is not set.", "Set it for workers and commands.")
-        return
+    assert gateway is not None  # else something is not set
     for found in gateway.diagnose().findings:
         yield Finding(found.code, LEVELS[found.level], found.text, found.cure)

@@ -4,28 +4,29 @@ move it on until Daytona shows it."""
 from __future__ import annotations
 
 from sandboxes.services.lifecycle.advance import advance
-from sandboxes.services.lifecycle.change import INTERVALS, MAX_MINUTES, protect, rename, set_intervals
+from sandboxes.services.lifecycle.change import protect, reapply, rename, set_intervals
 from sandboxes.services.lifecycle.create import NewRequest, create
-from sandboxes.services.lifecycle.find import find, identify, visible_to
+from sandboxes.services.lifecycle.intervals import RANGES, is_made_ephemeral
 from sandboxes.services.lifecycle.observe import observe
 from sandboxes.services.lifecycle.request import cancel, request
-from sandboxes.services.lifecycle.rules import allowed_actions, obstacles
+from sandboxes.services.lifecycle.request_many import request_many
+from sandboxes.services.lifecycle.rules import allowed_actions, destroyed_after, obstacles
 
 __all__ = [
-    "INTERVALS",
-    "MAX_MINUTES",
+    "RANGES",
     "NewRequest",
     "advance",
     "allowed_actions",
     "cancel",
     "create",
-    "find",
-    "identify",
+    "destroyed_after",
+    "is_made_ephemeral",
     "observe",
     "obstacles",
     "protect",
+    "reapply",
     "rename",
     "request",
+    "request_many",
     "set_intervals",
-    "visible_to",
 ]

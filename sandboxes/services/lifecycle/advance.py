@@ -187,7 +187,7 @@ def _plan(tick: _Tick, seen: Look) -> planner.Call | None:
     """Record what was seen and decide; writes the intended call before it is made, or before room is sought
     for it."""
     with _locked(tick) as (row, operation, now):
-        note(row, seen, now=now)
+        note(row, seen, now=now, during=operation)
         _began(operation, now=now)
         step = _decide(row, operation, seen, now=now)
         if isinstance(step, planner.Call):
@@ -232,9 +232,8 @@ def _decide(row: Sandbox, operation: Operation, seen: Look, *, now: datetime) ->
     )
     step = planner.plan(operation.action, row.seen, calls)
     if row.missing_since is not None and row.deleted_at is None and not isinstance(step, planner.Wait):
-        step = planner.Wait(
-            5, "Daytona does not find it; waiting to be sure"
-        )  # what was seen before proves nothing
+        # What was seen before proves nothing.
+        step = planner.Wait(_until_sure(row.missing_since, now=now), "Daytona does not find it; waiting to be sure")
     if isinstance(step, planner.Done) and operation.action == Action.CREATE:
         step = convex_verdict(row, operation, now=now)
     if isinstance(step, planner.Call):
@@ -242,13 +241,22 @@ def _decide(row: Sandbox, operation: Operation, seen: Look, *, now: datetime) ->
     return _within_time(row, operation, seen, step, now=now)
 
 
+def _until_sure(missing_since: datetime, *, now: datetime) -> float:
+    """Seconds until the next look at what Daytona does not find: half of the time that this has lasted, so that
+    there are few looks, and one just when a second 404 would be believed."""
+    age = (now - missing_since).total_seconds()
+    left = settings.MISSING_CONFIRM_SECONDS - age
+    pause = min(max(age / 2, settings.INTENT_RETRY_SECONDS / 2), settings.MISSING_CONFIRM_SECONDS)
+    return min(pause, left) if left > 0 else pause
+
+
 def _before_calling(row: Sandbox, operation: Operation, step: planner.Call, *, now: datetime) -> planner.Step:
     if step.name in STARTING_CALLS and row.owner.on_hold:
         return planner.Fail(Code.OWNER_ON_HOLD)
-    if no := destroys(row, operation.action, force=operation.force):
-        return planner.Fail(no.code)
     if _is_doomed_victim(row, operation):
         return planner.Fail(Code.EPHEMERAL_WOULD_BE_DESTROYED)
+    if no := destroys(row, operation.action, force=operation.force):
+        return planner.Fail(no.code)
     if capacity.exhausted(operation):
         return planner.Fail(Code.CAPACITY_EXHAUSTED)
     if call.was_rejected(operation, step.name, now=now):
@@ -305,10 +313,10 @@ def _call(daytona: DaytonaGateway, tick: _Tick, name: str) -> None:
     answer = call.make(daytona, Sandbox.objects.get(pk=tick.sandbox_id), name)
     with _locked(tick, active=False) as (row, operation, now):
         if call.note(row, operation, answer):
-            words = f"{name}: {answer.outcome}"
+            words = answer.rejected or (answer.quota.message if answer.quota else "")
             record.event(
-                row, SandboxEvent.Kind.CALL, words, operation=operation, at=now,
-                data={"words": answer.rejected or (answer.quota.message if answer.quota else "")},
+                row, SandboxEvent.Kind.CALL, f"{name}: {answer.outcome}", operation=operation, at=now,
+                data={"words": words} if words else {},
             )  # fmt: skip
         if answer.remote is not None and row.daytona_id is None:
             row.daytona_id, row.organization_id = answer.remote.id, answer.remote.organization_id
@@ -364,7 +372,7 @@ def _end(
     capacity.leave(operation)
     if isinstance(step, planner.Done):
         if operation.action == Action.DELETE:
-            record.gone(row, now=now)
+            record.gone(row, now=now, during=operation)
         if INTENT_OF.get(operation.action) == row.intent:
             record.meet_intent(row, now=now)  # also to who asked for the same again during the look
         finish(row, operation, OperationStatus.SUCCEEDED, now=now)

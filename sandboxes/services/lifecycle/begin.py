@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from project.logs import redact
 from sandboxes.codes import Code
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import record
@@ -70,7 +69,7 @@ def begin(
     previous_intent: dict[str, Any] | None = None,
 ) -> Operation:
     """Insert the operation and its task; the caller holds the row and has ended any other active one."""
-    operation = Operation.objects.create(
+    operation = Operation(
         sandbox=row,
         action=action,
         actor_kind=actor.kind,
@@ -86,13 +85,21 @@ def begin(
         deadline=deadline_for(row, action, now=now),
         created_at=now,
     )
-    record.event(
-        row, SandboxEvent.Kind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
-        data={"reason": reason} if reason else {},
-    )  # fmt: skip
+    record.append(row, operation)
+    if action != Action.SYNC:  # what a look has learned has events of its own
+        told = {"reason": reason} if reason and not _is_told(row, previous_intent) else {}
+        record.event(
+            row, SandboxEvent.Kind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
+            data={"status": operation.status} | told,
+        )  # fmt: skip
     record.settle(row, active=operation, now=now)
     enqueue("advance_operation", operation.pk)
     return operation
+
+
+def _is_told(row: Sandbox, previous_intent: dict[str, Any] | None) -> bool:
+    """Whether the change of the intent has put the reason on the timeline already."""
+    return previous_intent is not None and previous_intent["intent"] != row.intent
 
 
 def deadline_for(row: Sandbox, action: str, *, now: datetime) -> datetime | None:
@@ -116,16 +123,18 @@ def finish(
     """End the operation, and bring the sandbox's status in line with what is now true of it."""
     operation.status = status
     operation.code = code or ""
-    operation.message = redact(message)
+    operation.message = message
     operation.step = ""
     operation.next_check_at = None
+    operation.previous_intent = None  # what has ended is not taken back
     operation.finished_at = now
     operation.save()
     words = f"{operation.get_action_display()} {status}" + (f": {code}" if code else "")
-    record.event(
-        row, SandboxEvent.Kind.OPERATION, words, operation=operation, at=now,
-        data={"message": operation.message} if message else {},
-    )  # fmt: skip
+    if operation.action != Action.SYNC or status == OperationStatus.FAILED:
+        record.event(
+            row, SandboxEvent.Kind.OPERATION, words, operation=operation, at=now,
+            data={"status": status, "code": operation.code} | ({"message": operation.message} if message else {}),
+        )  # fmt: skip
     record.settle(row, active=None, now=now)
     log.info(
         "operation_ended",

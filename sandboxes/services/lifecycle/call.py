@@ -14,7 +14,7 @@ from sandboxes.gateways import daytona_errors as daytona
 from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox, RemoteSandbox
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import notices
-from sandboxes.services.lifecycle.create import labels_of
+from sandboxes.services.asked import labels_of
 
 LOOK_REFUSED_PAUSE = 5.0  # seconds
 

@@ -1,25 +1,30 @@
-"""Changes that are no transition: name, intervals, protection. Labels and intervals reach Daytona later."""
+"""Changes that are no transition: name, intervals, protection. Daytona is told of them later (tell.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
+
+from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused, invalid
-from sandboxes.gateways.daytona import DaytonaGateway, RemoteSandbox
-from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Sandbox, SandboxEvent
-from sandboxes.services import record
-from sandboxes.services.lifecycle import call
-from sandboxes.services.lifecycle.find import check, not_found
+from sandboxes.services import lookup, pending, record
+from sandboxes.services.asked import NAME_LABEL, Value, drift
+from sandboxes.services.lifecycle.intervals import checked, is_made_ephemeral
 from sandboxes.services.queue import enqueue
-from sandboxes.states import Actor, Status
+from sandboxes.states import Actor, ActorKind, Status
 
-INTERVALS = ("auto_stop", "auto_archive", "auto_delete")
-MAX_MINUTES = 525_600  # a year
+
+class Intervals(TypedDict, total=False):
+    """Minutes; None: nobody asks for a value any more, and Daytona's stands."""
+
+    auto_stop: int | None
+    auto_archive: int | None
+    auto_delete: int | None
 
 
 def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
@@ -31,112 +36,100 @@ def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
     clean = name.strip()
     if not 1 <= len(clean) <= 200:
         raise invalid("name", "A name has 1 to 200 characters.")
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            if clean != row.name:
-                _changed(row, f"Renamed from “{row.name}” to “{clean}”", actor=actor)
-                row.name = clean
-                _tell_daytona(row, {"harness_name": clean})
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        if clean != row.name:
+            record.event(row, SandboxEvent.Kind.RENAMED, _renamed(row, clean), actor=actor)
+            row.name = clean
+            _tell_daytona(row, {NAME_LABEL: clean})
     return row
 
 
-def set_intervals(
-    sandbox_id: UUID,
-    *,
-    actor: Actor,
-    auto_stop: int | None = None,
-    auto_archive: int | None = None,
-    auto_delete: int | None = None,
-) -> Sandbox:
-    """Set the intervals, in minutes; None leaves one as it is.
+def set_intervals(sandbox_id: UUID, *, actor: Actor, **asked: Unpack[Intervals]) -> Sandbox:
+    """Ask for intervals; what is not named, or was asked for already, stays as it is.
 
     Raises:
-        Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE, INVALID_REQUEST (negative stop or archive, more than a year;
-            an auto-delete of 0 makes a sandbox ephemeral, which only a create may do).
+        Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE, INVALID_REQUEST (negative, longer than Daytona keeps it; an
+            auto-delete of 0 makes a sandbox ephemeral, which only a create may do).
     """
-    wanted = {"auto_stop": auto_stop, "auto_archive": auto_archive, "auto_delete": auto_delete}
-    changes = {name: minutes for name, minutes in wanted.items() if minutes is not None}
-    _validate(changes)
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            if row.ephemeral and "auto_delete" in changes:
-                raise invalid("auto_delete_minutes", "The auto-delete of an ephemeral sandbox cannot be changed.")
-            for name, minutes in changes.items():
-                setattr(row, f"{name}_minutes", minutes)
-            if changes:
-                _changed(row, "Intervals changed", actor=actor, data=changes)
-                _tell_daytona(row, changes)
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        given: Mapping[str, Any] = asked
+        new = {name: minutes for name, minutes in given.items() if minutes != getattr(row, f"{name}_minutes")}
+        changes = {name: _checked(row, name, minutes) for name, minutes in new.items()}
+        for name, minutes in changes.items():
+            setattr(row, f"{name}_minutes", minutes)
+        if changes:
+            _changed(row, "Intervals changed", actor=actor, data=changes)
+            _tell_daytona(row, changes)
     return row
 
 
-def _validate(changes: dict[str, int]) -> None:
-    for name in ("auto_stop", "auto_archive"):
-        if changes.get(name, 0) < 0:
-            raise invalid(f"{name}_minutes", f"{name} is a number of minutes, 0 or more.")
-    if changes.get("auto_delete", -1) == 0 or changes.get("auto_delete", -1) < -1:
-        raise invalid("auto_delete_minutes", "auto_delete is -1 (never) or a number of minutes above 0.")
-    for name, minutes in changes.items():
-        if minutes > MAX_MINUTES:
-            raise invalid(f"{name}_minutes", f"{name} is at most {MAX_MINUTES} minutes, a year.")
+def _checked(row: Sandbox, name: str, minutes: int | None) -> int | None:
+    if name == "auto_delete" and is_made_ephemeral(row):
+        raise invalid("auto_delete_minutes", "The auto-delete of an ephemeral sandbox cannot be changed.")
+    return None if minutes is None else checked(name, minutes)
 
 
-def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: str = "") -> Sandbox:
-    """Keep it from being evicted until then; None lifts the protection.
+def reapply(sandbox_id: UUID, *, actor: Actor) -> Sandbox:
+    """Tell Daytona again what was asked for, where it holds something else.
 
     Raises:
         Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE.
     """
-    try:
-        with record.locked(sandbox_id) as row:
-            _check(row, actor)
-            row.protected_until, row.protected_reason = until, reason[:500] if until else ""
-            words = f"Protected until {until:%Y-%m-%d %H:%M} UTC" if until else "No longer protected"
-            _changed(row, words, actor=actor, data={"reason": reason} if reason else {})
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        differing = {one.key: one.asked for one in drift(row) if one.key}
+        if differing:
+            _changed(row, "Daytona is told again what was asked for", actor=actor, data=differing)
+            _tell_daytona(row, differing)
     return row
 
 
-def _check(row: Sandbox, actor: Actor) -> None:
-    check(actor, row)
+def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: str = "") -> Sandbox:
+    """Keep it from being evicted until then; None lifts the protection. The time that holds changes nothing.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE, INVALID_REQUEST (a past time; but for staff, one more than
+            PROTECT_MAX_DAYS ahead).
+    """
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        words = reason[:500] if until else ""
+        if until == row.protected_until and words in ("", row.protected_reason):
+            return row
+        if until is not None and until != row.protected_until:
+            _check_end(until, actor)
+        row.protected_until, row.protected_reason = until, words
+        text = f"Protected until {until:%Y-%m-%d %H:%M} UTC" if until else "No longer protected"
+        _changed(row, text, actor=actor, data={"reason": reason} if reason else {})
+    return row
+
+
+def _check_end(until: datetime, actor: Actor) -> None:
+    now = clock.now()
+    if until <= now:
+        raise invalid("protected_until", "It is in the past. Send a time to come, or null to lift the protection.")
+    longest = timedelta(days=settings.PROTECT_MAX_DAYS)
+    if actor.kind not in (ActorKind.STAFF, ActorKind.SYSTEM) and until > now + longest:
+        days = settings.PROTECT_MAX_DAYS
+        raise invalid("protected_until", f"At most {days:g} days ahead. Staff can protect it for longer.")
+
+
+def _check(row: Sandbox) -> None:
     if row.status == Status.GONE:
-        raise Refused(Code.SANDBOX_GONE, f"“{row.name}” no longer exists in Daytona.")
+        raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” no longer exists in Daytona.")
+
+
+def _renamed(row: Sandbox, name: str) -> str:
+    return f"Renamed from “{row.name}” to “{name}”" if row.name_known else f"Named “{name}”"
 
 
 def _changed(row: Sandbox, words: str, *, actor: Actor, data: Mapping[str, Any] | None = None) -> None:
     record.event(row, SandboxEvent.Kind.CHANGE, words, actor=actor, data=dict(data or {}))
 
 
-def _tell_daytona(row: Sandbox, changes: Mapping[str, Any]) -> None:
-    row.pending_changes = {**row.pending_changes, **changes}
+def _tell_daytona(row: Sandbox, changes: Mapping[str, Value | None]) -> None:
+    pending.ask(row, changes)
     row.observe_after = clock.now()
     enqueue("observe_sandbox", row.pk)
-
-
-def apply_pending(daytona: DaytonaGateway, row: Sandbox, remote: RemoteSandbox, *, token: str) -> None:
-    """Tell Daytona the pending changes. Labels are merged into what the GET just showed: its PUT replaces all."""
-    changes = dict(row.pending_changes)
-    labels = {name: value for name, value in changes.items() if name not in INTERVALS}
-    try:
-        if labels and any(remote.labels.get(name) != value for name, value in labels.items()):
-            daytona.replace_labels(remote.id, {**remote.labels, **labels})
-        for name in INTERVALS:
-            if name in changes:
-                getattr(daytona, f"set_{name}")(remote.id, changes[name])
-    except DaytonaError as error:
-        pause = max(call.meaning(error).pause, 5)
-        Sandbox.objects.filter(pk=row.pk, lease_token=token).update(
-            observe_after=clock.now() + timedelta(seconds=pause)
-        )
-        return
-    with record.locked(row.pk, token=token) as now_row:
-        # What was changed again meanwhile stays pending.
-        left = {k: v for k, v in now_row.pending_changes.items() if changes.get(k) != v}
-        now_row.pending_changes = left
-        record.settle(now_row, active=record.active_operation(row.pk), now=clock.now())

@@ -9,10 +9,14 @@ from django.db import transaction
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
-from sandboxes.models import Operation, Owner, Sandbox
-from sandboxes.services import cap
+from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.services import budget, cap, record
+from sandboxes.services.asked import labels_of
 from sandboxes.services.lifecycle.begin import begin
+from sandboxes.services.lifecycle.intervals import checked
 from sandboxes.states import Action, Actor, Intent, Source
+
+GRANTED = ("snapshot", "target", "cpu", "memory_gb", "disk_gb")  # asked of Daytona once, at the create
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,8 @@ def create(
     """Reserve a place under the owner's cap and begin the create.
 
     Raises:
-        Refused: SANDBOX_LIMIT_REACHED, OWNER_ON_HOLD, INVALID_REQUEST (no such tier),
+        Refused: SANDBOX_LIMIT_REACHED, OWNER_ON_HOLD, OPERATION_BUDGET_SPENT, INVALID_REQUEST (no such tier, an
+            interval out of range),
             SANDBOX_NOT_FOUND for an actor that may not act for this owner.
     """
     if not actor.may_see(owner_id):
@@ -46,12 +51,17 @@ def create(
         known = ", ".join(settings.TIERS)
         raise Refused(Code.INVALID_REQUEST, f"There is no tier “{new.tier}”: choose one of {known}.")
     with transaction.atomic():
-        row = _row(cap.reserve(owner_id), actor=actor, new=new, reason=reason)
+        owner = cap.reserve(owner_id)
+        budget.spend(owner_id, actor, Action.CREATE, now=clock.now())
+        row = _row(owner, actor=actor, new=new, reason=reason)
         row.save(force_insert=True)
-        operation = begin(
-            row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason, request_id=request_id
-        )
-        row.save()
+        with record.telling(row, since={}):
+            record.event(row, SandboxEvent.Kind.CREATED, "Created", actor=actor, at=row.created_at)
+            operation = begin(
+                row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason,
+                request_id=request_id,
+            )  # fmt: skip
+            row.save()
     return operation
 
 
@@ -62,6 +72,7 @@ def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox
         owner=owner,
         name=new.name,
         harness_id=new.harness_id,
+        convex_link_due=bool(new.harness_id),
         language=new.language,
         resource_tier=new.tier,
         cpu=tier["cpu"],
@@ -71,9 +82,9 @@ def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox
         target=new.target or settings.DAYTONA_TARGET,
         ephemeral=new.ephemeral,
         git_repo=new.git_repo,
-        auto_stop_minutes=new.auto_stop_minutes,
-        auto_archive_minutes=new.auto_archive_minutes,
-        auto_delete_minutes=0 if new.ephemeral else new.auto_delete_minutes,
+        auto_stop_minutes=checked("auto_stop", new.auto_stop_minutes),
+        auto_archive_minutes=checked("auto_archive", new.auto_archive_minutes),
+        auto_delete_minutes=0 if new.ephemeral else checked("auto_delete", new.auto_delete_minutes),
         intent=Intent.RUNNING,
         intent_actor_kind=actor.kind,
         intent_actor_id=actor.id,
@@ -85,17 +96,5 @@ def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox
     )
     row.daytona_name = row.compose_daytona_name()
     row.labels = labels_of(row)
+    row.created_with = {name: value for name in GRANTED if (value := getattr(row, name))}
     return row
-
-
-def labels_of(row: Sandbox) -> dict[str, str]:
-    """The labels we put on a sandbox in Daytona; `sandkeeper_id` proves that it is ours."""
-    labels = {
-        "sandkeeper_id": str(row.pk),
-        "harness_user_id": row.owner_id,
-        "harness_resource_tier": row.resource_tier,
-        "harness_id": row.harness_id,
-        "harness_name": row.name,
-        "code-toolbox-language": row.language,
-    }
-    return {name: value for name, value in labels.items() if value}

@@ -52,5 +52,5 @@ def end_failed_create(row: Sandbox, operation: Operation, code: Code, message: s
     is settled, so a late sandbox is looked for by name and deleted.
     """
     set_intent(row, Intent.DELETED, actor=Actor.system("create"), reason=f"The create failed: {code}", now=now)
-    record.gone(row, now=now)
+    record.gone(row, now=now, during=operation)
     finish(row, operation, OperationStatus.FAILED, now=now, code=code, message=message)

@@ -10,7 +10,7 @@ from django.conf import settings
 from sandboxes import clock
 from sandboxes.gateways.daytona import DaytonaGateway, RemoteSandbox
 from sandboxes.gateways.daytona_errors import NotFound
-from sandboxes.models import Sandbox, SandboxEvent
+from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import record
 
 
@@ -58,34 +58,26 @@ def _is_confirmed(daytona: DaytonaGateway, row: Sandbox, started: datetime) -> b
     return not page.bad_rows and all(item.id != row.daytona_id for item in page.items)
 
 
-def note(row: Sandbox, seen: Look, *, now: datetime) -> None:
+def note(row: Sandbox, seen: Look, *, now: datetime, during: Operation | None) -> None:
     """Record what was seen on the locked row; after the last moment at which a call of ours may run late, it
     settles that call."""
-    _note(row, seen, now=now)
+    _note(row, seen, now=now, during=during)
     is_told = seen.remote is not None or row.deleted_at is not None
     if is_told and row.unsettled_until is not None and row.unsettled_until <= seen.started:
         row.unsettled_until = None
 
 
-def _note(row: Sandbox, seen: Look, *, now: datetime) -> None:
+def _note(row: Sandbox, seen: Look, *, now: datetime, during: Operation | None) -> None:
     if seen.remote is not None:
-        if record.observed(row, seen.remote, started=seen.started, now=now):
-            _tell_its_name_again(row)
+        record.observed(row, seen.remote, started=seen.started, now=now, during=during)
         return
     if row.daytona_id is None or row.deleted_at is not None:
         return
     if seen.confirmed or _was_ending(row):
-        record.gone(row, now=now)
+        record.gone(row, now=now, during=during)
     elif row.missing_since is None:
         row.missing_since = seen.started
         record.event(row, SandboxEvent.Kind.OBSERVATION, "Daytona did not find it; not believed yet", at=now)
-
-
-def _tell_its_name_again(row: Sandbox) -> None:
-    """A change of the labels that Daytona carried out late has undone a later one."""
-    is_ours = row.labels.get("sandkeeper_id") == str(row.pk)
-    if is_ours and row.labels.get("harness_name", row.name) != row.name and not row.pending_changes:
-        row.pending_changes = {"harness_name": row.name}
 
 
 def _was_ending(row: Sandbox) -> bool:

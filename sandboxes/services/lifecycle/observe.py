@@ -14,10 +14,11 @@ from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import record
 from sandboxes.services.lifecycle import call
-from sandboxes.services.lifecycle.change import apply_pending
 from sandboxes.services.lifecycle.look import Look, look, note
 from sandboxes.services.lifecycle.request import keep_intent, was_forced
 from sandboxes.services.lifecycle.rules import destroys
+from sandboxes.services.lifecycle.tell import read_back, tell
+from sandboxes.services.pending import Pending
 from sandboxes.services.queue import enqueue
 from sandboxes.states import ACTION_FOR, Action, Intent, OperationStatus
 
@@ -59,9 +60,9 @@ def _observe(sandbox_id: UUID, token: str, *, raises: bool, ended: bool) -> bool
         return False
     if ended and seen.remote is None:
         seen = replace(seen, confirmed=True)
-    _record(sandbox_id, token, seen)
-    if row.pending_changes and seen.remote is not None:
-        apply_pending(daytona, row, seen.remote, token=token)
+    due = _record(sandbox_id, token, seen)
+    if due and seen.remote is not None:
+        tell(daytona, sandbox_id, seen.remote, due, token=token)
     return True
 
 
@@ -70,15 +71,18 @@ def _postpone(sandbox_id: UUID, token: str, seconds: float) -> None:
         row.observe_after = clock.now() + timedelta(seconds=max(seconds, 5))
 
 
-def _record(sandbox_id: UUID, token: str, seen: Look) -> None:
+def _record(sandbox_id: UUID, token: str, seen: Look) -> dict[str, Pending]:
+    """Write down what was seen. Returns the settings that Daytona is to be told now."""
     with record.locked(sandbox_id, token=token) as row:
         now = clock.now()
-        note(row, seen, now=now)
         active = record.active_operation(row.pk)  # a request may have come during the GET
+        note(row, seen, now=now, during=active)
+        due = read_back(row, seen, now=now) if seen.remote is not None else {}
         record.settle(row, active=active, now=now)
         if active is None and _is_to_be_kept(row, now=now):
             row.lease_until = now  # so that the operation's first tick need not wait for our release
             keep_intent(row, now=now)
+        return due
 
 
 def _is_to_be_kept(row: Sandbox, *, now: datetime) -> bool:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import capacity, record
+from sandboxes.services import budget, capacity, lookup, record
 from sandboxes.services.lifecycle.begin import begin, finish, intent_as_data, restore_intent, set_intent
-from sandboxes.services.lifecycle.find import check, named, not_found
 from sandboxes.services.lifecycle.rules import allowed_actions, refusal
 from sandboxes.services.queue import enqueue
 from sandboxes.states import ACTION_FOR, INTENT_OF, Action, Actor, Intent, OperationStatus, Source, Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asks to be done. `force` lets a stop destroy an ephemeral sandbox."""
+
+    action: Action
+    actor: Actor
+    source: Source
+    reason: str = ""
+    force: bool = False
+    request_id: str = ""
 
 
 def request(
@@ -35,38 +48,32 @@ def request(
     meanwhile.
 
     Raises:
-        Refused: what the row alone can say no to; the intent is left alone then.
+        Refused: what the row alone can say no to, and OPERATION_BUDGET_SPENT; the intent is left alone then.
     """
-    try:
-        with record.locked(named(str(sandbox_id))) as row:
-            check(actor, row)
-            if gate is not None:
-                gate(row)
-            now = clock.now()
-            active = record.active_operation(row.pk)
-            _refuse(row, action, active=active, force=force)
-            if action == Action.SYNC:
-                return _sync(row, active, actor=actor, source=source, reason=reason, request_id=request_id, now=now)
-            previous = intent_as_data(row)
-            set_intent(row, INTENT_OF[action], actor=actor, reason=reason, now=now)
-            if active is not None and _joins(action, active):
-                active.previous_intent = active.previous_intent or previous
-                return _join(row, active, actor=actor, reason=reason, force=force, now=now)
-            if active is not None:
-                _supersede(row, active, by=action, now=now)
-            operation = begin(
-                row, action, actor=actor, source=source, now=now, reason=reason, force=force,
-                request_id=request_id, previous_intent=previous,
-            )  # fmt: skip
-            if row.status == Status.GONE:  # there is nothing to delete but our word that it is wanted
-                finish(row, operation, OperationStatus.SUCCEEDED, now=now)
-            return operation
-    except record.LostLease:
-        raise not_found(sandbox_id) from None
+    asked = Asked(action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id)
+    return ask(sandbox_id, asked, gate=gate)
 
 
-def _refuse(row: Sandbox, action: Action, *, active: Operation | None, force: bool) -> None:
-    no = refusal(row, action, active=active, on_hold=row.owner.on_hold, force=force)
+def ask(sandbox_id: UUID | str, asked: Asked, *, gate: Callable[[Sandbox], None] | None = None) -> Operation:
+    """What `request` does, for one of several sandboxes of which the same is asked."""
+    with lookup.locked(sandbox_id, actor=asked.actor) as row:
+        if gate is not None:
+            gate(row)
+        now = clock.now()
+        active = record.active_operation(row.pk)
+        refuse(row, asked, active=active)
+        if begins(asked, active=active):
+            budget.spend(row.owner_id, asked.actor, asked.action, now=now)
+        return carry_out(row, asked, active=active, now=now)
+
+
+def refuse(row: Sandbox, asked: Asked, *, active: Operation | None) -> None:
+    """Refuse what the locked row alone can say no to.
+
+    Raises:
+        Refused: with what may be asked instead.
+    """
+    no = refusal(row, asked.action, active=active, on_hold=row.owner.on_hold, force=asked.force)
     if no is None:
         return
     no.extra |= {
@@ -79,20 +86,58 @@ def _refuse(row: Sandbox, action: Action, *, active: Operation | None, force: bo
     raise no
 
 
+def begins(asked: Asked, *, active: Operation | None) -> bool:
+    """Whether it becomes an operation of its own; else the active one answers it."""
+    return active is None or not (asked.action == Action.SYNC or _joins(asked.action, active))
+
+
+def carry_out(row: Sandbox, asked: Asked, *, active: Operation | None, now: datetime) -> Operation:
+    """Write down what was asked, on the locked row that does not refuse it."""
+    if asked.action == Action.SYNC:
+        return _sync(row, asked, active=active, now=now)
+    previous = intent_as_data(row)
+    joins = active is not None and _joins(asked.action, active)
+    set_intent(row, INTENT_OF[asked.action], actor=asked.actor, reason=asked.reason, now=now)
+    if active is not None and joins:
+        active.previous_intent = active.previous_intent or previous
+        return _join(row, active, asked, now=now)
+    if active is not None:
+        _supersede(row, active, by=asked.action, now=now)
+    operation = _begin(row, asked, now=now, previous_intent=previous)
+    if row.status == Status.GONE:  # there is nothing to delete but our word that it is wanted
+        finish(row, operation, OperationStatus.SUCCEEDED, now=now)
+    return operation
+
+
 def _joins(action: Action, active: Operation) -> bool:
     return active.action == action or (active.action == Action.CREATE and action == Action.START)
 
 
-def _join(row: Sandbox, active: Operation, *, actor: Actor, reason: str, force: bool, now: datetime) -> Operation:
+def _begin(
+    row: Sandbox, asked: Asked, *, now: datetime, previous_intent: dict[str, Any] | None = None
+) -> Operation:
+    return begin(
+        row, asked.action, actor=asked.actor, source=asked.source, now=now, reason=asked.reason, force=asked.force,
+        request_id=asked.request_id, previous_intent=previous_intent,
+    )  # fmt: skip
+
+
+def _join(row: Sandbox, active: Operation, asked: Asked, *, now: datetime) -> Operation:
     """The same wish again. An evictor's stop that a person asks for too is that person's from now on."""
-    active.actor_kind, active.actor_id = actor.kind, actor.id
-    active.reason = reason[:500] or active.reason
-    active.force = active.force or force
-    active.next_check_at = now
+    active.actor_kind, active.actor_id = asked.actor.kind, asked.actor.id
+    active.reason = asked.reason[:500] or active.reason
+    active.force = active.force or asked.force
+    _make_due(row, active, now=now)
     active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "next_check_at", "previous_intent"])
     record.settle(row, active=active, now=now)
-    enqueue("advance_operation", active.pk)
     return active
+
+
+def _make_due(row: Sandbox, active: Operation, *, now: datetime) -> None:
+    """Let the operation look now, unless it waits for Daytona to find the sandbox: asking faster shows nothing."""
+    if row.missing_since is None:
+        active.next_check_at = now
+        enqueue("advance_operation", active.pk)
 
 
 def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) -> None:
@@ -107,22 +152,12 @@ def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) ->
     )
 
 
-def _sync(
-    row: Sandbox,
-    active: Operation | None,
-    *,
-    actor: Actor,
-    source: Source,
-    reason: str,
-    request_id: str,
-    now: datetime,
-) -> Operation:
+def _sync(row: Sandbox, asked: Asked, *, active: Operation | None, now: datetime) -> Operation:
     """Look now. It never supersedes: with an operation active it makes that one due."""
     if active is None:
-        return begin(row, Action.SYNC, actor=actor, source=source, now=now, reason=reason, request_id=request_id)
-    active.next_check_at = now
+        return _begin(row, asked, now=now)
+    _make_due(row, active, now=now)
     active.save(update_fields=["next_check_at"])
-    enqueue("advance_operation", active.pk)
     return active
 
 
@@ -133,15 +168,13 @@ def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: st
         Refused: OPERATION_NOT_FOUND, OPERATION_FINISHED, OPERATION_NOT_CANCELLABLE, and OWNER_ON_HOLD where it
             would let it run again.
     """
-    operation = Operation.objects.select_related("sandbox").filter(pk=operation_id).first()
-    if operation is None or not actor.may_see(operation.sandbox.owner_id):
-        raise Refused(Code.OPERATION_NOT_FOUND, f"No operation {operation_id}.")
+    operation = lookup.find_operation(operation_id, actor=actor)
     if operation.action == Action.CREATE and operation.is_active:
         return request(
             operation.sandbox_id, Action.DELETE, actor=actor, source=Source(operation.source),
             reason=reason or "The create was cancelled.", request_id=request_id,
         )  # fmt: skip
-    with record.locked(operation.sandbox_id) as row:
+    with lookup.locked(operation.sandbox_id, actor=actor) as row:
         operation.refresh_from_db()
         if not operation.is_active:
             raise Refused(Code.OPERATION_FINISHED, f"It has {operation.status}.")
@@ -149,7 +182,7 @@ def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: st
             raise Refused(Code.OPERATION_NOT_CANCELLABLE, f"Daytona was already asked: {operation.step}.")
         before = (operation.previous_intent or {}).get("intent")
         if row.owner.on_hold and before == Intent.RUNNING != row.intent:
-            raise Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.name}” is on hold.")
+            raise Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.display_name}” is on hold.")
         take_back(row, operation, actor=actor, reason=reason, now=clock.now())
     return operation
 
@@ -161,9 +194,10 @@ def take_back(row: Sandbox, operation: Operation, *, actor: Actor, reason: str, 
         row, SandboxEvent.Kind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
         data={"reason": reason} if reason else {},
     )  # fmt: skip
+    brought_an_intent = operation.previous_intent is not None
     finish(row, operation, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=reason)
     is_unmet = row.intent_met_at is None and row.deleted_at is None
-    if is_unmet and operation.previous_intent and not _start_failed_before(row, operation):
+    if is_unmet and brought_an_intent and not _start_failed_before(row, operation):
         keep_intent(row, now=now, caused_by=operation)
 
 

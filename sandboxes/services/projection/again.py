@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce, Least
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Sandbox, SandboxEvent
-from sandboxes.services import record
+from sandboxes.services import lookup, record
 from sandboxes.services.projection import outcome
 from sandboxes.services.queue import enqueue
 from sandboxes.states import Actor
@@ -22,25 +22,25 @@ NO_ID = "Convex names its rows by Daytona's id, and there is none yet."
 def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
     """Have it looked up in Convex and every value sent, whether or not it differs from what was sent before.
 
+    What its user took off the list there is put back: a person wants it now.
+
     Raises:
         Refused: SANDBOX_NOT_FOUND, SANDBOX_CREATING while Daytona has not given it an id.
     """
-    try:
-        with record.locked(sandbox_id) as row:
-            if not actor.may_see(row.owner_id):
-                raise Refused(Code.SANDBOX_NOT_FOUND, f"No sandbox {sandbox_id}.")
-            if row.daytona_id is None:
-                raise Refused(Code.SANDBOX_CREATING, NO_ID)
-            now = clock.now()
-            # A call that got lost may still be carried out: `convex_again_at` stays as it is.
-            row.convex_revision = min(row.convex_revision, row.revision - 1)
-            row.convex_sent = {}
-            row.convex_attempt = 0
-            row.convex_next_push_at = now
-            record.event(row, SandboxEvent.Kind.CONVEX, "Push to Convex requested again", actor=actor, at=now)
-            enqueue("push_sandbox", row.pk)
-    except record.LostLease:
-        raise Refused(Code.SANDBOX_NOT_FOUND, f"No sandbox {sandbox_id}.") from None
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        if row.daytona_id is None:
+            raise Refused(Code.SANDBOX_CREATING, NO_ID)
+        now = clock.now()
+        # A call that got lost may still be carried out: `convex_again_at` stays as it is.
+        row.convex_revision = min(row.convex_revision, row.revision - 1)
+        row.convex_sent = {"again": True} | {
+            key: row.convex_sent[key] for key in ("late",) if key in row.convex_sent
+        }
+        row.convex_removed = False
+        row.convex_attempt = 0
+        row.convex_next_push_at = now
+        record.event(row, SandboxEvent.Kind.CONVEX, "Push to Convex requested again", actor=actor, at=now)
+        enqueue("push_sandbox", row.pk)
 
 
 @transaction.atomic

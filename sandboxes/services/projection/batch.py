@@ -11,7 +11,10 @@ from uuid import UUID
 from sandboxes.gateways.convex import MAX_CHANGES, Applied, ConvexError, ConvexGateway, ConvexRejected
 from sandboxes.services.projection import lease, outcome
 from sandboxes.services.projection.outcome import Report
-from sandboxes.services.projection.values import change_of, wanted
+from sandboxes.services.projection.values import change_of
+from sandboxes.shown import as_known, wanted
+
+NOT_LINKED = "not linked: it is not its owner's, or it is linked to another sandbox already"
 
 
 def push(convex: ConvexGateway, ids: Sequence[UUID]) -> int:
@@ -51,20 +54,25 @@ def _settle(held: lease.Held, reports: list[Report], answers: list[Applied]) -> 
     applied = []
     for report, answer in zip(reports, answers, strict=True):
         if answer.outcome == "applied":
-            applied.append(_as_sent(report))
+            applied.append(_as_sent(report, answer))
         elif answer.outcome == "foreign_owner":
             outcome.failed(held, [report], outcome.foreign(report.row))
+        elif answer.outcome == "removed":
+            report.leave_removed()
+            applied.append(report)
         else:
             outcome.go_above(held, report, stored=answer.revision)
     outcome.pushed(held, applied)
 
 
-def _as_sent(report: Report) -> Report:
+def _as_sent(report: Report, answer: Applied) -> Report:
     shown = wanted(report.row)
     report.known = shown is not None
-    # Every change carries all values, so none needs to be remembered.
-    report.sent = {} if shown is None else {"row": True}
+    report.sent = {} if shown is None else as_known(shown, report.sent)
     report.did.append("row removed" if shown is None else f"shows {shown.status}")
+    if answer.harness_linked is not None:
+        report.did.append(f"harness {report.row.harness_id} {'linked' if answer.harness_linked else NOT_LINKED}")
+    report.links = report.removed = False
     if report.is_again:
         report.again = None
     return report

@@ -75,6 +75,13 @@ def revisions(held: Held, ids: Sequence[UUID]) -> dict[UUID, int]:
     return dict(mine.order_by("pk").select_for_update().values_list("pk", "revision"))
 
 
+def note(held: Held, row: Sandbox, **values: Any) -> None:
+    """Write down what is about to be done, before it is. Raises Lost."""
+    mine = Sandbox.objects.filter(pk=row.pk, convex_lease_token=held.token)
+    if mine.update(**values) == 0:
+        raise Lost
+
+
 def write(held: Held, ids: Sequence[UUID], **values: Any) -> int:
     """Write what came of the push and give the lease back; returns how many were still ours to write."""
     mine = Sandbox.objects.filter(pk__in=ids, convex_lease_token=held.token)
@@ -99,10 +106,18 @@ def _take_over(work: Any, held: Held, until: datetime) -> int:
             convex_lease_token=held.token,
             convex_lease_until=until,
             convex_known="row" in row.convex_sent,
-            convex_sent={"row": True} if "row" in row.convex_sent else {},
+            convex_sent=_surely_sent(row),
             convex_again_at=again_at(held.now),
         )
     return taken
+
+
+def _surely_sent(row: Sandbox) -> dict[str, Any]:
+    """What the dead pusher cannot have changed: a name that it had no reason to send, a message of ours."""
+    kept = [key for key in ("row", "again", "late", "error") if key in row.convex_sent]
+    if row.convex_sent.get("name") == row.name:
+        kept.append("name")
+    return {key: row.convex_sent[key] for key in kept}
 
 
 def _put_to_rest(ids: Sequence[UUID], now: datetime) -> None:

@@ -1,7 +1,8 @@
-"""A push by the functions the application publishes: one call for each value that differs.
+"""A push by the functions the application publishes: one call for each value that is to be sent.
 
 They take no revision, so order is all there is: one pusher at a time, and after a call that got lost the values
-are sent once more, and read back, when that call must have ended.
+are sent once more, and read back, when that call must have ended. They look at no owner either, so it is asked
+whose the row is before anything is written.
 """
 
 from __future__ import annotations
@@ -11,18 +12,19 @@ from uuid import UUID
 from sandboxes import clock
 from sandboxes.codes import Code
 from sandboxes.gateways.convex import (
+    ApplicationRow,
     ConvexApplicationError,
     ConvexError,
     ConvexGateway,
-    ConvexRejected,
     Function,
     FunctionMissing,
 )
 from sandboxes.models import Sandbox
-from sandboxes.services.projection import lease, outcome
+from sandboxes.services.projection import lease, looking, outcome
+from sandboxes.services.projection.creating import create_row
 from sandboxes.services.projection.outcome import NotYet, Report
-from sandboxes.services.projection.values import Shown, is_to_be_removed, row_of, wanted
 from sandboxes.services.projection.withdraw import withdraw
+from sandboxes.shown import Absent, Push, as_known, is_to_be_removed, our_messages, to_push
 from sandboxes.states import Status
 
 # The functions look at the first row of an id only: a row written twice takes two removals.
@@ -47,7 +49,7 @@ def _push(convex: ConvexGateway, held: lease.Held, report: Report) -> None:
         _OneRow(convex, held, report).bring_in_line()
     except ConvexError as error:
         if error.ambiguous:
-            report.again = lease.again_at(clock.now())
+            report.lost(lease.again_at(clock.now()))
         if _is_limit(error):
             outcome.no_room(held, report, error)
         else:
@@ -56,7 +58,7 @@ def _push(convex: ConvexGateway, held: lease.Held, report: Report) -> None:
         outcome.failed(held, [report], error)
     else:
         if report.is_again:
-            report.again = None
+            report.settled()
         if not outcome.pushed(held, [report]):
             raise lease.Lost
 
@@ -76,108 +78,105 @@ class _OneRow:
         self.id = report.row.daytona_id or ""
 
     def bring_in_line(self) -> None:
-        shown = wanted(self.row)
-        if shown is None:
+        push = to_push(self.row, self.report.sent)
+        if push is None:
             self._remove()
             return
-        if self.report.has_row or self._adopt():
-            self._update(shown)
+        seen = self._look()
+        if seen is not None:
+            self._update(seen)
+        elif push.absent == Absent.LEAVE and not self.report.may_be_our_removal:
+            self.report.leave_removed()
+            return
         else:
-            self._create(shown)
+            self._create(push)
         if self.report.is_again:
-            self._read_back(shown)
+            self._read_back(push)
+
+    def _look(self) -> ApplicationRow | None:
+        """Convex's row; None: there is none. Raises ForeignOwner."""
+        lease.keep(self.held)
+        return looking.look(self.convex, self.row, is_expected=self.report.has_row)
 
     # an existing row
 
-    def _update(self, shown: Shown) -> None:
-        sent = self.report.sent
-        before = (sent.get("status"), sent.get("error"))
-        if self.report.is_again or before != (shown.status, shown.error):
-            self._send_status(shown)
-        if self.report.is_again or sent.get("name") != shown.name:
-            self._send_name(shown)
+    def _update(self, seen: ApplicationRow) -> None:
+        self._take_note(seen)
+        push = to_push(self.row, self.report.to_send)
+        assert push is not None, "it is there to be shown"
+        if push.status is not None or push.error is not None:
+            self._send_status(push, seen)
+        if push.name is not None:
+            self._send_name(push.name)
 
-    def _send_status(self, shown: Shown) -> None:
+    def _take_note(self, seen: ApplicationRow) -> None:
+        """Convex has a row of ours: what is not known of it, and can be read there, is known now."""
+        self.report.found()
+        known = self.report.sent
+        if seen.name is not None and seen.name == self.row.name:
+            known.setdefault("name", seen.name)
+        if seen.message is not None and "error" not in known:
+            known["error"] = seen.message if seen.message in our_messages(self.row, known) else ""
+
+    def _send_status(self, push: Push, seen: ApplicationRow | None) -> None:
         # Until it succeeds nobody knows what Convex shows, so nothing counts as sent.
+        is_known = self.report.sent.pop("error", None) is not None
         self.report.sent.pop("status", None)
-        self.report.sent.pop("error", None)
+        self.report.about_to("status")
         lease.keep(self.held)
-        self.convex.update_status(self.id, status=shown.status, error_message=shown.error)
-        self.report.sent |= {"status": shown.status, "error": shown.error}
-        self.report.did.append(f"shows {shown.status}" + (" with a message" if shown.error else ""))
+        self.convex.update_status(self.id, status=push.shown.status, error_message=_message(push, seen))
+        self.report.sent["status"] = push.shown.status
+        if push.error is not None or is_known:
+            self.report.sent["error"] = push.shown.error
+        self.report.did.append(f"shows {push.shown.status}" + (" with a message" if push.shown.error else ""))
 
-    def _send_name(self, shown: Shown) -> None:
-        before = self.report.sent.get("name", shown.name)
+    def _send_name(self, name: str) -> None:
+        if self.convex.has(Function.UPDATE_NAME) is False:
+            raise FunctionMissing(Function.UPDATE_NAME)
+        lease.keep(self.held)
+        self.report.about_to("name")
+        before = self.report.sent.get("name")
         try:
-            if self.convex.has(Function.UPDATE_NAME) is False:
-                raise FunctionMissing(Function.UPDATE_NAME)
-            lease.keep(self.held)
-            self.report.sent.pop("name", None)
-            self.convex.update_name(self.id, name=shown.name)
-        except FunctionMissing as error:
-            # Without it a new name cannot be shown, which is no reason to push again and again.
-            self.report.sent["name"] = before
-            if before != shown.name:
-                self.report.lacks = outcome.words_of(error)
-            return
-        self.report.sent["name"] = shown.name
-        if before != shown.name:
-            self.report.did.append(f"shows the name {shown.name}")
+            self.convex.update_name(self.id, name=name)
+        except ConvexError as error:
+            if error.ambiguous:
+                self.report.sent.pop("name", None)
+            raise
+        self.report.sent["name"] = name
+        if before != name:
+            self.report.did.append(f"shows the name {name}")
 
-    # no row that we know of
+    # no row
 
-    def _adopt(self) -> bool:
-        """Whether Convex has a row of ours already, perhaps by a call that got lost. Raises ForeignOwner."""
-        if not self._is_there():
-            return False
-        self.report.sent = {"row": True}
-        self.report.known = True
-        return True
-
-    def _is_there(self) -> bool:
-        lease.keep(self.held)
-        owner = self.convex.owner_of(self.id)
-        if owner not in (None, self.row.owner_id):
-            raise outcome.foreign(self.row, str(owner))
-        return owner is not None
-
-    def _create(self, shown: Shown) -> None:
+    def _create(self, push: Push) -> None:
         if self.report.known and self.report.is_unsettled:
             raise NotYet("whether the call that creates the row was carried out is not known yet")
         self._make_room()
+        self.report.about_to("create")
         try:
-            self._create_row(shown)
+            lease.keep(self.held)
+            self.report.known = True
+            create_row(self.convex, self.report, push)
         except ConvexError as error:
             self.report.known = error.ambiguous and not _has_ended(error)
             if not _is_limit(error):
                 raise
-            # The row may be there all the same, by a call that got lost.
-            if self._adopt():
-                self._update(shown)
-                return
-            if not self._withdraw_one():
-                raise
-            self._create(shown)
+            self._create_where_it_is_full(push, error)
             return
-        self.report.sent = Shown(shown.status, "", shown.name).as_sent()
-        self.report.did.append(f"row created, shows {shown.status}")
-        if shown.error:
-            self._send_status(shown)
+        self.report.sent = as_known(push.shown, {}) | self.report.late_calls | {"error": ""}
+        self.report.did.append(f"row created, shows {push.shown.status}")
+        if push.shown.error:
+            self._send_status(push, None)
 
-    def _create_row(self, shown: Shown) -> None:
-        lease.keep(self.held)
-        self.report.known = True
-        try:
-            self.convex.create_row(self.id, owner=self.row.owner_id, row=row_of(self.row, shown))
-        except ConvexApplicationError:
-            raise
-        except ConvexRejected:
-            if not self.row.harness_id:
-                raise
-            # Most likely that harness does not exist (any more): the row is worth more than its link.
-            plain = row_of(self.row, shown, with_harness=False)
-            self.convex.create_row(self.id, owner=self.row.owner_id, row=plain)
-            self.report.did.append(f"harness {self.row.harness_id} not linked")
+    def _create_where_it_is_full(self, push: Push, error: ConvexError) -> None:
+        """Convex has no room for it. The row may be there all the same, by a call that got lost."""
+        seen = self._look()
+        if seen is not None:
+            self._update(seen)
+        elif self._withdraw_one():
+            self._create(push)
+        else:
+            raise error
 
     def _make_room(self) -> None:
         """Convex counts an owner's rows: those that are to go, go first."""
@@ -203,38 +202,42 @@ class _OneRow:
     # no row wanted
 
     def _remove(self) -> None:
-        if not self.report.has_row and not self._is_there():
-            self._forget()
+        if not self._is_there():
+            self.report.forget()
             return
+        self.report.about_to("remove")
+        lease.note(self.held, self.row, convex_sent=self.report.without_row, convex_known=True)
+        self.report.sent = self.report.without_row
         for _ in range(MOST_REMOVALS):
             lease.keep(self.held)
             self.convex.remove(self.id)
             if not self._is_there():
                 self.report.did.append("row removed")
-                self._forget()
+                self.report.forget()
                 return
         raise NotYet(f"Convex still has a row after {MOST_REMOVALS} removals")
 
-    def _forget(self) -> None:
-        self.report.sent, self.report.known = {}, False
+    def _is_there(self) -> bool:
+        lease.keep(self.held)
+        return looking.is_there(self.convex, self.row)
 
     # after a lost call
 
-    def _read_back(self, shown: Shown) -> None:
-        if not self._is_there():
-            self._forget()
+    def _read_back(self, push: Push) -> None:
+        seen = self._look()
+        if seen is None:
+            self.report.sent = self.report.without_row
             raise NotYet("Convex's row has vanished; it is created again")
-        status = self._status()
-        if status not in (None, shown.status):
-            raise NotYet(f"Convex shows {status}, though {shown.status} was sent")
+        status = seen.status or looking.status(self.convex, self.row)
+        if status not in (None, push.shown.status):
+            raise NotYet(f"Convex shows {status}, though {push.shown.status} was sent")
 
-    def _status(self) -> str | None:
-        """What Convex shows, where a function tells it."""
-        lease.keep(self.held)
-        if self.convex.has(Function.LIST_FOR_RECONCILE):
-            rows = self.convex.list_for_reconcile(self.row.owner_id)
-            return next((row.status for row in rows if row.daytona_id == self.id), None)
-        return self.convex.status_of(self.id) if self.convex.has(Function.STATUS) else None
+
+def _message(push: Push, seen: ApplicationRow | None) -> str | None:
+    """Ours; "" to take ours back; else what stands there, because two of the sets clear what they are not given."""
+    if push.shown.error or push.error is not None:
+        return push.shown.error
+    return (seen and seen.message) or None
 
 
 def _has_ended(error: ConvexError) -> bool:

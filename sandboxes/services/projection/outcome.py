@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from project.logs import redact
+from project.readable import cut
 from sandboxes import clock
 from sandboxes.codes import Code, NoticeCode
 from sandboxes.gateways import convex_errors as convex
@@ -21,6 +21,7 @@ from sandboxes.services.queue import enqueue
 from sandboxes.states import ACTIVE, Action
 
 ERROR_LIMIT = 2000
+REMOVED = "the user removed it from the list; it is not put back unless somebody pushes it again"
 
 
 class ForeignOwner(Exception):
@@ -64,8 +65,8 @@ class Report:
     """What a push learns and does about one row, until it is written down.
 
     `sent`, `known`: as on the row. `again`: a lost call may commit until then; `is_again`: it is then, and
-    everything is sent once more. `did`: for the timeline. `lacks`: what Convex cannot show of the sandbox,
-    because an optional function is not there.
+    what was lost is sent once more. `did`: for the timeline. `removed`: its user took it off the list. `links`: its
+    harness is still to be linked.
     """
 
     row: Sandbox
@@ -74,7 +75,9 @@ class Report:
     again: datetime | None
     is_again: bool = False
     did: list[str] = field(default_factory=list)
-    lacks: str = ""
+    removed: bool = False
+    links: bool = False
+    doing: str = ""
 
     @property
     def has_row(self) -> bool:
@@ -85,13 +88,61 @@ class Report:
         """A call of ours got lost, and it is too early to say that it will never be carried out."""
         return self.again is not None and not self.is_again
 
+    @property
+    def late_calls(self) -> dict[str, Any]:
+        """The kinds of calls that got lost, and may still be carried out; kept in `sent` until that is settled."""
+        return {"late": self.sent["late"]} if "late" in self.sent else {}
+
+    @property
+    def without_row(self) -> dict[str, Any]:
+        return self.late_calls
+
+    @property
+    def to_send(self) -> dict[str, Any]:
+        """What Convex is known to have, but for what a lost call may have changed since."""
+        lost = set(self.sent.get("late", ())) if self.is_again else set()
+        forgotten = {"name"} & lost | ({"status"} if self.is_again else set())
+        return {key: value for key, value in self.sent.items() if key not in forgotten}
+
+    @property
+    def may_be_our_removal(self) -> bool:
+        """Whether a removal of ours that got lost explains that there is no row."""
+        return "remove" in self.sent.get("late", ())
+
+    def about_to(self, kind: str) -> None:
+        self.doing = kind
+
+    def lost(self, again: datetime) -> None:
+        """What became of the call under way is unknown."""
+        self.again = again
+        self.sent["late"] = sorted({*self.sent.get("late", ()), self.doing})
+
+    def settled(self) -> None:
+        """Every call that got lost has ended, and what it may have changed was sent again."""
+        self.again = None
+        self.sent.pop("late", None)
+
+    def found(self) -> None:
+        """Convex has a row of it: no harness is linked any more, and nobody took it off the list."""
+        self.sent.pop("again", None)
+        self.sent["row"], self.known, self.removed, self.links = True, True, False, False
+
+    def forget(self) -> None:
+        self.sent, self.known = self.without_row, False
+
+    def leave_removed(self) -> None:
+        """Its user took it off the list: it is not put back. Said once."""
+        if not self.removed:
+            self.did.append(REMOVED)
+        self.sent, self.known, self.removed = {}, False, True
+
 
 def meaning_of(error: Exception) -> Meaning:
     return next((meaning for kind, meaning in MEANINGS.items() if isinstance(error, kind)), REFUSED)
 
 
 def words_of(error: Exception) -> str:
-    return redact(f"{meaning_of(error).label}: {error}")[:ERROR_LIMIT]
+    return cut(f"{meaning_of(error).label}: {error}", ERROR_LIMIT)
 
 
 def pushed(held: lease.Held, reports: list[Report]) -> int:
@@ -110,9 +161,6 @@ def pushed(held: lease.Held, reports: list[Report]) -> int:
             lease.write(held, [report.row.pk], **result)
             enqueue("push_sandbox", report.row.pk)
         _add_events(done, now)
-    for report in done:
-        if report.lacks and report.lacks != report.row.convex_error:
-            notices.tell(NoticeCode.CONVEX_FUNCTION_MISSING, report.lacks)
     well(had_errors=any(report.row.convex_error for report in done))
     return len(done)
 
@@ -122,7 +170,9 @@ def _result(report: Report, now: datetime) -> dict[str, Any]:
         "convex_revision": report.row.revision,
         "convex_known": report.known,
         "convex_sent": report.sent,
-        "convex_error": report.lacks,
+        "convex_removed": report.removed,
+        "convex_link_due": report.links,
+        "convex_error": "",
         "convex_refusal": "",
         "convex_attempt": 0,
         "convex_again_at": report.again,
@@ -146,11 +196,11 @@ def _mark_pushed(held: lease.Held, reports: list[Report], now: datetime) -> None
 
 def _add_events(reports: list[Report], now: datetime) -> None:
     SandboxEvent.objects.bulk_create(
-        SandboxEvent(
-            sandbox_id=report.row.pk,
-            kind=SandboxEvent.Kind.CONVEX,
+        record.line(
+            report.row,
+            SandboxEvent.Kind.CONVEX,
+            f"Convex: {', '.join(report.did)}",
             at=now,
-            text=redact(f"Convex: {', '.join(report.did)}")[:500],
             data={"revision": report.row.revision},
         )
         for report in reports
@@ -192,6 +242,8 @@ def _keep_dirty(held: lease.Held, report: Report, words: str, now: datetime) -> 
         [row.pk],
         convex_known=report.known,
         convex_sent=report.sent,
+        convex_removed=report.removed,
+        convex_link_due=report.links,
         convex_error=words,
         convex_attempt=row.convex_attempt + 1,
         convex_again_at=report.again,
@@ -229,7 +281,8 @@ def go_above(held: lease.Held, report: Report, stored: int) -> None:
     row that was changed over there. Ours goes on above it."""
     row = report.row
     with transaction.atomic():
-        if not lease.write(held, [row.pk], convex_known=True, convex_sent={"row": True}):
+        known = {key: report.sent[key] for key in ("name", "error", "again") if key in report.sent}
+        if not lease.write(held, [row.pk], convex_known=True, convex_sent={"row": True, **known}):
             return
         with record.locked(row.pk) as fresh:
             fresh.revision = max(fresh.revision, stored) + 1
@@ -248,4 +301,12 @@ def foreign(row: Sandbox, owner: str = "") -> ForeignOwner:
 
 def report_of(held: lease.Held, row: Sandbox) -> Report:
     is_again = row.convex_again_at is not None and row.convex_again_at <= held.now
-    return Report(row, dict(row.convex_sent), row.convex_known, row.convex_again_at, is_again)
+    return Report(
+        row,
+        dict(row.convex_sent),
+        row.convex_known,
+        row.convex_again_at,
+        is_again,
+        removed=row.convex_removed,
+        links=row.convex_link_due,
+    )

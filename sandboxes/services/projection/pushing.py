@@ -14,7 +14,7 @@ from django.utils.module_loading import import_string
 from sandboxes import clock
 from sandboxes.gateways.convex import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import Sandbox
-from sandboxes.services.projection import batch, lease, one_by_one, outcome, rest
+from sandboxes.services.projection import batch, lease, looking, one_by_one, outcome, rest
 from sandboxes.services.projection.again import push_what_was_lacking
 from sandboxes.services.projection.values import touch_of
 from sandboxes.services.queue import enqueue
@@ -133,11 +133,19 @@ def _nobody_home(ids: Sequence[UUID], error: ConvexError) -> int:
     return len(held.rows)
 
 
+def _is_ours(convex: ConvexGateway, row: Sandbox) -> bool:
+    """The application's function looks at no owner."""
+    try:
+        return looking.is_there(convex, row)
+    except outcome.ForeignOwner:
+        return False
+
+
 def _touch(convex: ConvexGateway, row: Sandbox) -> bool:
     if convex.own_functions():
         (answer,) = convex.apply([touch_of(row)])
         return answer.outcome == "applied"
-    if row.daytona_id is None or convex.has(Function.TOUCH) is False:
+    if row.daytona_id is None or convex.has(Function.TOUCH) is False or not _is_ours(convex, row):
         return False
     convex.touch(row.daytona_id)
     return True

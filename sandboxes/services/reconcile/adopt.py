@@ -1,40 +1,55 @@
-"""Rows for sandboxes that Daytona has and we do not: adopted as they are, or deleted when their row here is.
+"""Rows for sandboxes that Daytona has and we do not.
 
-Nothing of Daytona changes by an adoption, and a second run finds nothing left to adopt.
+An import decides by what Convex lists (`listings`): what is listed is taken over as it is found, under the name
+that Convex shows. What its user has taken off the list, or what Convex shows to somebody else, is left alone until
+an operator decides. Nothing of Daytona changes by an adoption, and a second run finds nothing left to adopt.
+
+A dry run does the same in a transaction that is rolled back, so what it shows is what the real run changes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 from django.conf import settings
 from django.db import DataError, IntegrityError, transaction
 
+from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
+from sandboxes.gateways.convex import ApplicationRow
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.models import Owner, Sandbox, SandboxEvent
 from sandboxes.services import record
+from sandboxes.services.facts import facts_of
 from sandboxes.services.lifecycle.begin import begin
-from sandboxes.services.reconcile.compare import Known, is_ending, is_of
+from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
+from sandboxes.services.reconcile.compare import Known, is_ending, is_of, label_id
 from sandboxes.services.reconcile.examine import NOT_ALL
-from sandboxes.services.reconcile.ownership import LABEL
+from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
+from sandboxes.shown import to_push, wanted
 from sandboxes.states import STATUS_OF_STATE, Action, Actor, Intent, Source, Status
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
 SWEEPER = Actor.system("sweep")
-OWNER_LIMIT = 255
 BATCH = 50  # rows in one transaction
 AS_FOUND = "Taken over as it was found"
+UNLISTED = "Its user took it off the list in Convex, and an operator deleted what was left in Daytona"
 
 INTENT_OF_DESIRED = {"started": Intent.RUNNING, "stopped": Intent.STOPPED, "archived": Intent.ARCHIVED}
 INTENT_OF_STATUS = {Status.STOPPED: Intent.STOPPED, Status.ARCHIVED: Intent.ARCHIVED}
+# What a new row says; `display_name` is what people read.
+SHOWN = (
+    "owner_id", "name", "status", "intent", "resource_tier", "language", "harness_id", "ephemeral", "snapshot",
+    "target", "created_at",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,25 +60,101 @@ class Found:
     started: datetime
 
 
-def adopt(run: Run, daytona: DaytonaGateway, orphans: list[RemoteSandbox], *, owners: Mapping[str, str]) -> None:
-    """Make the rows of those that a GET still shows; the list alone proves nothing. `owners` by Daytona's id."""
+def adopt(
+    run: Run, daytona: DaytonaGateway, orphans: list[RemoteSandbox], *, listings: Mapping[str, Listing]
+) -> None:
+    """Decide on each that a GET still shows; the list alone proves nothing. `listings` by Daytona's id."""
     found = [one for one in run.side_by_side(lambda item: look(run, daytona, item), orphans) if one is not None]
     for start in range(0, len(found), BATCH):
         with transaction.atomic():
-            for one in found[start : start + BATCH]:
-                run.report.add(_adopt(run, one, owners[one.remote.id]))
+            findings = [_decide(run, one, listings[one.remote.id]) for one in found[start : start + BATCH]]
+            if run.options.dry_run:
+                transaction.set_rollback(True)
+                run.would_adopt.add(one.daytona_id for one in findings if one.kind == Kind.ADOPTED)
+        run.report.add(*findings)
 
 
-def _adopt(run: Run, found: Found, owner: str) -> Finding:
-    if len(owner) > OWNER_LIMIT:
-        return finding(Kind.UNMATCHED, found.remote, f"its owner's id has more than {OWNER_LIMIT} characters")
+def _decide(run: Run, found: Found, listing: Listing) -> Finding:
+    """What becomes of one, by what Convex says and what the operator chose."""
+    remote = found.remote
+    try:
+        checked_owner_id(listing.owner)
+    except UnreadableText as error:
+        return finding(Kind.UNMATCHED, remote, f"nobody can be its owner: {error}")
+    match listing.standing:
+        case Standing.FOREIGN:
+            labelled = remote.labels.get(LABEL, "")
+            text = f"its label says that it is {labelled!r}'s, Convex shows it to {listing.owner!r}: left alone"
+            return finding(Kind.UNMATCHED, remote, text, owner=labelled)
+        case Standing.UNKNOWN:
+            return finding(Kind.UNANSWERED, remote, "Convex did not say whether it lists it", owner=listing.owner)
+        case Standing.UNLISTED if run.options.deletes(remote.id):
+            return _written(run, found, listing, Kind.DELETED, deletes=True)
+        case Standing.UNLISTED if not (run.options.adopt_unlisted or _lost_row(run, remote)):
+            return finding(Kind.UNLISTED, remote, _unlisted_text(remote), owner=listing.owner)
+    return _written(run, found, listing, Kind.ADOPTED)
+
+
+def _lost_row(run: Run, remote: RemoteSandbox) -> bool:
+    """Made by us after the backup that was restored: Convex may not have heard of it before the row was lost."""
+    return run.options.restored and label_id(remote) is not None
+
+
+def _unlisted_text(remote: RemoteSandbox) -> str:
+    age = "" if remote.created_at is None else f", created {(clock.now() - remote.created_at).days} days ago"
+    return f"{remote.state} in Daytona{age}; Convex does not list it: left alone"
+
+
+def _written(run: Run, found: Found, listing: Listing, kind: Kind, *, deletes: bool = False) -> Finding:
     try:
         with transaction.atomic():
-            row = _take_over(found, owner=owner, is_verified=run.options.verify_convex)
+            row = (
+                _delete(found, listing.owner, reason=UNLISTED, actor=ADOPTER)
+                if deletes
+                else _take_over(found, listing)
+            )
     except (DataError, IntegrityError) as error:  # one bad row spoils no other
         log.warning("not_adopted", daytona_id=found.remote.id, error=str(error))
         return finding(Kind.UNMATCHED, found.remote, f"the database refuses it: {type(error).__name__}")
-    return finding(Kind.ADOPTED, found.remote, f"{row.status}; {row.resource_tier}", row=row, owner=owner)
+    changes = [*_new_row(row), *_remote_changes(row, listing, deletes=deletes)]
+    text = f"{row.status}; {row.resource_tier}" if not deletes else "deleted in Daytona: Convex does not list it"
+    return finding(kind, found.remote, text, row=row, changes=changes)
+
+
+def _new_row(row: Sandbox) -> list[Change]:
+    after = {name: _plain(getattr(row, name)) for name in SHOWN}
+    return differences(System.SANDKEEPER, {}, {name: value for name, value in after.items() if value != ""})
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _remote_changes(row: Sandbox, listing: Listing, *, deletes: bool) -> list[Change]:
+    if deletes:
+        return [Change(System.DAYTONA, "state", row.observed_state, "destroyed")]
+    if listing.standing == Standing.NO_CONVEX:
+        return []
+    return _pushed(row, listing)
+
+
+def _pushed(row: Sandbox, listing: Listing) -> list[Change]:
+    """What the push that follows changes in Convex. A push of any kind counts as use there (`lastAccessedAt`)."""
+    push = to_push(row, row.convex_sent)
+    if push is None:
+        return []
+    there = listing.row
+    before: dict[str, Any] = {"status": UNREADABLE, "errorMessage": UNREADABLE, "name": UNREADABLE}
+    if there is not None:
+        before = {"status": there.status, "errorMessage": there.message or None, "name": there.name}
+    elif listing.standing == Standing.UNLISTED:
+        before = {}
+    after = {"status": push.status, "errorMessage": push.error, "name": push.name}
+    sent = {name: value for name, value in after.items() if value is not None}
+    if not sent:
+        return []
+    used = Change(System.CONVEX, "lastAccessedAt", there.last_used_ms if there else UNREADABLE, MOMENT)
+    return [*differences(System.CONVEX, before, sent), used]
 
 
 def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None:
@@ -83,47 +174,75 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
 
 def delete_leftover(run: Run, daytona: DaytonaGateway, item: RemoteSandbox, row: Known) -> None:
     """A create of ours that ran late, after its row was deleted: it gets a row of its own, which is deleted."""
-    text = f"made for “{row.name}”, which is deleted here; it is deleted, too"
+    text = f"made for “{row.display_name}”, which is deleted here; it is deleted, too"
     if not run.options.dry_run:
         found = look(run, daytona, item)
         if found is None or not is_of(row, found.remote):
             return
-        _delete(found, row)
+        with transaction.atomic():
+            _delete(found, row.owner_id, reason=f"Made for {row.pk}, which is deleted", actor=SWEEPER)
     run.report.add(finding(Kind.LEFTOVER, item, text))
 
 
-def _take_over(found: Found, *, owner: str, is_verified: bool) -> Sandbox:
+def _take_over(found: Found, listing: Listing) -> Sandbox:
     now = clock.now()
-    row = _row(found.remote, owner=owner, now=now)
+    row = _row(found.remote, owner=listing.owner, now=now)
+    row.name = _name(found.remote, listing)
     row.intent, row.intent_actor_kind, row.intent_actor_id = _intent_of(found.remote), ADOPTER.kind, ADOPTER.id
     row.intent_reason, row.intent_at, row.intent_met_at = AS_FOUND, now, now
-    # Convex may have a row. One that is to be verified counts as pushed: only what differs there is sent.
-    row.convex_known = True
-    row.convex_revision = row.revision if is_verified else 0
-    row.convex_next_push_at = None if is_verified else now
-    _save(row, found, words_=AS_FOUND, actor=ADOPTER, now=now)
+    row.convex_known = listing.standing == Standing.LISTED
+    _save(row, found, message=AS_FOUND, actor=ADOPTER, now=now)
+    row.convex_sent = _as_listed(row, listing.row) if row.convex_known else {}
+    if listing.row is not None and not _pushed(row, listing):
+        row.convex_revision = row.revision
+    row.convex_next_push_at = now if row.is_dirty else None
+    row.dirty_since = now if row.is_dirty else None
+    row.save()
     return row
 
 
-@transaction.atomic
-def _delete(found: Found, origin: Known) -> None:
+def _name(remote: RemoteSandbox, listing: Listing) -> str:
+    """What a person called it. Convex has the name; the label, which the application seldom sets, is for those
+    whose list has nothing to say of it."""
+    if listing.row is not None:
+        return (listing.row.name or "")[:200]
+    if listing.standing == Standing.LISTED:
+        return ""  # Convex has a name that cannot be read here: a label may be older
+    return remote.labels.get("harness_name", "")[:200]
+
+
+def _as_listed(row: Sandbox, there: ApplicationRow | None) -> dict[str, Any]:
+    """What Convex is known to have, as a push remembers it. A message that is not ours stays unmentioned; the name
+    is as we keep it, so that a longer or otherwise written one there is left as it is.
+    """
+    if there is None:
+        return {"row": True}
+    shown = wanted(row)
+    ours = there.message if shown is not None and there.message == shown.error else ""
+    return {"row": True, "status": there.status, "error": ours, "name": row.name}
+
+
+def _delete(found: Found, owner: str, *, reason: str, actor: Actor) -> Sandbox:
+    """A row whose delete is under way, and which Convex is never told of: its user does not expect it there."""
     now = clock.now()
-    reason = f"Made for {origin.pk}, which is deleted"
-    row = _row(found.remote, owner=origin.owner_id, now=now)
-    row.intent, row.intent_actor_kind, row.intent_actor_id = Intent.DELETED, SWEEPER.kind, SWEEPER.id
+    row = _row(found.remote, owner=owner, now=now)
+    row.intent, row.intent_actor_kind, row.intent_actor_id = Intent.DELETED, actor.kind, actor.id
     row.intent_reason, row.intent_at = reason, now
-    _save(row, found, words_=reason, actor=SWEEPER, now=now)
-    begin(row, Action.DELETE, actor=SWEEPER, source=Source.SWEEP, now=now, reason=reason)
-    row.save()
+    row.convex_removed = True
+    _save(row, found, message=reason, actor=actor, now=now)
+    with record.telling(row, since=facts_of(row)):
+        begin(row, Action.DELETE, actor=actor, source=Source.SWEEP, now=now, reason=reason)
+        row.save()
+    return row
 
 
 def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
     labels = remote.labels
-    row = Sandbox(
+    return Sandbox(
         owner=Owner.objects.get_or_create(pk=owner)[0],
         daytona_id=remote.id,
         daytona_name=remote.name[:255],
-        name=(labels.get("harness_name") or remote.name or "sandbox")[:200],
+        name=labels.get("harness_name", "")[:200],
         harness_id=labels.get("harness_id", "")[:255],
         language=labels.get("code-toolbox-language", "python")[:50],
         resource_tier=labels.get("harness_resource_tier", "")[:50] or _tier_of(remote),
@@ -131,20 +250,16 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
         created_at=remote.created_at or now,
         status_changed_at=now,
     )
-    for name in ("auto_stop", "auto_archive", "auto_delete"):
-        minutes = getattr(remote, f"{name}_interval")
-        if minutes is not None:
-            setattr(row, f"{name}_minutes", minutes)
-    return row
 
 
-def _save(row: Sandbox, found: Found, *, words_: str, actor: Actor, now: datetime) -> None:
+def _save(row: Sandbox, found: Found, *, message: str, actor: Actor, now: datetime) -> None:
     row.save(force_insert=True)
-    record.event(row, SandboxEvent.Kind.CHANGE, words_, actor=actor, at=now)
-    record.observed(row, found.remote, started=found.started, now=now)
-    record.settle(row, active=None, now=now)
-    row.dirty_since = now if row.is_dirty else None
-    row.save()
+    with record.telling(row, since={}):
+        record.event(row, SandboxEvent.Kind.CREATED, message, actor=actor, at=now)
+        record.observed(row, found.remote, started=found.started, now=now)
+        record.settle(row, active=None, now=now)
+        row.dirty_since = now if row.is_dirty else None
+        row.save()
 
 
 def _intent_of(remote: RemoteSandbox) -> Intent:
@@ -162,13 +277,20 @@ def _tier_of(remote: RemoteSandbox) -> str:
 
 
 def finding(
-    kind: Kind, remote: RemoteSandbox, text: str, *, row: Sandbox | None = None, owner: str = ""
+    kind: Kind,
+    remote: RemoteSandbox,
+    text: str,
+    *,
+    row: Sandbox | None = None,
+    owner: str = "",
+    changes: Sequence[Change] = (),
 ) -> Finding:
     return Finding(
         kind=kind,
         text=text,
         daytona_id=remote.id,
         sandbox_id=row.pk if row else None,
-        name=remote.labels.get("harness_name") or remote.name,
-        owner=owner or remote.labels.get(LABEL, ""),
+        name=row.display_name if row else remote.labels.get("harness_name") or remote.name,
+        owner=row.owner_id if row else owner or remote.labels.get(LABEL, ""),
+        changes=tuple(changes),
     )

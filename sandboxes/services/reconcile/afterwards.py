@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from sandboxes import clock
 from sandboxes.codes import NoticeCode, Refused
 from sandboxes.gateways.daytona import DaytonaError
-from sandboxes.services import evict_ahead, leases, notices, prune, verify_convex
+from sandboxes.services import evict_ahead, leases, notices, projection, prune, verifications, verify_convex
 from sandboxes.services.reconcile import intents
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
@@ -22,30 +23,45 @@ def steps(run: Run) -> None:
         _verify(run)
     if run.options.dry_run:
         return
+    if projection.is_on() and not (run.options.verify_convex or run.options.owner):
+        verifications.when_due(lambda: _verify(run))
     if not run.reasons:
         _close_notices(run)
         _stop_idle(run)
     _prune_daily(run)
 
 
-def _verify(run: Run) -> None:
-    """Compare Convex's rows with ours; what differs is made due for a push."""
+def _verify(run: Run) -> bool:
+    """Compare Convex's rows with ours; what differs is made due for a push. Returns whether it came to the end."""
     owner, repair = run.options.owner, not run.options.dry_run
     try:
         if owner:
-            found = verify_convex.verify_owner(owner, repair=repair, beat=run.beat)
+            found = verify_convex.verify_owner(owner, repair=repair, beat=run.beat, expected=run.would_adopt)
         else:
-            found = verify_convex.verify_all(repair=repair, beat=run.beat)
+            found = verify_convex.verify_all(repair=repair, beat=run.beat, expected=run.would_adopt)
     except Refused as no:
         run.partial(no.detail)
-        return
+        return False
     if found.error:
         run.partial(f"Convex was not compared to the end: {found.error}")
     run.report.count("convex_checked", found.checked)
     for kind, count in found.counts.items():
         run.report.count(f"convex_{kind}", count)
+    for aspect, count in found.compared.items():
+        run.report.count(f"convex_compared_{aspect}", count)
+    for aspect, count in found.unread.items():
+        run.report.count(f"convex_cannot_be_read_here_{aspect}", count)
     run.report.add(*[_from_convex(one) for one in found.findings])
     run.report.counts[Kind.CONVEX] = sum(found.counts.values())
+    if repair and not owner:
+        verifications.remember(_verification(found))
+    return not found.error
+
+
+def _verification(found: verify_convex.Verified) -> verifications.Verification:
+    counted = (found.counts, found.compared, found.unread)
+    counts, compared, unread = ({str(name): number for name, number in one.items()} for one in counted)
+    return verifications.Verification(clock.now(), found.checked, counts, compared, unread, found.error)
 
 
 def _from_convex(found: verify_convex.Finding) -> Finding:
@@ -65,13 +81,22 @@ def _close_notices(run: Run) -> None:
     if run.options.owner:
         return
     notices.close(NoticeCode.SWEEP_STALE)
-    if orphans := run.report.counts[Kind.ORPHAN]:
+    if differing := run.report.counts[Kind.SETTING]:
+        notices.tell(NoticeCode.SETTINGS_DIFFER, _differing(differing))
+    else:
+        notices.close(NoticeCode.SETTINGS_DIFFER)
+    if orphans := run.report.counts[Kind.ORPHAN] + run.report.counts[Kind.UNLISTED]:
         them = (
             "1 sandbox with an owner that has" if orphans == 1 else f"{orphans} sandboxes with an owner that have"
         )
         notices.tell(NoticeCode.ORPHANS, f"Daytona has {them} no row here.")
     else:
         notices.close(NoticeCode.ORPHANS)
+
+
+def _differing(count: int) -> str:
+    which = "1 sandbox" if count == 1 else f"{count} sandboxes"
+    return f"Daytona holds other settings of {which} than were asked for; a dry run of the sweep names them."
 
 
 def _stop_idle(run: Run) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sandboxes.gateways.daytona import RemoteSandbox
@@ -19,10 +20,7 @@ SHOWN_BY_GET: dict[tuple[str, str], str] = {
     ("unknown", "started"): "creating",
 }
 GRAVE = "DESTROYED_"
-FIELDS = (
-    "pk", "daytona_id", "daytona_name", "name", "owner_id", "observed_state", "desired_state", "recoverable",
-    "observed_auto_delete", "labels", "observed_at", "missing_since", "deleted_at", "intent",
-)  # fmt: skip
+GRANTED = ("target", "snapshot", "cpu", "memory_gb", "disk_gb")  # kept where the answer lacks them
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +42,36 @@ class Known:
     deleted_at: datetime | None
     intent: str
     busy: bool
+    resource_tier: str
+    harness_id: str
+    language: str
+    target: str
+    snapshot: str
+    cpu: int
+    memory_gb: int
+    disk_gb: int
+    created_with: Mapping[str, Any]
+    pending_changes: Mapping[str, Any]
+    auto_stop_minutes: int | None
+    auto_archive_minutes: int | None
+    auto_delete_minutes: int | None
+    observed_auto_stop: int | None
+    observed_auto_archive: int | None
+
+    @property
+    def display_name(self) -> str:
+        return self.name or self.daytona_name
 
     @property
     def short_id(self) -> str:
         return self.pk.hex[:12]
+
+    @property
+    def was_made_here(self) -> bool:
+        return self.daytona_name.endswith(f"-{self.short_id}")
+
+
+FIELDS = tuple(field.name for field in fields(Known) if field.name != "busy")
 
 
 def differs(row: Known, item: RemoteSandbox) -> bool:
@@ -57,10 +81,16 @@ def differs(row: Known, item: RemoteSandbox) -> bool:
     if row.observed_at is None or row.missing_since is not None:
         return True
     state = SHOWN_BY_GET.get((item.state, item.desired_state), item.state)
-    listed = (state, item.desired_state, item.recoverable, item.auto_delete_interval, item.labels)
-    return listed != (
-        row.observed_state, row.desired_state, row.recoverable, row.observed_auto_delete, row.labels,
+    listed = (
+        state, item.desired_state, item.recoverable, item.labels, item.auto_stop_interval,
+        item.auto_archive_interval, item.auto_delete_interval,
     )  # fmt: skip
+    stored = (
+        row.observed_state, row.desired_state, row.recoverable, row.labels, row.observed_auto_stop,
+        row.observed_auto_archive, row.observed_auto_delete,
+    )  # fmt: skip
+    granted = ((getattr(item, name), getattr(row, name)) for name in GRANTED)
+    return listed != stored or any(given and given != kept for given, kept in granted)
 
 
 def is_ending(item: RemoteSandbox) -> bool:
@@ -78,5 +108,4 @@ def label_id(item: RemoteSandbox) -> UUID | None:
 
 def is_of(row: Known, item: RemoteSandbox) -> bool:
     """Whether this unknown sandbox was made for this row: by its label, or by a name that only we give."""
-    ours = row.daytona_name.endswith(f"-{row.short_id}")
-    return label_id(item) == row.pk or (ours and item.name == row.daytona_name)
+    return label_id(item) == row.pk or (row.was_made_here and item.name == row.daytona_name)

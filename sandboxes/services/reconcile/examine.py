@@ -11,8 +11,9 @@ from django.db.models import Exists, OuterRef
 
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import lifecycle
+from sandboxes.services import asked, lifecycle, record
 from sandboxes.services.lifecycle.look import Look, look
+from sandboxes.services.reconcile.compare import Known
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
@@ -55,44 +56,55 @@ def examine(run: Run, daytona: DaytonaGateway, ids: list[UUID]) -> None:
         if run.report.counts[Kind.UNANSWERED] >= UNANSWERED_MOST:
             return
         try:
-            finding = _dry(daytona, sandbox_id) if run.options.dry_run else _observe(sandbox_id)
+            found = _dry(daytona, sandbox_id) if run.options.dry_run else _observe(sandbox_id)
         except DaytonaError as error:
-            finding = _unanswered(run, sandbox_id, words(error))
+            found = [_unanswered(run, sandbox_id, words(error))]
         except Exception as error:  # one bad row spoils no other
             log.exception("look_failed", sandbox_id=str(sandbox_id))
-            finding = _unanswered(run, sandbox_id, f"it could not be recorded: {type(error).__name__}")
-        if finding is not None:
-            run.report.add(finding)
+            found = [_unanswered(run, sandbox_id, f"it could not be recorded: {type(error).__name__}")]
+        run.report.add(*filter(None, found))
 
     run.report.count("looked_at", len(ids))
     run.side_by_side(one, ids)
 
 
-def _observe(sandbox_id: UUID) -> Finding | None:
+def setting_of(row: Sandbox | Known) -> Finding | None:
+    """What Daytona holds otherwise than it was asked for, with no change on its way."""
+    found = asked.drift(row)
+    if not found:
+        return None
+    return Finding(
+        kind=Kind.SETTING, text="; ".join(map(str, found)), sandbox_id=row.pk, daytona_id=row.daytona_id or "",
+        name=row.display_name, owner=row.owner_id,
+    )  # fmt: skip
+
+
+def _observe(sandbox_id: UUID) -> list[Finding | None]:
     before = Sandbox.objects.filter(pk=sandbox_id).first()
     if before is None or not lifecycle.observe(sandbox_id, raises=True):
-        return None  # pruned meanwhile, or somebody else looks at it right now
+        return []  # pruned meanwhile, or somebody else looks at it right now
     after = Sandbox.objects.get(pk=sandbox_id)
-    return finding_of(after, Stored.of(before), Stored.of(after))
+    return [finding_of(after, Stored.of(before), Stored.of(after)), setting_of(after)]
 
 
-def _dry(daytona: DaytonaGateway, sandbox_id: UUID) -> Finding | None:
+def _dry(daytona: DaytonaGateway, sandbox_id: UUID) -> list[Finding | None]:
     row = Sandbox.objects.filter(pk=sandbox_id).first()
     if row is None:
-        return None
-    return finding_of(row, Stored.of(row), _would_store(row, look(daytona, row)))
-
-
-def _would_store(row: Sandbox, seen: Look) -> Stored:
-    """As `lifecycle.look.note` would record it."""
+        return []
     before = Stored.of(row)
+    _would_store(row, look(daytona, row))
+    return [finding_of(row, before, Stored.of(row)), setting_of(row)]
+
+
+def _would_store(row: Sandbox, seen: Look) -> None:
+    """As `lifecycle.look.note` would record it; nothing is saved."""
     if seen.remote is None:
-        gone = row.deleted_at or (seen.started if seen.confirmed else None)
-        return Stored(before.state, before.desired, before.auto_delete, before.labels, gone, seen.started)
-    remote = seen.remote
-    labels = tuple(sorted(remote.labels.items()))
-    gone = seen.started if remote.state == "destroyed" else None
-    return Stored(remote.state, remote.desired_state, remote.auto_delete_interval, labels, gone, None)
+        row.deleted_at = row.deleted_at or (seen.started if seen.confirmed else None)
+        row.missing_since = seen.started
+        return
+    record.copy_observation(row, seen.remote)
+    row.observed_at, row.missing_since = seen.started, None
+    row.deleted_at = seen.started if seen.remote.state == "destroyed" else None
 
 
 def finding_of(row: Sandbox, before: Stored, after: Stored) -> Finding | None:
@@ -101,7 +113,12 @@ def finding_of(row: Sandbox, before: Stored, after: Stored) -> Finding | None:
     if kind is None:
         return None
     return Finding(
-        kind=kind, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "", name=row.name, owner=row.owner_id
+        kind=kind,
+        text=text,
+        sandbox_id=row.pk,
+        daytona_id=row.daytona_id or "",
+        name=row.display_name,
+        owner=row.owner_id,
     )
 
 

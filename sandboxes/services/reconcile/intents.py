@@ -37,7 +37,7 @@ def review(run: Run) -> None:
                 text=f"{who} wants it {row.intent}; it is {row.observed_state}",
                 sandbox_id=row.pk,
                 daytona_id=row.daytona_id or "",
-                name=row.name,
+                name=row.display_name,
                 owner=row.owner_id,
             )
         )

@@ -10,25 +10,27 @@ from sandboxes.gateways.daytona import DaytonaGateway, Page, RemoteSandbox
 from sandboxes.models import Sandbox
 from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
 from sandboxes.services.reconcile.compare import FIELDS, Known, differs, is_ending, is_of, label_id
-from sandboxes.services.reconcile.examine import is_busy
-from sandboxes.services.reconcile.ownership import owners_of
+from sandboxes.services.reconcile.examine import is_busy, setting_of
+from sandboxes.services.reconcile.listings import LABEL, Listings
 from sandboxes.services.reconcile.result import Kind
 from sandboxes.services.reconcile.run import Run, update_free
 from sandboxes.states import Intent
 
 
-def compare(run: Run, daytona: DaytonaGateway, page: Page) -> list[UUID]:
+def compare(run: Run, daytona: DaytonaGateway, listings: Listings, page: Page) -> list[UUID]:
     """One query for the rows of the page and one update. Returns the rows that have to be looked at."""
     items = {item.id: item for item in page.items}
     known = _known(Q(daytona_id__in=list(items)))
     if not run.options.dry_run:
         update_free(Sandbox.objects.filter(pk__in=[row.pk for row in known]), listed_at=run.started)
     look_at = [row.pk for row in known if not row.busy and differs(row, items[row.daytona_id or ""])]
+    at_rest = (row for row in known if not row.busy and row.pk not in look_at)
+    run.report.add(*filter(None, map(setting_of, at_rest)))
     ours = {row.daytona_id for row in known}
     strangers = [item for key, item in items.items() if key not in ours]
     living = [item for item in strangers if not is_ending(item)]
     run.report.count("ending", len(strangers) - len(living))
-    return look_at + _sort_out(run, daytona, living)
+    return look_at + _sort_out(run, daytona, listings, living)
 
 
 def _known(which: Q) -> list[Known]:
@@ -36,7 +38,7 @@ def _known(which: Q) -> list[Known]:
     return [Known(**values) for values in rows.values(*FIELDS, "busy")]
 
 
-def _sort_out(run: Run, daytona: DaytonaGateway, strangers: list[RemoteSandbox]) -> list[UUID]:
+def _sort_out(run: Run, daytona: DaytonaGateway, listings: Listings, strangers: list[RemoteSandbox]) -> list[UUID]:
     """Sandboxes that no row names by id. Returns the rows that one of them was made for, to be looked at."""
     if not strangers:
         return []
@@ -52,18 +54,19 @@ def _sort_out(run: Run, daytona: DaytonaGateway, strangers: list[RemoteSandbox])
             delete_leftover(run, daytona, item, row)
         else:
             unclaimed.append(item)
-    _orphans(run, daytona, unclaimed)
+    _orphans(run, daytona, listings, unclaimed)
     return made_for
 
 
-def _orphans(run: Run, daytona: DaytonaGateway, unclaimed: list[RemoteSandbox]) -> None:
+def _orphans(run: Run, daytona: DaytonaGateway, listings: Listings, unclaimed: list[RemoteSandbox]) -> None:
     """Those that have an owner are adopted or reported; the others are somebody else's."""
-    owners = owners_of(run, unclaimed)
-    orphans = [item for item in unclaimed if item.id in owners]
-    run.report.count("foreign", len(unclaimed) - len(orphans))
-    if run.options.adopt and not run.options.dry_run:
-        adopt(run, daytona, orphans, owners=owners)
+    if run.options.adopt:
+        found = listings.of(unclaimed)
+        adopt(run, daytona, [item for item in unclaimed if item.id in found], listings=found)
+        run.report.count("foreign", len(unclaimed) - len(found))
         return
-    for item in orphans:
-        words = f"{item.state} in Daytona, and no row here"
-        run.report.add(finding(Kind.ORPHAN, item, words, owner=owners[item.id]))
+    for item in unclaimed:
+        if owner := item.labels.get(LABEL, ""):
+            run.report.add(finding(Kind.ORPHAN, item, f"{item.state} in Daytona, and no row here", owner=owner))
+        else:
+            run.report.count("foreign")

@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 from sandboxes import clock
 from sandboxes.codes import Code
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import record
+from sandboxes.services import feed, record
 from sandboxes.services.lifecycle import rename
 from sandboxes.services.lifecycle.begin import finish, restore_intent, set_intent
 from sandboxes.services.reconcile.examine import is_busy
@@ -29,12 +29,14 @@ WORDS = "It was in flight when the backup was made from which the database was r
 
 def steps(run: Run) -> None:
     """End the operations that were in flight and let every intent count as met: none is issued again."""
+    if not run.options.dry_run:
+        feed.begin_anew()
     in_flight = Operation.objects.filter(status__in=ACTIVE).exclude(action=Action.CREATE)
     unmet = Q(intent_met_at=None, deleted_at=None, daytona_id__isnull=False)
     creating = Operation.objects.filter(status__in=ACTIVE, action=Action.CREATE)
     untold = ~Q(pending_changes={})
-    rows = Sandbox.objects.filter(unmet | untold | Q(pk__in=in_flight.values("sandbox_id")))
-    rows = _of_owner(run, rows).exclude(pk__in=creating.values("sandbox_id"))
+    concerned = Sandbox.objects.filter(unmet | untold | Q(pk__in=in_flight.values("sandbox_id")))
+    rows = _of_owner(run, concerned).exclude(pk__in=creating.values("sandbox_id"))
     for chunk in in_chunks(rows, CHUNK):
         run.report.count("were_in_flight", len(chunk))
         for row in [] if run.options.dry_run else chunk:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from sandboxes.models import Sweep
+from sandboxes.services.reconcile.changes import Change
 
 MOST_FINDINGS = 1000  # of a kind that are kept to be shown; the counts are of all
 
@@ -17,24 +19,35 @@ MOST_FINDINGS = 1000  # of a kind that are kept to be shown; the counts are of a
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """`dry_run` looks, and writes nothing but its line in the list of sweeps. `owner` limits all to one owner.
-    `force` believes even a list that lacks very many sandboxes. `restored`: from a backup; see restored.py."""
+    `force` believes even a list that lacks very many sandboxes. `restored`: from a backup; see restored.py.
+    `adopt_unlisted` takes over what Convex does not list as well; `delete_unlisted` names by Daytona's id which of
+    those are deleted in Daytona, as an operator confirmed them.
+    """
 
     owner: str = ""
     dry_run: bool = False
     adopt: bool = False
+    adopt_unlisted: bool = False
+    delete_unlisted: frozenset[str] = frozenset()
     enforce_intent: bool = False
     verify_convex: bool = False
     force: bool = False
     restored: bool = False
 
+    def deletes(self, daytona_id: str) -> bool:
+        return daytona_id in self.delete_unlisted
+
 
 class Kind(StrEnum):
     DRIFT = "drift"
+    SETTING = "setting"
     MISSING = "missing"
     GONE = "gone"
     REVIVED = "revived"
     ORPHAN = "orphan"
     ADOPTED = "adopted"
+    UNLISTED = "unlisted"
+    DELETED = "deleted"
     LEFTOVER = "leftover"
     INTENT_BROKEN = "intent_broken"
     ENFORCED = "enforced"
@@ -59,8 +72,9 @@ class Finding:
     sandbox_id: UUID | str | None = None
     name: str = ""
     owner: str = ""
+    changes: tuple[Change, ...] = ()
 
-    def as_data(self) -> dict[str, str]:
+    def as_data(self) -> dict[str, Any]:
         return {
             "kind": self.kind.value,
             "text": self.text,
@@ -68,15 +82,20 @@ class Finding:
             "daytona_id": self.daytona_id,
             "name": self.name,
             "owner": self.owner,
+            "changes": [change.as_data() for change in self.changes],
         }
 
 
 @dataclass
 class Report:
-    """Counts and findings as they come in, from any thread; flat, however many sandboxes there are."""
+    """Counts and findings as they come in, from any thread; flat, however many sandboxes there are.
+
+    `on_finding` gets every finding, also those that are no longer kept.
+    """
 
     counts: Counter[str] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
+    on_finding: Callable[[Finding], None] = lambda finding: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, name: str, number: int = 1) -> None:
@@ -89,6 +108,7 @@ class Report:
                 self.counts[finding.kind.value] += 1
                 if self.counts[finding.kind.value] <= MOST_FINDINGS:
                     self.findings.append(finding)
+                self.on_finding(finding)
 
     @property
     def out_of_line(self) -> int:
@@ -107,10 +127,11 @@ class SweepResult:
 
     @property
     def exit_code(self) -> int:
-        """0: clean or healed; 2: a dry run found something; 3: partial or refused."""
+        """0: clean or healed; 2: a dry run found something, or Convex differed; 3: partial or refused."""
         if self.result != Sweep.Result.COMPLETE:
             return 3
-        return 2 if self.options.dry_run and self.report.out_of_line else 0
+        differs = self.options.verify_convex and self.report.counts[Kind.CONVEX]
+        return 2 if differs or (self.options.dry_run and self.report.out_of_line) else 0
 
     def as_data(self) -> dict[str, Any]:
         return {

@@ -17,6 +17,7 @@ from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import leases
 from sandboxes.services.lifecycle import call
 from sandboxes.services.reconcile.result import Options, Report
+from sandboxes.services.shown_ids import ShownIds
 from sandboxes.services.sweeps import LEASE
 
 T = TypeVar("T")
@@ -44,7 +45,9 @@ def update_free(rows: QuerySet[Any], **values: object) -> int:
 
 @dataclass
 class Run:
-    """`progress` is called with the number of sandboxes that the list has shown so far."""
+    """`progress` is called with the number of sandboxes that the list has shown so far. `would_adopt`: Daytona's
+    ids of what a dry run of an import would have made rows of.
+    """
 
     options: Options
     started: datetime
@@ -52,6 +55,7 @@ class Run:
     stop: threading.Event
     progress: Callable[[int], None]
     report: Report = field(default_factory=Report)
+    would_adopt: ShownIds = field(default_factory=ShownIds)
     reasons: list[str] = field(default_factory=list)
     refused: bool = False
     _kept: float = field(default_factory=time.monotonic)

@@ -7,18 +7,21 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from uuid import UUID
 
 import structlog
 
 from sandboxes import clock
+from sandboxes.gateways import convex
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, gateway
 from sandboxes.models import Lease, Sweep
 from sandboxes.services import leases
 from sandboxes.services.reconcile import afterwards, listed, local, missing, restored
 from sandboxes.services.reconcile.examine import examine
+from sandboxes.services.reconcile.listings import Listings
 from sandboxes.services.reconcile.pages import walk, words
-from sandboxes.services.reconcile.result import Options, SweepResult
+from sandboxes.services.reconcile.result import Finding, Options, Report, SweepResult
 from sandboxes.services.reconcile.run import LEASE_SECONDS, Interrupted, Run
 from sandboxes.services.shown_ids import ShownIds
 from sandboxes.services.sweeps import LEASE
@@ -40,8 +43,10 @@ def sweep(
     *,
     stop: threading.Event | None = None,
     progress: Callable[[int], None] = lambda shown: None,
+    on_finding: Callable[[Finding], None] = lambda finding: None,
 ) -> SweepResult:
-    """One full pass. `stop` ends it between two pages; `progress` gets how many sandboxes the list has shown.
+    """One full pass. `stop` ends it between two pages; `progress` gets how many sandboxes the list has shown,
+    `on_finding` each finding as it is made.
 
     Raises:
         Taken: one sweep at a time, over any number of machines.
@@ -50,7 +55,8 @@ def sweep(
     held = leases.take(LEASE, holder=f"{socket.gethostname()}, process {os.getpid()}", seconds=LEASE_SECONDS)
     if held is None:
         raise Taken(leases.holder_of(LEASE))
-    run = Run(options, started, held, stop or threading.Event(), progress)
+    report = Report(on_finding=on_finding)
+    run = Run(options, started, held, stop or threading.Event(), progress, report)
     since = time.monotonic()
     line = _begin(run)
     try:
@@ -96,10 +102,10 @@ def _carry_out(run: Run) -> None:
 
 
 def _compare(run: Run, daytona: DaytonaGateway) -> None:
-    with ShownIds() as shown:
+    with ShownIds() as shown, closing(Listings(run, convex.gateway())) as listings:
         waiting: list[UUID] = []
         for page in walk(run, daytona, shown):
-            waiting += listed.compare(run, daytona, page)
+            waiting += listed.compare(run, daytona, listings, page)
             if len(waiting) >= LOOKS_AT_ONCE:
                 examine(run, daytona, waiting)
                 waiting = []

@@ -14,9 +14,12 @@ API_SPEC = "query _system/cli/modules:apiSpec"
 HAVE = {
     "first": {Function.UPDATE_NAME, Function.TOUCH, Function.REMOVE, Function.STATUS},
     "second": {Function.UPDATE_NAME, Function.TOUCH, Function.REMOVE, Function.LIST_FOR_RECONCILE},
-    "main": {Function.REMOVE_ON_MAIN},
+    "main": {Function.REMOVE_ON_MAIN, Function.COUNT},
 }
-EVERYWHERE = {Function.CREATE, Function.OWNER, Function.UPDATE_STATUS}
+EVERYWHERE = {
+    *(Function.CREATE, Function.OWNER, Function.UPDATE_STATUS),
+    *(Function.LIST_AS_OWNER, Function.HARNESS_AS_OWNER),
+}
 
 
 @pytest.mark.parametrize("functions", HAVE)
@@ -26,7 +29,7 @@ def test_each_set_is_recognised(emulator: Emulator, gateway: ConvexGateway, func
 
     capabilities = gateway.capabilities()
 
-    ours = {Function.APPLY, Function.LIST_ALL} if own else set()
+    ours = {Function.APPLY, Function.LIST_ALL, Function.PROBE} if own else set()
     assert capabilities.known
     assert capabilities.present == EVERYWHERE | HAVE[functions] | ours
     assert capabilities.mismatched == {}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
-from sandboxes.gateways.convex import ConvexGateway
+from sandboxes.gateways.convex import ACT_AS_USER, ConvexGateway
 from tests.gateways.convex.conftest import Connect
 from tests.gateways.daytona.scripted import answer, scripted
+from tests.support.convex import call, value_of
 from tests.support.emulator import Emulator
 
 QUERIES = "deployment:functions:runInternalQueries"
@@ -22,8 +24,9 @@ KEY = "dev:test|limited-0123"
     [
         ({"functions": "second"}, set()),
         ({"functions": "first"}, {"convex_function_optional"}),
-        ({"functions": "main"}, {"convex_function_optional"}),
+        ({"functions": "main"}, {"convex_function_optional", "convex_harness_stays_linked"}),
         ({"functions": "main", "sandkeeper": True}, set()),
+        ({"sandkeeper": True, "lacks": ["workspaces.by_user"]}, {"convex_schema_incomplete"}),
         ({"functions": "second", "state": "paused"}, {"convex_paused"}),
         ({"functions": "second", "state": "suspended", "redact": True}, {"convex_paused"}),
     ],
@@ -36,7 +39,7 @@ def test_the_deployment(
     diagnosis = gateway.diagnose()
 
     assert diagnosis.codes == codes
-    assert diagnosis.broken is ("convex_paused" in codes)
+    assert diagnosis.broken is bool(codes & {"convex_paused", "convex_schema_incomplete"})
     assert diagnosis.own_functions is convex.get("sandkeeper", False)
 
 
@@ -44,11 +47,12 @@ def test_the_deployment(
 @pytest.mark.parametrize(
     ("permissions", "cures"),
     [
-        ([QUERIES, MUTATIONS, DATA_VIEW], []),
-        ([QUERIES, MUTATIONS], [DATA_VIEW]),
-        ([QUERIES, DATA_VIEW], [MUTATIONS]),
-        ([DATA_VIEW], [QUERIES, MUTATIONS]),
-        (["deployment:deploy"], [DATA_VIEW, QUERIES, MUTATIONS]),
+        ([QUERIES, MUTATIONS, DATA_VIEW, ACT_AS_USER], []),
+        ([QUERIES, MUTATIONS, ACT_AS_USER], [DATA_VIEW]),
+        ([QUERIES, DATA_VIEW, ACT_AS_USER], [MUTATIONS]),
+        ([QUERIES, MUTATIONS, DATA_VIEW], [ACT_AS_USER]),
+        ([DATA_VIEW, ACT_AS_USER], [QUERIES, MUTATIONS]),
+        (["deployment:deploy"], [DATA_VIEW, QUERIES, MUTATIONS, ACT_AS_USER]),
     ],
 )
 def test_the_permission_to_add_is_named(
@@ -61,8 +65,29 @@ def test_the_permission_to_add_is_named(
     diagnosis = connect(deploy_key=KEY).diagnose()
 
     found = [finding.cure for finding in diagnosis.findings if finding.level != "ok"]
-    assert found == [f"Add the permission {permission} to the key." for permission in cures]
-    assert diagnosis.broken is any(cure != DATA_VIEW for cure in cures)
+    assert [re.findall(r"deployment:[\w:]+", cure) for cure in found] == [[permission] for permission in cures]
+    assert diagnosis.broken is any(cure in (QUERIES, MUTATIONS) for cure in cures)
+
+
+def test_our_own_functions_of_an_older_version_are_not_used(emulator: Emulator, gateway: ConvexGateway) -> None:
+    emulator.settings(convex={"functions": "second", "sandkeeper": True})
+    spec = value_of(call(emulator, "_system/cli/modules:apiSpec", kind="query"))
+    older = [entry for entry in spec if entry["identifier"] != "sandkeeper.js:probe"]
+    answer = {"status": "success", "value": older}
+    emulator.faults.add("status", system="convex", body="apiSpec", status=200, answer=answer)
+
+    diagnosis = gateway.diagnose()
+
+    assert (diagnosis.codes, diagnosis.own_functions) == ({"convex_own_functions_old"}, False)
+
+
+def test_what_the_schema_lacks_is_named(emulator: Emulator, gateway: ConvexGateway) -> None:
+    lacks = ["harnesses.by_user", "sandkeeperRevisions.by_daytona_id"]
+    emulator.settings(convex={"sandkeeper": True, "lacks": lacks})
+
+    (finding,) = [found for found in gateway.diagnose().findings if found.level == "error"]
+
+    assert ", ".join(lacks) in finding.text
 
 
 def test_a_wrong_key(connect: Connect) -> None:

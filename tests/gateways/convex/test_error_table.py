@@ -48,6 +48,7 @@ class Expected:
     words: str
     ambiguous: bool = False
     commits: bool = False
+    cause_unknown: bool = False
     act: Act = stop
     settings: dict[str, Any] = field(default_factory=dict)
     fault: dict[str, Any] = field(default_factory=dict)
@@ -62,11 +63,12 @@ def coded(status: int, code: str, **more: Any) -> dict[str, Any]:
     return http(status, {"code": code, "message": f"Convex's words about {code}"}, **more)
 
 
-def threw(words: str) -> dict[str, Any]:
-    return http(200, {"status": "error", "errorMessage": f"[Request ID: 1f] Server Error\n{words}"})
+def threw(words: str, **more: Any) -> dict[str, Any]:
+    return http(200, {"status": "error", "errorMessage": f"[Request ID: 1f] Server Error\n{words}"}, **more)
 
 
 REJECTED = (convex.ConvexRejected, "convex_rejected", "no")
+FAILED = (convex.FunctionFailed, "convex_rejected", "no")
 REFUSED = (convex.ConvexApplicationError, "convex_refused", "no")
 MISSING = (convex.FunctionMissing, "convex_function_missing", "no")
 BAD_KEY = (convex.ConvexUnauthorized, "convex_unauthorized", "no")
@@ -80,31 +82,44 @@ MUTATIONS = "deployment:functions:runInternalMutations"
 
 TABLE = {
     # Inside the envelope, with HTTP 200
-    "threw an Error": Expected(*REJECTED, "Uncaught Error: x", fault=threw("Uncaught Error: x")),
+    "threw an Error": Expected(*FAILED, "Uncaught Error: x", fault=threw("Uncaught Error: x")),
     "threw a ConvexError": Expected(*REFUSED, "limit of 5", act=create_too_many, settings=MAIN),
     "threw a ConvexError, redacted": Expected(
         *REFUSED, "limit of 5", act=create_too_many, settings=MAIN | {"redact": True}
     ),
-    "arguments do not fit": Expected(*REJECTED, "ArgumentValidationError", act=create, settings=SECOND),
-    "arguments do not fit, redacted": Expected(*REJECTED, "createInternal failed", act=create, settings=REDACTED),
-    "arguments too large": Expected(*REJECTED, "too large", fault=threw("Arguments for x are too large")),
+    "arguments do not fit": Expected(*FAILED, "ArgumentValidationError", act=create, settings=SECOND),
+    "arguments do not fit, redacted": Expected(
+        *FAILED, "createInternal failed: Convex hides why", act=create, settings=REDACTED, cause_unknown=True
+    ),
+    "arguments too large": Expected(*FAILED, "too large", fault=threw("Arguments for x are too large")),
     "unknown function": Expected(*MISSING, "sandboxes:touch", act=lambda it: it.touch("d1"), settings=MAIN),
     "unknown function, redacted": Expected(
         *MISSING, "not deployed", act=lambda it: it.touch("d1"), settings=MAIN | {"redact": True}
     ),
     "unknown function as HTTP 404": Expected(*MISSING, "doctor", fault=coded(404, "FunctionPathNotFound")),
     "wrong kind": Expected(
-        *REJECTED, "defined as Query", fault=threw("Trying to execute x as Mutation, but it is defined as Query.")
+        *FAILED, "defined as Query", fault=threw("Trying to execute x as Mutation, but it is defined as Query.")
     ),
     "key lacks the permission": Expected(*BAD_KEY, MUTATIONS, options={"deploy_key": READ_ONLY}),
     "key lacks the permission, redacted": Expected(
-        *BAD_KEY, MUTATIONS, settings=REDACTED, options={"deploy_key": READ_ONLY}
+        *BAD_KEY, MUTATIONS, settings=REDACTED, options={"deploy_key": READ_ONLY}, cause_unknown=True
     ),
     "paused": Expected(*PAUSED, "is paused. Resume", settings={"state": "paused"}),
     "paused, redacted": Expected(*PAUSED, "is paused. Resume", settings=REDACTED | {"state": "paused"}),
     "disabled": Expected(*PAUSED, "is disabled", settings={"state": "disabled"}),
     "suspended": Expected(*PAUSED, "is suspended", settings={"state": "suspended"}),
-    "too many reads": Expected(*REJECTED, "Too many reads", fault=threw("Too many reads in a single function")),
+    "threw an Error, redacted": Expected(
+        *FAILED, "hides why", settings=SECOND, fault=threw(""), cause_unknown=True
+    ),
+    "a query that always fails, redacted": Expected(
+        *FAILED,
+        "hides why",
+        act=lambda it: it.owner_of("d1"),
+        settings=MAIN | {"redact": True},
+        fault=threw("", path="/api/query", body="getOwnerByDaytonaId", times=9),
+        cause_unknown=True,
+    ),
+    "too many reads": Expected(*FAILED, "Too many reads", fault=threw("Too many reads in a single function")),
     # HTTP 400 to 404: never carried out, never repeated
     "body no JSON": Expected(*REJECTED, "BadJsonBody", fault=coded(400, "BadJsonBody")),
     "body too large": Expected(*REJECTED, "BadJsonBody", act=rename_hugely, settings=SECOND),
@@ -182,6 +197,7 @@ def test_the_error_says_what_happened(emulator: Emulator, connect: Connect, expe
     assert type(error) is expected.error
     assert (error.code, error.retry, error.ambiguous) == (expected.code, expected.retry, expected.ambiguous)
     assert expected.words in str(error)
+    assert error.cause_unknown is expected.cause_unknown
     if expected.commits:
         wait_until(lambda: emulator.log(system="convex", key="d1"), what="the commit of the lost call")
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandboxes.gateways.convex import Applied, Change, ConvexGateway, ListedRow
+from sandboxes.gateways.convex import ApplicationRow, Applied, Change, ConvexGateway, FunctionFailed
 from tests.gateways.convex.conftest import row
 from tests.support.convex import rows, sandbox_row, seed
 from tests.support.emulator import Emulator
@@ -88,25 +88,62 @@ def test_more_than_a_hundred_are_not_sent(emulator: Emulator, gateway: ConvexGat
     assert emulator.counts()["convex"] == {}
 
 
+def test_a_harness_is_linked_at_the_first_creation_alone(emulator: Emulator, gateway: ConvexGateway) -> None:
+    (harness,) = seed(emulator, harnesses=[{"userId": "user_ada", "name": "h"}]).values()
+    linked = row(harness_id=harness)
+
+    assert gateway.apply([change(1, row=linked), change(2, row=linked, first_creation=True)]) == [
+        Applied("d1", "applied", 1),
+        Applied("d2", "applied", 1, harness_linked=True),
+    ]
+
+    gateway.apply([change(2, revision=2, remove=True)])
+    again = gateway.apply([change(2, revision=3, row=linked, first_creation=True)])
+    assert [one.harness_linked for one in again] == [False]
+    assert "sandboxId" not in emulator.state("convex")["harnesses"][0]
+
+
+def test_what_the_schema_lacks_is_told(emulator: Emulator, gateway: ConvexGateway) -> None:
+    assert gateway.lacking() == ()
+    emulator.settings(convex={"sandkeeper": True, "lacks": ["harnesses.by_user"]})
+    assert gateway.lacking() == ("harnesses.by_user",)
+
+
+def test_a_function_of_ours_that_fails_is_not_taken_for_missing(emulator: Emulator, gateway: ConvexGateway) -> None:
+    emulator.settings(convex={"sandkeeper": True, "redact": True, "lacks": ["harnesses.by_user"]})
+
+    with pytest.raises(FunctionFailed) as caught:
+        gateway.apply([change(remove=True)])
+
+    assert caught.value.cause_unknown
+
+
 def test_a_change_cannot_both_write_and_remove() -> None:
     with pytest.raises(ValueError, match="either"):
         change(row=row(), remove=True)
 
 
-def test_every_row_is_listed_once(emulator: Emulator, gateway: ConvexGateway) -> None:
-    seed(emulator, sandboxes=[sandbox_row("foreign", userId="user_bob", status="error", errorMessage="x")])
+def test_every_row_is_listed_once_and_whole(emulator: Emulator, gateway: ConvexGateway) -> None:
+    told = {"status": "error", "errorMessage": "x", "harnessId": "$h", "lastAccessedAt": 7, "ephemeral": True}
+    harness = {"_id": "$h", "userId": "user_bob", "name": "h"}
+    foreign = sandbox_row("foreign", _id="$row", userId="user_bob", **told)
+    ids = seed(emulator, sandboxes=[foreign], harnesses=[harness])
     gateway.apply([change(number, row=row()) for number in range(10)])
 
-    listed: list[ListedRow] = []
+    listed: list[ApplicationRow] = []
     page = gateway.list_all(limit=4)
     listed += page.rows
     while page.cursor is not None:
         page = gateway.list_all(page.cursor, limit=4)
         listed += page.rows
 
-    foreign = ListedRow("foreign", "error", owner="user_bob", name="box", error_message="x")
-    ours = [
-        ListedRow(f"d{n}", "running", owner="user_ada", name="box", sandbox_id=f"s{n}", revision=1)
-        for n in range(10)
+    assert listed[0] == ApplicationRow(
+        *("foreign", "error", "user_bob", "box", "x", ids["$h"], ids["$row"]),
+        ephemeral=True,
+        language="",
+        last_used_ms=7,
+        created_ms=1000,
+    )
+    assert [(one.daytona_id, one.sandbox_id, one.revision, one.message) for one in listed[1:]] == [
+        (f"d{number}", f"s{number}", 1, "") for number in range(10)
     ]
-    assert listed == [foreign, *ours]

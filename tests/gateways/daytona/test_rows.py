@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sandboxes.gateways.daytona import NewSandbox
 from sandboxes.gateways.daytona_rows import UnreadableBody, read_page, read_sandbox, sandbox_from
+from sandboxes.gateways.words import WORDS_LIMIT
 from tests.gateways.daytona.recorded import RECORDINGS
 
 FIELDS = [
@@ -62,6 +63,17 @@ def test_an_error_and_its_reason_are_read() -> None:
     row = recorded_sandbox() | {"state": "error", "errorReason": "no space left on device", "recoverable": True}
     sandbox = sandbox_from(row)
     assert (sandbox.state, sandbox.error_reason, sandbox.recoverable) == ("error", "no space left on device", True)
+
+
+def test_what_daytona_says_is_cut_and_without_secrets_and_its_names_fit_a_row() -> None:
+    long = dict.fromkeys(("name", "target", "snapshot", "state", "desiredState", "sandboxClass"), "x" * 100000)
+    sandbox = sandbox_from({"id": "x", "errorReason": f"dtn_0123456789 {'dev:' * 30_000}", **long})
+    assert WORDS_LIMIT - 20 < len(sandbox.error_reason) <= WORDS_LIMIT
+    assert "dtn_" not in sandbox.error_reason
+    assert (len(sandbox.name), len(sandbox.target), len(sandbox.sandbox_class)) == (255, 100, 100)
+    assert (len(sandbox.state), len(sandbox.desired_state)) == (50, 50)
+    with pytest.raises(UnreadableBody):
+        sandbox_from({"id": "x" * 256})  # cut, it would be another one's
 
 
 def test_a_row_with_nothing_but_an_id_is_a_sandbox() -> None:

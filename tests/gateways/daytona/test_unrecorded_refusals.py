@@ -9,6 +9,7 @@ import pytest
 
 from sandboxes.gateways import daytona_errors as errors
 from sandboxes.gateways.daytona_errors import classify
+from sandboxes.gateways.words import WORDS_LIMIT
 
 
 def refuse(status: int, message: object, operation: str = "start") -> errors.DaytonaError:
@@ -127,7 +128,7 @@ def test_the_words_of_several_refusals_are_joined() -> None:
 
 
 def test_words_are_kept_to_a_length_that_a_row_can_hold() -> None:
-    assert len(refuse(400, "x" * 100_000).message) == errors.MESSAGE_LIMIT
+    assert len(refuse(400, "x" * 100_000).message) == WORDS_LIMIT
 
 
 def test_an_error_survives_the_task_queue() -> None:

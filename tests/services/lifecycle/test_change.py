@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -54,7 +55,7 @@ def test_a_rename_while_daytona_is_away_is_told_later(world: Emulator, running: 
     number = world.faults.add("status", method="PUT", path="/labels$", status=503)
     lifecycle.rename(sandbox.pk, "new", actor=ALICE)
     tick_all()
-    assert reload(sandbox.pk).pending_changes == {"harness_name": "new"}
+    assert reload(sandbox.pk).pending_changes["harness_name"]["value"] == "new"
     world.faults.remove(number)
     pass_time(10)
     wait_until(lambda: told(sandbox), what="labels")
@@ -72,11 +73,10 @@ def test_a_rename_that_ran_late_does_not_undo_a_later_one(
     tick_all()
     assert world.faults.hits(hung) == 1
     lifecycle.rename(sandbox.pk, "third", actor=ALICE)
-    wait_until(lambda: told(sandbox), what="labels")
-    assert label(world, sandbox) == "third"
+    wait_until(lambda: not told(sandbox) and label(world, sandbox) == "third", what="labels")
     world.advance(60.0)
     wait_until(lambda: label(world, sandbox) == "second", what="late rename")
-    do(sandbox, Action.SYNC)
+    pass_time(settings.UNSETTLED_SECONDS)
     wait_until(lambda: told(sandbox), what="labels")
     assert (label(world, sandbox), reload(sandbox.pk).name) == ("third", "third")
 
@@ -107,7 +107,14 @@ def test_intervals_reach_daytona(world: Emulator, running: Callable[..., Sandbox
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"auto_stop": -1}, {"auto_stop": 525_601}, {"auto_archive": -5}, {"auto_delete": 0}, {"auto_delete": -2}],
+    [
+        {"auto_stop": -1},
+        {"auto_stop": 525_601},
+        {"auto_archive": -5},
+        {"auto_archive": 43_201},
+        {"auto_delete": 0},
+        {"auto_delete": -2},
+    ],
 )
 def test_intervals_out_of_range_are_refused(
     world: Emulator, running: Callable[..., Sandbox], wrong: dict[str, int]
@@ -133,6 +140,38 @@ def test_protection_has_an_end_and_a_reason(world: Emulator, running: Callable[.
     assert (reload(sandbox.pk).protected_until, reload(sandbox.pk).protected_reason) == (until, "demo")
     lifecycle.protect(sandbox.pk, actor=ALICE, until=None)
     assert reload(sandbox.pk).protected_until is None
+
+
+@pytest.mark.parametrize(
+    ("actor", "ahead", "refused"),
+    [
+        (ALICE, timedelta(seconds=-1), True),
+        (Actor.staff("otto"), timedelta(seconds=-1), True),
+        (ALICE, timedelta(days=31), True),
+        (Actor.service("ci", on_behalf_of="alice"), timedelta(days=31), True),
+        (ALICE, timedelta(days=29), False),
+        (Actor.staff("otto"), timedelta(days=3650), False),
+    ],
+)
+def test_protection_ends_in_time(
+    world: Emulator, running: Callable[..., Sandbox], actor: Actor, ahead: timedelta, refused: bool
+) -> None:
+    sandbox, until = running(), clock.now() + ahead
+    with pytest.raises(Refused) if refused else nullcontext() as no:
+        lifecycle.protect(sandbox.pk, actor=actor, until=until)
+    assert reload(sandbox.pk).protected_until == (None if refused else until)
+    if no is not None:
+        assert no.value.extra["errors"][0]["field"] == "protected_until"
+
+
+def test_a_protection_that_is_over_may_be_sent_again(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox, until = running(), clock.now() + timedelta(hours=1)
+    lifecycle.protect(sandbox.pk, actor=ALICE, until=until, reason="demo")
+    clock.move(7200)
+    before = sandbox.events.count()
+    lifecycle.protect(sandbox.pk, actor=ALICE, until=until)
+    row = reload(sandbox.pk)
+    assert (row.protected_until, row.protected_reason, sandbox.events.count()) == (until, "demo", before)
 
 
 def test_what_is_gone_is_not_changed(world: Emulator, running: Callable[..., Sandbox]) -> None:

@@ -7,14 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from sandboxes import clock
+from sandboxes.codes import Refused
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.services.capacity import EVICTOR
 from sandboxes.services.lifecycle.begin import begin
-from sandboxes.states import Action, Source
-from tests.support.driving import ask, do, pass_time, reload, settle
+from sandboxes.states import Action, Actor, Source
+from tests.support.driving import ask, do, pass_time, reload, settle, step_until, tick_all
 from tests.support.emulator import Emulator
 
+ALICE = Actor.owner("alice")
 REFUSED = {"status": 422, "answer": {"statusCode": 422, "message": "not today"}}
 
 
@@ -36,6 +38,46 @@ def test_it_is_not_destroyed_by_what_nobody_forced(
     row = reload(sandbox.pk)
     assert (row.status, row.intent, row.intent_met_at) == ("running", "running", sandbox.intent_met_at)
     assert [line["action"] for line in world.log()] == ["create"]
+
+
+@pytest.mark.parametrize("action", [Action.STOP, Action.ARCHIVE])
+@pytest.mark.parametrize("minutes", [1, 1440])
+def test_it_is_not_doomed_by_what_nobody_forced(
+    world: Emulator, running: Callable[..., Sandbox], action: Action, minutes: int
+) -> None:
+    sandbox = running()
+    auto_delete(world, sandbox, minutes)
+    operation = do(sandbox, action)  # the look just before the call shows it
+    assert (operation.status, operation.code, operation.calls) == ("failed", "auto_delete_would_destroy", [])
+    with pytest.raises(Refused) as no:
+        ask(sandbox, action)  # and from now on the row does
+    assert f"{minutes} min after it stops" in no.value.detail
+    assert "-1 was asked for" in no.value.detail
+    assert do(sandbox, action, force=True).status == "succeeded"
+
+
+def test_what_is_far_off_or_on_its_way_to_never_is_no_matter(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running(auto_delete_minutes=1441)
+    assert do(sandbox, Action.STOP).status == "succeeded"
+    lifecycle.set_intervals(sandbox.pk, actor=ALICE, auto_delete=5)
+    do(sandbox, Action.START)
+    with pytest.raises(Refused):
+        ask(sandbox, Action.STOP)  # Daytona need not have been told yet
+    do(sandbox, Action.STOP, force=True)
+    assert do(sandbox, Action.ARCHIVE).status == "succeeded"  # that saves it
+
+
+def test_one_that_was_made_so_can_be_made_lasting_again(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    sandbox = running()
+    auto_delete(world, sandbox, 0)
+    do(sandbox, Action.SYNC)
+    assert reload(sandbox.pk).ephemeral
+    lifecycle.reapply(sandbox.pk, actor=ALICE)
+    step_until(world, lambda: not (tick_all() or reload(sandbox.pk).pending_changes), what="read back")
+    assert do(sandbox, Action.STOP).status == "succeeded"
+    assert reload(sandbox.pk).status == "stopped"
 
 
 def test_it_is_destroyed_by_a_stop_that_was_forced(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -83,7 +125,7 @@ def test_a_victim_that_its_person_wants_stopped_is_stopped(
     with record.locked(sandbox.pk) as row:
         begin(row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=clock.now())
     auto_delete(world, sandbox, 60)
-    stop = ask(sandbox, Action.STOP)
+    stop = ask(sandbox, Action.STOP, force=True)
     lifecycle.advance(stop.pk)
     settle(stop)
     assert (stop.status, reload(sandbox.pk).status) == ("succeeded", "stopped")

@@ -11,7 +11,7 @@ from pytest_django import Settings
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import intent, lifecycle, record
+from sandboxes.services import intent, lifecycle, lookup, record
 from sandboxes.services.capacity import EVICTOR
 from sandboxes.services.lifecycle.begin import begin
 from sandboxes.states import Action, Actor, Source
@@ -185,8 +185,8 @@ FOREIGN: list[tuple[str, Callable[[Sandbox, Operation], object]]] = [
     ("rename", lambda s, o: lifecycle.rename(s.pk, "mine", actor=BOB)),
     ("set_intervals", lambda s, o: lifecycle.set_intervals(s.pk, actor=BOB, auto_stop=1)),
     ("protect", lambda s, o: lifecycle.protect(s.pk, actor=BOB, until=None)),
-    ("find", lambda s, o: lifecycle.find(str(s.pk), actor=BOB)),
-    ("find by Daytona's id", lambda s, o: lifecycle.find(str(s.daytona_id), actor=BOB)),
+    ("find", lambda s, o: lookup.find(str(s.pk), actor=BOB)),
+    ("find by Daytona's id", lambda s, o: lookup.find(str(s.daytona_id), actor=BOB)),
     ("ensure_running", lambda s, o: intent.ensure_running(s.pk, actor=BOB, source=Source.API)),
     ("touch", lambda s, o: intent.touch(s.pk, actor=BOB)),
     (

@@ -57,6 +57,15 @@ class Convex:
         return sum(self.calls().values())
 
 
+def may_not_act(convex: Convex) -> None:
+    """The key runs internal functions, and may not act as a user."""
+    permissions = [f"deployment:functions:runInternal{kind}" for kind in ("Queries", "Mutations")]
+    convex.emulator.settings(
+        convex_keys={convex.emulator.convex_key: {"permissions": [*permissions, "deployment:data:view"]}}
+    )
+    convex.configure()
+
+
 def sandbox(*, owner: str = "alice", pushed: bool = False, **fields: Any) -> Sandbox:
     """A running sandbox that Convex has not heard of; `pushed` does that first."""
     number = next(_numbers)
@@ -72,6 +81,7 @@ def sandbox(*, owner: str = "alice", pushed: bool = False, **fields: Any) -> San
             "disk_gb": 3,
             "created_at": now,
             "convex_next_push_at": now,
+            "convex_link_due": bool(fields.get("harness_id")),
             **fields,
         }
     )

@@ -181,9 +181,7 @@ def test_after_a_lost_write_nothing_counts_as_sent(convex: Convex) -> None:
     assert convex.row(box)["status"] == "running"
 
 
-def test_a_row_that_vanished_is_found_missing_when_the_values_are_read_back(
-    convex: Convex, settings: Settings
-) -> None:
+def test_a_row_that_was_removed_after_a_lost_write_stays_removed(convex: Convex, settings: Settings) -> None:
     settings.CONVEX_AGAIN_SECONDS = 20
     box = sandbox(pushed=True)
     convex.faults.add("drop_after", system="convex", body="updateStatus", times=1)
@@ -191,7 +189,8 @@ def test_a_row_that_vanished_is_found_missing_when_the_values_are_read_back(
     push(box)
     convex.forget(box)
     push_until_clean(box)
-    assert convex.row(box)["status"] == "stopped"
+    assert convex.rows(box) == []
+    assert reload(box).convex_removed
 
 
 def test_a_timeout_counts_as_lost(convex: Convex, settings: Settings) -> None:

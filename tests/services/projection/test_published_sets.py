@@ -31,7 +31,10 @@ def test_main_cannot_show_a_new_name_and_a_notice_says_so(convex: Convex) -> Non
     assert not Notice.objects.exists(), "nobody renamed anything yet"
     change(box, name="new")
     push(box)
-    assert not reload(box).is_dirty, "pushing again would not help"
+    assert reload(box).is_dirty, "it is still to be told"
+    due = reload(box).convex_next_push_at
+    assert due is not None
+    assert due > clock.now(), "and not again and again"
     assert "sandboxes:updateMetadataInternal" in reload(box).convex_error
     assert "sandboxes:updateMetadataInternal" in Notice.objects.get(code=NoticeCode.CONVEX_FUNCTION_MISSING).message
 
@@ -71,7 +74,7 @@ def test_a_name_that_could_not_be_shown_is_due_once_the_function_is_deployed(
     push(box)
     change(other, status=Status.STOPPED)
     push(other)
-    assert not reload(box).is_dirty, "nothing has been deployed yet"
+    assert projection.enqueue_due(clock.now()) == 0, "nothing has been deployed yet"
     convex.configure(**later)
     change(other, status=Status.RUNNING)
     push(other)
@@ -112,4 +115,5 @@ def test_a_key_that_may_not_list_functions_pushes_all_the_same(any_convex: Conve
     change(box, status=Status.STOPPED, name="new")
     push(box)
     assert any_convex.row(box)["status"] == "stopped"
-    assert not reload(box).is_dirty
+    lacks = "updateMetadataInternal" in reload(box).convex_error
+    assert reload(box).is_dirty == lacks == (any_convex.row(box)["name"] == "old")

@@ -7,7 +7,7 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.services import lifecycle, projection
-from sandboxes.services.projection.values import GONE_WORDS
+from sandboxes.shown import GONE_WORDS
 from sandboxes.states import Action, Actor, Source, Status
 from tests.services.projection.driving import (
     Convex,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sandboxes.models import Sandbox
-from sandboxes.services.projection.values import GONE_WORDS, MESSAGE_LIMIT, Shown, wanted
+from sandboxes.shown import GONE_WORDS, MESSAGE_LIMIT, Shown, wanted
 from sandboxes.states import Intent, Status
 
 
@@ -38,6 +38,8 @@ def test_a_long_reason_is_cut() -> None:
         {"intent": Intent.DELETED},
         {"ephemeral": True},
         {"auto_delete_minutes": 0},
+        {"auto_delete_minutes": -1, "observed_auto_delete": 0},
+        {"observed_auto_delete": 60},
         {"auto_delete_minutes": 60},
         {"observed_auto_delete": 60},
     ],

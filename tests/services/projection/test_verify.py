@@ -11,18 +11,22 @@ from sandboxes import clock
 from sandboxes.codes import Code, NoticeCode, Refused
 from sandboxes.models import Lease, Notice, Owner, Sandbox
 from sandboxes.services import notices
+from sandboxes.services.convex_differences import Kind
 from sandboxes.services.projection import rest
-from sandboxes.services.verify_convex import Kind, Verified, verify_all, verify_owner
+from sandboxes.services.projection.outcome import REMOVED
+from sandboxes.services.verify_convex import Verified, verify_all, verify_owner
 from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,
     delete,
     is_open,
+    may_not_act,
     push,
     push_until_clean,
     reload,
     sandbox,
+    timeline,
 )
 from tests.support import convex as wire
 
@@ -55,10 +59,21 @@ def test_all_is_well(any_convex: Convex) -> None:
     assert verified.checked == len(boxes)
 
 
-def test_a_row_that_vanished_is_created_again(any_convex: Convex) -> None:
+def test_a_row_that_its_user_removed_is_said_once_and_left(any_convex: Convex) -> None:
     box = sandbox(pushed=True)
     any_convex.forget(box)
     later()
+    assert found(verify_all()) == {"vanished": 1}
+    push_until_clean(box)
+    assert any_convex.rows(box) == []
+    assert timeline(box)[-1] == f"Convex: {REMOVED}"
+    later()
+    assert found(verify_all()) == {}
+    assert timeline(box).count(f"Convex: {REMOVED}") == 1
+
+
+def test_a_row_that_convex_never_had_is_created(any_convex: Convex) -> None:
+    box = sandbox(convex_revision=1, convex_next_push_at=None)
     assert found(verify_all()) == {"vanished": 1}
     push_until_clean(box)
     assert any_convex.row(box)["status"] == "running"
@@ -113,7 +128,7 @@ def test_a_foreign_owner_whom_the_list_hides_is_found_by_the_push(convex: Convex
     convex.forget(box)
     convex.seed(box, userId="mallory")
     later()
-    assert found(verify_all()) == {"vanished": 1}
+    assert found(verify_all()) == {"foreign_owner": 1}
     push(box)
     assert convex.row(box)["userId"] == "mallory"
     assert is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
@@ -154,11 +169,12 @@ def test_names_and_messages_are_compared_by_our_own_list(convex: Convex) -> None
     convex.seed(box, name="wrong", status="running", errorMessage="old")
     later()
     verified = verify_all()
-    assert verified.findings[0].kind == Kind.STALE
-    assert "name, message" in verified.findings[0].detail
-    push_until_clean(box)
-    assert convex.row(box)["name"] == "right"
-    assert "errorMessage" not in convex.row(box)
+    assert verified.findings[0].kind == Kind.RENAMED
+    assert "another name (“wrong”)" in verified.findings[0].detail
+    assert not reload(box).is_dirty, "whoever wrote that there may have meant it"
+    change(box, status=Status.ERROR, error_reason="disk broke")
+    push(box)
+    assert (convex.row(box)["name"], convex.row(box)["errorMessage"]) == ("wrong", "disk broke")
 
 
 def test_a_sandbox_with_a_push_due_is_not_judged(any_convex: Convex) -> None:
@@ -204,7 +220,7 @@ def test_where_functions_are_listed_by_owner_it_takes_one_call_each(convex: Conv
     before = Counter(convex.calls())
     beats: list[None] = []
     verify_all(beat=lambda: beats.append(None))
-    assert Counter(convex.calls()) - before == {"query sandboxes:listForReconcile": 3}
+    assert Counter(convex.calls()) - before == {"query sandboxes:list": 3}
     assert len(beats) == 3
 
 
@@ -230,6 +246,7 @@ def test_it_beats_for_each_sandbox_that_it_asks_for_and_can_be_ended_there(conve
     convex.configure(functions="main")
     for _ in range(3):
         sandbox(pushed=True)
+    may_not_act(convex)
     later()
     beats: list[int] = []
 
@@ -266,7 +283,7 @@ def test_one_owner_is_compared_by_our_own_list(convex: Convex, functions: str) -
     convex.seed(box, name="wrong", status="running")
     wire.seed(convex.emulator, sandboxes=[wire.sandbox_row("nobody-knows", userId="carol")])
     later()
-    assert found(verify_owner("alice")) == {"stale": 1}
+    assert found(verify_owner("alice")) == {"renamed": 1}
     assert not reload(bobs).is_dirty
 
 

@@ -4,8 +4,9 @@ import pytest
 
 from sandboxes.codes import NoticeCode
 from sandboxes.models import Notice, Sandbox, SandboxEvent
-from sandboxes.services import reconcile
+from sandboxes.services import asked, reconcile
 from sandboxes.services.reconcile import Kind, Options
+from tests.support.driving import tick_all
 from tests.support.emulator import Emulator
 
 LABELS = {
@@ -25,7 +26,7 @@ def test_a_row_says_what_the_labels_and_daytona_say(world: Emulator) -> None:
     row = Sandbox.objects.get()
     assert (row.daytona_id, row.daytona_name, row.owner_id, row.name) == (key, "box-1", "user_ada", "Ada's box")
     assert (row.resource_tier, row.cpu, row.memory_gb, row.disk_gb) == ("standard", 2, 4, 8)
-    assert (row.harness_id, row.language, row.auto_stop_minutes, row.target) == ("h1", "typescript", 30, "us")
+    assert (row.harness_id, row.language, row.observed_auto_stop, row.target) == ("h1", "typescript", 30, "us")
     assert (row.status, row.intent, row.intent_actor_id, row.ephemeral) == ("running", "running", "adopt", False)
     assert row.intent_met_at is not None
     assert SandboxEvent.objects.filter(sandbox=row, actor="system:adopt").count() == 1
@@ -53,7 +54,20 @@ def test_the_intent_is_what_it_is_or_is_about_to_be(world: Emulator, state: str,
 def test_an_adopted_sandbox_with_an_auto_delete_of_zero_is_ephemeral(world: Emulator) -> None:
     world.seed([{"name": "box", "labels": LABELS, "autoDeleteInterval": 0}])
     reconcile.sweep(Options(adopt=True))
-    assert (Sandbox.objects.get().ephemeral, Sandbox.objects.get().auto_delete_minutes) == (True, 0)
+    row = Sandbox.objects.get()
+    assert (row.ephemeral, row.observed_auto_delete, row.auto_delete_minutes) == (True, 0, None)
+
+
+def test_nobody_asked_for_what_an_adopted_sandbox_has_and_nothing_of_it_is_pushed(world: Emulator) -> None:
+    world.seed([{"name": "box", "labels": {"harness_user_id": "user_ada"}, "autoStopInterval": 99, "cpu": 2}])
+    for _ in range(2):
+        result = reconcile.sweep(Options(adopt=True))
+        tick_all()
+    assert result.report.counts[Kind.SETTING] == 0
+    row = Sandbox.objects.get()
+    assert (row.auto_stop_minutes, row.auto_archive_minutes, row.auto_delete_minutes) == (None, None, None)
+    assert (row.observed_auto_stop, row.pending_changes, asked.differences(row)) == (99, {}, [])
+    assert [line["action"] for line in world.log() if line["action"].startswith(("auto", "labels"))] == []
 
 
 def test_without_a_tier_the_size_says_it(world: Emulator) -> None:
@@ -61,7 +75,8 @@ def test_without_a_tier_the_size_says_it(world: Emulator) -> None:
     world.seed([{"name": "large", "labels": labels, "cpu": 4, "memory": 8, "disk": 10}])
     world.seed([{"name": "odd", "labels": labels, "cpu": 3, "memory": 3, "disk": 3}])
     reconcile.sweep(Options(adopt=True))
-    assert dict(Sandbox.objects.values_list("name", "resource_tier")) == {"large": "performance", "odd": "basic"}
+    tiers = dict(Sandbox.objects.values_list("daytona_name", "resource_tier"))
+    assert tiers == {"large": "performance", "odd": "basic"}
 
 
 def test_an_orphan_is_reported_and_told_until_it_is_adopted(world: Emulator) -> None:

@@ -6,10 +6,12 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.codes import NoticeCode
 from sandboxes.gateways import convex as convex_gateway
-from sandboxes.models import Sandbox, Sweep
-from sandboxes.services import reconcile
+from sandboxes.models import Notice, Sandbox, Sweep
+from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Kind, Options
+from sandboxes.states import Actor
 from tests.support import convex
 from tests.support.driving import pass_time, reload, tick_all
 from tests.support.emulator import Emulator
@@ -83,3 +85,26 @@ def test_a_dry_run_says_what_it_would_heal_and_writes_nothing(
     result = reconcile.sweep(Options(dry_run=True))
     assert (result.exit_code, [finding.text for finding in result.report.findings]) == (2, ["started → stopped"])
     assert Sandbox.objects.values().get(pk=sandbox.pk) == before
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_settings_that_daytona_holds_otherwise_are_reported_until_somebody_decides(
+    world: Emulator, running: Callable[..., Sandbox], dry_run: bool
+) -> None:
+    sandbox = running()
+    assert reconcile.sweep(Options(dry_run=dry_run)).report.counts[Kind.SETTING] == 0
+    world.change(str(sandbox.daytona_id), autoArchiveInterval=60, autoDeleteInterval=1)
+    words = "auto_archive_minutes is 60 in Daytona, 10080 was asked for; auto_delete_minutes is 1 in Daytona"
+    for _ in range(2):  # while it is news, and from the stored row
+        result = reconcile.sweep(Options(dry_run=dry_run))
+        (finding,) = [one for one in result.report.findings if one.kind == Kind.SETTING]
+        assert finding.text.startswith(words)
+        assert finding.as_data()["kind"] == "setting"
+        assert result.exit_code == (2 if dry_run else 0)
+    assert reload(sandbox.pk).pending_changes == {}
+    notices = Notice.objects.filter(code=NoticeCode.SETTINGS_DIFFER, closed_at=None)
+    assert notices.count() == (0 if dry_run else 1)
+    lifecycle.set_intervals(sandbox.pk, actor=Actor.owner("alice"), auto_archive=None, auto_delete=None)
+    if not dry_run:
+        assert reconcile.sweep().report.counts[Kind.SETTING] == 0
+        assert not notices.exists()

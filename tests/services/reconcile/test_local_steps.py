@@ -50,7 +50,7 @@ def test_what_is_due_is_enqueued_while_daytona_is_down() -> None:
     ("name", "fields"),
     [
         ("intents", {"intent": "stopped", "intent_met_at": None}),
-        ("changes", {"pending_changes": {"labels": {"harness_name": "new"}}}),
+        ("changes", {"pending_changes": {"harness_name": {"value": "new"}}}),
         ("doubts", {"missing_since": rows.ago(minutes=3)}),
         ("moving", {"status": Status.STOPPING}),
     ],

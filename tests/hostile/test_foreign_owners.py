@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from sandboxes.models import Operation, Sandbox, SandboxEvent
@@ -71,16 +73,79 @@ def test_it_is_404_and_nothing_happens(bob: Api, method: str, shape: str, named:
     assert state(box) == before
 
 
-def test_foreign_and_unknown_ids_are_answered_alike(bob: Api) -> None:
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "as it is": str,
+    "without dashes": lambda which: which.replace("-", ""),
+    "in upper case": str.upper,
+}
+
+
+def trace(api: Api, method: str, path: str, body: object, *names: str) -> tuple[object, ...]:
+    """All that a caller can tell an answer by: status, headers, body; and how many queries it took."""
+    with CaptureQueriesContext(connection) as queries:
+        answer = api.call(method.upper(), path, body, X_Request_ID="same")
+    text = answer.content.decode()
+    headers = {name: value for name, value in answer.headers.items() if not name.startswith("RateLimit")}
+    for name in names:
+        text = text.replace(name, "…")
+    headers.pop("Content-Length", None)
+    return answer.status_code, headers, text, len(queries)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize(("method", "shape"), addresses())
+def test_foreign_and_unknown_ids_are_answered_alike(bob: Api, method: str, shape: str, spelling: str) -> None:
     box = rows.sandbox("atlas", of="alice")
-    foreign = problem(bob.get(f"/sandboxes/{box.pk}"), "sandbox_not_found")
-    unknown_id = uuid4()
-    unknown = problem(bob.get(f"/sandboxes/{unknown_id}"), "sandbox_not_found")
-    for answer, named in ((foreign, box.pk), (unknown, unknown_id)):
-        answer["request_id"] = ""
-        answer["detail"] = answer["detail"].replace(str(named), "…")
-        answer["instance"] = answer["instance"].replace(str(named), "…")
-    assert foreign == unknown
+    active = rows.operation(box, "stop", "in_progress")
+    body = {"name": "mine"} if method == "patch" else None if method in ("get", "delete") else {}
+    spelled = SPELLINGS[spelling] if "{sandbox}" in shape else str
+    if "{operation}" in shape:
+        choices = {"foreign": str(active.pk), "unknown": str(uuid4())}
+    else:
+        choices = {"foreign": str(box.pk), "Daytona's": str(box.daytona_id), "unknown": str(uuid4())}
+    traces = {}
+    for title, which in choices.items():
+        sent = spelled(which)
+        path = shape.format(sandbox=sent, operation=sent)
+        trace(bob, method, path, body, sent)  # a key's first use is written down
+        traces[title] = trace(bob, method, path, body, sent)
+    assert len(set(map(str, traces.values()))) == 1, traces
+    assert traces["unknown"][0] == 404
+
+
+def test_a_bulk_answers_foreign_and_unknown_ids_alike(bob: Api) -> None:
+    box = rows.sandbox("atlas", of="alice")
+    traces = {}
+    for which in (str(box.pk), str(box.daytona_id), str(uuid4()), box.pk.hex.upper()):
+        body = {"action": "stop", "ids": [which]}
+        bob.post("/sandboxes/bulk", body)
+        traces[which] = trace(bob, "post", "/sandboxes/bulk", body, which)
+    assert len(set(map(str, traces.values()))) == 1, traces
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("method", "shape"), [*addresses(), ("bulk", "/sandboxes/bulk")])
+def test_a_locked_foreign_row_delays_nobody(method: str, shape: str) -> None:
+    box = rows.sandbox("atlas", of="alice")
+    active = rows.operation(box, "stop", "in_progress")
+    bob = program("bob")
+    body: object = {"name": "mine"} if method == "patch" else None if method in ("get", "delete") else {}
+    if method == "bulk":
+        method, body = "post", {"action": "stop", "ids": [str(box.pk), str(box.daytona_id)]}
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '50ms'")  # whoever waits for the row gets a 503
+    other = connection.copy()
+    other.set_autocommit(False)
+    try:
+        for table in ("sandboxes_sandbox", "sandboxes_operation", "sandboxes_owner"):
+            with other.cursor() as cursor:
+                cursor.execute(f"SELECT 1 FROM {table} FOR UPDATE")
+        for which in (box.pk, box.daytona_id):
+            path = shape.format(sandbox=which, operation=active.pk)
+            assert bob.call(method.upper(), path, body).status_code in (404, 207)
+    finally:
+        other.close()
 
 
 def test_lists_show_nothing_of_others(bob: Api) -> None:

@@ -1,0 +1,49 @@
+"""Why something happened to a sandbox: a pure function of what its event has."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+
+from sandboxes.states import ActorKind
+
+
+class Cause(TextChoices):
+    PERSON = "person"  # its owner or staff asked for it
+    PROGRAM = "program"  # a service key asked for it
+    OPERATION = "operation"  # it came of the operation that the event names
+    EVICTION = "eviction"  # another sandbox needed its place
+    INTENT = "intent"  # what a person wanted before was brought about again
+    SWEEP = "sweep"  # found by a comparison with Daytona, an import or a restore
+    RETENTION = "retention"  # it was kept as long as it had to be
+    OUTSIDE = "outside"  # Daytona, or somebody there, without us
+    SYSTEM = "system"  # our own work
+
+
+_OF_PART = {
+    "evictor": Cause.EVICTION,
+    "intent": Cause.INTENT,
+    "sweep": Cause.SWEEP,
+    "adopt": Cause.SWEEP,
+    "restore": Cause.SWEEP,
+}
+_OF_ACTOR = {
+    ActorKind.OWNER: Cause.PERSON,
+    ActorKind.STAFF: Cause.PERSON,
+    ActorKind.SERVICE: Cause.PROGRAM,
+}
+_OF_KIND = {
+    "observation": Cause.OUTSIDE,
+    "gone": Cause.OUTSIDE,
+    "returned": Cause.OUTSIDE,
+    "pruned": Cause.RETENTION,
+}
+
+
+def cause_of(*, kind: str, actor: str, has_operation: bool) -> Cause:
+    """Who asked for it counts first, then what it came of."""
+    asked_by, _, name = actor.partition(":")
+    if asked_by == ActorKind.SYSTEM:
+        return _OF_PART.get(name, Cause.SYSTEM)
+    if asked_by:
+        return _OF_ACTOR[ActorKind(asked_by)]
+    return Cause.OPERATION if has_operation else _OF_KIND.get(kind, Cause.SYSTEM)

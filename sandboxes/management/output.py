@@ -1,0 +1,62 @@
+"""What commands write: text of others can neither drive the terminal nor pass for a line of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import IO, Any, TextIO, cast
+
+from django.core.management.base import BaseCommand, OutputWrapper
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from project.readable import visible
+
+
+class ReadableOutput(OutputWrapper):
+    """Escapes before it colours: the colours of a terminal are control sequences, too."""
+
+    def write(  # type: ignore[override]
+        self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None
+    ) -> None:
+        super().write(visible(msg, lines=True), style_func, ending)
+
+
+class ReadableConsole(Console):
+    """Shows every `str` as it is, never as markup, with signs for what cannot be read."""
+
+    def render_str(self, text: str, **_options: Any) -> Text:
+        return Text(visible(text, lines=True))
+
+
+class ReadableCommand(BaseCommand):
+    """The base of our commands: all that they write passes `visible`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stdout = ReadableOutput(cast("TextIO", self.stdout._out))
+        self.stderr = ReadableOutput(cast("TextIO", self.stderr._out))
+        self.stderr.style_func = self.style.ERROR
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        for name in ("stdout", "stderr"):
+            if options.get(name):
+                options[name] = ReadableOutput(options[name])
+        return super().execute(*args, **options)
+
+    def console(self) -> ReadableConsole:
+        """For tables and bars: rich itself draws on the stream under `stdout`."""
+        stream: Any = self.stdout
+        while isinstance(stream, OutputWrapper):
+            stream = stream._out
+        return ReadableConsole(file=cast("IO[str]", stream))
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str | None = None) -> Table:
+    """Each cell on one line: what is in it cannot pass for a row."""
+    made = Table(caption=caption)
+    for title in titles:
+        made.add_column(title, overflow="fold")
+    for row in rows:
+        made.add_row(*map(visible, row))
+    return made

@@ -1,0 +1,113 @@
+"""What is wrong with Convex's rows of a sandbox, and what could not be compared. Pure: no query, no call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sandboxes.gateways.convex import ApplicationRow
+from sandboxes.models import Sandbox
+from sandboxes.shown import Absent, Push, our_messages, to_push
+
+
+class Kind(StrEnum):
+    VANISHED = "vanished"  # Convex has no row, and there shall be one
+    STALE = "stale"
+    RENAMED = "renamed"  # somebody gave it another name there
+    LEFT_OVER = "left_over"
+    DUPLICATE = "duplicate"
+    FOREIGN_OWNER = "foreign_owner"
+    UNKNOWN = "unknown"
+
+
+class Aspect(StrEnum):
+    """What is compared of a row."""
+
+    EXISTENCE = "existence"
+    OWNER = "owner"
+    STATUS = "status"
+    NAME = "name"
+    MESSAGE = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One difference. `sandbox_id` is ours, "" for a row in Convex that we do not know."""
+
+    kind: Kind
+    daytona_id: str
+    owner: str
+    detail: str
+    sandbox_id: str = ""
+
+
+def difference(row: Sandbox, there: Sequence[ApplicationRow], *, is_twin: bool = False) -> Finding | None:
+    """What is wrong with Convex's rows of one sandbox; `is_twin`: it has one more of it."""
+    push = to_push(row, row.convex_sent)
+
+    def finding(kind: Kind, detail: str) -> Finding:
+        return Finding(kind, row.daytona_id or "", row.owner_id, detail, str(row.pk))
+
+    if not there:
+        return None if push is None or row.convex_removed else finding(Kind.VANISHED, _vanished(row, push))
+    foreign = next((item.owner for item in there if item.owner not in ("", row.owner_id)), None)
+    if foreign is not None:
+        words = f"Convex's row of {row.daytona_id} belongs to {foreign!r}, not to {row.owner_id!r}"
+        return finding(Kind.FOREIGN_OWNER, words)
+    if push is None:
+        return finding(Kind.LEFT_OVER, f"Convex still shows “{row.display_name}”, which is deleted")
+    if len(there) + is_twin > 1:
+        count = len(there) + is_twin
+        words = f"Convex has {count} rows of “{row.display_name}”; `sandkeeper:apply` makes one of them"
+        return finding(Kind.DUPLICATE, words)
+    return _other_values(row, push, there[0], finding)
+
+
+def _vanished(row: Sandbox, push: Push) -> str:
+    if push.absent == Absent.LEAVE:
+        return (
+            f"“{row.display_name}” was taken off the list in Convex; it is not put back unless it is pushed again"
+        )
+    return f"Convex has no row of “{row.display_name}”"
+
+
+def _other_values(row: Sandbox, push: Push, item: ApplicationRow, finding: Any) -> Finding | None:
+    words = list(_stale(row, push, item))
+    renamed = bool(item.name is not None and push.shown.name and item.name != push.shown.name)
+    if renamed:
+        words.append(f"name (“{item.name}”)")
+    if not words:
+        return None
+    is_ours_to_send = len(words) > renamed or push.name is not None
+    said = f"Convex shows “{row.display_name}” with another {', '.join(words)}"
+    if is_ours_to_send:
+        return finding(Kind.STALE, said)
+    return finding(Kind.RENAMED, f"{said}; it is left: rename it here, or push it again")
+
+
+def _stale(row: Sandbox, push: Push, item: ApplicationRow) -> Iterator[str]:
+    if item.status and item.status != push.shown.status:
+        yield f"status ({item.status}, not {push.shown.status})"
+    if item.message is not None and message_is_stale(row, push, item.message):
+        yield "message"
+
+
+def message_is_stale(row: Sandbox, push: Push, message: str) -> bool:
+    """Ours is not there, or one of ours is that is over. What somebody else wrote is theirs."""
+    if push.shown.error:
+        return message != push.shown.error
+    return message in our_messages(row, row.convex_sent)
+
+
+def compared(row: Sandbox, there: Sequence[ApplicationRow]) -> dict[Aspect, bool]:
+    """Which aspects of the row were compared; False: no function tells it here."""
+    aspects = {Aspect.EXISTENCE: True}
+    if not there:
+        return aspects
+    item = there[0]
+    aspects |= {Aspect.OWNER: item.owner != "", Aspect.STATUS: item.status != ""}
+    if row.name_known:  # no person has named it: there is nothing to compare
+        aspects[Aspect.NAME] = item.name is not None
+    return aspects | {Aspect.MESSAGE: item.message is not None}

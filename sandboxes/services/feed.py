@@ -1,0 +1,84 @@
+"""The feed: every event of every sandbox in one order, in which nothing turns up behind a reader.
+
+An event gets its number, `seq`, after it was committed, and whoever gives numbers holds the row of `Feed`. So who
+sees a number sees all lower ones: a transaction that commits late gets a later number, one that is rolled back
+none, and an open one keeps nobody waiting. Events of one sandbox keep their order: they are written under its lock.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Max, QuerySet
+
+from sandboxes import clock
+from sandboxes.models import Feed, Sandbox, SandboxEvent
+
+BATCH = 5000
+# More than there will be events between a backup and the loss of what it was made of.
+LOST_AT_MOST = 10**9
+_NUMBER = """
+UPDATE sandboxes_sandboxevent SET seq = %s + waiting.place
+FROM (
+    SELECT id, ROW_NUMBER() OVER (ORDER BY id) AS place
+    FROM sandboxes_sandboxevent WHERE seq IS NULL ORDER BY id LIMIT %s
+) AS waiting
+WHERE sandboxes_sandboxevent.id = waiting.id
+"""
+
+
+def number_events() -> Feed:
+    """Give their numbers to the events that were committed since the last time; returns how far they go."""
+    if SandboxEvent.objects.filter(seq=None).exists():
+        with transaction.atomic():
+            feed = _locked()
+            with connection.cursor() as cursor:
+                cursor.execute(_NUMBER, [feed.last, BATCH])
+                feed.last += cursor.rowcount
+            feed.save(update_fields=["last"])
+        return feed
+    return Feed.objects.first() or Feed()
+
+
+def expire(before: datetime) -> None:
+    """The events from before then will be deleted: whoever has not read them yet is told so."""
+    while SandboxEvent.objects.filter(seq=None).exists():
+        number_events()
+    old = SandboxEvent.objects.filter(at__lt=before)
+    with transaction.atomic():
+        feed = _locked()
+        feed.expired = max(feed.expired, old.aggregate(newest=Max("seq"))["newest"] or 0)
+        feed.save(update_fields=["expired"])
+
+
+def begin_anew() -> None:
+    """After a restore from a backup: numbers that were given since are given to no other event."""
+    number_events()
+    with transaction.atomic():
+        feed = _locked()
+        feed.last += LOST_AT_MOST
+        feed.expired = feed.last
+        feed.save(update_fields=["last", "expired"])
+
+
+def tell_removed(rows: QuerySet[Sandbox], kind: SandboxEvent.Kind) -> None:
+    """Events that outlive these rows, so that no copy of them stays. Of who was erased they keep no name."""
+    now = clock.now()
+    text = "Deleted here: it was gone for long" if kind == SandboxEvent.Kind.PRUNED else "Erased with its owner"
+    SandboxEvent.objects.bulk_create(
+        SandboxEvent(
+            kind=kind, owner=owner if kind == SandboxEvent.Kind.PRUNED else "", at=now, text=text, data=_named(pk)
+        )
+        for pk, owner in rows.values_list("pk", "owner_id")
+    )
+
+
+def _named(sandbox_id: UUID) -> dict[str, str]:
+    return {"sandbox": str(sandbox_id)}
+
+
+def _locked() -> Feed:
+    Feed.objects.get_or_create(pk=1)
+    return Feed.objects.select_for_update().get(pk=1)

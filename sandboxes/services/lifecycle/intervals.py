@@ -1,0 +1,46 @@
+"""What an interval may be: what Daytona would refuse, or silently store otherwise, is settled here. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandboxes.codes import invalid
+from sandboxes.models import Sandbox
+
+MAX_MINUTES = 525_600  # a year; Daytona's own end is its database's
+MAX_ARCHIVE_MINUTES = 43_200  # 30 days; Daytona stores this instead of anything above
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    least: int
+    most: int
+    words: str
+
+
+RANGES = {
+    "auto_stop": Range(0, MAX_MINUTES, f"auto_stop is 0 (never) to {MAX_MINUTES} minutes, a year."),
+    "auto_archive": Range(
+        0, MAX_ARCHIVE_MINUTES,
+        f"auto_archive is 1 to {MAX_ARCHIVE_MINUTES} minutes, 30 days: Daytona keeps nothing stopped for longer. "
+        f"0 means {MAX_ARCHIVE_MINUTES}.",
+    ),
+    "auto_delete": Range(-1, MAX_MINUTES, f"auto_delete is -1 (never) or 1 to {MAX_MINUTES} minutes, a year."),
+}  # fmt: skip
+
+
+def checked(name: str, minutes: int) -> int:
+    """The interval as Daytona will hold it.
+
+    Raises:
+        Refused: INVALID_REQUEST. An auto-delete of 0 makes a sandbox ephemeral, which only a create may do.
+    """
+    allowed = RANGES[name]
+    if not allowed.least <= minutes <= allowed.most or (name == "auto_delete" and minutes == 0):
+        raise invalid(f"{name}_minutes", allowed.words)
+    return MAX_ARCHIVE_MINUTES if name == "auto_archive" and minutes == 0 else minutes
+
+
+def is_made_ephemeral(row: Sandbox) -> bool:
+    """Whether it was made to end with a stop, not set to by somebody in Daytona's dashboard later."""
+    return row.auto_delete_minutes == 0 or (row.auto_delete_minutes is None and row.ephemeral)

@@ -1,0 +1,115 @@
+"""request_many(): one action for many sandboxes, in a few statements however many they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import InterfaceError, OperationalError, connection
+
+from sandboxes import clock
+from sandboxes.codes import Refused
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import budget, lookup, record
+from sandboxes.services.lifecycle.request import Asked, ask, begins, carry_out, refuse
+from sandboxes.states import ACTIVE, Action, Actor, Source
+
+Outcome = Operation | Exception
+
+
+def request_many(
+    ids: Sequence[str],
+    action: Action,
+    *,
+    actor: Actor,
+    source: Source,
+    reason: str = "",
+    force: bool = False,
+    request_id: str = "",
+) -> dict[str, Outcome]:
+    """Ask as `request` does, for each on its own: a refusal, or an error, is that sandbox's alone.
+
+    Returns what became of each, by the id that was sent; of several ids of one sandbox, by the first.
+    """
+    asked = Asked(action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id)
+    found = lookup.resolve(ids, actor=actor)
+    rows = {pk: which for which, pk in reversed(found.items()) if pk is not None}
+    outcomes = _all_at_once(list(rows), asked)
+    outcomes |= _waiting_for_each([pk for pk in rows if pk not in outcomes], asked)
+    return {
+        which: lookup.not_found(which) if pk is None else outcomes[pk]
+        for which, pk in found.items()
+        if pk is None or rows[pk] == which
+    }
+
+
+def _all_at_once(ids: list[UUID], asked: Asked) -> dict[UUID, Outcome]:
+    """What became of those that nobody else holds now. Where one breaks the statement, each has its own."""
+    try:
+        return _together(ids, asked)
+    except Exception as error:
+        if len(ids) == 1:
+            return {ids[0]: _after(error)}
+        _after(error)
+    outcomes: dict[UUID, Outcome] = {}
+    for pk in ids:
+        outcomes |= _all_at_once([pk], asked)
+    return outcomes
+
+
+def _together(ids: list[UUID], asked: Asked) -> dict[UUID, Outcome]:
+    with record.locked_together(Sandbox.objects.visible_to(asked.actor).filter(pk__in=ids)) as rows:
+        now = clock.now()
+        active = _active_of(rows)
+        outcomes = _refused(rows, asked, active=active, now=now)
+        for row in rows:
+            if row.pk not in outcomes:
+                outcomes[row.pk] = carry_out(row, asked, active=active.get(row.pk), now=now)
+    return outcomes
+
+
+def _refused(
+    rows: list[Sandbox], asked: Asked, *, active: dict[UUID, Operation], now: datetime
+) -> dict[UUID, Outcome]:
+    """Those whose row says no, and those that are beyond their owner's budget."""
+    refused: dict[UUID, Outcome] = {}
+    to_begin: dict[str, list[UUID]] = {}
+    for row in rows:
+        try:
+            refuse(row, asked, active=active.get(row.pk))
+        except Refused as error:
+            refused[row.pk] = error
+        else:
+            if begins(asked, active=active.get(row.pk)):
+                to_begin.setdefault(row.owner_id, []).append(row.pk)
+    for owner_id, ids in sorted(to_begin.items()):  # in order, so that no two wait for each other
+        granted = budget.grant(owner_id, len(ids), asked.actor, asked.action, now=now)
+        refused |= {pk: budget.spent(now) for pk in ids[granted:]}
+    return refused
+
+
+def _active_of(rows: Iterable[Sandbox]) -> dict[UUID, Operation]:
+    found = Operation.objects.filter(sandbox__in=[row.pk for row in rows], status__in=ACTIVE)
+    return {operation.sandbox_id: operation for operation in found}
+
+
+def _waiting_for_each(ids: list[UUID], asked: Asked) -> dict[UUID, Outcome]:
+    """Those that somebody else held, one after the other; once one was waited for in vain, no other is."""
+    outcomes: dict[UUID, Outcome] = {}
+    in_vain: Exception | None = None
+    for pk in ids:
+        try:
+            outcomes[pk] = in_vain or ask(pk, asked)
+        except Exception as error:
+            outcomes[pk] = _after(error)
+            if isinstance(error, OperationalError | InterfaceError):
+                in_vain = error
+    return outcomes
+
+
+def _after(error: Exception) -> Exception:
+    """The next one needs a connection that works."""
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
+    return error

@@ -1,0 +1,78 @@
+"""When Convex was last compared with our rows and what came of it: asked by sweeps, the doctor and metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from django.conf import settings
+
+from sandboxes import clock
+from sandboxes.codes import NoticeCode
+from sandboxes.models import Lease
+from sandboxes.services import leases, notices
+
+# The lease is kept until the next one is due, so that of any number of sweeps one makes it.
+LEASE = "convex_verification"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """`counts` by kind of difference; `compared` and `unread` by what of a row; `error`: why it ended early."""
+
+    at: datetime
+    checked: int
+    counts: Mapping[str, int] = field(default_factory=dict)
+    compared: Mapping[str, int] = field(default_factory=dict)
+    unread: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def differences(self) -> int:
+        return sum(self.counts.values())
+
+    def in_words(self) -> str:
+        """What differed, what was compared, and what could not be."""
+        found = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in self.counts.items() if count)
+        compared = ", ".join(self.compared) or "nothing"
+        unread = f"; cannot be read here: {', '.join(self.unread)}" if self.unread else ""
+        return f"{self.checked} sandboxes, {found or 'no difference'}; compared: {compared}{unread}"
+
+
+def last() -> Verification | None:
+    row = Lease.objects.filter(name=LEASE).first()
+    if row is None or "at" not in row.data:
+        return None
+    return Verification(**row.data | {"at": datetime.fromisoformat(row.data["at"])})
+
+
+def remember(made: Verification) -> None:
+    """Keep what came of it; what differs is a notice until a verification finds nothing."""
+    Lease.objects.get_or_create(name=LEASE)
+    Lease.objects.filter(name=LEASE).update(data=asdict(made) | {"at": made.at.isoformat()})
+    if made.differences:
+        notices.tell(NoticeCode.CONVEX_DIFFERS, f"Convex shows otherwise than it should: {made.in_words()}.")
+    elif not made.error:
+        notices.close(NoticeCode.CONVEX_DIFFERS)
+
+
+def when_due(verify: Callable[[], bool]) -> None:
+    """Carry it out if it was not in CONVEX_VERIFY_EVERY seconds, by any process; one that failed is due again."""
+    if settings.CONVEX_VERIFY_EVERY <= 0:
+        return
+    held = leases.take(LEASE, holder="the verification of Convex", seconds=settings.CONVEX_VERIFY_EVERY)
+    if held is None:
+        return
+    is_done = False
+    try:
+        is_done = verify()
+    finally:
+        if not is_done:
+            leases.release(held)
+
+
+def is_overdue(made: Verification | None) -> bool:
+    """Whether the schedule is not kept: two in a row are missing."""
+    every = settings.CONVEX_VERIFY_EVERY
+    return every > 0 and made is not None and (clock.now() - made.at).total_seconds() > 2 * every

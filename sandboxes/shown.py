@@ -1,0 +1,103 @@
+"""What Convex shall show of a sandbox, and what of it is still to be sent. Pure: no query, no call.
+
+The rule behind it: a value that we did not learn from a person or from us is never pushed, and what a person or
+the application wrote in Convex is overwritten only where we have something of our own to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sandboxes.models import Sandbox
+from sandboxes.states import Intent, Status
+
+GONE_WORDS = "This sandbox no longer exists in Daytona. Delete it to take it off the list."
+MESSAGE_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What we have to say of a sandbox. Empty: nothing; what stands in Convex is not ours to change."""
+
+    status: str
+    error: str
+    name: str
+
+
+class Absent(StrEnum):
+    """What to do where Convex has no row of it."""
+
+    CREATE = "create"  # it has never had one
+    LEAVE = "leave"  # it had one: its user took it off the list
+    RECREATE = "recreate"  # it had one, and a person asked for it here
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """What one push says. None leaves what the row says; an empty `error` takes back what we said before."""
+
+    shown: Shown
+    status: str | None
+    error: str | None
+    name: str | None
+    absent: Absent
+
+
+def wanted(row: Sandbox) -> Shown | None:
+    """What Convex shall show; None: no row at all."""
+    if row.status != Status.GONE:
+        error = row.error_reason[:MESSAGE_LIMIT] if row.status == Status.ERROR else ""
+        return Shown(row.status, error, row.name)
+    if is_to_be_removed(row):
+        return None
+    # Convex knows no word for a sandbox that went without anybody asking: the message says it.
+    return Shown(Status.ARCHIVED, GONE_WORDS, row.name)
+
+
+def is_to_be_removed(row: Sandbox) -> bool:
+    """Gone as its owner wanted, or as Daytona was told to do by itself; or Convex's list has no place for it."""
+    ends_itself = row.ephemeral or (row.auto_delete is not None and row.auto_delete >= 0)
+    return row.status == Status.GONE and (row.intent == Intent.DELETED or ends_itself or row.convex_withdrawn)
+
+
+def to_push(row: Sandbox, known: Mapping[str, Any]) -> Push | None:
+    """What is to be sent, given what Convex is known to have from us; None: its row is to be removed.
+
+    `known` is as `Sandbox.convex_sent` holds it. A value that is not in it is unknown, which is not equal: it is
+    sent. But for an empty message: where nobody knows whose one is there, it is left.
+    """
+    shown = wanted(row)
+    if shown is None:
+        return None
+    taken_back = "" if known.get("error") else None
+    return Push(
+        shown,
+        status=None if known.get("status") == shown.status else shown.status,
+        error=_unless(known, "error", shown.error) if shown.error else taken_back,
+        name=_unless(known, "name", shown.name) if shown.name else None,
+        absent=_absent(row, known),
+    )
+
+
+def as_known(shown: Shown, before: Mapping[str, Any]) -> dict[str, Any]:
+    """What Convex is known to have after all of a push was taken; `row` says that it has a row."""
+    name = {"name": shown.name} if shown.name else {key: before[key] for key in ("name",) if key in before}
+    return {"row": True, "status": shown.status, "error": shown.error, **name}
+
+
+def our_messages(row: Sandbox, known: Mapping[str, Any]) -> list[str]:
+    """The messages that we may have written: only these are ours to take back."""
+    return sorted({str(known.get("error") or ""), row.error_reason[:MESSAGE_LIMIT], GONE_WORDS} - {""})
+
+
+def _unless(known: Mapping[str, Any], what: str, value: str) -> str | None:
+    return None if known.get(what) == value else value
+
+
+def _absent(row: Sandbox, known: Mapping[str, Any]) -> Absent:
+    if "again" in known:
+        return Absent.RECREATE
+    return Absent.LEAVE if row.convex_removed or "row" in known else Absent.CREATE

@@ -1,0 +1,99 @@
+"""That the database has a way to each list's rows that does not lead through all of them."""
+
+from __future__ import annotations
+
+import pytest
+from django.core import checks
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from sandboxes.checks import parts_of_names_are_indexed
+from sandboxes.models import Sandbox
+from tests.api.callers import Api, problem, program
+from tests.support import rows
+
+BY_INDEX = {
+    "/sandboxes?order=name": "sandbox_name",
+    "/sandboxes?order=-last_used": "sandbox_last_accessed",
+    "/sandboxes?order=created_at": "sandbox_created",
+    "/sandboxes?order=-updated_at": "sandbox_updated",
+    "/sandboxes?harness_id=one": "sandbox_harness",
+    "/sandboxes?q=at": "sandbox_name_prefix",
+    "/operations?request_id=one": "operation_request",
+    "/operations?code=timeout": "operation_code",
+    "/operations?status=failed": "operation_failed",
+    "/operations?action=delete": "operation_rare",
+    "/capacity": "operation_no_room",
+}
+
+
+def plans(api: Api, path: str) -> str:
+    with CaptureQueriesContext(connection) as queries:
+        assert api.get(path).status_code == 200
+    asked = [query["sql"] for query in queries if query["sql"].startswith("SELECT") and "FROM" in query["sql"]]
+    with connection.cursor() as cursor:
+        lines = []
+        for sql in asked:
+            cursor.execute("EXPLAIN " + sql)
+            lines += [line for (line,) in cursor.fetchall()]
+    return "\n".join(lines)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+@pytest.mark.parametrize(("path", "index"), BY_INDEX.items())
+def test_an_index_leads_to_the_rows(path: str, index: str) -> None:
+    api = program(None, scopes=["sandboxes:read", "sandboxes:any"])
+    api.get("/sandboxes")
+    with connection.cursor() as cursor:
+        # With a few rows other ways are cheaper; without them the plan tells which index fits.
+        for way in ("seqscan", "sort" if "order" in path or path == "/capacity" else "indexscan"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+    assert index in plans(api, path).split()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_an_index_leads_to_parts_of_names() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    assert "sandbox_name_parts" in Sandbox.objects.filter(name__icontains="atlas").explain()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("order", ["name", "-name", "last_used", "-last_used", "created_at", "-updated_at"])
+def test_pages_of_equal_values_show_each_row_once(alice: Api, order: str) -> None:
+    moment = rows.ago(hours=1)
+    made = {
+        str(rows.sandbox("same", of="alice", created_at=moment, last_accessed_at=moment).pk) for _ in range(5)
+    }  # fmt: skip
+    Sandbox.objects.update(updated_at=moment)
+    path, seen = f"/sandboxes?order={order}&limit=2", []
+    while path:
+        page = alice.get(path).json()
+        seen += [row["id"] for row in page["results"]]
+        path = (page["next"] or "").partition("/api/v1")[2]
+    assert sorted(seen) == sorted(made)
+    assert seen == sorted(seen, reverse=order.startswith("-"))
+
+
+@pytest.mark.django_db
+def test_a_short_search_finds_beginnings(alice: Api) -> None:
+    for name in ("Borneo", "atlas bo", "ébène"):
+        rows.sandbox(name, of="alice")
+    found = {
+        q: {row["name"] for row in alice.get(f"/sandboxes?q={q}").json()["results"]} for q in ("bo", "tla", "é")
+    }
+    assert found == {"bo": {"Borneo"}, "tla": {"atlas bo"}, "é": {"ébène"}}
+    problem(alice.get("/sandboxes?q="), "invalid_request")
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_a_missing_index_of_names_is_told_with_the_command() -> None:
+    assert parts_of_names_are_indexed(None, databases=["default"]) == []
+    with connection.cursor() as cursor:
+        cursor.execute("DROP INDEX sandbox_name_parts")
+    (found,) = parts_of_names_are_indexed(None, databases=["default"])
+    assert isinstance(found, checks.Warning)
+    assert "CREATE EXTENSION IF NOT EXISTS pg_trgm" in str(found.hint)

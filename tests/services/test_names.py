@@ -1,0 +1,73 @@
+"""A sandbox that no person has named: shown under Daytona's name, which is told to nobody as its own."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from django.test import Client
+
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import lifecycle
+from sandboxes.services.lifecycle.create import labels_of
+from sandboxes.states import Action, Actor, Status
+from tests.admin.people import root
+from tests.api.callers import program
+from tests.support import rows
+
+pytestmark = pytest.mark.django_db
+UUID_NAME = "5a91f1c2-0000-4000-8000-000000000001"
+
+
+def unnamed(**fields: Any) -> Sandbox:
+    return rows.sandbox("", of="alice", **({"daytona_name": UUID_NAME} | fields))
+
+
+def test_it_is_shown_under_daytonas_name_and_that_is_said() -> None:
+    alice = program("alice")
+    shown = alice.get(f"/sandboxes/{unnamed().pk}").json()
+    assert (shown["name"], shown["name_known"]) == (UUID_NAME, False)
+    named = alice.get(f"/sandboxes/{rows.sandbox('atlas', of='alice').pk}").json()
+    assert (named["name"], named["name_known"]) == ("atlas", True)
+
+
+def test_without_a_name_in_daytona_its_id_is_shown() -> None:
+    assert str(unnamed(daytona_name="", daytona_id="d-1")) == "d-1"
+
+
+def test_pages_show_it(client: Client) -> None:
+    row = unnamed()
+    client.force_login(root())
+    for page in ("/admin/sandboxes/sandbox/", f"/admin/sandboxes/sandbox/{row.pk}/change/"):
+        assert UUID_NAME in client.get(page).content.decode(), page
+
+
+def test_naming_it_is_a_rename_like_any_other() -> None:
+    row = lifecycle.rename(unnamed().pk, "atlas", actor=Actor.owner("alice"))
+    assert (row.name, row.name_known, row.pending_changes) == ("atlas", True, {"harness_name": {"value": "atlas"}})
+
+
+def test_no_label_says_a_name_that_nobody_gave() -> None:
+    assert "harness_name" not in labels_of(unnamed())
+
+
+def test_what_was_taken_over_under_daytonas_name_loses_it_and_what_people_named_does_not() -> None:
+    migration = import_module("sandboxes.migrations.0007_projection_provenance")
+    taken = rows.sandbox(UUID_NAME, daytona_name=UUID_NAME, labels={"harness_user_id": "alice"})
+    same = rows.sandbox("box", daytona_name="box", labels={"harness_name": "box"})
+    ours = rows.sandbox("atlas", daytona_name="atlas-5a91f1c20000", convex_sent={"row": True}, convex_revision=1)
+    linked = rows.sandbox("new", harness_id="h1", convex_revision=0, convex_known=False, status=Status.CREATING)
+    rows.operation(linked, Action.CREATE, "in_progress")
+    assert Operation.objects.count() == 1
+    editor = SimpleNamespace(connection=connection)
+    migration.remember_what_convex_has(apps, editor)
+    migration.forget_names_of_machines(apps, editor)
+    migration.date_links(apps, editor)
+    found = {row.pk: row for row in Sandbox.objects.all()}
+    assert [found[row.pk].name for row in (taken, same, ours)] == ["", "box", "atlas"]
+    assert found[ours.pk].convex_sent == {"row": True, "status": "running", "error": "", "name": "atlas"}
+    assert [found[row.pk].convex_link_due for row in (ours, linked)] == [False, True]
