@@ -43,7 +43,7 @@ def test_a_fetch_has_one_deadline_however_slowly_it_comes(slow: Issuer) -> None:
 
 
 def test_nobody_else_waits_for_the_one_that_fetches(slow: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 30.0)
+    monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 5.0)
     keys = KeySet(slow.url, slow.jwks_url)
     fetching = threading.Thread(target=verdict, args=(keys,))
     fetching.start()

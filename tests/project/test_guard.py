@@ -15,6 +15,8 @@ from django.test import RequestFactory
 
 from project.wsgi import application
 
+pytestmark = pytest.mark.django_db  # a request looks whether its connection is still good
+
 HEADS: list[dict[str, Any]] = [
     {"CONTENT_TYPE": "a; q*=nope''y"},
     {"CONTENT_TYPE": "a; q*=utf-16''%"},
@@ -66,7 +68,6 @@ def environ(address: str, **changes: Any) -> dict[str, Any]:
     return {**made, "wsgi.input": BytesIO(), **changes}
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: repr(head)[:60])
 def test_a_malformed_head_is_never_a_500(head: dict[str, Any]) -> None:
     for address in ADDRESSES:

@@ -66,7 +66,7 @@ IMPORTED_AS |= {
     "pytest-xdist": "worksteal",
 }
 # Where a package is named that no module imports: Django loads it by its name, a process is started with it.
-NAMED_IN = ("project/settings.py", "project/rest.py", "Dockerfile")
+NAMED_IN = ("project/settings.py", "project/rest.py", "project/server.py")
 NAMED_IN_DEVELOPMENT = (
     "Makefile",
     ".ci/run",
