@@ -23,7 +23,7 @@ def idle(emulator: Emulator) -> Sandbox:
     labels = {"harness_user_id": "alice"}
     emulator.seed([{"name": "idle", "labels": labels, "lastActivityAt": moment.isoformat(), "cpu": 2}])
     emulator.seed([{"name": "used", "labels": labels}])
-    reconcile.sweep(Options(adopt=True))
+    reconcile.sweep(Options(adopt=True, adopt_unlisted=True))
     return Sandbox.objects.get(daytona_name="idle")
 
 

@@ -23,7 +23,7 @@ def test_what_daytona_did_by_itself_shows_in_django_and_convex_within_two_second
     emulator: Emulator, tmp_path: Path
 ) -> None:
     (key,) = emulator.seed([{"name": "box", "labels": {"harness_user_id": "alice"}}])
-    reconcile.sweep(Options(adopt=True))
+    reconcile.sweep(Options(adopt=True, adopt_unlisted=True))
     environment = environment_for(emulator)
     with (
         worker(environment, log=tmp_path / "worker"),

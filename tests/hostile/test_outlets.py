@@ -96,7 +96,9 @@ def test_the_pages_of_the_admin_show_signs(db: None) -> None:
     notices.tell(NoticeCode.ORPHANS, NAME)
     box = rows.sandbox(NAME, status="error", error_reason=NAME, intent_reason=NAME)
     operation = rows.operation(box, "stop", "failed", reason=NAME, message=NAME)
-    SandboxEvent.objects.create(sandbox=box, kind="change", at=rows.ago(minutes=1), text=NAME, actor=NAME)
+    SandboxEvent.objects.create(
+        sandbox=box, owner=box.owner_id, kind="change", at=rows.ago(minutes=1), text=NAME, actor=NAME
+    )
     pages = [
         reverse("admin:index"), reverse("admin:sandboxes_sandbox_changelist"),
         reverse("admin:sandboxes_sandbox_change", args=[box.pk]),

@@ -97,7 +97,8 @@ def carry_out(row: Sandbox, asked: Asked, *, active: Operation | None, now: date
         return _sync(row, asked, active=active, now=now)
     previous = intent_as_data(row)
     joins = active is not None and _joins(asked.action, active)
-    set_intent(row, INTENT_OF[asked.action], actor=asked.actor, reason=asked.reason, now=now)
+    if not (joins and _is_wanted_already(row, asked)):
+        set_intent(row, INTENT_OF[asked.action], actor=asked.actor, reason=asked.reason, now=now)
     if active is not None and joins:
         active.previous_intent = active.previous_intent or previous
         return _join(row, active, asked, now=now)
@@ -107,6 +108,13 @@ def carry_out(row: Sandbox, asked: Asked, *, active: Operation | None, now: date
     if row.status == Status.GONE:  # there is nothing to delete but our word that it is wanted
         finish(row, operation, OperationStatus.SUCCEEDED, now=now)
     return operation
+
+
+def _is_wanted_already(row: Sandbox, asked: Asked) -> bool:
+    """Whether the row says all of it, and is still to be brought about: asking again changes nothing."""
+    wanted = (row.intent, row.intent_actor_kind, row.intent_actor_id, row.intent_reason)
+    asks = (INTENT_OF[asked.action], asked.actor.kind, asked.actor.id, asked.reason[:500])
+    return row.intent_met_at is None and wanted == asks
 
 
 def _joins(action: Action, active: Operation) -> bool:
