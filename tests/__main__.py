@@ -28,6 +28,7 @@ ONCE = [
     "api/test_clients_page.py", "api/test_cutting_over_page.py", "api/test_schemathesis.py",
     "e2e/test_logs.py", "e2e/test_secrets_appear_nowhere.py",
     "faults/test_state_machine.py",
+    "hostile/test_admin_lookups.py", "hostile/test_outlets.py", "hostile/test_redaction.py",
 ]  # fmt: skip
 SOAK = "--soak" in sys.argv
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.breakages.breakage import Breakage
+from tests.breakages.reading import BREAKAGES as READING
 from tests.breakages.server import BREAKAGES as SERVER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,7 @@ SERVICES = "tests/services"
 
 BREAKAGES = [
     *SERVER,
+    *READING,
     Breakage(
         "no lease check",
         "sandboxes/services/record.py",

@@ -68,7 +68,7 @@ def adopt(
     for start in range(0, len(found), BATCH):
         with transaction.atomic():
             findings = [_decide(run, one, listings[one.remote.id]) for one in found[start : start + BATCH]]
-            if run.options.dry_run:
+            if run.would_adopt is not None:
                 transaction.set_rollback(True)
                 run.would_adopt.add(one.daytona_id for one in findings if one.kind == Kind.ADOPTED)
         run.report.add(*findings)

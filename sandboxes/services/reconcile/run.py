@@ -55,7 +55,7 @@ class Run:
     stop: threading.Event
     progress: Callable[[int], None]
     report: Report = field(default_factory=Report)
-    would_adopt: ShownIds = field(default_factory=ShownIds)
+    would_adopt: ShownIds | None = None
     reasons: list[str] = field(default_factory=list)
     refused: bool = False
     _kept: float = field(default_factory=time.monotonic)

@@ -84,6 +84,8 @@ def _begin(run: Run) -> Sweep:
 
 
 def _carry_out(run: Run) -> None:
+    if run.options.dry_run:
+        run.would_adopt = ShownIds()
     if run.options.restored:
         restored.steps(run)
     local.steps(run)
