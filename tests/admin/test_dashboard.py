@@ -134,7 +134,7 @@ def test_a_sweep_under_way_does_not_hide_what_the_last_one_found(admin: Client) 
     Sweep.objects.create(result="complete", started_at=rows.ago(seconds=40), counts={"drift": 4})
     Sweep.objects.create(started_at=rows.ago(seconds=5))
     words = shown(admin)
-    assert "One is under way since 5 s ago complete 40 s ago" in words
+    assert re.search(r"One is under way since \d+ s ago complete \d+ s ago", words)
     assert "Drift 4" in words
 
 

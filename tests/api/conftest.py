@@ -49,7 +49,5 @@ def issuer(issuer_server: Issuer, settings: Settings) -> Issuer:
     settings.OIDC_ISSUER = issuer_server.url
     settings.OIDC_AUDIENCE = [AUDIENCE]
     settings.OIDC_JWKS_URL = issuer_server.jwks_url
-    issuer_server.down = False
-    issuer_server.slow.clear()
-    issuer_server.fetches = issuer_server.padding = 0
+    issuer_server.reset()
     return issuer_server

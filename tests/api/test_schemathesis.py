@@ -31,6 +31,7 @@ PRINCIPALS = ("service", "owner", "staff")
 @pytest.fixture
 def callers(tmp_path: Path, issuer_server: Issuer) -> Iterator[tuple[str, dict[str, dict[str, str]]]]:
     """The address of a live API with a sandbox in it, and the headers of each principal."""
+    issuer_server.reset()
     rows.operation(rows.sandbox("atlas", of="alice"), "stop", "in_progress")
     limited = (*PRINCIPALS, "bad_credentials")
     limits = {"SANDBOXES_PER_OWNER": "100000", **{f"RATE_LIMIT_{name.upper()}": "0" for name in limited}}

@@ -44,6 +44,12 @@ class Issuer:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
+    def reset(self) -> None:
+        """As it was at first, whatever an earlier test made of it."""
+        self.down = False
+        self.slow.clear()
+        self.fetches = self.padding = 0
+
     def __enter__(self) -> Issuer:
         self._thread.start()
         return self
