@@ -11,7 +11,7 @@ from sandboxes.services import intent, lifecycle, projection
 
 @task()
 def advance_operation(operation_id: str) -> bool:
-    return lifecycle.advance(UUID(operation_id))
+    return lifecycle.attempt(UUID(operation_id))
 
 
 @task()

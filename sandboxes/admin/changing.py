@@ -15,9 +15,9 @@ from sandboxes.admin.cures import told
 from sandboxes.admin.fields import Text
 from sandboxes.admin.verbs import actor_of
 from sandboxes.codes import Refused
+from sandboxes.core.asked import drift
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, lookup
-from sandboxes.services.asked import drift
 from sandboxes.states import Actor
 
 RENAME, CHANGE = "sandboxes.rename_sandbox", "sandboxes.change_sandbox"

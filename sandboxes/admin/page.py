@@ -13,10 +13,11 @@ from sandboxes import html
 from sandboxes.admin import cells, changing, selectors
 from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
 from sandboxes.admin.why import why
+from sandboxes.core.asked import INTERVALS, differences
+from sandboxes.core.states import STATES
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import projection
-from sandboxes.services.asked import INTERVALS, differences
-from sandboxes.states import STATUS_OF_STATE, Status
+from sandboxes.states import Status
 
 EVENTS_PER_PAGE = 30
 EVENT_ICONS: dict[str, str] = {
@@ -120,7 +121,8 @@ def _daytona(sandbox: Sandbox, active: Operation | None) -> Source:
     if sandbox.deleted_at is not None:
         word = sandbox.observed_state if sandbox.observed_state == "destroyed" else "not found"
         return Source("Daytona", Status.GONE, word, sandbox.observed_at, sandbox.status == Status.GONE, [])
-    status = STATUS_OF_STATE.get(sandbox.observed_state)
+    state = STATES.get(sandbox.observed_state)
+    status = state.status if state else None
     agrees = None if active is not None else status == sandbox.status
     return Source(
         "Daytona", status or "", sandbox.observed_state, sandbox.observed_at, agrees, _doubts(sandbox),
@@ -135,7 +137,7 @@ def _doubts(sandbox: Sandbox) -> list[str]:
         notes.append(f"on its way to {sandbox.desired_state}")
     if sandbox.missing_since:
         notes.append("answers “not found”; believed after a second look")
-    if sandbox.unsettled_until and sandbox.unsettled_until > timezone.now():
+    if sandbox.calls.in_doubt().filter(in_doubt_until__gt=timezone.now()).exists():
         notes.append("a call with an unknown outcome may still run")
     return notes
 

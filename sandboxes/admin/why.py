@@ -11,8 +11,9 @@ from uuid import UUID
 from django.conf import settings
 
 from sandboxes import clock
+from sandboxes.core import ranking
 from sandboxes.models import Sandbox, SandboxEvent
-from sandboxes.services import capacity, ranking
+from sandboxes.services import victims
 from sandboxes.states import Status
 
 # The rules of the ranking, as a question that is passed or not.
@@ -67,7 +68,7 @@ def why(sandbox: Sandbox) -> Why | None:
     """What there is to explain about a sandbox and evictions; None when nothing."""
     if sandbox.status in (Status.RUNNING, Status.STARTING):
         return _if_room_is_needed(sandbox)
-    event = capacity.why(sandbox.pk)
+    event = victims.why(sandbox.pk)
     return _of_the_eviction(sandbox, event) if event is not None else None
 
 
@@ -85,9 +86,9 @@ def _of_the_eviction(sandbox: Sandbox, event: SandboxEvent) -> Why:
 def _if_room_is_needed(sandbox: Sandbox) -> Why | None:
     if settings.EVICTION_SCOPE == "off":
         return None
-    others = [verdict.candidate for verdict in capacity.rank_for(sandbox)]
+    others = [verdict.candidate for verdict in victims.rank_for(sandbox)]
     verdicts = ranking.rank(
-        [*others, *capacity.candidates_of([sandbox])],
+        [*others, *victims.candidates_of([sandbox])],
         now=clock.now(),
         min_idle=settings.EVICTION_MIN_IDLE,
         first_owner=sandbox.owner_id,

@@ -11,6 +11,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sandboxes.core.facts import Result
+from sandboxes.core.results import ResultKind
 from sandboxes.gateways.daytona_throttle import retry_after
 from sandboxes.gateways.words import said
 
@@ -24,6 +26,7 @@ class DaytonaError(Exception):
     """
 
     outcome_known = True
+    kind = ResultKind.REJECTED
 
     def __init__(self, message: str = "", *, status: int | None = None, recording: str = "") -> None:
         super().__init__(message)
@@ -31,21 +34,33 @@ class DaytonaError(Exception):
         self.status = status
         self.recording = recording
 
+    def as_result(self) -> Result:
+        """The same as decisions take it."""
+        return Result(self.kind, self.message)
+
 
 class NotConfigured(DaytonaError):
     """This process has no Daytona URL or key. Nothing was sent."""
+
+    kind = ResultKind.NOT_CONFIGURED
 
 
 class NotFound(DaytonaError):
     """A GET by id or name found nothing. No proof: with its database down Daytona says so of any sandbox."""
 
+    kind = ResultKind.NOTHING_SAID
+
 
 class Busy(DaytonaError):
     """Another change of this sandbox is in progress: wait and observe. Never a failure."""
 
+    kind = ResultKind.BUSY
+
 
 class NameTaken(DaytonaError):
     """A create whose name exists already in the organisation: look it up by name."""
+
+    kind = ResultKind.NAME_TAKEN
 
 
 class ComputeQuotaFull(DaytonaError):
@@ -54,6 +69,8 @@ class ComputeQuotaFull(DaytonaError):
     `limit` counts CPUs, GiB or GPUs, and is None when the words did not give it. Under concurrency the
     refusal may be false (recording 16_quota_concurrency).
     """
+
+    kind = ResultKind.COMPUTE_QUOTA_FULL
 
     def __init__(
         self,
@@ -68,21 +85,32 @@ class ComputeQuotaFull(DaytonaError):
         self.resource = resource
         self.limit = limit
 
+    def as_result(self) -> Result:
+        return Result(self.kind, self.message, resource=self.resource, limit=self.limit)
+
 
 class DiskQuotaFull(DaytonaError):
     """The disk quota is full: archiving or deleting helps, stopping does not."""
+
+    kind = ResultKind.DISK_QUOTA_FULL
 
 
 class NoRunners(DaytonaError):
     """No host can take the new sandbox at the moment: worth another try later."""
 
+    kind = ResultKind.NO_RUNNERS
+
 
 class RecoverCooldown(DaytonaError):
     """This sandbox was recovered less than an hour ago; Daytona will not try again yet."""
 
+    kind = ResultKind.RECOVER_COOLDOWN
+
 
 class RateLimited(DaytonaError):
     """Throttled: `bucket` (`all` for every one) rests for `retry_after` seconds. Not carried out."""
+
+    kind = ResultKind.THROTTLED
 
     def __init__(
         self,
@@ -97,9 +125,14 @@ class RateLimited(DaytonaError):
         self.retry_after = retry_after
         self.bucket = bucket
 
+    def as_result(self) -> Result:
+        return Result(self.kind, self.message, retry_after=self.retry_after)
+
 
 class Suspended(DaytonaError):
     """The organisation is suspended, for `reason` ("" when Daytona gave none)."""
+
+    kind = ResultKind.SUSPENDED
 
     def __init__(
         self, message: str = "", *, reason: str = "", status: int | None = None, recording: str = ""
@@ -111,19 +144,38 @@ class Suspended(DaytonaError):
 class Unauthorized(DaytonaError):
     """The key was refused. No call leaves for `retry_after` seconds: bad keys lock the whole address out."""
 
+    kind = ResultKind.UNAUTHORIZED
+
     def __init__(
         self, message: str = "", *, retry_after: float = 0.0, status: int | None = None, recording: str = ""
     ) -> None:
         super().__init__(message, status=status, recording=recording)
         self.retry_after = retry_after
 
+    def as_result(self) -> Result:
+        return Result(self.kind, self.message, retry_after=self.retry_after)
+
 
 class Rejected(DaytonaError):
     """Any other refusal. Repeating the call as it is will not help; `message` says why."""
 
 
+class RecoverExhausted(DaytonaError):
+    """It was recovered as often as it can be: each time expands its storage, which has an end."""
+
+    kind = ResultKind.RECOVER_EXHAUSTED
+
+
+class StartFailed(DaytonaError):
+    """The create, start or recover was carried out, and failed: the sandbox is in error."""
+
+    kind = ResultKind.START_FAILED
+
+
 class WrongState(Rejected):
-    """Refused for the state it is in or ended in (already there, errored, failed to start): observe."""
+    """Refused for the state it is in (already there, errored): observe."""
+
+    kind = ResultKind.WRONG_STATE
 
 
 class Unknown(DaytonaError):
@@ -149,10 +201,10 @@ class Unknown(DaytonaError):
         self.dropped = dropped
         self.outcome_known = not sent
 
-    @property
-    def ambiguous(self) -> bool:
-        """Whether the call may have been carried out."""
-        return self.sent
+    def as_result(self) -> Result:
+        if not self.sent:
+            return Result(ResultKind.NOT_SENT, self.message)
+        return Result(ResultKind.NO_ANSWER if self.status is None else ResultKind.NOTHING_SAID, self.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +260,14 @@ PATTERNS: tuple[Pattern, ...] = (
     _pattern(WrongState, (400,), r"Sandbox is not stopped", "04_lifecycle"),
     _pattern(WrongState, (400,), r"Sandbox is not in a recoverable state", "04_lifecycle"),
     _pattern(WrongState, (400,), r"Sandbox is in an errored state", "08_errored"),
-    _pattern(WrongState, (400,), r"Sandbox failed to start: ", "08_errored"),
+    _pattern(StartFailed, (400,), r"Sandbox failed to start: ", "08_errored"),
+    _pattern(
+        RecoverExhausted,
+        (403,),
+        r"Sandbox storage cannot be further expanded",
+        "seen in the second run (daytona-as-recorded.md)",
+        "recover",
+    ),
     _pattern(
         WrongState,
         (400,),

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from sandboxes.core.facts import RemoteSandbox
 from sandboxes.gateways.words import named, said, storable
 
 LARGEST_NUMBER = 2**31 - 1
@@ -16,39 +17,6 @@ LARGEST_NUMBER = 2**31 - 1
 
 class UnreadableBody(ValueError):
     """A 2xx answer whose body does not describe a sandbox, or a page of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteSandbox:
-    """One answer of Daytona about one sandbox. Text that was missing is "", numbers and times are None.
-
-    A GET projects `state` from the raw state and `desired_state`, the list does not: read both.
-    `labels_odd`: the labels are no mapping of strings to strings, which breaks the SDK's list for the whole
-    organisation (recording 19_sdk_poisoned_list).
-    """
-
-    id: str
-    organization_id: str
-    name: str
-    target: str
-    snapshot: str
-    cpu: int | None
-    memory_gb: int | None
-    disk_gb: int | None
-    state: str
-    desired_state: str
-    error_reason: str
-    recoverable: bool
-    backup_state: str
-    auto_stop_interval: int | None
-    auto_archive_interval: int | None
-    auto_delete_interval: int | None
-    sandbox_class: str
-    labels: dict[str, str]
-    labels_odd: bool
-    created_at: datetime | None
-    updated_at: datetime | None
-    last_activity_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +88,7 @@ def sandbox_from(row: object) -> RemoteSandbox:
     key = named(row.get("id")).strip()
     if not key or key != row["id"]:
         raise UnreadableBody(f"an object without an id (it has {_names(row)})")
-    labels, labels_odd = _labels(row.get("labels"))
+    labels = _labels(row.get("labels"))
     reason = row.get("errorReason")
     return RemoteSandbox(
         id=key,
@@ -135,13 +103,11 @@ def sandbox_from(row: object) -> RemoteSandbox:
         desired_state=named(row.get("desiredState"), 50),
         error_reason=said(reason if isinstance(reason, str) else ""),
         recoverable=row.get("recoverable") is True,
-        backup_state=named(row.get("backupState")),
         auto_stop_interval=_whole(row.get("autoStopInterval")),
         auto_archive_interval=_whole(row.get("autoArchiveInterval")),
         auto_delete_interval=_whole(row.get("autoDeleteInterval")),
         sandbox_class=named(row.get("sandboxClass"), 100),
         labels=labels,
-        labels_odd=labels_odd,
         created_at=_time(row.get("createdAt")),
         updated_at=_time(row.get("updatedAt")),
         last_activity_at=_time(row.get("lastActivityAt")),
@@ -180,16 +146,15 @@ def _time(value: object) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _labels(value: object) -> tuple[dict[str, str], bool]:
+def _labels(value: object) -> dict[str, str]:
     """Daytona stores anything (recording 18_labels_edge): numbers become text, the rest is dropped.
 
     They are not cut: a change of ours sends the others' labels back as they were.
     """
     if not isinstance(value, dict):
-        return {}, True
+        return {}
     kept = {storable(str(name)): storable(label) for name, label in value.items() if isinstance(label, str)}
-    odd = len(kept) < len(value)
     for name, label in value.items():
         if isinstance(label, bool | int | float):
             kept[storable(str(name))] = json.dumps(label)
-    return kept, odd
+    return kept

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from sandboxes.models.access import IdempotencyAnswer, ServiceKey
+from sandboxes.models.daytona_call import DaytonaCall
+from sandboxes.models.intent import IntentChange
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
 from sandboxes.models.running import Lease, Notice, Sweep, WorkerHeartbeat
 from sandboxes.models.sandbox import Owner, Sandbox
 
 __all__ = [
+    "DaytonaCall",
     "Feed",
     "IdempotencyAnswer",
+    "IntentChange",
     "Lease",
     "Notice",
     "Operation",

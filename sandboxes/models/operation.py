@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q, Value
 
 from sandboxes.codes import FOR_LACK_OF_ROOM
+from sandboxes.core.vocabulary import EventKind
+from sandboxes.models.intent import IntentChange
 from sandboxes.models.sandbox import Sandbox
 from sandboxes.models.scope import OperationRows
 from sandboxes.states import ACTIVE, Action, ActorKind, OperationStatus, Source
@@ -33,16 +35,19 @@ class Operation(models.Model):
     caused_by = models.ForeignKey(
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="caused", db_index=False
     )
-    previous_intent = models.JSONField(null=True, blank=True)
+    intent_change = models.ForeignKey(
+        IntentChange, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False,
+        help_text="What it changed of the intent; taken back when it is cancelled before any call.",
+    )  # fmt: skip
     force = models.BooleanField(default=False)
-    calls: models.JSONField[list[dict[str, Any]], list[dict[str, Any]]] = models.JSONField(default=list, blank=True)
-    progress: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
-        default=dict, blank=True, help_text="How far it has come: the search for room, the wait for Convex."
-    )
+    search = models.JSONField(null=True, blank=True, help_text="The search for room in a full quota.")
     attempt = models.PositiveIntegerField(default=0)
     next_check_at = models.DateTimeField(null=True, blank=True)
-    ticked_at = models.DateTimeField(null=True, blank=True)
+    attempted_at = models.DateTimeField(null=True, blank=True)
     deadline = models.DateTimeField(null=True, blank=True)
+    deadline_runs = models.BooleanField(
+        default=True, db_default=True, help_text="Whether the time since the last attempt counts."
+    )
     code = models.CharField(max_length=50, blank=True)
     message = models.TextField(blank=True, help_text="For staff: may hold Daytona's or Convex's words.")
     created_at = models.DateTimeField()
@@ -79,31 +84,13 @@ class Operation(models.Model):
     def is_active(self) -> bool:
         return self.status in ACTIVE
 
-    @property
-    def has_called(self) -> bool:
-        return bool(self.calls)
-
 
 class SandboxEvent(models.Model):
     """One line of a sandbox's timeline and one entry of the feed; append-only: the audit trail."""
 
-    class Kind(models.TextChoices):
-        CREATED = "created"
-        INTENT = "intent"
-        OPERATION = "operation"
-        CALL = "call"
-        OBSERVATION = "observation"
-        GONE = "gone"
-        RETURNED = "returned"
-        EVICTION = "eviction"
-        CONVEX = "convex"
-        RENAMED = "renamed"
-        CHANGE = "change"
-        PRUNED = "pruned"
-        ERASED = "erased"
-
+    Kind = EventKind
     # What is told when the row of a sandbox is deleted here: it has no row to belong to.
-    REMOVALS = (Kind.PRUNED, Kind.ERASED)
+    REMOVALS = (EventKind.PRUNED, EventKind.ERASED)
 
     id = models.BigAutoField(primary_key=True)
     seq = models.BigIntegerField(

@@ -101,7 +101,7 @@ class Sandbox(models.Model):
     snapshot = models.CharField(max_length=255, blank=True)
     git_repo = models.CharField(max_length=500, blank=True)
     labels = models.JSONField(default=dict, blank=True)
-    # Asked for, beside what Daytona holds (observed_auto_stop …); services/asked.py compares the two.
+    # Asked for, beside what Daytona holds (observed_auto_stop …); core/asked.py compares the two.
     auto_stop_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
     auto_archive_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
     auto_delete_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
@@ -131,12 +131,6 @@ class Sandbox(models.Model):
     observe_after = models.DateTimeField(null=True, blank=True, help_text="Look again then.")
     missing_since = models.DateTimeField(null=True, blank=True, help_text="First 404 without a 200 since.")
     listed_at = models.DateTimeField(null=True, blank=True, help_text="Last seen in Daytona's list.")
-    last_call: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
-        default=dict, blank=True, help_text="Our latest call to Daytona: name, at, outcome."
-    )
-    unsettled_until = models.DateTimeField(
-        null=True, blank=True, help_text="A call with an unknown outcome may still run until then."
-    )
 
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.CREATING)
     status_changed_at = models.DateTimeField(null=True, blank=True)
@@ -194,6 +188,8 @@ class Sandbox(models.Model):
     # together, its new operations.
     lines: list[Any] | None = None
     appended: list[Any] | None = None
+    # Its latest calls to Daytona, once they were read.
+    known_calls: list[Any] | None = None
 
     class Meta:
         verbose_name_plural = "sandboxes"

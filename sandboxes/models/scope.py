@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
-from sandboxes.states import Actor
+from sandboxes.states import ACTIVE, Actor
 
 
 def as_uuid(text: str) -> UUID | None:
@@ -36,3 +36,7 @@ class OperationRows(models.QuerySet[Any]):
     def visible_to(self, actor: Actor) -> OperationRows:
         """Those of sandboxes that the actor may see."""
         return self if actor.only_owner is None else self.filter(sandbox__owner_id=actor.only_owner)
+
+    def active(self) -> OperationRows:
+        """Those that have not ended."""
+        return self.filter(status__in=ACTIVE)

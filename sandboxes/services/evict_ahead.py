@@ -11,11 +11,11 @@ from django.db.models import QuerySet
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
+from sandboxes.core.ranking import Verdict, judge
 from sandboxes.gateways.daytona import gateway
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models.sandbox import LAST_USED
-from sandboxes.services import capacity
-from sandboxes.services.ranking import Verdict, judge
+from sandboxes.services import victims
 from sandboxes.states import Status
 
 CHUNK = 200
@@ -124,7 +124,7 @@ def _judged(wanted: Wanted) -> Iterator[Verdict]:
         rows = Sandbox.objects.in_bulk(ids[start : start + CHUNK])
         ordered = sorted(rows.values(), key=lambda row: (row.last_used_at, row.pk))
         now = clock.now()
-        verdicts = [judge(one, now=now, min_idle=wanted.min_idle) for one in capacity.candidates_of(ordered)]
+        verdicts = [judge(one, now=now, min_idle=wanted.min_idle) for one in victims.candidates_of(ordered)]
         yield from verdicts
         if all("idle" in verdict.broken for verdict in verdicts):
             return
@@ -134,7 +134,7 @@ def _stop(wanted: Wanted, verdict: Verdict) -> Verdict:
     """The verdict after a GET and under the row's lock; in a dry run the one from our row."""
     if wanted.dry_run:
         return verdict
-    stop = capacity.evict(
+    stop = victims.evict(
         gateway(), verdict.candidate, caused_by=None, ranking=[verdict], min_idle=wanted.min_idle,
         reason=wanted.reason,
     )  # fmt: skip

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from sandboxes.core.asked import INTERVALS, differences
 from sandboxes.models import Sandbox
-from sandboxes.services.asked import INTERVALS, differences
 
 # The API's name: the field's name.
 PLAIN = {

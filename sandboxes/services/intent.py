@@ -13,13 +13,15 @@ from django.db.models.functions import Coalesce
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
+from sandboxes.core.gate import check_may_run
+from sandboxes.core.states import RUNNING_STATES
 from sandboxes.gateways.daytona import gateway
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, lookup, projection
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
-from sandboxes.states import ACTIVE, Action, Actor, Intent, Source, Status
+from sandboxes.states import ACTIVE, Action, Actor, Source, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,37 +70,13 @@ def _read(sandbox_id: UUID | str, actor: Actor) -> Sandbox:
 
 
 def gate(row: Sandbox) -> None:
-    """What a person wants, before anything else; asked again under the row's lock before anything begins.
-
-    Raises:
-        Refused: SANDBOX_GONE, SANDBOX_STOPPED_BY_USER, OWNER_ON_HOLD.
-    """
-    if row.intent == Intent.DELETED or row.status == Status.GONE:
-        raise Refused(Code.SANDBOX_GONE, f"“{row.display_name}” is deleted.", current_status=row.status)
-    if row.intent in (Intent.STOPPED, Intent.ARCHIVED):
-        raise _stopped_by_user(row)
-    if row.owner.on_hold:
-        raise Refused(Code.OWNER_ON_HOLD, "The owner is on hold.", current_status=row.status)
-
-
-def _stopped_by_user(row: Sandbox) -> Refused:
-    who = f"{row.intent_actor_kind}:{row.intent_actor_id}"
-    when = row.intent_at.isoformat() if row.intent_at else ""
-    return Refused(
-        Code.SANDBOX_STOPPED_BY_USER,
-        f"{who} wants “{row.display_name}” {row.intent} since {when}."
-        + (f" {row.intent_reason}" if row.intent_reason else ""),
-        current_status=row.status,
-        intent=row.intent,
-        stopped_by=who,
-        stopped_at=when,
-        stopped_reason=row.intent_reason,
-    )
+    """What a person wants, before anything else; asked again under the row's lock before anything begins."""
+    check_may_run(row, on_hold=row.owner.on_hold)
 
 
 def is_fresh(row: Sandbox, *, now: datetime) -> bool:
     """Whether a GET showed it running within OBSERVATION_TTL."""
-    if row.observed_at is None or row.observed_state not in ("started", "snapshotting"):
+    if row.observed_at is None or row.observed_state not in RUNNING_STATES:
         return False
     return (now - row.observed_at).total_seconds() <= settings.OBSERVATION_TTL
 

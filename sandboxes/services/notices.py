@@ -10,6 +10,8 @@ from django.db.models import F
 from project.readable import cut
 from sandboxes import clock
 from sandboxes.codes import CURES, NoticeCode
+from sandboxes.core.facts import Result
+from sandboxes.core.results import MEANINGS
 from sandboxes.models import Notice
 
 
@@ -24,6 +26,13 @@ def tell(code: NoticeCode, message: str) -> None:
             Notice.objects.create(code=code, message=words, cure=CURES[code], first_seen_at=now, last_seen_at=now)
     except IntegrityError:  # another process opened it a moment ago
         _count_up(code, words, now)
+
+
+def tell_of(result: Result) -> None:
+    """Open the notice of an answer that concerns all sandboxes, such as a refused key."""
+    code = MEANINGS[result.kind].notice
+    if code is not None:
+        tell(code, result.message)
 
 
 def close(*codes: NoticeCode, not_seen_since: datetime | None = None) -> None:

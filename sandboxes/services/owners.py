@@ -9,7 +9,7 @@ from sandboxes.codes import Code, Refused
 from sandboxes.models import Owner, Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.services.cap import Cap, cap, cap_of, limit_of
-from sandboxes.services.lifecycle.begin import set_intent
+from sandboxes.services.operations import set_intent
 from sandboxes.states import Action, Actor, Intent, Source, Status
 
 __all__ = ["Cap", "cap", "cap_of", "hold", "lift", "limit_of", "set_limit"]

@@ -18,7 +18,7 @@ from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
-from sandboxes.models import IdempotencyAnswer, Notice, Operation, Owner, Sandbox, SandboxEvent, Sweep
+from sandboxes.models import DaytonaCall, IdempotencyAnswer, Notice, Operation, Owner, Sandbox, SandboxEvent, Sweep
 from sandboxes.services import feed, projection
 from sandboxes.services.rows import in_chunks
 from sandboxes.states import ACTIVE, Status
@@ -60,7 +60,8 @@ def _settled_tombstones(before: datetime) -> QuerySet[Sandbox]:
     """Gone for long, no longer shown by Convex, nothing to wait for; their timeline goes with them."""
     active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE)
     gone = Sandbox.objects.filter(~Exists(active), deleted_at__lt=before, convex_again_at=None)
-    settled = gone.filter(Q(unsettled_until=None) | Q(unsettled_until__lt=before))
+    in_doubt = DaytonaCall.objects.in_doubt().filter(in_doubt_until__gte=before)
+    settled = gone.exclude(pk__in=in_doubt.values("sandbox"))
     return settled.filter(convex_known=False) if projection.is_used() else settled
 
 

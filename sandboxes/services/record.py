@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,15 +17,11 @@ from django.db.models import Model, Q, QuerySet
 
 from project.readable import cut
 from sandboxes import clock, shown
-from sandboxes.codes import NoticeCode
-from sandboxes.gateways.daytona import RemoteSandbox
-from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import notices, pending
-from sandboxes.services.asked import Difference, differences
+from sandboxes.models import IntentChange, Operation, Sandbox, SandboxEvent
 from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
-from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, is_met, status_of
+from sandboxes.states import ACTIVE
 
 
 class LostLease(Exception):
@@ -64,13 +60,13 @@ def release(sandbox_id: UUID, token: str) -> None:
 def locked(which: UUID | QuerySet[Sandbox], *, token: str | None = None) -> Iterator[Sandbox]:
     """One transaction in which nobody else writes this sandbox; what the block changed is saved at its end.
 
-    With `token`, raises LostLease when the lease is no longer that one; a worker seldom asks for the owner. On
+    With `token`, raises LostLease when the lease is no longer that one. On
     SQLite the transaction itself is the lock (it begins IMMEDIATE).
     """
     with transaction.atomic():
         found = Sandbox.objects.filter(pk=which) if isinstance(which, UUID) else which
-        rows = found.select_for_update(of=("self",))
-        row = one(rows.select_related("owner") if token is None else rows.filter(lease_token=token))
+        rows = found.select_related("owner").select_for_update(of=("self",))
+        row = one(rows if token is None else rows.filter(lease_token=token))
         if row is None:
             raise LostLease(str(which))
         before, before_shown = values(row), _shown(row)
@@ -96,8 +92,9 @@ def locked_together(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
         _save_together(
             {row: {name: getattr(row, name) for name in changes(row, since=before[row.pk][0])} for row in found}
         )
-        operations = [added for row in found for added in row.appended or () if added._state.adding]
-        Operation.objects.bulk_create(operations)  # before the events that name them
+        appended = [added for row in found for added in row.appended or () if added._state.adding]
+        for model in (IntentChange, Operation):  # each before what names it
+            model._default_manager.bulk_create(added for added in appended if isinstance(added, model))
         SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk][2]))
 
 
@@ -114,12 +111,12 @@ def _save_together(changed: dict[Sandbox, dict[str, Any]]) -> None:
             Sandbox.objects.filter(pk__in=ids).update(**new)
 
 
-def append(sandbox: Sandbox, operation: Operation) -> None:
-    """Insert an operation of this sandbox: now, or together with those of the others that are locked."""
+def append(sandbox: Sandbox, row: Operation | IntentChange) -> None:
+    """Insert a row of this sandbox: now, or together with those of the others that are locked."""
     if sandbox.appended is None:
-        operation.save(force_insert=True)
+        row.save(force_insert=True)
     else:
-        sandbox.appended.append(operation)
+        sandbox.appended.append(row)
 
 
 @contextmanager
@@ -178,154 +175,7 @@ def _mark_dirty(row: Sandbox) -> None:
 
 
 def active_operation(sandbox_id: UUID) -> Operation | None:
-    return one(Operation.objects.filter(sandbox_id=sandbox_id, status__in=ACTIVE))
-
-
-def settle(row: Sandbox, *, active: Operation | None, now: datetime) -> None:
-    """Bring the status, and whether the intent is met, in line with observation and active operation."""
-    status = status_of(
-        seen=row.seen,
-        action=active.action if active else None,
-        called=active.has_called if active else False,
-        last=row.status,
-    )
-    if status != row.status:
-        row.status = status
-        row.status_changed_at = now
-    if not _is_from_before(row):
-        meet_intent(row, now=now)
-    _look_again(row, active=active, now=now)
-
-
-def meet_intent(row: Sandbox, *, now: datetime) -> None:
-    """The intent is met where the observation agrees with it and no call of ours may still run late."""
-    if row.intent_met_at is None and row.unsettled_until is None and is_met(intent=row.intent, seen=row.seen):
-        row.intent_met_at = now
-
-
-def _is_from_before(row: Sandbox) -> bool:
-    """Whether the observation began before this was wanted, so that it proves nothing."""
-    return bool(row.deleted_at is None and row.observed_at and row.intent_at and row.observed_at < row.intent_at)
-
-
-def _look_again(row: Sandbox, *, active: Operation | None, now: datetime) -> None:
-    """An intent not met, a move not ended, or a doubt about existence is looked at again, with growing pauses.
-
-    What is gone is looked at only while a call of ours may still bring it about.
-    """
-    is_gone = row.deleted_at is not None
-    if active is not None or (is_gone and row.unsettled_until is None):
-        row.observe_after = None  # its ticks observe; there is nothing to see
-        return
-    told = None if is_gone else pending.due_at(row, now=now)
-    row.observe_after = min(filter(None, (told, _doubt_due(row, now=now))), default=None)
-
-
-def _doubt_due(row: Sandbox, *, now: datetime) -> datetime | None:
-    """When to look again at what is not as it is wanted, or not certain."""
-    if row.missing_since is not None and row.deleted_at is None:
-        sure = row.missing_since + timedelta(seconds=settings.MISSING_CONFIRM_SECONDS)
-        return max(sure, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
-    if row.intent_met_at is None:
-        return min(_later(now, since=row.intent_at or row.created_at), _settled_from(row, now=now))
-    if row.status in MOVING:
-        return _later(now, since=row.status_changed_at or row.created_at)
-    return None
-
-
-def _settled_from(row: Sandbox, *, now: datetime) -> datetime:
-    """When a look tells how a call that may run late has ended."""
-    if row.unsettled_until is None:
-        return datetime.max.replace(tzinfo=UTC)
-    return max(row.unsettled_until, now + timedelta(seconds=settings.INTENT_RETRY_SECONDS))
-
-
-def _later(now: datetime, *, since: datetime) -> datetime:
-    shortest = float(settings.INTENT_RETRY_SECONDS)
-    pause = min(max(shortest, (now - since).total_seconds() / 2), shortest * 120)
-    return now + timedelta(seconds=pause)
-
-
-def observed(
-    row: Sandbox, remote: RemoteSandbox, *, started: datetime, now: datetime, during: Operation | None = None
-) -> bool:
-    """Record what a GET said, if it started later than the stored observation. Returns whether it did.
-
-    `during`: the operation that was active, and will have brought about what is seen.
-    """
-    if row.observed_at is not None and started <= row.observed_at:
-        return False
-    before = (row.observed_state, row.desired_state, row.error_reason)
-    differed = differences(row)
-    copy_observation(row, remote)
-    row.observed_at = started
-    row.missing_since = None
-    if remote.state == "destroyed":
-        gone(row, now=now, during=during)
-    elif row.deleted_at is not None:
-        _revive(row, now=now)
-    if row.observed_state not in STATUS_OF_STATE:
-        notices.tell(
-            NoticeCode.UNKNOWN_STATE, f"Daytona says “{row.observed_state}” of “{row.display_name}” ({row.pk})."
-        )
-    if (row.observed_state, row.desired_state, row.error_reason) != before:
-        words = f"Daytona says {remote.state}" + (f": {remote.error_reason}" if remote.error_reason else "")
-        event(
-            row,
-            SandboxEvent.Kind.OBSERVATION,
-            words,
-            operation=during,
-            at=now,
-            data={"before": before[0], "desired": remote.desired_state},
-        )
-    tell_differences(row, [one for one in differences(row) if one not in differed and not one.pending], now=now)
-    return True
-
-
-def tell_differences(row: Sandbox, found: list[Difference], *, now: datetime) -> None:
-    """Put settings that Daytona has come to hold otherwise on the timeline, in one line."""
-    if found:
-        event(row, SandboxEvent.Kind.CHANGE, "; ".join(map(str, found)), at=now)
-
-
-def copy_observation(row: Sandbox, remote: RemoteSandbox) -> None:
-    """Take over what Daytona holds; the times and the timeline are the caller's."""
-    row.daytona_id = row.daytona_id or remote.id
-    row.organization_id = remote.organization_id or row.organization_id
-    row.observed_state = remote.state
-    row.desired_state = remote.desired_state or ""
-    row.error_reason = remote.error_reason or ""
-    row.recoverable = remote.recoverable
-    row.observed_auto_stop = remote.auto_stop_interval
-    row.observed_auto_archive = remote.auto_archive_interval
-    row.observed_auto_delete = remote.auto_delete_interval
-    row.last_activity_at = remote.last_activity_at or row.last_activity_at
-    row.cpu, row.memory_gb, row.disk_gb = (
-        row.cpu if remote.cpu is None else remote.cpu,
-        row.memory_gb if remote.memory_gb is None else remote.memory_gb,
-        row.disk_gb if remote.disk_gb is None else remote.disk_gb,
-    )
-    row.target = remote.target or row.target
-    row.sandbox_class = remote.sandbox_class or row.sandbox_class
-    row.snapshot = remote.snapshot or row.snapshot
-    row.labels = dict(remote.labels)
-    row.ephemeral = remote.auto_delete_interval == 0 if remote.auto_delete_interval is not None else row.ephemeral
-
-
-def gone(row: Sandbox, *, now: datetime, during: Operation | None = None) -> None:
-    """It no longer exists: the row becomes a tombstone."""
-    if row.deleted_at is None:
-        row.deleted_at = now
-        event(row, SandboxEvent.Kind.GONE, "It no longer exists in Daytona", operation=during, at=now)
-
-
-def _revive(row: Sandbox, *, now: datetime) -> None:
-    """It was believed gone and is there: it lives again, or is deleted again if that is the intent."""
-    row.deleted_at = None
-    row.convex_withdrawn = False
-    if row.intent == Intent.DELETED:
-        row.intent_met_at = None
-    event(row, SandboxEvent.Kind.RETURNED, "It was believed gone and is there again", at=now)
+    return one(Operation.objects.active().select_related("intent_change").filter(sandbox_id=sandbox_id))
 
 
 def event(

@@ -16,8 +16,7 @@ from django.db.models import Q
 
 from sandboxes.gateways.daytona_events import DaytonaError, Event, EventStream
 from sandboxes.models import Sandbox, Sweep
-from sandboxes.services import lifecycle, reconcile, record
-from sandboxes.services.lifecycle import call
+from sandboxes.services import lifecycle, notices, reconcile, record
 from sandboxes.services.loops import repeat
 
 log = structlog.get_logger(__name__)
@@ -130,7 +129,7 @@ class Watch:
         """A refused key is a notice, and bad keys lock the address out: no haste then."""
         close_old_connections()
         with suppress(DatabaseError, InterfaceError):
-            call.meaning(error)
+            notices.tell_of(error.as_result())
         return float(getattr(error, "retry_after", 0.0))
 
     def _on_connect(self) -> None:

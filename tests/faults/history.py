@@ -6,7 +6,6 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -89,10 +88,8 @@ def _call_of(
 ) -> tuple[Operation, int, float] | None:
     """The call that Daytona accepted: the latest of that name decided before, if it was not accepted already."""
     calls = [
-        (datetime.fromisoformat(call["at"]).timestamp(), operation, place)
-        for operation in row.operations.all()
-        for place, call in enumerate(operation.calls)
-        if call["name"] == line["action"]
+        (call.made_at.timestamp(), call.operation, call.pk)
+        for call in row.calls.select_related("operation").filter(name=line["action"])
     ]
     past = [call for call in calls if line["time"] - LONGEST_CALL <= call[0] <= line["time"]]
     for moment, operation, place in sorted(past, key=lambda call: call[0], reverse=True):

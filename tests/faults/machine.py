@@ -285,7 +285,7 @@ class Machine(RuleBasedStateMachine):
         wait_until(lambda: self.emulator.faults.hits(rule) or not tick.is_alive(), what="call of the tick")
         if takeover:
             clock.move(61)
-            lifecycle.advance(operation.pk)
+            lifecycle.attempt(operation.pk)
         else:
             with suppress(Refused):
                 row = operation.sandbox
@@ -373,7 +373,7 @@ def timelines(problems: list[str]) -> list[str]:
 
 def _advance(operation_id: UUID) -> None:
     try:
-        lifecycle.advance(operation_id)
+        lifecycle.attempt(operation_id)
     finally:
         connections.close_all()
 

@@ -107,8 +107,8 @@ def on_hold() -> list[str]:
     held = Operation.objects.filter(sandbox__owner__hold_since__isnull=False).select_related("sandbox__owner")
     for operation in held:
         since = operation.sandbox.owner.hold_since
-        starts = [call for call in operation.calls if call["name"] in ALLOWED[Intent.RUNNING]]
-        if any(since and datetime.fromisoformat(call["at"]) > since for call in starts):
+        starts = operation.calls.filter(name__in=ALLOWED[Intent.RUNNING])
+        if starts.filter(made_at__gt=since).exists():
             found.append(f"{operation} of {operation.sandbox_id} called Daytona during the hold since {since}")
     return found
 

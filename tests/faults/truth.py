@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from sandboxes.models import Operation, Sandbox
 from sandboxes.shown import wanted
-from sandboxes.states import ACTIVE, ERROR_STATES, STATUS_OF_STATE, Action, Intent, OperationStatus, Source, Status
+from sandboxes.states import ACTIVE, ERROR_STATES, STATES, Action, Intent, OperationStatus, Source, Status
 from tests.faults.people import is_left_alone, unmet
 from tests.support.emulator import Emulator
 
@@ -83,7 +83,7 @@ def _is_answered(row: Sandbox) -> bool:
     if latest is None:
         return False
     failed = latest.status == OperationStatus.FAILED or latest.source == Source.EVICTION or is_left_alone(row)
-    doubts = row.unsettled_until or row.missing_since or row.pending_changes or row.convex_next_push_at
+    doubts = row.calls.in_doubt().exists() or row.missing_since or row.pending_changes or row.convex_next_push_at
     return failed and row.intent_met_at is None and not doubts
 
 
@@ -101,7 +101,7 @@ def _of_row(row: Sandbox, remote: dict[str, Any] | None) -> list[str]:
     if remote is None:
         return [] if row.status == Status.GONE else [f"{row.status} here, not there in Daytona"]
     problems = []
-    if STATUS_OF_STATE[remote["state"]] != row.status:
+    if STATES[remote["state"]].status != row.status:
         problems.append(f"{row.status} here, {remote['state']} in Daytona")
     if row.pending_changes:
         problems.append(f"Daytona was not told of {row.pending_changes}")

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from sandboxes import clock
 from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import capacity, lifecycle
+from sandboxes.services import lifecycle, quota_search, victims
 from sandboxes.states import Action, Actor, Source
 from tests.services.making_room import full, idle, start, stopped, used
 from tests.support.driving import ask, reload, settle_in, step, step_until
@@ -43,7 +43,7 @@ def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
     idle(world, *silent, last)
     full(world, 4)
     settings.DAYTONA_READ_TIMEOUT = 0.3
-    monkeypatch.setattr(capacity, "LOOKING_SECONDS", 0.1)
+    monkeypatch.setattr(quota_search, "LOOKING_SECONDS", 0.1)
     daytona.reset()
     hung = [world.faults.add("hang", path=f"/sandbox/{box.daytona_id}$") for box in silent]
 
@@ -51,10 +51,10 @@ def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
         return sum(world.faults.hits(rule) for rule in hung)
 
     operation, most = ask(wanted, Action.START), 0
-    while not operation.progress.get("room", {}).get("victims"):
+    while not (operation.search or {}).get("victims"):
         step(world)
         before = looked()
-        lifecycle.advance(operation.pk)
+        lifecycle.attempt(operation.pk)
         most = max(most, looked() - before)
         operation.refresh_from_db()
         assert operation.is_active, operation.code
@@ -69,7 +69,7 @@ def test_why_was_mine_stopped_has_an_answer(world: Emulator, running: Callable[.
     lifecycle.protect(new.pk, actor=Actor.owner("alice"), until=clock.now() + timedelta(hours=1))
     full(world, 2)
     start(world, wanted)
-    event = capacity.why(old.pk)
+    event = victims.why(old.pk)
     assert event is not None
     ranking = event.data["ranking"]
     assert [(line["name"], line["broken"]) for line in ranking] == [("old", []), ("new", ["not_protected"])]
@@ -142,7 +142,7 @@ def test_one_with_an_operation_is_never_a_victim(world: Emulator, running: Calla
     operation = ask(wanted, Action.START)
 
     def ended() -> bool:
-        lifecycle.advance(operation.pk)
+        lifecycle.attempt(operation.pk)
         operation.refresh_from_db()
         return not operation.is_active
 
@@ -227,7 +227,7 @@ def test_a_victim_that_a_person_takes_back_is_not_stopped(world: Emulator, runni
     operation = ask(wanted, Action.START)
 
     def chosen() -> bool:
-        lifecycle.advance(operation.pk)
+        lifecycle.attempt(operation.pk)
         return first.operations.filter(source="eviction").exists()
 
     step_until(world, chosen, what="eviction")
@@ -248,12 +248,12 @@ def test_a_worker_killed_after_it_chose_costs_no_second_victim(
     operation = ask(wanted, Action.START)
 
     def chosen() -> bool:
-        lifecycle.advance(operation.pk)
+        lifecycle.attempt(operation.pk)
         return old.operations.filter(source="eviction").exists()
 
     step_until(world, chosen, what="victim")
     operation.refresh_from_db()
-    operation.progress["room"] |= {"phase": "choose", "victims": []}  # the stop was written, this was not
+    operation.search |= {"phase": "choose", "victims": []}  # the stop was written, this was not
     operation.save()
     settle_in(world, operation)
     assert operation.status == "succeeded"

@@ -19,9 +19,9 @@ pytestmark = pytest.mark.usefixtures("no_tick_waits")
 
 def phase_of(operation: Operation) -> str:
     """Where its search for room stands, after one more tick of it alone."""
-    lifecycle.advance(operation.pk)
+    lifecycle.attempt(operation.pk)
     operation.refresh_from_db()
-    return str(operation.progress.get("room", {}).get("phase", ""))
+    return str((operation.search or {}).get("phase", ""))
 
 
 @pytest.mark.parametrize("action", [Action.STOP, Action.ARCHIVE, Action.DELETE])

@@ -9,7 +9,7 @@ from pytest_django import Settings
 
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
-from sandboxes.services import capacity, lifecycle
+from sandboxes.services import lifecycle, quota_search, victims
 from sandboxes.states import Actor, Source
 from tests.services.making_room import full, idle
 from tests.support import rows
@@ -29,7 +29,7 @@ def test_a_create_without_a_region_makes_room_where_it_will_run(
     idle(world, only)
     full(world, 1)
     operation = lifecycle.create("alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest())
-    assert capacity.lease_name(operation.sandbox) == capacity.lease_name(only) == "room:us:container"
+    assert quota_search.lease_name(operation.sandbox) == quota_search.lease_name(only) == "room:us:container"
     settle_in(world, operation)
     assert (operation.status, reload(only.pk).status) == ("succeeded", "stopped")
 
@@ -55,7 +55,7 @@ def test_one_whose_auto_delete_is_not_known_is_never_a_victim(
     only = running()
     idle(world, only)
     Sandbox.objects.filter(pk=only.pk).update(observed_auto_delete=None)
-    (verdict,) = capacity.rank_for(Sandbox(owner_id="alice", target="us"))
+    (verdict,) = victims.rank_for(Sandbox(owner_id="alice", target="us"))
     assert verdict.broken == ("survives_a_stop",)
 
 
@@ -64,11 +64,11 @@ def test_a_ranking_reads_those_that_run_and_were_used_least_recently_by_both_clo
     world: Emulator, settings: Settings, monkeypatch: pytest.MonkeyPatch, owner: str
 ) -> None:
     settings.EVICTION_SCOPE = "organization"
-    monkeypatch.setattr(capacity, "LOOKED_AT", 2)
+    monkeypatch.setattr(victims, "LOOKED_AT", 2)
     for number in range(4):
         if number == 2:
             rows.sandbox("idle", of=owner, last_accessed_at=rows.ago(days=1), last_activity_at=rows.ago(days=1))
         rows.sandbox(f"rests {number}", of=owner, status="stopped", last_accessed_at=rows.ago(days=9))
         rows.sandbox("at work", of=owner, last_accessed_at=rows.ago(days=9), last_activity_at=rows.ago(minutes=3))
-    first, second = capacity.rank_for(Sandbox(owner=rows.owner("alice"), target="eu"))
+    first, second = victims.rank_for(Sandbox(owner=rows.owner("alice"), target="eu"))
     assert (first.candidate.name, second.candidate.name) == ("idle", "at work")

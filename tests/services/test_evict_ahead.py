@@ -8,7 +8,7 @@ import pytest
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import capacity, lifecycle, reconcile
+from sandboxes.services import lifecycle, reconcile, victims
 from sandboxes.services.evict_ahead import Outcome, Wanted, evict_ahead
 from sandboxes.services.reconcile import Options
 from sandboxes.states import Action, Actor
@@ -50,7 +50,7 @@ def test_what_was_not_used_for_so_long_is_stopped_and_comes_back_when_needed(wor
     assert reload(old.pk).intent == "running"
     operation = Operation.objects.get(sandbox=old)
     assert (operation.actor_id, operation.source) == ("evictor", "eviction")
-    why = capacity.why(old.pk)
+    why = victims.why(old.pk)
     assert why is not None
     assert why.text == "Stopped after 2:00:00 without use"
 

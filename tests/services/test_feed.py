@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.causes import Cause, cause_of
+from sandboxes.core.causes import Cause, cause_of
 from sandboxes.models import Feed, Sandbox, SandboxEvent
 from sandboxes.services import feed, lifecycle, record
 from sandboxes.services.facts import facts_of

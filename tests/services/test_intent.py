@@ -226,4 +226,4 @@ def tick_due() -> None:
     """What a worker does: advance the operations whose time has come."""
     due = Operation.objects.filter(status__in=ACTIVE, next_check_at__lte=clock.now())
     for pk in list(due.values_list("pk", flat=True)):
-        lifecycle.advance(pk)
+        lifecycle.attempt(pk)

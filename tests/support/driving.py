@@ -20,7 +20,7 @@ def tick_all() -> bool:
     """Advance every active operation, look at every sandbox that is due, push every row that is due, once."""
     busy = False
     for pk in list(Operation.objects.filter(status__in=ACTIVE).values_list("pk", flat=True)):
-        lifecycle.advance(pk)
+        lifecycle.attempt(pk)
         busy = True
     now = clock.now()
     for pk in list(Sandbox.objects.filter(observe_after__lte=now).values_list("pk", flat=True)):

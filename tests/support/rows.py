@@ -8,8 +8,8 @@ from uuid import uuid4
 
 from django.utils import timezone
 
-from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
-from sandboxes.services.asked import labels_of
+from sandboxes.core.asked import labels_of
+from sandboxes.models import DaytonaCall, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.states import ACTIVE, Action, ActorKind, Intent, OperationStatus, Source, Status
 
 STATE_OF = {
@@ -109,3 +109,8 @@ def event(
 ) -> SandboxEvent:
     values: dict[str, Any] = {"at": ago(minutes=3), "actor": "staff:admin"}
     return SandboxEvent.objects.create(sandbox=of, owner=of.owner_id, kind=kind, text=text, **{**values, **fields})
+
+
+def call(of: Operation, name: str, outcome: str = "unknown", **fields: Any) -> DaytonaCall:
+    values: dict[str, Any] = {"made_at": of.created_at, "first_at": of.created_at, "outcome": outcome}
+    return DaytonaCall.objects.create(sandbox=of.sandbox, operation=of, name=name, **{**values, **fields})

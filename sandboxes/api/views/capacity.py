@@ -12,8 +12,9 @@ from sandboxes.api.documented import CAPACITY_QUERY, NO_SANDBOX, CapacityAnswer,
 from sandboxes.api.permissions import READ, Need
 from sandboxes.api.requests import CapacityQuery
 from sandboxes.api.views.base import ApiView
+from sandboxes.core import ranking
 from sandboxes.models import Sandbox
-from sandboxes.services import capacity, lookup, ranking, usage
+from sandboxes.services import lookup, usage, victims
 
 
 class Capacity(ApiView):
@@ -47,7 +48,7 @@ class Capacity(ApiView):
             row = lookup.find(sandbox, actor=self.actor)
         else:
             row = Sandbox(owner_id=owner or self.principal.owner or "", target=target or settings.DAYTONA_TARGET)
-        lines = [verdict.as_data() for verdict in capacity.rank_for(row)]
+        lines = [verdict.as_data() for verdict in victims.rank_for(row)]
         if owner is None:
             return {"own": lines, "others": {}}
         return ranking.for_owner(lines, owner)

@@ -11,10 +11,11 @@ from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused, invalid
+from sandboxes.core import pending
+from sandboxes.core.asked import NAME_LABEL, Value, drift
+from sandboxes.core.intervals import checked, is_made_ephemeral
 from sandboxes.models import Sandbox, SandboxEvent
-from sandboxes.services import lookup, pending, record
-from sandboxes.services.asked import NAME_LABEL, Value, drift
-from sandboxes.services.lifecycle.intervals import checked, is_made_ephemeral
+from sandboxes.services import lookup, record
 from sandboxes.services.queue import enqueue
 from sandboxes.states import Actor, ActorKind, Status
 
@@ -130,6 +131,6 @@ def _changed(row: Sandbox, words: str, *, actor: Actor, data: Mapping[str, Any] 
 
 
 def _tell_daytona(row: Sandbox, changes: Mapping[str, Value | None]) -> None:
-    pending.ask(row, changes)
+    row.pending_changes = pending.ask(row.pending_changes, changes, read_cache=settings.CALL_ECHO_SECONDS)
     row.observe_after = clock.now()
     enqueue("observe_sandbox", row.pk)

@@ -9,11 +9,11 @@ from django.db import transaction
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
+from sandboxes.core.asked import labels_of
+from sandboxes.core.intervals import checked
 from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import budget, cap, record
-from sandboxes.services.asked import labels_of
-from sandboxes.services.lifecycle.begin import begin
-from sandboxes.services.lifecycle.intervals import checked
+from sandboxes.services.decisions import create_operation
 from sandboxes.states import Action, Actor, Intent, Source
 
 GRANTED = ("snapshot", "target", "cpu", "memory_gb", "disk_gb")  # asked of Daytona once, at the create
@@ -55,9 +55,10 @@ def create(
         budget.spend(owner_id, actor, Action.CREATE, now=clock.now())
         row = _row(owner, actor=actor, new=new, reason=reason)
         row.save(force_insert=True)
+        row.known_calls = []
         with record.telling(row, since={}):
             record.event(row, SandboxEvent.Kind.CREATED, "Created", actor=actor, at=row.created_at)
-            operation = begin(
+            operation = create_operation(
                 row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason,
                 request_id=request_id,
             )  # fmt: skip

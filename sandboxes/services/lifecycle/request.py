@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
-from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import budget, capacity, lookup, record
-from sandboxes.services.lifecycle.begin import begin, finish, intent_as_data, restore_intent, set_intent
-from sandboxes.services.lifecycle.rules import allowed_actions, refusal
+from sandboxes.models import IntentChange, Operation, Sandbox, SandboxEvent
+from sandboxes.services import budget, lookup, record
+from sandboxes.services.decisions import create_operation, refresh
+from sandboxes.services.lifecycle.allowed import allowed_actions, refusal
+from sandboxes.services.operations import close_operation, keep_intent, revert_intent, set_intent
 from sandboxes.services.queue import enqueue
-from sandboxes.states import ACTION_FOR, INTENT_OF, Action, Actor, Intent, OperationStatus, Source, Status
+from sandboxes.states import INTENT_OF, Action, Actor, Intent, OperationStatus, Source, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,18 +95,18 @@ def carry_out(row: Sandbox, asked: Asked, *, active: Operation | None, now: date
     """Write down what was asked, on the locked row that does not refuse it."""
     if asked.action == Action.SYNC:
         return _sync(row, asked, active=active, now=now)
-    previous = intent_as_data(row)
     joins = active is not None and _joins(asked.action, active)
+    change: IntentChange | None = None
     if not (joins and _is_wanted_already(row, asked)):
-        set_intent(row, INTENT_OF[asked.action], actor=asked.actor, reason=asked.reason, now=now)
+        change = set_intent(row, INTENT_OF[asked.action], actor=asked.actor, reason=asked.reason, now=now)
     if active is not None and joins:
-        active.previous_intent = active.previous_intent or previous
+        active.intent_change = active.intent_change or change
         return _join(row, active, asked, now=now)
     if active is not None:
         _supersede(row, active, by=asked.action, now=now)
-    operation = _begin(row, asked, now=now, previous_intent=previous)
+    operation = _begin(row, asked, now=now, intent_change=change)
     if row.status == Status.GONE:  # there is nothing to delete but our word that it is wanted
-        finish(row, operation, OperationStatus.SUCCEEDED, now=now)
+        close_operation(row, operation, OperationStatus.SUCCEEDED, now=now)
     return operation
 
 
@@ -121,12 +121,10 @@ def _joins(action: Action, active: Operation) -> bool:
     return active.action == action or (active.action == Action.CREATE and action == Action.START)
 
 
-def _begin(
-    row: Sandbox, asked: Asked, *, now: datetime, previous_intent: dict[str, Any] | None = None
-) -> Operation:
-    return begin(
+def _begin(row: Sandbox, asked: Asked, *, now: datetime, intent_change: IntentChange | None = None) -> Operation:
+    return create_operation(
         row, asked.action, actor=asked.actor, source=asked.source, now=now, reason=asked.reason, force=asked.force,
-        request_id=asked.request_id, previous_intent=previous_intent,
+        request_id=asked.request_id, intent_change=intent_change,
     )  # fmt: skip
 
 
@@ -136,8 +134,8 @@ def _join(row: Sandbox, active: Operation, asked: Asked, *, now: datetime) -> Op
     active.reason = asked.reason[:500] or active.reason
     active.force = active.force or asked.force
     _make_due(row, active, now=now)
-    active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "next_check_at", "previous_intent"])
-    record.settle(row, active=active, now=now)
+    active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "next_check_at", "intent_change"])
+    refresh(row, active=active, now=now)
     return active
 
 
@@ -149,8 +147,7 @@ def _make_due(row: Sandbox, active: Operation, *, now: datetime) -> None:
 
 
 def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) -> None:
-    capacity.leave(active)
-    finish(
+    close_operation(
         row,
         active,
         OperationStatus.CANCELLED,
@@ -186,24 +183,24 @@ def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: st
         operation.refresh_from_db()
         if not operation.is_active:
             raise Refused(Code.OPERATION_FINISHED, f"It has {operation.status}.")
-        if operation.has_called:
+        if operation.calls.exists():
             raise Refused(Code.OPERATION_NOT_CANCELLABLE, f"Daytona was already asked: {operation.step}.")
-        before = (operation.previous_intent or {}).get("intent")
+        before = operation.intent_change.from_intent if operation.intent_change else None
         if row.owner.on_hold and before == Intent.RUNNING != row.intent:
             raise Refused(Code.OWNER_ON_HOLD, f"The owner of “{row.display_name}” is on hold.")
-        take_back(row, operation, actor=actor, reason=reason, now=clock.now())
+        cancel_operation(row, operation, actor=actor, reason=reason, now=clock.now())
     return operation
 
 
-def take_back(row: Sandbox, operation: Operation, *, actor: Actor, reason: str, now: datetime) -> None:
+def cancel_operation(row: Sandbox, operation: Operation, *, actor: Actor, reason: str, now: datetime) -> None:
     """Cancel it, restore the intent from before, and go on with that one if it was neither met nor answered yet."""
-    restore_intent(row, operation, now=now)
+    revert_intent(row, operation, now=now)
     record.event(
         row, SandboxEvent.Kind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
         data={"reason": reason} if reason else {},
     )  # fmt: skip
-    brought_an_intent = operation.previous_intent is not None
-    finish(row, operation, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=reason)
+    brought_an_intent = operation.intent_change is not None
+    close_operation(row, operation, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=reason)
     is_unmet = row.intent_met_at is None and row.deleted_at is None
     if is_unmet and brought_an_intent and not _start_failed_before(row, operation):
         keep_intent(row, now=now, caused_by=operation)
@@ -218,28 +215,3 @@ def _start_failed_before(row: Sandbox, operation: Operation) -> bool:
         and latest.status == OperationStatus.FAILED
         and INTENT_OF[latest.action] == row.intent == Intent.RUNNING
     )
-
-
-def keep_intent(row: Sandbox, *, now: datetime, caused_by: Operation | None = None) -> Operation:
-    """Issue the action of an intent that is not met yet again, in the system's name.
-
-    A create whose delete was taken back before either was called goes on first.
-    """
-    unmade = row.daytona_id is None and row.intent != Intent.DELETED
-    action = Action.CREATE if unmade else ACTION_FOR[Intent(row.intent)]
-    return begin(
-        row,
-        action,
-        actor=Actor.system("intent"),
-        source=Source.SWEEP,
-        now=now,
-        reason=f"{row.intent_actor_kind}:{row.intent_actor_id} wants it {row.intent}",
-        force=was_forced(row, action),
-        caused_by=caused_by,
-    )
-
-
-def was_forced(row: Sandbox, action: Action) -> bool:
-    """Whether the latest of these requests was allowed to destroy an ephemeral sandbox."""
-    latest = Operation.objects.filter(sandbox=row, action=action).order_by("-created_at")
-    return latest.values_list("force", flat=True).first() is True

@@ -12,8 +12,9 @@ from sandboxes import clock
 from sandboxes.codes import Refused
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import budget, lookup, record
+from sandboxes.services.decisions import read_calls
 from sandboxes.services.lifecycle.request import Asked, ask, begins, carry_out, refuse
-from sandboxes.states import ACTIVE, Action, Actor, Source
+from sandboxes.states import Action, Actor, Source
 
 Outcome = Operation | Exception
 
@@ -62,6 +63,7 @@ def _together(ids: list[UUID], asked: Asked) -> dict[UUID, Outcome]:
     with record.locked_together(Sandbox.objects.visible_to(asked.actor).filter(pk__in=ids)) as rows:
         now = clock.now()
         active = _active_of(rows)
+        read_calls(rows)
         outcomes = _refused(rows, asked, active=active, now=now)
         for row in rows:
             if row.pk not in outcomes:
@@ -90,7 +92,7 @@ def _refused(
 
 
 def _active_of(rows: Iterable[Sandbox]) -> dict[UUID, Operation]:
-    found = Operation.objects.filter(sandbox__in=[row.pk for row in rows], status__in=ACTIVE)
+    found = Operation.objects.active().select_related("intent_change").filter(sandbox__in=[row.pk for row in rows])
     return {operation.sandbox_id: operation for operation in found}
 
 

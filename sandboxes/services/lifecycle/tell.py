@@ -1,4 +1,4 @@
-"""Telling Daytona labels and intervals, and reading back what it then holds.
+"""Telling Daytona labels and intervals; what it then holds is read back by the next look (core/pending.py).
 
 The one rule: a value is told until Daytona holds it, refuses it, or has accepted it and holds another. From then on
 a difference was made outside: it is shown and reported, and stays until somebody asks for a value again. Only what
@@ -7,73 +7,51 @@ a call of ours without an answer may have undone late is told once more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
-from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Rejected, RemoteSandbox, Unknown
-from sandboxes.models import Sandbox, SandboxEvent
-from sandboxes.services import asked, notices, pending, record
-from sandboxes.services.lifecycle import call
-from sandboxes.services.lifecycle.look import Look
-from sandboxes.services.pending import Pending
+from sandboxes.core import asked, pending
+from sandboxes.core.backoff import backoff
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.facts import RemoteSandbox
+from sandboxes.core.pending import Pending
+from sandboxes.core.results import MEANINGS
+from sandboxes.core.vocabulary import EventKind
+from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Rejected, Unknown
+from sandboxes.models import Sandbox
+from sandboxes.services import notices, record
+from sandboxes.services.decisions import refresh
 
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # seconds; doubled with each try
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # seconds
 MOST_TRIES = 8  # of a call that Daytona answers with an error of its own each time: ten minutes
 BY_A_PROXY = (502, 504)  # who answered for Daytona does not know what becomes of the call
 
-Result = Pending | DaytonaError
-
-
-def read_back(row: Sandbox, seen: Look, *, now: datetime) -> dict[str, Pending]:
-    """Compare what is on its way with what was just seen. Returns what Daytona is to be told now."""
-    before = pending.read(row)
-    after = {
-        key: kept
-        for key, one in before.items()
-        if (kept := _kept(one, holds=asked.observed(row, key) == one.value, seen=seen.started))
-    }
-    pending.write(row, after)
-    given_up = [one for one in asked.differences(row) if one.key in before and one.key not in after]
-    record.tell_differences(row, given_up, now=now)
-    return {key: one for key, one in after.items() if not one.told_at and (one.due_at or now) <= now}
-
-
-def _kept(one: Pending, *, holds: bool, seen: datetime) -> Pending | None:
-    """What is left of a change after a look; None: it is over, for Daytona holds it, or another value for good."""
-    may_be_undone = one.doubt_until is not None and seen < one.doubt_until
-    if holds:
-        return replace(one, told_at=one.told_at or seen, due_at=one.doubt_until) if may_be_undone else None
-    if one.told_at is None:
-        return one
-    shows_from = one.told_at + timedelta(seconds=settings.CALL_ECHO_SECONDS)  # GETs come from a cache until then
-    if seen < shows_from:
-        return replace(one, due_at=shows_from)
-    if one.doubt_until is None:
-        return None
-    return replace(one, told_at=None, due_at=None, doubt_until=one.doubt_until if may_be_undone else None)
+Outcome = Pending | DaytonaError
 
 
 def tell(
-    daytona: DaytonaGateway, sandbox_id: UUID, remote: RemoteSandbox, due: Mapping[str, Pending], *, token: str
+    daytona: DaytonaGateway, sandbox_id: UUID, remote: RemoteSandbox, keys: Iterable[str], *, token: str
 ) -> None:
-    """Make the calls, and write down what became of each."""
-    results: dict[str, Result] = {}
-    for keys, make in _calls(daytona, remote, due):
+    """Make the calls for these settings, and write down what became of each."""
+    stored = pending.from_data(Sandbox.objects.values_list("pending_changes", flat=True).get(pk=sandbox_id))
+    due = {key: stored[key] for key in keys if key in stored}
+    outcomes: dict[str, Outcome] = {}
+    for together, make in _calls(daytona, remote, due):
         try:
             make()
         except DaytonaError as error:
-            results |= {key: _after_failure(due[key], error) for key in keys}
+            outcomes |= {key: _after_failure(due[key], error) for key in together}
         else:
-            results |= {key: replace(due[key], told_at=clock.now(), due_at=None) for key in keys}
+            outcomes |= {key: replace(due[key], told_at=clock.now(), due_at=None) for key in together}
     with record.locked(sandbox_id, token=token) as row:
-        _write(row, due, results)
-        record.settle(row, active=record.active_operation(row.pk), now=clock.now())
+        _write(row, due, outcomes)
+        refresh(row, active=record.active_operation(row.pk), now=clock.now())
 
 
 def _calls(
@@ -91,37 +69,40 @@ def _calls(
             yield [key], lambda change=change, minutes=minutes: change(remote.id, minutes)  # type: ignore[misc]
 
 
-def _after_failure(one: Pending, error: DaytonaError) -> Result:
+def _after_failure(one: Pending, error: DaytonaError) -> Outcome:
     """When it is told again; the error itself where that would not help."""
     if isinstance(error, Rejected):
         return error
     is_lost = isinstance(error, Unknown) and error.sent and error.status in (None, *BY_A_PROXY)
     if isinstance(error, Unknown) and error.status is not None and one.tries + 1 >= MOST_TRIES:
         return error
-    now = clock.now()
-    pause = max(call.meaning(error).pause, min(FIRST_PAUSE * 2**one.tries, LONGEST_PAUSE))
+    now, result = clock.now(), error.as_result()
+    pause = max(
+        result.retry_after or MEANINGS[result.kind].pause,
+        backoff(one.tries, first=FIRST_PAUSE, longest=LONGEST_PAUSE, jitter=random.random()),
+    )
     doubt = now + timedelta(seconds=settings.UNSETTLED_SECONDS) if is_lost else None
-    return pending.retry(one, at=now + timedelta(seconds=pause), doubt_until=doubt)
+    return one.retry(at=now + timedelta(seconds=pause), doubt_until=doubt)
 
 
-def _write(row: Sandbox, due: Mapping[str, Pending], results: Mapping[str, Result]) -> None:
+def _write(row: Sandbox, due: Mapping[str, Pending], outcomes: Mapping[str, Outcome]) -> None:
     """What was asked otherwise meanwhile stays on its way."""
-    changes = pending.read(row)
-    for key, result in results.items():
+    changes = pending.from_data(row.pending_changes)
+    for key, outcome in outcomes.items():
         now_wanted = changes.get(key)
-        if isinstance(result, DaytonaError):
+        if isinstance(outcome, DaytonaError):
             if now_wanted == due[key]:
                 del changes[key]
-                _tell_refused(row, key, due[key], result)
-        elif now_wanted is not None and now_wanted.value == result.value:
-            changes[key] = result
+                _tell_refused(row, key, due[key], outcome)
+        elif now_wanted is not None and now_wanted.value == outcome.value:
+            changes[key] = outcome
         elif now_wanted is not None:
-            changes[key] = replace(now_wanted, doubt_until=result.may_show_until)
-    pending.write(row, changes)
+            changes[key] = replace(now_wanted, doubt_until=outcome.may_show_until(settings.CALL_ECHO_SECONDS))
+    row.pending_changes = pending.as_data(changes)
 
 
 def _tell_refused(row: Sandbox, key: str, one: Pending, error: DaytonaError) -> None:
     held = asked.observed(row, key)
     text = f"Daytona refuses {key.replace('_', '-')} {one.value}; it holds {'none' if held is None else held}"
-    record.event(row, SandboxEvent.Kind.CHANGE, text, data={"words": error.message})
+    record.event(row, EventKind.CHANGE, text, data={"words": error.message})
     notices.tell(NoticeCode.SETTINGS_DIFFER, f"{text} of “{row}” ({row.pk}): {error.message}")

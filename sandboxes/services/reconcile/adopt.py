@@ -20,12 +20,14 @@ from django.db import DataError, IntegrityError, transaction
 
 from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
+from sandboxes.core.facts import Fetched
+from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.gateways.convex import ApplicationRow
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.models import Owner, Sandbox, SandboxEvent
 from sandboxes.services import record
+from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
-from sandboxes.services.lifecycle.begin import begin
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
 from sandboxes.services.reconcile.compare import Known, is_ending, is_of, label_id
 from sandboxes.services.reconcile.examine import NOT_ALL
@@ -34,7 +36,7 @@ from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
 from sandboxes.shown import to_push, wanted
-from sandboxes.states import STATUS_OF_STATE, Action, Actor, Intent, Source, Status
+from sandboxes.states import STATES, Action, Actor, Intent, Source, Status
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
@@ -231,7 +233,7 @@ def _delete(found: Found, owner: str, *, reason: str, actor: Actor) -> Sandbox:
     row.convex_removed = True
     _save(row, found, message=reason, actor=actor, now=now)
     with record.telling(row, since=facts_of(row)):
-        begin(row, Action.DELETE, actor=actor, source=Source.SWEEP, now=now, reason=reason)
+        create_operation(row, Action.DELETE, actor=actor, source=Source.SWEEP, now=now, reason=reason)
         row.save()
     return row
 
@@ -254,17 +256,20 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
 
 def _save(row: Sandbox, found: Found, *, message: str, actor: Actor, now: datetime) -> None:
     row.save(force_insert=True)
+    row.known_calls = []
     with record.telling(row, since={}):
         record.event(row, SandboxEvent.Kind.CREATED, message, actor=actor, at=now)
-        record.observed(row, found.remote, started=found.started, now=now)
-        record.settle(row, active=None, now=now)
+        with drafting(row, None, now=now) as draft:
+            apply_observation(draft, Fetched(found.started, found.remote))
+            refresh_status(draft)
         row.dirty_since = now if row.is_dirty else None
         row.save()
 
 
 def _intent_of(remote: RemoteSandbox) -> Intent:
     """What it is, or is on its way to, is what is wanted from now on."""
-    of_status = INTENT_OF_STATUS.get(STATUS_OF_STATE.get(remote.state, Status.RUNNING), Intent.RUNNING)
+    status = STATES[remote.state].status if remote.state in STATES else Status.RUNNING
+    of_status = INTENT_OF_STATUS.get(status, Intent.RUNNING)
     return INTENT_OF_DESIRED.get(remote.desired_state, of_status)
 
 

@@ -9,10 +9,14 @@ from uuid import UUID
 import structlog
 from django.db.models import Exists, OuterRef
 
+from sandboxes.core import asked
+from sandboxes.core.facts import Fetched
+from sandboxes.core.observation import with_observation
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import asked, lifecycle, record
-from sandboxes.services.lifecycle.look import Look, look
+from sandboxes.services import lifecycle
+from sandboxes.services.decisions import SANDBOX_FIELDS, sandbox_facts
+from sandboxes.services.fetching import fetch
 from sandboxes.services.reconcile.compare import Known
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
@@ -92,17 +96,19 @@ def _dry(daytona: DaytonaGateway, sandbox_id: UUID) -> list[Finding | None]:
     if row is None:
         return []
     before = Stored.of(row)
-    _would_store(row, look(daytona, row))
+    _would_store(row, fetch(daytona, row))
     return [finding_of(row, before, Stored.of(row)), setting_of(row)]
 
 
-def _would_store(row: Sandbox, seen: Look) -> None:
-    """As `lifecycle.look.note` would record it; nothing is saved."""
+def _would_store(row: Sandbox, seen: Fetched) -> None:
+    """As a look would record it; nothing is saved."""
     if seen.remote is None:
         row.deleted_at = row.deleted_at or (seen.started if seen.confirmed else None)
         row.missing_since = seen.started
         return
-    record.copy_observation(row, seen.remote)
+    stored = with_observation(sandbox_facts(row), seen.remote)
+    for name in SANDBOX_FIELDS:
+        setattr(row, name, getattr(stored, name))
     row.observed_at, row.missing_since = seen.started, None
     row.deleted_at = seen.started if seen.remote.state == "destroyed" else None
 

@@ -10,14 +10,15 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from sandboxes import clock
+from sandboxes.core.states import STATES
 from sandboxes.models import Sandbox
 from sandboxes.services import record
-from sandboxes.services.lifecycle.request import keep_intent
+from sandboxes.services.operations import keep_intent
 from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import in_chunks
-from sandboxes.states import ERROR_STATES, STATUS_OF_STATE, Intent, Seen, is_met
+from sandboxes.states import ERROR_STATES, Intent, Seen, is_met
 
 CHUNK = 200
 
@@ -47,7 +48,7 @@ def is_broken(intent: str, seen: Seen | None) -> bool:
     """Whether what was seen contradicts an intent that had been met."""
     if seen is None or seen.missing or intent not in (Intent.STOPPED, Intent.ARCHIVED):
         return False
-    known = seen.state in STATUS_OF_STATE and seen.state not in ERROR_STATES and seen.desired_state != "destroyed"
+    known = seen.state in STATES and seen.state not in ERROR_STATES and seen.desired_state != "destroyed"
     on_its_way = seen.desired_state in ("stopped", "archived") and seen.state in ("stopping", "archiving")
     return known and not on_its_way and not is_met(intent=intent, seen=seen)
 

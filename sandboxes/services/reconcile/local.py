@@ -8,12 +8,12 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from sandboxes.codes import NoticeCode
-from sandboxes.models import Operation, Sandbox
+from sandboxes.models import DaytonaCall, Operation, Sandbox
 from sandboxes.services import heartbeat, notices, pump
 from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run, update_free
-from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, Status
+from sandboxes.states import ACTIVE, MOVING, STATES, Intent, Status
 
 MOST_ROUNDS = 20  # of the pump, in one sweep
 MOST_STUCK = 100
@@ -54,7 +54,7 @@ def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
     """The rows that nobody would look at again, by kind, each with the column that makes them due."""
     idle = Sandbox.objects.filter(~is_busy(), observe_after=None)
     living = idle.filter(deleted_at=None)
-    may_change = Q(deleted_at=None) | Q(unsettled_until__isnull=False)
+    may_change = Q(deleted_at=None) | Q(pk__in=DaytonaCall.objects.in_doubt().values("sandbox"))
     found: dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]] = {
         "operations": (Operation.objects.filter(status__in=ACTIVE, next_check_at=None), "next_check_at"),
         "intents": (idle.filter(may_change, intent_met_at=None), "observe_after"),
@@ -93,4 +93,4 @@ def _tell_stuck(stuck: list[Sandbox]) -> None:
 
 
 def _says_an_unknown_word() -> Q:
-    return Q(deleted_at=None, observed_at__isnull=False) & ~Q(observed_state__in=[*STATUS_OF_STATE, ""])
+    return Q(deleted_at=None, observed_at__isnull=False) & ~Q(observed_state__in=[*STATES, ""])

@@ -13,10 +13,11 @@ from django.db.models import Q, QuerySet
 
 from sandboxes import clock
 from sandboxes.codes import Code
-from sandboxes.models import Operation, Sandbox
+from sandboxes.models import DaytonaCall, Operation, Sandbox
 from sandboxes.services import feed, record
+from sandboxes.services.decisions import refresh
 from sandboxes.services.lifecycle import rename
-from sandboxes.services.lifecycle.begin import finish, restore_intent, set_intent
+from sandboxes.services.operations import close_operation, revert_intent, set_intent
 from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import in_chunks
@@ -68,11 +69,12 @@ def _forget(sandbox_id: UUID) -> None:
         now = clock.now()
         active = record.active_operation(sandbox_id)
         if active is not None:
-            restore_intent(row, active, now=now)
-            finish(row, active, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=WORDS)
+            revert_intent(row, active, now=now)
+            close_operation(row, active, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=WORDS)
         if row.intent == Intent.DELETED and row.deleted_at is None:
             set_intent(row, Intent.RUNNING, actor=RESTORER, reason=WORDS, now=now)
         row.pending_changes = {}
-        row.unsettled_until = None
+        DaytonaCall.objects.filter(sandbox=row).in_doubt().update(in_doubt_until=None)
+        row.known_calls = None
         row.intent_met_at = row.intent_met_at or now
-        record.settle(row, active=None, now=now)
+        refresh(row, active=None, now=now)

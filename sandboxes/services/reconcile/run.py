@@ -14,8 +14,7 @@ from django.db import connections, transaction
 from django.db.models import QuerySet
 
 from sandboxes.gateways.daytona import DaytonaError
-from sandboxes.services import leases
-from sandboxes.services.lifecycle import call
+from sandboxes.services import leases, notices
 from sandboxes.services.reconcile.result import Options, Report
 from sandboxes.services.shown_ids import ShownIds
 from sandboxes.services.sweeps import LEASE
@@ -87,7 +86,7 @@ class Run:
     def tell_of(self, error: DaytonaError) -> None:
         """Tell staff of what concerns all sandboxes, such as a refused key."""
         if not self.options.dry_run:
-            call.meaning(error)
+            notices.tell_of(error.as_result())
 
     def partial(self, reason: str) -> None:
         """Something of the sweep could not be done, and the result says so."""

@@ -34,7 +34,7 @@ def new_calls(world: Emulator, before: dict[str, int]) -> dict[str, int]:
     }
 
 
-def test_a_tick_that_waits_takes_one_look_and_eight_queries(
+def test_an_attempt_that_waits_takes_one_look_and_nine_queries(
     world: Emulator,
     running: Callable[..., Sandbox],
     django_assert_max_num_queries: DjangoAssertNumQueries,
@@ -44,11 +44,11 @@ def test_a_tick_that_waits_takes_one_look_and_eight_queries(
     stop = ask(sandbox, Action.STOP)
     assert sandbox.daytona_id
     world.change(sandbox.daytona_id, state="stopping")
-    assert lifecycle.advance(stop.pk)  # the first one notes the new state on the timeline
+    assert lifecycle.attempt(stop.pk)  # the first one notes the new state on the timeline
     before = calls(world)
-    # claim, read; begin, lock, the operation, save it, save the sandbox with the lease given back, commit
-    with django_assert_max_num_queries(8 + asks_the_time):
-        assert lifecycle.advance(stop.pk)
+    # claim, read; begin, lock, the operation, its calls, save both (the lease is given back with it), commit
+    with django_assert_max_num_queries(9 + asks_the_time):
+        assert lifecycle.attempt(stop.pk)
     assert new_calls(world, before) == {"GET /sandbox/{id}": 1}
     stop.refresh_from_db()
     assert (stop.status, stop.step) == (OperationStatus.IN_PROGRESS, "Daytona is stopping it")
@@ -64,8 +64,8 @@ def test_a_tick_that_ends_an_operation_adds_a_line_to_the_timeline(
     sandbox = running()
     sync = ask(sandbox, Action.SYNC)
     before = calls(world)
-    with django_assert_max_num_queries(9 + asks_the_time):
-        assert lifecycle.advance(sync.pk)
+    with django_assert_max_num_queries(10 + asks_the_time):
+        assert lifecycle.attempt(sync.pk)
     assert new_calls(world, before) == {"GET /sandbox/{id}": 1}
     assert Operation.objects.get(pk=sync.pk).status == OperationStatus.SUCCEEDED
     assert reload(sandbox.pk).lease_until is None
@@ -79,5 +79,5 @@ def test_a_tick_of_an_operation_that_has_ended_is_two_queries(
     ended = Operation.objects.get(sandbox=running())
     before = calls(world)
     with django_assert_max_num_queries(2):  # it cannot be claimed, and nothing is to be looked at later
-        assert not lifecycle.advance(ended.pk)
+        assert not lifecycle.attempt(ended.pk)
     assert not new_calls(world, before)

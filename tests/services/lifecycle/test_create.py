@@ -104,7 +104,7 @@ def test_a_delete_during_an_unknown_create_deletes_what_appears_later(world: Emu
     daytona.reset()
     world.faults.add("hang", method="POST", path="/sandbox$", times=1, seconds=60, execute_after=3.0)
     operation = create()
-    lifecycle.advance(operation.pk)
+    lifecycle.attempt(operation.pk)
     delete = ask(operation.sandbox, Action.DELETE)
     settle(delete)
 
@@ -119,7 +119,7 @@ def test_a_delete_during_an_unknown_create_deletes_what_appears_later(world: Emu
 def test_no_runner_is_tried_again(world: Emulator) -> None:
     world.settings(runner="none")
     operation = create()
-    lifecycle.advance(operation.pk)
+    lifecycle.attempt(operation.pk)
     operation.refresh_from_db()
     assert "no free runner" in operation.step
     world.settings(runner="ready")
@@ -159,7 +159,7 @@ def test_an_unknown_tier_is_refused(world: Emulator) -> None:
 def test_a_create_has_its_time(world: Emulator, settings: Settings) -> None:
     world.settings(runner="none")
     operation = create()
-    lifecycle.advance(operation.pk)
+    lifecycle.attempt(operation.pk)
     for _ in range(20):
         pass_time(10)
     operation.refresh_from_db()

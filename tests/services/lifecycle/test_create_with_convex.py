@@ -53,7 +53,7 @@ def test_convex_being_silent_for_a_minute_fails_no_create(world: Emulator, conve
     operation = create()
 
     def waits() -> bool:
-        lifecycle.advance(operation.pk)
+        lifecycle.attempt(operation.pk)
         operation.refresh_from_db()
         return operation.step == "waiting for Convex"
 
@@ -78,7 +78,7 @@ def test_convex_refusing_the_row_undoes_the_create(world: Emulator, convex: Conv
 def test_an_existing_sandbox_is_never_deleted_because_of_convex(world: Emulator, convex: Convex) -> None:
     number = world.faults.add("status", system="convex", status=503)
     operation = create()
-    lifecycle.advance(operation.pk)
+    lifecycle.attempt(operation.pk)
     for _ in range(4):
         pass_time(30)
     settle(operation)

@@ -41,7 +41,7 @@ def test_an_owner_on_hold_starts_nothing(world: Emulator, running: Callable[...,
 def test_a_hold_stops_what_is_still_being_created(world: Emulator, settings: Settings) -> None:
     settings.TICK_SECONDS = 0.0
     create = lifecycle.create("alice", actor=STAFF, source=Source.ADMIN, new=lifecycle.NewRequest())
-    lifecycle.advance(create.pk)
+    lifecycle.attempt(create.pk)
     hold()
     settle(create)
     assert create.status == "succeeded"

@@ -26,7 +26,7 @@ def test_the_lease_of_a_dead_worker_runs_out(world: Emulator, running: Callable[
     sandbox = running()
     stop = ask(sandbox, Action.STOP)
     record.claim(sandbox.pk)
-    assert not lifecycle.advance(stop.pk)
+    assert not lifecycle.attempt(stop.pk)
     clock.move(61)
     settle(stop)
     assert stop.status == "succeeded"
@@ -56,7 +56,7 @@ def test_an_operation_is_due_again_as_soon_as_a_dead_workers_lease_is_over(
     ends = reload(sandbox.pk).lease_until
     assert ends
     Operation.objects.filter(pk=stop.pk).update(next_check_at=ends + timedelta(seconds=15))
-    assert not lifecycle.advance(stop.pk)
+    assert not lifecycle.attempt(stop.pk)
     stop.refresh_from_db()
     assert stop.next_check_at == ends
 

@@ -82,7 +82,7 @@ def test_after_the_stop_of_an_ephemeral_one_a_404_and_the_list_are_the_end(
     settings.TICK_SECONDS = 0.0
     world.settings(transition=60.0)
     stop = ask(sandbox, Action.STOP, force=True)
-    lifecycle.advance(stop.pk)
+    lifecycle.attempt(stop.pk)
     world.vanish(str(sandbox.daytona_id))  # before anybody has seen it being destroyed
     settle(stop)
     assert (stop.status, reload(sandbox.pk).status) == ("succeeded", "gone")
@@ -95,7 +95,7 @@ def test_after_a_delete_that_was_lost_in_an_outage_a_404_alone_proves_nothing(
     settings.TICK_SECONDS = 0.0
     world.faults.add("drop_before", method="DELETE", times=1)
     delete = ask(sandbox, Action.DELETE)
-    lifecycle.advance(delete.pk)
+    lifecycle.attempt(delete.pk)
     world.settings(database="down", key_cache=1000.0)
     for _ in range(3):
         pass_time(61)
@@ -110,7 +110,7 @@ def test_a_start_does_not_succeed_by_what_was_seen_before(world: Emulator, runni
     sandbox = running()
     world.vanish(str(sandbox.daytona_id))
     start = ask(sandbox, Action.START)
-    lifecycle.advance(start.pk)
+    lifecycle.attempt(start.pk)
     start.refresh_from_db()
     assert start.is_active
     for _ in range(3):

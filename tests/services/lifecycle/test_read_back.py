@@ -9,9 +9,10 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes.codes import NoticeCode, Refused
+from sandboxes.core import asked
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox
-from sandboxes.services import asked, lifecycle
+from sandboxes.services import lifecycle
 from sandboxes.states import Action, Actor
 from tests.support.driving import do, pass_time, reload, step_until, tick_all
 from tests.support.emulator import Emulator

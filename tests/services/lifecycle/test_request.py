@@ -7,13 +7,13 @@ from uuid import uuid4
 import pytest
 from django.db import connections
 from pytest_django import Settings
+from sandboxes.services.victims import EVICTOR
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, lookup, record
-from sandboxes.services.capacity import EVICTOR
-from sandboxes.services.lifecycle.begin import begin
+from sandboxes.services.decisions import create_operation
 from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, reload, settle, tick_all
 from tests.support.emulator import Emulator
@@ -112,7 +112,7 @@ def test_a_stop_of_the_system_that_a_person_joined_is_taken_back_like_their_own(
 ) -> None:
     sandbox = running()
     with record.locked(sandbox.pk) as row:
-        system = begin(row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=clock.now())
+        system = create_operation(row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=clock.now())
     assert [ask(sandbox, Action.STOP).pk for _ in range(2)] == [system.pk, system.pk]
     lifecycle.cancel(system.pk, actor=Actor.owner("alice"))
     row = reload(sandbox.pk)
@@ -130,7 +130,7 @@ def test_who_asks_for_the_same_during_the_look_is_answered_by_it(
     held = world.faults.add("delay", method="GET", path=f"/sandbox/{sandbox.daytona_id}$", times=1, seconds=0.3)
 
     def look() -> None:
-        lifecycle.advance(stop.pk)
+        lifecycle.attempt(stop.pk)
         connections.close_all()
 
     tick = threading.Thread(target=look)
@@ -147,7 +147,7 @@ def test_cancel_is_refused_once_daytona_was_asked(world: Emulator, running: Call
     sandbox = running()
     world.settings(transition=5)
     stop = ask(sandbox, Action.STOP)
-    lifecycle.advance(stop.pk)
+    lifecycle.attempt(stop.pk)
     with pytest.raises(Refused) as no:
         lifecycle.cancel(stop.pk, actor=Actor.owner("alice"))
     assert no.value.code == Code.OPERATION_NOT_CANCELLABLE
@@ -232,7 +232,7 @@ def test_a_move_that_outlives_its_operation_is_followed_to_its_end(
     world.settings(archive=3.0)
     sandbox = running()
     do(sandbox, Action.STOP)
-    lifecycle.advance(ask(sandbox, Action.ARCHIVE).pk)  # accepted: Daytona archives it from here on
+    lifecycle.attempt(ask(sandbox, Action.ARCHIVE).pk)  # accepted: Daytona archives it from here on
     assert do(sandbox, Action.STOP).status == "succeeded"
     assert reload(sandbox.pk).status == "stopping"
 

@@ -12,7 +12,7 @@ from pytest_django import Settings
 from sandboxes import clock
 from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import capacity, leases, lifecycle
+from sandboxes.services import leases, lifecycle, quota_search
 from sandboxes.states import Action
 from tests.support.driving import ask, do, reload, settle
 from tests.support.emulator import Emulator
@@ -33,15 +33,15 @@ def wanted(running: Callable[..., Sandbox], settings: Settings) -> Sandbox:
 
 def advance_to(operation: Operation, phase: str) -> None:
     def is_there() -> bool:
-        lifecycle.advance(operation.pk)
+        lifecycle.attempt(operation.pk)
         operation.refresh_from_db()
-        return operation.progress.get("room", {}).get("phase") == phase
+        return (operation.search or {}).get("phase") == phase
 
     wait_until(is_there, what=phase)
 
 
 def is_held(sandbox: Sandbox) -> bool:
-    return leases.holder_of(capacity.lease_name(sandbox)) is not None
+    return leases.holder_of(quota_search.lease_name(sandbox)) is not None
 
 
 def test_a_call_that_daytona_holds_longer_than_we_wait_has_room(
@@ -54,12 +54,12 @@ def test_a_call_that_daytona_holds_longer_than_we_wait_has_room(
     start = ask(wanted, Action.START)
 
     def is_called_again() -> bool:
-        lifecycle.advance(start.pk)
+        lifecycle.attempt(start.pk)
         start.refresh_from_db()
-        return [one["outcome"] for one in start.calls] == ["refused", "unknown"]
+        return [one.outcome for one in start.calls.order_by("id")] == ["refused", "unknown"]
 
     wait_until(is_called_again, what="second call")
-    assert "room" not in start.progress
+    assert start.search is None
     assert not is_held(wanted)
     settle(start)
     assert start.status == "succeeded"
@@ -86,6 +86,6 @@ def test_one_that_is_superseded_lets_others_search(world: Emulator, wanted: Sand
     world.faults.add("status", path="/start$", **FULL)
     start = ask(wanted, Action.START)
     advance_to(start, "retry")
-    wait_until(lambda: lifecycle.advance(start.pk) and is_held(wanted), what="lease")
+    wait_until(lambda: lifecycle.attempt(start.pk) and is_held(wanted), what="lease")
     ask(wanted, Action.STOP)
     assert not is_held(wanted)

@@ -52,7 +52,7 @@ def test_a_recoverable_error_is_recovered_by_a_start(world: Emulator, running: C
     assert reload(sandbox.pk).status == "error"
     operation = do(sandbox, Action.START)
     assert operation.status == "succeeded"
-    assert [call["name"] for call in operation.calls] == ["recover"]
+    assert [call.name for call in operation.calls.all()] == ["recover"]
 
 
 def test_an_unrecoverable_error_fails_with_daytonas_reason(

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from sandboxes.codes import NoticeCode
+from sandboxes.core import asked
 from sandboxes.models import Notice, Sandbox, SandboxEvent
-from sandboxes.services import asked, reconcile
+from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Kind, Options
 from tests.support.driving import tick_all
 from tests.support.emulator import Emulator

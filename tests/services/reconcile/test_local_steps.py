@@ -65,7 +65,8 @@ def test_a_row_that_slipped_is_looked_at_again(name: str, fields: dict[str, Any]
 @pytest.mark.usefixtures("down")
 def test_what_is_gone_has_not_slipped_unless_a_call_of_ours_may_bring_it_back() -> None:
     rows.sandbox(status=Status.GONE, intent="running", intent_met_at=None)
-    rows.sandbox(status=Status.GONE, intent_met_at=None, unsettled_until=rows.ago(seconds=-60))
+    unsure = rows.sandbox(status=Status.GONE, intent_met_at=None)
+    rows.call(rows.operation(unsure), "create", in_doubt_until=rows.ago(seconds=-60))
     assert reconcile.sweep().report.counts["slipped_intents"] == 1
 
 

@@ -2,61 +2,58 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from sandboxes import planner
-from sandboxes.codes import Code
-from sandboxes.models import Operation, Owner, Sandbox
-from sandboxes.services.lifecycle.rules import allowed_actions, destroyed_after, refusal
-from sandboxes.states import STATUS_OF_STATE, Action, Intent, OperationStatus
+from sandboxes.core import gate
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.facts import SandboxFacts
+from sandboxes.core.gate import destroyed_after
+from sandboxes.core.plan import Fail, plan
+from sandboxes.core.states import STATES
+from sandboxes.core.vocabulary import Action
+from tests.core.building import NOW, sandbox
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ACTIONS = [action for action in Action if action != Action.CREATE]
 
 
-def seen(state: str, **fields: Any) -> Sandbox:
-    row = Sandbox(owner=Owner(pk="alice"), name="atlas", daytona_id="d", observed_at=NOW, observed_state=state)
-    row.desired_state = state
-    row.status = STATUS_OF_STATE[state]
-    row.intent = Intent.RUNNING
-    for name, value in fields.items():
-        setattr(row, name, value)
-    return row
+def seen(state: str, **fields: Any) -> SandboxFacts:
+    return sandbox(state, status=STATES[state].status, **({"observed_auto_delete": None} | fields))
+
+
+def refusal(row: SandboxFacts, action: Action, **asked: Any) -> Refused | None:
+    return gate.refusal(row, action, **({"active": None, "is_uncertain": False, "on_hold": False} | asked))
+
+
+def allowed_actions(row: SandboxFacts, *, is_uncertain: bool = False) -> list[str]:
+    refused = gate.obstacles(row, active=None, is_uncertain=is_uncertain, on_hold=False)
+    return [action.value for action in ACTIONS if action not in refused]
 
 
 @pytest.mark.parametrize("recoverable", [False, True])
-@pytest.mark.parametrize("state", STATUS_OF_STATE)
+@pytest.mark.parametrize("state", STATES)
 def test_what_is_offered_is_accepted_and_does_not_fail_at_its_first_step(state: str, recoverable: bool) -> None:
     row = seen(state, recoverable=recoverable)
-    offered = allowed_actions(row, active=None, on_hold=False)
+    offered = allowed_actions(row)
     for action in ACTIONS:
-        step = planner.plan(action, row.seen, planner.Calls())
-        refused = refusal(row, action, active=None, on_hold=False)
+        step = plan(action, row.seen)
+        refused = refusal(row, action)
         assert (action in offered) == (refused is None)
         if row.status != "gone":
-            assert (action in offered) != isinstance(step, planner.Fail), action
+            assert (action in offered) != isinstance(step, Fail), action
 
 
 def test_of_what_cannot_be_recovered_only_a_delete_and_a_look_are_offered() -> None:
-    assert allowed_actions(seen("error"), active=None, on_hold=False) == ["delete", "sync"]
-    found = refusal(seen("error"), Action.START, active=None, on_hold=False)
+    assert allowed_actions(seen("error")) == ["delete", "sync"]
+    found = refusal(seen("error"), Action.START)
     assert found is not None
     assert found.code == Code.SANDBOX_UNRECOVERABLE
 
 
-@pytest.mark.parametrize("doubt", [{"unsettled_until": NOW}, {"missing_since": NOW}])
-def test_in_doubt_nothing_is_foretold(doubt: dict[str, datetime]) -> None:
-    assert "start" in allowed_actions(seen("error", **doubt), active=None, on_hold=False)
-
-
-def test_while_a_call_of_ours_may_change_it_nothing_is_foretold() -> None:
-    row = seen("error", recoverable=False)
-    active = Operation(sandbox=row, action=Action.RECOVER, status=OperationStatus.IN_PROGRESS)
-    active.calls = [{"name": "recover", "at": NOW.isoformat(), "outcome": "accepted"}]
-    assert "stop" in allowed_actions(row, active=active, on_hold=False)
+def test_in_doubt_nothing_is_foretold() -> None:
+    assert "start" in allowed_actions(seen("error", missing_since=NOW))
+    assert "start" in allowed_actions(seen("error"), is_uncertain=True)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +78,7 @@ def test_how_soon_daytona_deletes_it_after_a_stop(fields: dict[str, Any], minute
 @pytest.mark.parametrize("action", [Action.STOP, Action.ARCHIVE, Action.DELETE])
 def test_only_what_would_stop_it_needs_force(state: str, action: Action) -> None:
     row = seen(state, observed_auto_delete=5)
-    refused = refusal(row, action, active=None, on_hold=False)
+    refused = refusal(row, action)
     needs = state in ("started", "starting") and action != Action.DELETE
     assert (refused is not None and refused.code == Code.AUTO_DELETE_WOULD_DESTROY) == needs
-    assert refusal(row, action, active=None, on_hold=False, force=True) is None
+    assert refusal(row, action, force=True) is None

@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sandboxes.models import Sandbox
-from sandboxes.states import Intent, Status
+from sandboxes.core.vocabulary import Intent, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +28,6 @@ class Candidate:
     protected_until: datetime | None
     last_used_at: datetime
     busy: bool
-
-    @classmethod
-    def of(cls, row: Sandbox, *, busy: bool) -> Candidate:
-        return cls(
-            row.pk, row.daytona_id, row.display_name, row.owner_id, row.status, row.intent, row.cpu, row.memory_gb,
-            row.observed_auto_delete, row.protected_until, row.last_used_at, busy,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

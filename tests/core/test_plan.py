@@ -1,12 +1,13 @@
-"""The planner's table, as a table: every row and column, in the design's own words."""
+"""The plan, as a table: every row and column, in the design's own words."""
 
 from __future__ import annotations
 
 import pytest
 
-from sandboxes.codes import Code
-from sandboxes.planner import Call, Calls, Done, Fail, Step, Wait, plan
-from sandboxes.states import Action, Seen
+from sandboxes.core.codes import Code
+from sandboxes.core.plan import Call, Done, Fail, LookAgain, Step, plan
+from sandboxes.core.states import Seen
+from sandboxes.core.vocabulary import Action
 
 TABLE = """
 no id yet         | call create / wait | wait         | wait         | done        | wait
@@ -57,7 +58,7 @@ def in_words(step: Step) -> str:
     match step:
         case Done():
             return "done"
-        case Wait():
+        case LookAgain():
             return "wait"
         case Call(name):
             return f"call {name}"
@@ -75,17 +76,17 @@ CASES = [
 @pytest.mark.parametrize(("word", "action", "expected"), CASES, ids=lambda value: str(value).replace(" ", "-"))
 def test_the_table(word: str, action: Action, expected: str) -> None:
     expected = expected.split(" / ")[-1]
-    assert in_words(plan(action, seen(word), Calls())) == expected
+    assert in_words(plan(action, seen(word))) == expected
 
 
 @pytest.mark.parametrize(("word", "expected"), [(c[0], c[2]) for c in CASES if c[1] == Action.START])
 def test_a_create_goes_on_as_a_start(word: str, expected: str) -> None:
-    assert in_words(plan(Action.CREATE, seen(word), Calls())) == expected.split(" / ")[0]
+    assert in_words(plan(Action.CREATE, seen(word))) == expected.split(" / ")[0]
 
 
 @pytest.mark.parametrize("word", ["started", "error", "hibernating", "destroying", "missing"])
 def test_a_sync_is_done_after_one_observation(word: str) -> None:
-    assert plan(Action.SYNC, seen(word), Calls()) == Done()
+    assert plan(Action.SYNC, seen(word)) == Done()
 
 
 @pytest.mark.parametrize(
@@ -109,26 +110,26 @@ def test_a_sync_is_done_after_one_observation(word: str) -> None:
     ],
 )
 def test_a_state_from_before_our_call_is_not_an_answer(action: Action, word: str, awaiting: str) -> None:
-    assert in_words(plan(action, seen(word), Calls(awaiting=awaiting))) == "wait"
+    assert in_words(plan(action, seen(word), awaiting=awaiting)) == "wait"
 
 
 def test_a_recover_is_called_once_per_operation() -> None:
     errored = Seen("error", "started", recoverable=True)
-    assert plan(Action.START, errored, Calls(recovered=True)) == Fail(Code.SANDBOX_ERRORED)
+    assert plan(Action.START, errored, recovered=True) == Fail(Code.SANDBOX_ERRORED)
 
 
 def test_a_missing_sandbox_is_missing_whatever_we_await() -> None:
-    assert plan(Action.DELETE, Seen("started", missing=True), Calls(awaiting="delete")) == Done()
+    assert plan(Action.DELETE, Seen("started", missing=True), awaiting="delete") == Done()
 
 
 @pytest.mark.parametrize("word", ["starting", "stopping", "destroying", "hibernating", "stopped>started"])
 def test_the_deadline_rests_while_daytonas_own_state_is_waited_out(word: str) -> None:
-    step = plan(Action.DELETE, seen(word), Calls())
-    assert isinstance(step, Wait)
-    assert not step.actionable
+    step = plan(Action.DELETE, seen(word))
+    assert isinstance(step, LookAgain)
+    assert not step.counts
 
 
 def test_the_deadline_runs_while_an_archive_makes_no_end() -> None:
-    step = plan(Action.ARCHIVE, Seen("archiving", "archived"), Calls())
-    assert isinstance(step, Wait)
-    assert step.actionable
+    step = plan(Action.ARCHIVE, Seen("archiving", "archived"))
+    assert isinstance(step, LookAgain)
+    assert step.counts

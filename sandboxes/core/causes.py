@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from django.db.models import TextChoices
-
-from sandboxes.states import ActorKind
+from sandboxes.core.vocabulary import ActorKind, Word
 
 
-class Cause(TextChoices):
+class Cause(Word):
     PERSON = "person"  # its owner or staff asked for it
     PROGRAM = "program"  # a service key asked for it
     OPERATION = "operation"  # it came of the operation that the event names

@@ -1,0 +1,371 @@
+"""What a decision is made from, and what it is: values that nobody changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.plan import Step
+from sandboxes.core.quota import QuotaSearch
+from sandboxes.core.results import ResultKind
+from sandboxes.core.states import Seen
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, CallOutcome, EventKind, Source
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSandbox:
+    """One answer of the provider about one sandbox. Text that was missing is "", numbers and times are None.
+
+    A GET projects `state` from the raw state and `desired_state`, the list does not: read both.
+    """
+
+    id: str
+    organization_id: str
+    name: str
+    target: str
+    snapshot: str
+    cpu: int | None
+    memory_gb: int | None
+    disk_gb: int | None
+    state: str
+    desired_state: str
+    error_reason: str
+    recoverable: bool
+    auto_stop_interval: int | None
+    auto_archive_interval: int | None
+    auto_delete_interval: int | None
+    sandbox_class: str
+    labels: dict[str, str]
+    created_at: datetime | None
+    updated_at: datetime | None
+    last_activity_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxFacts:
+    """A sandbox: the fields of its row that decisions read or write, by the names that they have there."""
+
+    id: UUID
+    daytona_id: str | None
+    daytona_name: str
+    organization_id: str
+    name: str
+    owner_id: str
+    harness_id: str
+    language: str
+    resource_tier: str
+    cpu: int
+    memory_gb: int
+    disk_gb: int
+    target: str
+    sandbox_class: str
+    ephemeral: bool
+    snapshot: str
+    labels: Mapping[str, str]
+    auto_stop_minutes: int | None
+    auto_archive_minutes: int | None
+    auto_delete_minutes: int | None
+    created_with: Mapping[str, Any]
+    intent: str
+    intent_actor_kind: str
+    intent_actor_id: str
+    intent_reason: str
+    intent_at: datetime | None
+    intent_met_at: datetime | None
+    observed_state: str
+    desired_state: str
+    error_reason: str
+    recoverable: bool
+    observed_auto_stop: int | None
+    observed_auto_archive: int | None
+    observed_auto_delete: int | None
+    last_activity_at: datetime | None
+    observed_at: datetime | None
+    observe_after: datetime | None
+    missing_since: datetime | None
+    status: str
+    status_changed_at: datetime | None
+    pending_changes: Mapping[str, Any]
+    created_at: datetime
+    deleted_at: datetime | None
+
+    @property
+    def pk(self) -> UUID:
+        return self.id
+
+    @property
+    def short_id(self) -> str:
+        return self.id.hex[:12]
+
+    @property
+    def display_name(self) -> str:
+        """What people read: its name, or Daytona's name or id while no person has named it."""
+        return self.name or self.daytona_name or self.daytona_id or f"sandbox {self.short_id}"
+
+    @property
+    def auto_delete(self) -> int | None:
+        """The auto-delete in force: what Daytona holds, else what was asked for; None: nobody knows."""
+        return self.auto_delete_minutes if self.observed_auto_delete is None else self.observed_auto_delete
+
+    @property
+    def was_made_here(self) -> bool:
+        """Whether its name in Daytona is one that we gave: it was made by our create, not adopted."""
+        return self.daytona_name.endswith(f"-{self.short_id}")
+
+    @property
+    def seen(self) -> Seen | None:
+        """The stored observation, as the plan reads it; None while Daytona has not been seen to have it."""
+        if self.deleted_at is not None:
+            return Seen(self.observed_state or "destroyed", self.desired_state, missing=True)
+        if self.daytona_id is None or self.observed_at is None:
+            return None
+        return Seen(self.observed_state, self.desired_state, self.recoverable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntentSetting:
+    """What was wanted, by whom, since when and why."""
+
+    intent: str
+    actor_kind: str
+    actor_id: str
+    reason: str
+    at: datetime | None
+    met_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationFacts:
+    """One operation. `previous_intent`: what was wanted before it; `deadline_runs`: whether time counted since
+    `attempted_at`."""
+
+    id: UUID
+    action: str
+    status: str
+    source: str
+    actor_kind: str
+    actor_id: str
+    force: bool
+    step: str
+    attempt: int
+    next_check_at: datetime | None
+    attempted_at: datetime | None
+    deadline: datetime | None
+    deadline_runs: bool
+    search: QuotaSearch | None
+    code: str
+    message: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    previous_intent: IntentSetting | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """One call to Daytona, or the same refused several times in a row.
+
+    `first_at`: when the first of them was made. `in_doubt_until`: it may still be carried out until then.
+    `message`: Daytona's refusal, which a look must confirm; `may_be_stale`: for as long as that look may come from
+    a cache. `was_outage`: the answer said nothing.
+    """
+
+    operation_id: UUID
+    name: str
+    made_at: datetime
+    first_at: datetime
+    outcome: str = CallOutcome.PENDING
+    message: str = ""
+    may_be_stale: bool = False
+    was_outage: bool = False
+    times: int = 1
+    in_doubt_until: datetime | None = None
+    id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a GET that began at `started` said: a sandbox, or a 404.
+
+    `confirmed`: the 404 is believed, because Daytona's list answers without the sandbox as well.
+    `foreign`: a sandbox of this name exists and is not ours.
+    """
+
+    started: datetime
+    remote: RemoteSandbox | None = None
+    confirmed: bool = False
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a call came to, or why a fetch failed.
+
+    `retry_after` in seconds; `limit`: the quota of `resource`, where that is full.
+    """
+
+    kind: ResultKind
+    message: str = ""
+    retry_after: float = 0.0
+    resource: str = ""
+    limit: float | None = None
+    remote: RemoteSandbox | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed:
+    """Daytona could not be asked, or refused to show it."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The latest call of the operation has its answer."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSought:
+    """The search for room went on, for this call."""
+
+    search: QuotaSearch
+    call: str
+
+
+Answer = Fetched | FetchFailed | CallAnswered | RoomSought
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The settings that decisions depend on; seconds."""
+
+    read_cache: float
+    in_doubt: float
+    missing_confirm: float
+    intent_retry: float
+    retry_base: float
+    convex_first_push: float
+    deadlines: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvexFacts:
+    """What a create needs to know of its first push."""
+
+    is_on: bool = False
+    has_answered: bool = False
+    has_no_room: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRequest:
+    """The latest operation that was no look; `forced`: whether what is wanted was asked for with force."""
+
+    action: str
+    status: str
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that a decision may depend on.
+
+    `operation`: the one that is attempted; None for a look of its own. `active`: the action of another
+    operation that is active. `calls`: of this sandbox, oldest first: all of the operation, all in doubt, and the
+    latest. `last_request`: read only for a look of its own. `jitter`: drawn from 0 to 1.
+    """
+
+    sandbox: SandboxFacts
+    operation: OperationFacts | None
+    active: str | None = None
+    calls: tuple[CallFacts, ...] = ()
+    on_hold: bool = False
+    convex: ConvexFacts = field(default_factory=ConvexFacts)
+    last_request: LastRequest | None = None
+    answer: Answer
+    now: datetime
+    limits: Limits
+    jitter: float = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A line of the timeline."""
+
+    kind: EventKind
+    text: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    actor: str = ""
+    of_operation: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNotice:
+    """Staff must know."""
+
+    code: NoticeCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseNotices:
+    """A condition was seen to be over."""
+
+    codes: tuple[NoticeCode, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeIntent:
+    """Somebody wants something else from now on; `setting` has the new values, which the sandbox already has."""
+
+    before: IntentSetting
+    setting: IntentSetting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOperation:
+    """Begin another operation of this sandbox."""
+
+    action: Action
+    actor: Actor
+    source: Source
+    reason: str
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseRoom:
+    """Give back the right to search for room."""
+
+    search: QuotaSearch
+
+
+@dataclass(frozen=True, slots=True)
+class TellDaytona:
+    """Tell Daytona these settings now."""
+
+    keys: tuple[str, ...]
+
+
+Effect = Event | OpenNotice | CloseNotices | ChangeIntent | NewOperation | ReleaseRoom | TellDaytona
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What happens next: the step, the new values of the rows, and the effects in their order."""
+
+    step: Step | None
+    sandbox: SandboxFacts
+    operation: OperationFacts | None
+    calls: tuple[CallFacts, ...]
+    effects: tuple[Effect, ...]

@@ -1,0 +1,247 @@
+"""What a fetch proves, and what is true of a sandbox then: its observation, status, intent and next look."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from sandboxes.core import pending
+from sandboxes.core.asked import Difference, differences
+from sandboxes.core.backoff import by_age
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.draft import Draft
+from sandboxes.core.facts import CallFacts, Fetched, RemoteSandbox, SandboxFacts
+from sandboxes.core.states import BEFORE, EFFECTS, STATES, brings_about, is_met, status_of
+from sandboxes.core.vocabulary import MOVING, TRANSITIONAL, Action, CallOutcome, EventKind, Intent, Status
+
+# What a GET shows for certain within the time in which it may come from Daytona's cache: a call that was answered,
+# or may be at work. One without an answer is believed to have been lost after half of that.
+CERTAIN = (CallOutcome.ACCEPTED, CallOutcome.FAILED)
+
+
+def apply_observation(draft: Draft, fetched: Fetched) -> None:
+    """Take over what was fetched, if it is newer than what is stored, and end the doubts that it settles."""
+    _apply(draft, fetched)
+    draft.looked_at = max(filter(None, (draft.looked_at, fetched.started)))
+    draft.calls = tuple(_without_settled_doubt(draft, call, fetched) for call in draft.calls)
+
+
+def _apply(draft: Draft, fetched: Fetched) -> None:
+    row = draft.sandbox
+    if fetched.remote is not None:
+        _observed(draft, fetched.remote, started=fetched.started)
+    elif row.daytona_id is None or row.deleted_at is not None:
+        return
+    elif fetched.confirmed or _was_ending(draft):
+        mark_gone(draft)
+    elif row.missing_since is None:
+        draft.set(missing_since=fetched.started)
+        draft.event(EventKind.OBSERVATION, "Daytona did not find it; not believed yet", of_operation=False)
+
+
+def _observed(draft: Draft, remote: RemoteSandbox, *, started: datetime) -> None:
+    row = draft.sandbox
+    if row.observed_at is not None and started <= row.observed_at:
+        return
+    differed = differences(row)
+    draft.sandbox = replace(with_observation(row, remote), observed_at=started, missing_since=None)
+    if remote.state == "destroyed":
+        mark_gone(draft)
+    elif row.deleted_at is not None:
+        _revive(draft)
+    if remote.state not in STATES:
+        text = f"Daytona says “{remote.state}” of “{draft.sandbox.display_name}” ({row.id})."
+        draft.tell(NoticeCode.UNKNOWN_STATE, text)
+    after = draft.sandbox
+    if (after.observed_state, after.desired_state, after.error_reason) != (
+        row.observed_state, row.desired_state, row.error_reason,
+    ):  # fmt: skip
+        words = f"Daytona says {remote.state}" + (f": {remote.error_reason}" if remote.error_reason else "")
+        draft.event(EventKind.OBSERVATION, words, before=row.observed_state, desired=remote.desired_state)
+    tell_differences(draft, [one for one in differences(after) if one not in differed and not one.pending])
+
+
+def tell_differences(draft: Draft, found: list[Difference]) -> None:
+    """Put settings that Daytona has come to hold otherwise on the timeline, in one line."""
+    if found:
+        draft.event(EventKind.CHANGE, "; ".join(map(str, found)), of_operation=False)
+
+
+def with_observation(row: SandboxFacts, remote: RemoteSandbox) -> SandboxFacts:
+    """The sandbox with what Daytona holds; the times and the timeline are the caller's."""
+    return replace(
+        row,
+        daytona_id=row.daytona_id or remote.id,
+        organization_id=remote.organization_id or row.organization_id,
+        observed_state=remote.state,
+        desired_state=remote.desired_state or "",
+        error_reason=remote.error_reason or "",
+        recoverable=remote.recoverable,
+        observed_auto_stop=remote.auto_stop_interval,
+        observed_auto_archive=remote.auto_archive_interval,
+        observed_auto_delete=remote.auto_delete_interval,
+        last_activity_at=remote.last_activity_at or row.last_activity_at,
+        cpu=row.cpu if remote.cpu is None else remote.cpu,
+        memory_gb=row.memory_gb if remote.memory_gb is None else remote.memory_gb,
+        disk_gb=row.disk_gb if remote.disk_gb is None else remote.disk_gb,
+        target=remote.target or row.target,
+        sandbox_class=remote.sandbox_class or row.sandbox_class,
+        snapshot=remote.snapshot or row.snapshot,
+        labels=dict(remote.labels),
+        ephemeral=row.ephemeral if remote.auto_delete_interval is None else remote.auto_delete_interval == 0,
+    )
+
+
+def mark_gone(draft: Draft) -> None:
+    """It no longer exists: the row becomes a tombstone."""
+    if draft.sandbox.deleted_at is None:
+        draft.set(deleted_at=draft.now)
+        draft.event(EventKind.GONE, "It no longer exists in Daytona")
+
+
+def _revive(draft: Draft) -> None:
+    """It was believed gone and is there: it lives again, or is deleted again if that is the intent."""
+    draft.set(deleted_at=None)
+    if draft.sandbox.intent == Intent.DELETED:
+        draft.set(intent_met_at=None)
+    draft.event(EventKind.RETURNED, "It was believed gone and is there again", of_operation=False)
+
+
+def _last_call(draft: Draft) -> CallFacts | None:
+    return draft.calls[-1] if draft.calls else None
+
+
+def _was_ending(draft: Draft) -> bool:
+    """After our DELETE was accepted, or Daytona showed it ending, the first 404 is the end."""
+    last = _last_call(draft)
+    was_deleted = last is not None and last.name == Action.DELETE and last.outcome == CallOutcome.ACCEPTED
+    return was_deleted or draft.sandbox.desired_state == "destroyed"
+
+
+def may_have_ended(row: SandboxFacts, calls: tuple[CallFacts, ...]) -> bool:
+    """Whether our latest call was a DELETE, or the stop of an ephemeral sandbox, that may have been carried out."""
+    names = (Action.DELETE, Action.STOP) if row.ephemeral else (Action.DELETE,)
+    return bool(calls) and calls[-1].name in names and calls[-1].outcome != CallOutcome.REFUSED
+
+
+def unacknowledged_call(draft: Draft) -> CallFacts | None:
+    """The latest call, by whichever operation, whose effect no look can have shown yet.
+
+    Daytona answers a GET from a cache of up to 10 s (READ_CACHE_SECONDS).
+    """
+    seen, looked_at = draft.sandbox.seen, draft.looked_at
+    call = next((call for call in reversed(draft.calls) if call.outcome != CallOutcome.REFUSED), None)
+    if call is None or (seen is not None and seen.is_ending):
+        return None
+    if looked_at is None or looked_at <= call.made_at:
+        return call
+    shows_from = draft.limits.read_cache * (1.0 if call.outcome in CERTAIN else 0.5)
+    is_late = (looked_at - call.made_at).total_seconds() >= shows_from
+    is_from_before = call.name == Action.CREATE if seen is None else seen.state in BEFORE.get(call.name, ())
+    return call if is_from_before and not is_late else None
+
+
+def _without_settled_doubt(draft: Draft, call: CallFacts, fetched: Fetched) -> CallFacts:
+    """The call, out of doubt after a look that shows its effect, or that began when it could not run any more.
+
+    An effect that a later call explains as well proves nothing of the earlier one.
+    """
+    row = draft.sandbox
+    if call.in_doubt_until is None or call.outcome == CallOutcome.PENDING:
+        return call
+    is_told = fetched.remote is not None or row.deleted_at is not None
+    if is_told and call.in_doubt_until <= fetched.started:
+        return replace(call, in_doubt_until=None)
+    if fetched.started <= call.made_at or not _shows_effect(row, call.name):
+        return call
+    later = (other for other in draft.calls if other.made_at > call.made_at)
+    if any(other.outcome != CallOutcome.REFUSED and _shows_effect(row, other.name) for other in later):
+        return call
+    return replace(call, in_doubt_until=None)
+
+
+def _shows_effect(row: SandboxFacts, call: str) -> bool:
+    if row.deleted_at is not None:
+        return call == Action.DELETE
+    return row.missing_since is None and row.observed_state in EFFECTS[call]
+
+
+def doubt_against_intent(row: SandboxFacts, calls: tuple[CallFacts, ...]) -> datetime | None:
+    """Until when a call in doubt may still bring about something else than what is wanted; None without any."""
+    against = [call.in_doubt_until for call in calls if not brings_about(call.name, row.intent)]
+    return max((until for until in against if until is not None), default=None)
+
+
+def refresh_status(draft: Draft) -> None:
+    """Bring the status, whether the intent is met, and the next look in line with what is known."""
+    status = _status(draft)
+    if status != draft.sandbox.status:
+        draft.set(status=status, status_changed_at=draft.now)
+    if not _is_from_before_intent(draft.sandbox):
+        meet_intent(draft)
+    draft.set(observe_after=_next_look(draft))
+
+
+def _status(draft: Draft) -> str:
+    """What people see: what Daytona was last asked by whichever operation, else what it says."""
+    row, seen, active = draft.sandbox, draft.sandbox.seen, draft.active
+    if seen is not None and seen.missing:
+        return Status.GONE
+    if active in TRANSITIONAL and (seen is None or _has_called(draft)):
+        return TRANSITIONAL[active]
+    if seen is None:
+        return row.status
+    call = unacknowledged_call(draft)
+    return TRANSITIONAL[call.name] if call is not None else status_of(seen, last=row.status)
+
+
+def _has_called(draft: Draft) -> bool:
+    """Whether the active operation has made a call."""
+    return bool(draft.own_calls)
+
+
+def meet_intent(draft: Draft) -> None:
+    """The intent is met where the observation agrees with it and no call in doubt may undo that."""
+    row = draft.sandbox
+    is_shown = row.intent_met_at is None and is_met(intent=row.intent, seen=row.seen)
+    if is_shown and doubt_against_intent(row, draft.calls) is None:
+        draft.set(intent_met_at=draft.now)
+
+
+def _is_from_before_intent(row: SandboxFacts) -> bool:
+    """Whether the observation began before this was wanted, so that it proves nothing."""
+    return bool(row.deleted_at is None and row.observed_at and row.intent_at and row.observed_at < row.intent_at)
+
+
+def _next_look(draft: Draft) -> datetime | None:
+    """An intent not met, a move not ended, or a doubt about existence is looked at again, with growing pauses.
+
+    What is gone is looked at only while a call of ours may still bring it about.
+    """
+    row = draft.sandbox
+    is_gone = row.deleted_at is not None
+    doubt = doubt_against_intent(row, draft.calls)
+    if draft.active is not None or (is_gone and doubt is None):
+        return None  # its operation looks; or there is nothing to see
+    told = None if is_gone else pending.due_at(row.pending_changes, now=draft.now)
+    return min(filter(None, (told, _doubt_due(draft, doubt))), default=None)
+
+
+def _doubt_due(draft: Draft, doubt: datetime | None) -> datetime | None:
+    """When to look again at what is not as it is wanted, or not certain."""
+    row, limits = draft.sandbox, draft.limits
+    soon = draft.later(limits.intent_retry)
+    if row.missing_since is not None and row.deleted_at is None:
+        return max(row.missing_since + timedelta(seconds=limits.missing_confirm), soon)
+    if row.intent_met_at is None:
+        certain = datetime.max.replace(tzinfo=UTC) if doubt is None else max(doubt, soon)
+        return min(_later(draft, since=row.intent_at or row.created_at), certain)
+    if row.status in MOVING:
+        return _later(draft, since=row.status_changed_at or row.created_at)
+    return None
+
+
+def _later(draft: Draft, *, since: datetime) -> datetime:
+    shortest = draft.limits.intent_retry
+    age = (draft.now - since).total_seconds()
+    return draft.later(by_age(age, first=shortest, longest=shortest * 120))

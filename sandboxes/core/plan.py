@@ -1,0 +1,121 @@
+"""plan(): what an operation does next, as a table of what is seen and what is asked for.
+
+A state that does not answer yet is waited out; nothing here guesses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandboxes.core.codes import Code
+from sandboxes.core.states import BEFORE, Row, Seen, row_of
+from sandboxes.core.vocabulary import Action
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The observation shows what the action wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Fetch again in `after` seconds, for the reason `why`.
+
+    `counts`: whether the deadline runs meanwhile; it does not while Daytona's own state has to be waited out.
+    `may_be_sooner`: whether a worker with nothing else to do may look before that.
+    """
+
+    after: float
+    why: str
+    counts: bool = False
+    may_be_sooner: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Make this call to Daytona now."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindRoom:
+    """Go on with the search for room before this call is made."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """End the operation with this code; `message` is for staff."""
+
+    code: Code
+    message: str = ""
+
+
+Step = Done | LookAgain | Call | FindRoom | Fail
+
+_DONE = Done()
+_MOVING = LookAgain(1, "Daytona is at work")
+_STOPPING = LookAgain(1, "Daytona is stopping it")
+_ACCEPTED = LookAgain(1, "Daytona has accepted a request")
+_CREATING = LookAgain(1, "waiting for the create")
+_ENDING = LookAgain(1, "Daytona is deleting it")
+_UNKNOWN = LookAgain(10, "Daytona says a state that nobody knows")
+_ARCHIVING = LookAgain(5, "Daytona is archiving it", counts=True)
+_SHOWING = LookAgain(0.5, "waiting for Daytona to show it", counts=True)
+_BUILDING = LookAgain(2, "waiting for the build")
+_CALL = {name: Call(name) for name in ("create", "start", "stop", "archive", "delete", "recover")}
+_GONE, _ERRORED = Fail(Code.SANDBOX_GONE), Fail(Code.SANDBOX_ERRORED)
+_DEAD = Fail(Code.SANDBOX_UNRECOVERABLE)
+
+A = Action
+COLUMNS = (A.START, A.STOP, A.ARCHIVE, A.DELETE, A.RECOVER)
+TABLE: dict[Row, tuple[Step, Step, Step, Step, Step]] = {
+    #                start           stop            archive            delete            recover
+    Row.NO_ID: (_CREATING, _CREATING, _CREATING, _DONE, _CREATING),
+    Row.STARTED: (_DONE, _CALL["stop"], _CALL["stop"], _CALL["delete"], _DONE),
+    Row.STOPPED: (_CALL["start"], _DONE, _CALL["archive"], _CALL["delete"], _DONE),
+    Row.ARCHIVED: (_CALL["start"], _DONE, _DONE, _CALL["delete"], _DONE),
+    Row.ARCHIVING: (_CALL["start"], _DONE, _ARCHIVING, _CALL["delete"], _DONE),
+    Row.PAUSED: (_CALL["start"], _CALL["stop"], _CALL["stop"], _CALL["delete"], _DONE),
+    Row.PENDING_BUILD: (_BUILDING, _BUILDING, _BUILDING, _CALL["delete"], _BUILDING),
+    Row.MOVING: (_MOVING, _MOVING, _MOVING, _MOVING, _MOVING),
+    Row.STOPPING: (_STOPPING, _STOPPING, _STOPPING, _STOPPING, _STOPPING),
+    Row.ACCEPTED: (_ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED),
+    Row.RECOVERABLE: (_CALL["recover"], _ERRORED, _ERRORED, _CALL["delete"], _CALL["recover"]),
+    Row.ERROR: (_DEAD, _ERRORED, _ERRORED, _CALL["delete"], _DEAD),
+    Row.ENDING: (_GONE, _DONE, _DONE, _ENDING, _GONE),
+    Row.MISSING: (_GONE, _DONE, _DONE, _DONE, _GONE),
+    Row.UNKNOWN_WORD: (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN),
+}
+
+
+def plan(action: str, seen: Seen | None, *, awaiting: str | None = None, recovered: bool = False) -> Step:
+    """The next step of an operation.
+
+    Args:
+        action: one of `Action`.
+        seen: the observation; None when the sandbox has no Daytona id yet.
+        awaiting: the call, by whichever operation, whose effect may still be invisible.
+        recovered: this operation has called recover before.
+    """
+    if action == Action.SYNC:
+        return _DONE if seen is not None else _CREATING
+    if _is_from_before(seen, awaiting):
+        return _SHOWING
+    row = row_of(seen)
+    if row is Row.NO_ID and action == Action.CREATE:
+        return _CALL["create"]
+    column = COLUMNS.index(Action.START if action == Action.CREATE else Action(action))
+    step = TABLE[row][column]
+    return _ERRORED if step == _CALL["recover"] and recovered else step
+
+
+def _is_from_before(seen: Seen | None, awaiting: str | None) -> bool:
+    """After our own call, a state from before it is not yet an answer."""
+    if awaiting is None or (seen is not None and seen.is_ending):
+        return False
+    if seen is None:
+        return awaiting == Action.CREATE
+    return seen.state in BEFORE.get(awaiting, frozenset())

@@ -1,0 +1,184 @@
+"""The words that every part uses: what is wanted, what is asked for, what is shown, and who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import EnumType, StrEnum
+
+
+class _WithChoices(EnumType):
+    @property
+    def choices(cls) -> list[tuple[str, str]]:
+        """Value and label of each, as fields and forms take them."""
+        return [(word.value, word.label) for word in cls]  # type: ignore[var-annotated]
+
+    @property
+    def values(cls) -> list[str]:
+        return [word.value for word in cls]  # type: ignore[var-annotated]
+
+
+class Word(StrEnum, metaclass=_WithChoices):
+    """A closed set of stored words, each with a label for people."""
+
+    @property
+    def label(self) -> str:
+        return self.name.replace("_", " ").title()
+
+
+class Intent(Word):
+    """What a person, or a service for them, wants. Only explicit requests change it."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+
+
+class Action(Word):
+    """What can be asked for."""
+
+    CREATE = "create"
+    START = "start"
+    STOP = "stop"
+    ARCHIVE = "archive"
+    DELETE = "delete"
+    RECOVER = "recover"
+    SYNC = "sync"
+
+
+class Status(Word):
+    """What people see: the seven words Convex accepts, and `gone`."""
+
+    CREATING = "creating"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    ARCHIVED = "archived"
+    ERROR = "error"
+    GONE = "gone"
+
+
+class OperationStatus(Word):
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class CallOutcome(Word):
+    """What is known of a call to Daytona."""
+
+    PENDING = "pending"  # it is out, or whoever made it died
+    ACCEPTED = "accepted"
+    FAILED = "failed"  # it was carried out, and failed
+    REFUSED = "refused"  # it was not carried out
+    UNKNOWN = "unknown"  # nobody knows whether it was, or will be
+
+
+class Source(Word):
+    """Through which door an operation came."""
+
+    API = "api"
+    ADMIN = "admin"
+    COMMAND = "command"
+    EVICTION = "eviction"
+    SWEEP = "sweep"
+
+
+class ActorKind(Word):
+    OWNER = "owner"
+    STAFF = "staff"
+    SERVICE = "service"
+    SYSTEM = "system"
+
+
+class EventKind(Word):
+    """What a line of the timeline tells of."""
+
+    CREATED = "created"
+    INTENT = "intent"
+    OPERATION = "operation"
+    CALL = "call"
+    OBSERVATION = "observation"
+    GONE = "gone"
+    RETURNED = "returned"
+    EVICTION = "eviction"
+    CONVEX = "convex"
+    RENAMED = "renamed"
+    CHANGE = "change"
+    PRUNED = "pruned"
+    ERASED = "erased"
+
+
+ACTIVE = (OperationStatus.QUEUED, OperationStatus.IN_PROGRESS)
+
+INTENT_OF: dict[str, Intent] = {
+    Action.CREATE: Intent.RUNNING,
+    Action.START: Intent.RUNNING,
+    Action.RECOVER: Intent.RUNNING,
+    Action.STOP: Intent.STOPPED,
+    Action.ARCHIVE: Intent.ARCHIVED,
+    Action.DELETE: Intent.DELETED,
+}
+
+ACTION_FOR: dict[str, Action] = {
+    Intent.RUNNING: Action.START,
+    Intent.STOPPED: Action.STOP,
+    Intent.ARCHIVED: Action.ARCHIVE,
+    Intent.DELETED: Action.DELETE,
+}
+
+# Status from a call until Daytona shows its effect. A call has the name of the action that it serves.
+TRANSITIONAL: dict[str, Status] = {
+    Action.CREATE: Status.CREATING,
+    Action.START: Status.STARTING,
+    Action.RECOVER: Status.STARTING,
+    Action.STOP: Status.STOPPING,
+    Action.ARCHIVE: Status.STOPPING,
+    Action.DELETE: Status.STOPPING,
+}
+
+# What Daytona is doing right now: it ends by itself.
+MOVING = frozenset(TRANSITIONAL.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks.
+
+    `on_behalf_of` is the one owner whose sandboxes may be seen in this call; None means any owner's, which only
+    staff, the system and keys with the scope `sandboxes:any` have.
+    """
+
+    kind: ActorKind
+    id: str
+    on_behalf_of: str | None = None
+
+    @classmethod
+    def owner(cls, owner: str) -> Actor:
+        return cls(ActorKind.OWNER, owner, owner)
+
+    @classmethod
+    def staff(cls, username: str, *, on_behalf_of: str | None = None) -> Actor:
+        return cls(ActorKind.STAFF, username, on_behalf_of)
+
+    @classmethod
+    def service(cls, key_name: str, *, on_behalf_of: str | None) -> Actor:
+        return cls(ActorKind.SERVICE, key_name, on_behalf_of)
+
+    @classmethod
+    def system(cls, part: str) -> Actor:
+        return cls(ActorKind.SYSTEM, part)
+
+    @property
+    def only_owner(self) -> str | None:
+        """The one owner whose sandboxes the actor may see; None for any owner's."""
+        return self.id if self.kind == ActorKind.OWNER else self.on_behalf_of
+
+    def may_see(self, owner: str) -> bool:
+        return self.only_owner in (None, owner)
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"

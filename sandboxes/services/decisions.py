@@ -1,0 +1,304 @@
+"""Facts from rows, and decisions into rows: the only way in which a decision is written."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.conf import settings
+
+from sandboxes.core.codes import Code
+from sandboxes.core.decide import deadline_for
+from sandboxes.core.draft import Draft
+from sandboxes.core.facts import (
+    Answer,
+    CallFacts,
+    ChangeIntent,
+    CloseNotices,
+    ConvexFacts,
+    Decision,
+    Event,
+    Facts,
+    LastRequest,
+    Limits,
+    NewOperation,
+    OpenNotice,
+    OperationFacts,
+    ReleaseRoom,
+    SandboxFacts,
+)
+from sandboxes.core.observation import refresh_status
+from sandboxes.core.quota import QuotaSearch
+from sandboxes.core.vocabulary import ACTION_FOR, Action, Actor, EventKind, Source
+from sandboxes.models import DaytonaCall, IntentChange, Operation, Sandbox
+from sandboxes.services import leases, notices, record
+from sandboxes.services.queue import enqueue
+
+log = structlog.get_logger(__name__)
+
+SANDBOX_FIELDS = tuple(field.name for field in fields(SandboxFacts))
+CALL_FIELDS = tuple(field.name for field in fields(CallFacts))
+# Written as they are; the others have a form of their own in the row.
+OPERATION_FIELDS = tuple(
+    field.name for field in fields(OperationFacts) if field.name not in ("search", "previous_intent")
+)
+# All calls in doubt are among these: they are a few minutes old, in which no sandbox gets so many.
+LATEST_CALLS = 30
+
+
+def limits() -> Limits:
+    """The settings that decisions depend on."""
+    return Limits(
+        read_cache=settings.CALL_ECHO_SECONDS,
+        in_doubt=settings.UNSETTLED_SECONDS,
+        missing_confirm=settings.MISSING_CONFIRM_SECONDS,
+        intent_retry=settings.INTENT_RETRY_SECONDS,
+        retry_base=settings.RETRY_BASE_SECONDS,
+        convex_first_push=settings.CONVEX_FIRST_PUSH_SECONDS,
+        deadlines=settings.DEADLINES,
+    )
+
+
+def sandbox_facts(row: Sandbox) -> SandboxFacts:
+    return SandboxFacts(**{name: getattr(row, name) for name in SANDBOX_FIELDS})
+
+
+def operation_facts(row: Operation) -> OperationFacts:
+    change = row.intent_change
+    return OperationFacts(
+        **{name: getattr(row, name) for name in OPERATION_FIELDS},
+        search=QuotaSearch.from_data(row.search) if row.search else None,
+        previous_intent=change.before if change else None,
+    )
+
+
+def call_facts(row: DaytonaCall) -> CallFacts:
+    return CallFacts(**{name: getattr(row, name) for name in CALL_FIELDS})
+
+
+def calls_of(row: Sandbox) -> tuple[CallFacts, ...]:
+    """The latest calls of a sandbox, oldest first; read once for each time that the row is read."""
+    if row.known_calls is None:
+        latest = DaytonaCall.objects.filter(sandbox=row).order_by("-id")[:LATEST_CALLS]
+        row.known_calls = [call_facts(call) for call in reversed(latest)]
+    return tuple(row.known_calls)
+
+
+def read_calls(rows: Iterable[Sandbox]) -> None:
+    """Read the calls that may matter of many sandboxes in one query: those in doubt and of what is active."""
+    by_id = {row.pk: row for row in rows}
+    for row in by_id.values():
+        row.known_calls = []
+    for call in DaytonaCall.objects.relevant().filter(sandbox__in=by_id).order_by("id"):
+        by_id[call.sandbox_id].known_calls.append(call_facts(call))  # type: ignore[union-attr]
+
+
+def is_uncertain(row: Sandbox, active: Operation | None) -> bool:
+    """Whether a call of ours is in doubt, or the active operation has made one that may change what is seen."""
+    calls = calls_of(row)
+    of_active = active is not None and any(call.operation_id == active.pk for call in calls)
+    return of_active or any(call.in_doubt_until is not None for call in calls)
+
+
+def gather(
+    row: Sandbox, operation: Operation | None, answer: Answer, *, now: datetime, active: Operation | None = None
+) -> Facts:
+    """All that a decision about the locked row may depend on.
+
+    `active`: the active operation, where that is not the one that is attempted.
+    """
+    is_create = operation is not None and operation.action == Action.CREATE
+    return Facts(
+        sandbox=sandbox_facts(row),
+        operation=operation_facts(operation) if operation else None,
+        active=active.action if active else None,
+        calls=calls_of(row),
+        on_hold=row.owner.on_hold if operation is not None else False,
+        convex=_convex_facts(row) if is_create else ConvexFacts(),
+        last_request=_last_request(row) if operation is None and active is None else None,
+        answer=answer,
+        now=now,
+        limits=limits(),
+        jitter=random.random(),
+    )
+
+
+def _convex_facts(row: Sandbox) -> ConvexFacts:
+    return ConvexFacts(
+        is_on=bool(settings.CONVEX_URL),
+        has_answered=row.convex_revision > 0,
+        has_no_room=row.convex_refusal == Code.SANDBOX_LIMIT_REACHED,
+    )
+
+
+def _last_request(row: Sandbox) -> LastRequest | None:
+    """Only an intent that is not met may be issued again."""
+    if row.intent_met_at is not None:
+        return None
+    latest = Operation.objects.filter(sandbox=row).exclude(action=Action.SYNC).order_by("-created_at").first()
+    if latest is None:
+        return None
+    return LastRequest(action=latest.action, status=latest.status, forced=was_forced(row, ACTION_FOR[row.intent]))
+
+
+def was_forced(row: Sandbox, action: Action) -> bool:
+    """Whether the latest of these requests was allowed to destroy an ephemeral sandbox."""
+    latest = Operation.objects.filter(sandbox=row, action=action).order_by("-created_at")
+    return latest.values_list("force", flat=True).first() is True
+
+
+def draft_of(row: Sandbox, operation: Operation | None, *, now: datetime) -> Draft:
+    """A draft of changes of the locked row and its operation."""
+    return Draft(
+        sandbox_facts(row), now=now, limits=limits(), calls=calls_of(row),
+        operation=operation_facts(operation) if operation else None,
+    )  # fmt: skip
+
+
+@contextmanager
+def drafting(row: Sandbox, operation: Operation | None, *, now: datetime) -> Iterator[Draft]:
+    """The same, written at the end of the block."""
+    draft = draft_of(row, operation, now=now)
+    yield draft
+    write(row, operation, draft.decide(None), now=now)
+
+
+def refresh(row: Sandbox, *, active: Operation | None, now: datetime) -> None:
+    """Bring the status, whether the intent is met, and the next look in line with what is known."""
+    with drafting(row, active, now=now) as draft:
+        refresh_status(draft)
+
+
+def write(row: Sandbox, operation: Operation | None, decision: Decision, *, now: datetime) -> IntentChange | None:
+    """Put a decision into the locked rows; the sandbox is saved by whoever holds its lock.
+
+    Returns the change of the intent, if it is one.
+    """
+    change: IntentChange | None = None
+    was_active = operation is not None and operation.is_active
+    _write_sandbox(row, decision.sandbox)
+    if operation is not None and decision.operation is not None:
+        _write_operation(operation, decision.operation)
+    _write_calls(row, decision.calls)
+    for effect in decision.effects:
+        match effect:
+            case Event():
+                record.event(
+                    row, effect.kind, effect.text, operation=operation if effect.of_operation else None,
+                    actor=effect.actor, data=dict(effect.data), at=now,
+                )  # fmt: skip
+            case OpenNotice(code, text):
+                notices.tell(code, text)
+            case CloseNotices(codes):
+                notices.close(*codes)
+            case ChangeIntent():
+                change = IntentChange.of(row, effect)
+                record.append(row, change)
+            case NewOperation():
+                create_operation(
+                    row, effect.action, actor=effect.actor, source=effect.source, now=now, reason=effect.reason,
+                    force=effect.force, caused_by=operation,
+                )  # fmt: skip
+            case ReleaseRoom(search):
+                leases.release(leases.Held(search.lease_name, search.lease, 0))
+    if operation is not None and was_active and not operation.is_active:
+        _log_end(row, operation, now=now)
+    return change
+
+
+def _write_sandbox(row: Sandbox, new: SandboxFacts) -> None:
+    was_gone = row.deleted_at is not None
+    for name in SANDBOX_FIELDS:
+        value = getattr(new, name)
+        if getattr(row, name) is not value:
+            setattr(row, name, value)
+    if was_gone and row.deleted_at is None:
+        row.convex_withdrawn = False
+
+
+def _write_operation(row: Operation, new: OperationFacts) -> None:
+    before = record.values(row)
+    for name in OPERATION_FIELDS:
+        setattr(row, name, getattr(new, name))
+    row.search = new.search.as_data() if new.search else None
+    if changed := record.changes(row, since=before):
+        row.save(update_fields=changed)
+
+
+def _write_calls(row: Sandbox, calls: tuple[CallFacts, ...]) -> None:
+    before = {call.id: call for call in row.known_calls or ()}
+    written = []
+    for call in calls:
+        values: dict[str, Any] = {name: getattr(call, name) for name in CALL_FIELDS if name != "id"}
+        if call.id is None:
+            made = DaytonaCall.objects.create(sandbox=row, **values)
+            written.append(replace(call, id=made.pk))
+        else:
+            if before.get(call.id) != call:
+                DaytonaCall.objects.filter(pk=call.id).update(**values)
+            written.append(call)
+    row.known_calls = written
+
+
+def _log_end(row: Sandbox, operation: Operation, *, now: datetime) -> None:
+    log.info(
+        "operation_ended",
+        operation_id=str(operation.pk),
+        sandbox_id=str(row.pk),
+        action=operation.action,
+        status=operation.status,
+        code=operation.code,
+        seconds=round((now - operation.created_at).total_seconds(), 3),
+        request_id=operation.request_id,
+    )
+
+
+def create_operation(
+    row: Sandbox,
+    action: Action,
+    *,
+    actor: Actor,
+    source: Source,
+    now: datetime,
+    reason: str = "",
+    force: bool = False,
+    request_id: str = "",
+    caused_by: Operation | None = None,
+    intent_change: IntentChange | None = None,
+) -> Operation:
+    """Insert the operation; the caller holds the row and has closed any other active one.
+
+    `intent_change`: what it changed of the intent, which is taken back with it.
+    """
+    operation = Operation(
+        sandbox=row,
+        action=action,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        reason=reason[:500],
+        source=source,
+        request_id=request_id[:100],
+        caused_by=caused_by,
+        intent_change=intent_change,
+        force=force,
+        step="queued",
+        next_check_at=now,
+        deadline=deadline_for(sandbox_facts(row), action, now=now, limits=limits()),
+        created_at=now,
+    )
+    record.append(row, operation)
+    if action != Action.SYNC:  # what a look has learned has events of its own
+        is_told = intent_change is not None and intent_change.from_intent != row.intent
+        told = {"reason": reason} if reason and not is_told else {}
+        record.event(
+            row, EventKind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
+            data={"status": operation.status} | told,
+        )  # fmt: skip
+    refresh(row, active=operation, now=now)
+    enqueue("advance_operation", operation.pk)
+    return operation

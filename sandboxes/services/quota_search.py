@@ -1,0 +1,123 @@
+"""Go on with a search for room: its lease, its queries and remote calls. What they lead to is in core/quota.py."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from sandboxes import clock
+from sandboxes.core.quota import Phase, QuotaSearch
+from sandboxes.core.ranking import Verdict
+from sandboxes.core.states import COMPUTE_STATES
+from sandboxes.core.vocabulary import ACTIVE, Action, OperationStatus, Source, Status
+from sandboxes.gateways.daytona import DaytonaGateway
+from sandboxes.models import Operation, Sandbox
+from sandboxes.services import leases
+from sandboxes.services.victims import LOOKED_AT, UNREADABLE, class_of, evict, rank_for, region_of, sharing_quota
+
+LEASE_SECONDS = 30.0
+LOOKING_SECONDS = 10.0  # of one attempt: a look may wait for a timeout, and the leases must outlast all of them
+
+
+def seek(daytona: DaytonaGateway, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
+    """One step of the search: remote calls and the victim's stop; outside the operation's transaction."""
+    search = _with_lease(row, operation, search)
+    if not search.lease:
+        return search
+    if search.phase is Phase.VICTIM:
+        search = _follow_victim(search)
+    if search.phase is Phase.LEAVING:
+        search = _follow_leaving(row, search)
+    if search.phase is Phase.CHOOSE:
+        search = _choose(daytona, row, operation, search)
+    return search
+
+
+def lease_name(row: Sandbox) -> str:
+    """One search at a time for each quota."""
+    return f"room:{region_of(row) or 'default'}:{class_of(row)}"
+
+
+def _with_lease(row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
+    name = lease_name(row)
+    if search.lease and leases.renew(leases.Held(name, search.lease, 0), seconds=LEASE_SECONDS):
+        return search
+    taken = leases.take(name, holder=f"operation {operation.pk}", seconds=LEASE_SECONDS)
+    return replace(search, lease=taken.token if taken else "", lease_name=name)
+
+
+def _follow_victim(search: QuotaSearch) -> QuotaSearch:
+    stop = Operation.objects.filter(pk=search.victims[-1]).values_list("status", flat=True).first()
+    if stop in ACTIVE:
+        return search
+    return search.victim_ended(cancelled=stop == OperationStatus.CANCELLED, now=clock.now())
+
+
+def _follow_leaving(row: Sandbox, search: QuotaSearch) -> QuotaSearch:
+    """The first of them that counts no more may be room enough; when none is leaving any more, choose."""
+    awaited = _counted(row).filter(pk__in=search.leaving)
+    if awaited.count() < len(search.leaving):
+        return search.slot_freed(now=clock.now())
+    return search if awaited.filter(_is_leaving()).exists() else replace(search, phase=Phase.CHOOSE)
+
+
+def _counted(row: Sandbox) -> QuerySet[Sandbox]:
+    """Those that Daytona counts against the same quota."""
+    return sharing_quota(row).filter(observed_state__in=COMPUTE_STATES, deleted_at=None)
+
+
+def _is_leaving() -> Q:
+    """On its way out, by whoever's wish: room that comes by itself.
+
+    What did not end within a stop's time hangs, and is not waited for.
+    """
+    since = clock.now() - timedelta(seconds=settings.DEADLINES["stop"])
+    active = Operation.objects.active()
+    asked = active.filter(action__in=(Action.STOP, Action.ARCHIVE, Action.DELETE), created_at__gt=since)
+    by_itself = Q(status=Status.STOPPING, status_changed_at__gt=since)
+    return Q(pk__in=asked.values("sandbox")) | by_itself & ~Q(pk__in=active.values("sandbox"))
+
+
+def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
+    if (forgotten := _forgotten_victim(operation, search)) is not None:
+        return search.wait_for_victim(str(forgotten.pk))
+    leaving = _counted(row).filter(_is_leaving()).values_list("pk", flat=True)[:LOOKED_AT]
+    if found := [str(pk) for pk in leaving]:
+        return search.wait_for_leaving(found)
+    if len(search.victims) >= settings.EVICTION_MAX_PER_START:
+        text = f"{len(search.victims)} sandboxes were stopped and Daytona still has no room"
+        return replace(search, exhausted=text)
+    return _stop_one(daytona, row, operation, search)
+
+
+def _stop_one(daytona: DaytonaGateway, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
+    ranking = rank_for(row)
+    unanswered = list(search.unanswered)
+    ends = time.monotonic() + LOOKING_SECONDS
+    for place, verdict in enumerate(ranking):
+        if not verdict.may_be_stopped:
+            continue
+        candidate = verdict.candidate
+        if str(candidate.sandbox_id) in unanswered:
+            ranking[place] = Verdict(candidate, UNREADABLE)
+            continue
+        if time.monotonic() > ends:  # the next attempt goes on behind those that were looked at in vain
+            return replace(search, unanswered=tuple(unanswered))
+        stop = evict(daytona, candidate, caused_by=operation, ranking=ranking)
+        if isinstance(stop, Operation):
+            return search.wait_for_victim(str(stop.pk))
+        ranking[place] = stop
+        if stop.broken == UNREADABLE:
+            unanswered.append(str(candidate.sandbox_id))
+    verdicts = tuple(verdict.as_data() for verdict in ranking)
+    return replace(search, exhausted="nothing may be stopped for it", ranking=verdicts, unanswered=())
+
+
+def _forgotten_victim(operation: Operation, search: QuotaSearch) -> Operation | None:
+    """A stop for this operation that its worker did not live to write down here."""
+    stops = Operation.objects.filter(caused_by=operation, source=Source.EVICTION)
+    return stops.exclude(status=OperationStatus.CANCELLED).exclude(pk__in=search.victims).first()

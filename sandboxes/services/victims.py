@@ -1,0 +1,125 @@
+"""Who shares a quota, who would be stopped for room in it, and the stop of one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Case, Max, Min, QuerySet, When
+
+from sandboxes import clock
+from sandboxes.core.observation import apply_observation, refresh_status
+from sandboxes.core.ranking import Candidate, Verdict, judge, rank
+from sandboxes.core.vocabulary import Action, Actor, EventKind, Source, Status
+from sandboxes.gateways.daytona import DaytonaGateway
+from sandboxes.gateways.daytona_errors import DaytonaError
+from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.models.sandbox import LAST_USED
+from sandboxes.services import record
+from sandboxes.services.decisions import create_operation, drafting
+from sandboxes.services.fetching import fetch
+
+EVICTOR = Actor.system("evictor")
+UNREADABLE = ("readable",)
+LOOKED_AT = 200  # candidates that one ranking reads: of one's own, and of other owners
+RUNNING_FIRST = Case(When(status=Status.RUNNING, then=0), default=1)
+
+
+def region_of(row: Sandbox) -> str:
+    """The region whose quota counts this sandbox; empty when nobody can tell.
+
+    One that was asked for without a region has none before Daytona answers: it will run in the organisation's
+    default, which is known where all sandboxes share one region.
+    """
+    return row.target or settings.DAYTONA_TARGET or _only_region()
+
+
+def _only_region() -> str:
+    known = Sandbox.objects.exclude(status=Status.GONE).exclude(target="")
+    ends = known.aggregate(first=Min("target"), last=Max("target"))
+    return ends["first"] or "" if ends["first"] == ends["last"] else ""
+
+
+def class_of(row: Sandbox) -> str:
+    return row.sandbox_class or "container"
+
+
+def sharing_quota(row: Sandbox) -> QuerySet[Sandbox]:
+    """The others that Daytona counts against the same quota: per region and class."""
+    living = Sandbox.objects.exclude(status=Status.GONE).exclude(pk=row.pk)
+    return living.filter(target=region_of(row), sandbox_class=class_of(row))
+
+
+def rank_for(row: Sandbox) -> list[Verdict]:
+    """Who would be stopped for this sandbox: same region and class, by EVICTION_SCOPE, own ones first."""
+    if settings.EVICTION_SCOPE == "off":
+        return []
+    rows = sharing_quota(row)
+    candidates = list(rows.filter(owner_id=row.owner_id).order_by(RUNNING_FIRST, LAST_USED)[:LOOKED_AT])
+    if settings.EVICTION_SCOPE == "organization":
+        foreign = rows.filter(status=Status.RUNNING).exclude(owner_id=row.owner_id)
+        candidates += foreign.order_by(LAST_USED)[:LOOKED_AT]
+    idle, now = settings.EVICTION_MIN_IDLE, clock.now()
+    return rank(candidates_of(candidates), now=now, min_idle=idle, first_owner=row.owner_id)
+
+
+def candidates_of(rows: list[Sandbox]) -> list[Candidate]:
+    """These sandboxes as they are ranked, with whether an operation is active."""
+    active = Operation.objects.active().filter(sandbox__in=[row.pk for row in rows])
+    busy = set(active.values_list("sandbox_id", flat=True))
+    return [_candidate(row, busy=row.pk in busy) for row in rows]
+
+
+def _candidate(row: Sandbox, *, busy: bool) -> Candidate:
+    return Candidate(
+        row.pk, row.daytona_id, row.display_name, row.owner_id, row.status, row.intent, row.cpu, row.memory_gb,
+        row.observed_auto_delete, row.protected_until, row.last_used_at, busy,
+    )  # fmt: skip
+
+
+def evict(
+    daytona: DaytonaGateway,
+    ranked: Candidate,
+    *,
+    caused_by: Operation | None,
+    ranking: list[Verdict],
+    min_idle: float | None = None,
+    reason: str = "Stopped to make room",
+) -> Operation | Verdict:
+    """Stop the candidate, if a GET just before and the row still show it as it was ranked.
+
+    Its intent stays, so it comes back when it is next needed. Returns the stop, or the verdict that now forbids
+    it. `min_idle` in seconds, by default EVICTION_MIN_IDLE.
+    """
+    idle = settings.EVICTION_MIN_IDLE if min_idle is None else min_idle
+    victim = Sandbox.objects.get(pk=ranked.sandbox_id)
+    try:
+        fetched = fetch(daytona, victim)
+    except DaytonaError:
+        return Verdict(ranked, UNREADABLE)
+    with record.locked(victim.pk) as row:
+        now = clock.now()
+        busy = record.active_operation(row.pk)
+        with drafting(row, busy, now=now) as draft:
+            apply_observation(draft, fetched)
+            refresh_status(draft)
+        verdict = judge(_candidate(row, busy=busy is not None), now=now, min_idle=idle)
+        if verdict.broken or fetched.remote is None or row.last_accessed_at != victim.last_accessed_at:
+            return verdict if verdict.broken else Verdict(ranked, ("unchanged",))
+        stop = create_operation(
+            row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=now, reason=reason, caused_by=caused_by
+        )
+        # "Why was mine stopped?" has an answer: the ranking of that moment with every verdict.
+        data = {
+            "ranking": [one.as_data() for one in ranking],
+            "for_sandbox": str(caused_by.sandbox_id) if caused_by else None,
+            "for_operation": str(caused_by.pk) if caused_by else None,
+        }
+        record.event(row, EventKind.EVICTION, reason, operation=stop, actor=EVICTOR, data=data, at=now)
+    return stop
+
+
+def why(sandbox_id: UUID) -> SandboxEvent | None:
+    """The latest eviction of this sandbox, with the ranking of that moment."""
+    evictions = SandboxEvent.objects.filter(sandbox_id=sandbox_id, kind=EventKind.EVICTION)
+    return evictions.order_by("-at", "-id").first()
