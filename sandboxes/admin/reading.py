@@ -117,7 +117,7 @@ class OperationAdmin(ReadOnlyAdmin):
         return queryset.filter(pk=uuid) | queryset.filter(sandbox_id=uuid), False
 
     def left_out(self, row: Operation) -> Iterable[str]:
-        return () if row.is_active else ("deadline", "next_check_at", "step")
+        return () if row.is_active else ("deadline", "deadline_runs", "next_check_at", "step", "search")
 
     def lead(self, row: Operation) -> str:
         if not row.code:

@@ -30,9 +30,9 @@ def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
     """Each row's newest operation, but for looks that have ended, with one more query. It is the active one if any
     is: no operation can be created beside an active one."""
     telling = ~Q(action=Action.SYNC) | Q(status__in=ACTIVE)
-    newest = Operation.objects.filter(telling).order_by("-created_at")[:1]
+    newest = Operation.objects.with_whether_called().filter(telling).order_by("-created_at")[:1]
     # Not select_related: a join is made for the rows before a page too.
-    rows = rows.annotate(has_convex=Exists(rest.in_use()))
+    rows = rows.with_doubt().annotate(has_convex=Exists(rest.in_use()))  # type: ignore[attr-defined]
     return rows.prefetch_related("owner", Prefetch("operations", queryset=newest, to_attr="newest_operations"))
 
 

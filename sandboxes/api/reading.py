@@ -12,29 +12,29 @@ from sandboxes.codes import Code, Refused
 from sandboxes.models import Feed, Operation, Sandbox, SandboxEvent
 from sandboxes.models.sandbox import LAST_ACCESSED
 from sandboxes.services.feed import number_events
-from sandboxes.states import ACTIVE, Actor
+from sandboxes.states import Actor
 
 WINDOW = 2000
 
 
 def _with_active(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
-    active = Prefetch("operations", Operation.objects.filter(status__in=ACTIVE), to_attr="active")
+    active = Prefetch("operations", Operation.objects.active().with_whether_called(), to_attr="active")
     return rows.select_related("owner").prefetch_related(active)
 
 
 def sandboxes(actor: Actor) -> QuerySet[Sandbox]:
-    return _with_active(Sandbox.objects.visible_to(actor)).annotate(used_at=LAST_ACCESSED)
+    return _with_active(Sandbox.objects.visible_to(actor).with_doubt()).annotate(used_at=LAST_ACCESSED)
 
 
 def shown(row: Sandbox) -> Sandbox:
     """A row from a service, as a representation needs it."""
     if not hasattr(row, "active"):
-        row.active = list(Operation.objects.filter(sandbox_id=row.pk, status__in=ACTIVE))  # type: ignore[attr-defined]
+        row.active = list(Operation.objects.active().filter(sandbox_id=row.pk))  # type: ignore[attr-defined]
     return row
 
 
 def active(sandbox_id: UUID) -> Operation | None:
-    return Operation.objects.filter(sandbox_id=sandbox_id, status__in=ACTIVE).first()
+    return Operation.objects.active().filter(sandbox_id=sandbox_id).first()
 
 
 def operations(actor: Actor) -> QuerySet[Operation]:

@@ -57,7 +57,7 @@ UNANSWERED_LOOK_PAUSE = 5.0  # of a sandbox that has no operation
 STARTING_CALLS = frozenset({Action.CREATE, Action.START, Action.RECOVER})
 # Which conditions an accepted call shows to be over: a suspended organisation may still stop and delete.
 KEY_WORKS = (NoticeCode.DAYTONA_UNAUTHORIZED, NoticeCode.DAYTONA_NOT_CONFIGURED)
-DISPROVED_BY = dict.fromkeys(STARTING_CALLS, (*KEY_WORKS, NoticeCode.ORG_SUSPENDED))
+STARTS = (*KEY_WORKS, NoticeCode.ORG_SUSPENDED)
 
 
 def decide(facts: Facts) -> Decision:
@@ -84,7 +84,8 @@ def decide(facts: Facts) -> Decision:
 def _after_fetch(draft: Draft, facts: Facts, fetched: Fetched) -> Step | None:
     apply_observation(draft, fetched)
     if draft.operation is None:
-        return _after_look(draft, facts, fetched)
+        _after_look(draft, facts, fetched)
+        return None
     if not draft.operation.is_active:
         refresh_status(draft)
         return None
@@ -255,7 +256,7 @@ def _after_call(draft: Draft, facts: Facts, result: Result) -> Step | None:
     if result.remote is not None and row.daytona_id is None:
         draft.set(daytona_id=result.remote.id, organization_id=result.remote.organization_id)
     if meaning.outcome == CallOutcome.ACCEPTED:
-        draft.effects.append(CloseNotices(DISPROVED_BY.get(name, KEY_WORKS)))
+        draft.effects.append(CloseNotices(STARTS if name in STARTING_CALLS else KEY_WORKS))
     if meaning.notice is not None:
         draft.tell(meaning.notice, result.message)
     operation = draft.operation
@@ -309,7 +310,7 @@ def _record_result(draft: Draft, result: Result, meaning: Meaning) -> str:
         draft.set_call(made, answered)
     if not is_repeated:
         words = message or (result.message if result.kind is ResultKind.COMPUTE_QUOTA_FULL else "")
-        draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", **({"words": words} if words else {}))
+        draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", {"words": words} if words else {})
     return made.name
 
 

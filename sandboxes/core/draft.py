@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,9 +85,17 @@ class Draft:
         self.calls = tuple(after if call is before else call for call in self.calls)
 
     def event(
-        self, kind: EventKind, text: str, *, of_operation: bool = True, actor: object = "", **data: Any
+        self,
+        kind: EventKind,
+        text: str,
+        data: Mapping[str, Any] | None = None,
+        *,
+        of_operation: bool = True,
+        actor: object = "",
     ) -> None:
-        self.effects.append(Event(kind=kind, text=text, data=data, actor=str(actor), of_operation=of_operation))
+        self.effects.append(
+            Event(kind=kind, text=text, data=data or {}, actor=str(actor), of_operation=of_operation)
+        )
 
     def tell(self, code: NoticeCode, text: str) -> None:
         self.effects.append(OpenNotice(code, text))
@@ -148,4 +157,4 @@ class Draft:
             return
         text = f"{Action(operation.action).label} {status}" + (f": {code}" if code else "")
         told = {"message": message} if message else {}
-        self.event(EventKind.OPERATION, text, status=status, code=code or "", **told)
+        self.event(EventKind.OPERATION, text, {"status": status, "code": code or "", **told})

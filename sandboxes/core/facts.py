@@ -175,7 +175,7 @@ class CallFacts:
 
     `first_at`: when the first of them was made. `in_doubt_until`: it may still be carried out until then.
     `message`: Daytona's refusal, which a look must confirm; `may_be_stale`: for as long as that look may come from
-    a cache. `was_outage`: the answer said nothing.
+    a cache. `was_outage`: the answer said nothing. `effect_seen_at`: when a look that showed its effect began.
     """
 
     operation_id: UUID
@@ -187,6 +187,7 @@ class CallFacts:
     may_be_stale: bool = False
     was_outage: bool = False
     times: int = 1
+    effect_seen_at: datetime | None = None
     in_doubt_until: datetime | None = None
     id: int | None = None
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from sandboxes.core.asked import Row
 from sandboxes.core.codes import invalid
 
 MAX_MINUTES = 525_600  # a year; Daytona's own end is its database's
@@ -41,6 +41,13 @@ def checked(name: str, minutes: int) -> int:
     return MAX_ARCHIVE_MINUTES if name == "auto_archive" and minutes == 0 else minutes
 
 
-def is_made_ephemeral(row: Row) -> bool:
+class Ephemeral(Protocol):
+    @property
+    def ephemeral(self) -> bool: ...
+    @property
+    def auto_delete_minutes(self) -> int | None: ...
+
+
+def is_made_ephemeral(row: Ephemeral) -> bool:
     """Whether it was made to end with a stop, not set to by somebody in Daytona's dashboard later."""
     return row.auto_delete_minutes == 0 or (row.auto_delete_minutes is None and row.ephemeral)

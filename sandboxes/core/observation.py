@@ -20,10 +20,10 @@ CERTAIN = (CallOutcome.ACCEPTED, CallOutcome.FAILED)
 
 
 def apply_observation(draft: Draft, fetched: Fetched) -> None:
-    """Take over what was fetched, if it is newer than what is stored, and end the doubts that it settles."""
+    """Take over what was fetched, if it is newer than what is stored, and what it tells of our calls."""
     _apply(draft, fetched)
     draft.looked_at = max(filter(None, (draft.looked_at, fetched.started)))
-    draft.calls = tuple(_without_settled_doubt(draft, call, fetched) for call in draft.calls)
+    draft.calls = tuple(_after_look(draft, call, fetched) for call in draft.calls)
 
 
 def _apply(draft: Draft, fetched: Fetched) -> None:
@@ -57,7 +57,7 @@ def _observed(draft: Draft, remote: RemoteSandbox, *, started: datetime) -> None
         row.observed_state, row.desired_state, row.error_reason,
     ):  # fmt: skip
         words = f"Daytona says {remote.state}" + (f": {remote.error_reason}" if remote.error_reason else "")
-        draft.event(EventKind.OBSERVATION, words, before=row.observed_state, desired=remote.desired_state)
+        draft.event(EventKind.OBSERVATION, words, {"before": row.observed_state, "desired": remote.desired_state})
     tell_differences(draft, [one for one in differences(after) if one not in differed and not one.pending])
 
 
@@ -131,7 +131,7 @@ def unacknowledged_call(draft: Draft) -> CallFacts | None:
     """
     seen, looked_at = draft.sandbox.seen, draft.looked_at
     call = next((call for call in reversed(draft.calls) if call.outcome != CallOutcome.REFUSED), None)
-    if call is None or (seen is not None and seen.is_ending):
+    if call is None or call.effect_seen_at is not None or (seen is not None and seen.is_ending):
         return None
     if looked_at is None or looked_at <= call.made_at:
         return call
@@ -141,23 +141,26 @@ def unacknowledged_call(draft: Draft) -> CallFacts | None:
     return call if is_from_before and not is_late else None
 
 
-def _without_settled_doubt(draft: Draft, call: CallFacts, fetched: Fetched) -> CallFacts:
-    """The call, out of doubt after a look that shows its effect, or that began when it could not run any more.
+def _after_look(draft: Draft, call: CallFacts, fetched: Fetched) -> CallFacts:
+    """The call, with its effect seen, or out of doubt because the look began when it could not run any more.
 
     An effect that a later call explains as well proves nothing of the earlier one.
     """
     row = draft.sandbox
-    if call.in_doubt_until is None or call.outcome == CallOutcome.PENDING:
+    if call.effect_seen_at is not None or call.outcome in (CallOutcome.PENDING, CallOutcome.REFUSED):
         return call
+    if fetched.started > call.made_at and _shows_effect(row, call.name) and not _is_explained(draft, call):
+        return replace(call, effect_seen_at=fetched.started, in_doubt_until=None)
     is_told = fetched.remote is not None or row.deleted_at is not None
-    if is_told and call.in_doubt_until <= fetched.started:
+    if call.in_doubt_until is not None and is_told and call.in_doubt_until <= fetched.started:
         return replace(call, in_doubt_until=None)
-    if fetched.started <= call.made_at or not _shows_effect(row, call.name):
-        return call
+    return call
+
+
+def _is_explained(draft: Draft, call: CallFacts) -> bool:
+    """Whether a later call may have brought about what is seen."""
     later = (other for other in draft.calls if other.made_at > call.made_at)
-    if any(other.outcome != CallOutcome.REFUSED and _shows_effect(row, other.name) for other in later):
-        return call
-    return replace(call, in_doubt_until=None)
+    return any(other.outcome != CallOutcome.REFUSED and _shows_effect(draft.sandbox, other.name) for other in later)
 
 
 def _shows_effect(row: SandboxFacts, call: str) -> bool:

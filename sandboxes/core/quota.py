@@ -51,10 +51,10 @@ class QuotaSearch:
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Self:
         """Read what `as_data` wrote."""
-        times = {name: datetime.fromisoformat(data[name]) for name in _TIMES if data.get(name)}
-        lists = {name: tuple(data[name]) for name in _LISTS if name in data}
-        texts = {name: data[name] for name in _TEXTS if name in data}
-        return cls(phase=Phase(data["phase"]), **times, **lists, **texts)
+        values: dict[str, Any] = {name: data[name] for name in _TEXTS if name in data}
+        values |= {name: datetime.fromisoformat(data[name]) for name in _TIMES if data.get(name)}
+        values |= {name: tuple(data[name]) for name in _LISTS if name in data}
+        return cls(phase=Phase(data["phase"]), **values)
 
     def as_data(self) -> dict[str, Any]:
         """As JSON, without what is empty."""

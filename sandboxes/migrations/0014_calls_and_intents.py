@@ -141,6 +141,12 @@ class Migration(migrations.Migration):
                     models.BooleanField(default=False, help_text="The answer said nothing of the call."),
                 ),
                 (
+                    "effect_seen_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When a look that showed it began.", null=True
+                    ),
+                ),
+                (
                     "in_doubt_until",
                     models.DateTimeField(blank=True, help_text="It may be carried out until then.", null=True),
                 ),

@@ -31,6 +31,7 @@ class DaytonaCall(models.Model):
     message = models.TextField(blank=True, help_text="For staff: Daytona's words, where it was refused or failed.")
     may_be_stale = models.BooleanField(default=False, help_text="The refusal may be of a state that is over.")
     was_outage = models.BooleanField(default=False, help_text="The answer said nothing of the call.")
+    effect_seen_at = models.DateTimeField(null=True, blank=True, help_text="When a look that showed it began.")
     in_doubt_until = models.DateTimeField(null=True, blank=True, help_text="It may be carried out until then.")
 
     objects = models.Manager.from_queryset(DaytonaCallRows)()

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from sandboxes.states import ACTIVE, Actor
 
@@ -20,10 +21,18 @@ def as_uuid(text: str) -> UUID | None:
         return None
 
 
+def _calls() -> models.QuerySet[Any]:
+    return apps.get_model("sandboxes", "DaytonaCall")._default_manager.all()
+
+
 class SandboxRows(models.QuerySet[Any]):
     def visible_to(self, actor: Actor) -> SandboxRows:
         """Those of the owners that the actor may see: another owner's sandbox does not exist."""
         return self if actor.only_owner is None else self.filter(owner_id=actor.only_owner)
+
+    def with_doubt(self) -> SandboxRows:
+        """Each with `in_doubt`: whether a call of ours may still be carried out."""
+        return self.annotate(in_doubt=Exists(_calls().filter(sandbox=OuterRef("pk"), in_doubt_until__isnull=False)))
 
     def named(self, ids: Iterable[str]) -> SandboxRows:
         """Those that have one of these ids, ours or Daytona's, in any spelling."""
@@ -36,6 +45,10 @@ class OperationRows(models.QuerySet[Any]):
     def visible_to(self, actor: Actor) -> OperationRows:
         """Those of sandboxes that the actor may see."""
         return self if actor.only_owner is None else self.filter(sandbox__owner_id=actor.only_owner)
+
+    def with_whether_called(self) -> OperationRows:
+        """Each with `has_called`: whether it has asked Daytona for anything yet."""
+        return self.annotate(has_called=Exists(_calls().filter(operation=OuterRef("pk"))))
 
     def active(self) -> OperationRows:
         """Those that have not ended."""

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import Feed, Sandbox, SandboxEvent
 
 BATCH = 5000
@@ -63,14 +64,12 @@ def begin_anew() -> None:
         feed.save(update_fields=["last", "expired"])
 
 
-def tell_removed(rows: QuerySet[Sandbox], kind: SandboxEvent.Kind) -> None:
+def tell_removed(rows: QuerySet[Sandbox], kind: EventKind) -> None:
     """Events that outlive these rows, so that no copy of them stays. Of who was erased they keep no name."""
     now = clock.now()
-    text = "Deleted here: it was gone for long" if kind == SandboxEvent.Kind.PRUNED else "Erased with its owner"
+    text = "Deleted here: it was gone for long" if kind == EventKind.PRUNED else "Erased with its owner"
     SandboxEvent.objects.bulk_create(
-        SandboxEvent(
-            kind=kind, owner=owner if kind == SandboxEvent.Kind.PRUNED else "", at=now, text=text, data=_named(pk)
-        )
+        SandboxEvent(kind=kind, owner=owner if kind == EventKind.PRUNED else "", at=now, text=text, data=_named(pk))
         for pk, owner in rows.values_list("pk", "owner_id")
     )
 

@@ -93,8 +93,9 @@ def locked_together(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
             {row: {name: getattr(row, name) for name in changes(row, since=before[row.pk][0])} for row in found}
         )
         appended = [added for row in found for added in row.appended or () if added._state.adding]
-        for model in (IntentChange, Operation):  # each before what names it
-            model._default_manager.bulk_create(added for added in appended if isinstance(added, model))
+        # Each before what names it.
+        IntentChange.objects.bulk_create(added for added in appended if isinstance(added, IntentChange))
+        Operation.objects.bulk_create(added for added in appended if isinstance(added, Operation))
         SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk][2]))
 
 

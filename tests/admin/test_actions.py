@@ -284,7 +284,7 @@ def test_a_start_for_an_owner_on_hold_is_disabled(admin: Client) -> None:
 
 def test_an_operation_that_has_reached_daytona_cannot_be_cancelled(admin: Client) -> None:
     row = rows.sandbox(status=Status.STOPPING)
-    rows.operation(row, Action.STOP, OperationStatus.IN_PROGRESS, calls=[{"name": "stop"}])
+    rows.call(rows.operation(row, Action.STOP, OperationStatus.IN_PROGRESS), "stop", "pending")
     assert "Daytona was already asked: request the opposite instead." in page(admin, row).content.decode()
 
 

@@ -73,7 +73,8 @@ def test_what_has_ended_cannot_be_cancelled(alice: Api, atlas: Sandbox) -> None:
 
 
 def test_what_daytona_was_asked_for_cannot_be_cancelled(alice: Api, atlas: Sandbox) -> None:
-    operation = rows.operation(atlas, "stop", "in_progress", calls=[{"name": "stop", "outcome": "accepted"}])
+    operation = rows.operation(atlas, "stop", "in_progress")
+    rows.call(operation, "stop", "accepted")
     problem(alice.post(f"/operations/{operation.pk}/cancel"), "operation_not_cancellable")
 
 

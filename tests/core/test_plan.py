@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandboxes.core.codes import Code
-from sandboxes.core.plan import Call, Done, Fail, LookAgain, Step, plan
+from sandboxes.core.plan import Call, Done, Fail, FindRoom, LookAgain, Step, plan
 from sandboxes.core.states import Seen
 from sandboxes.core.vocabulary import Action
 
@@ -62,6 +62,8 @@ def in_words(step: Step) -> str:
             return "wait"
         case Call(name):
             return f"call {name}"
+        case FindRoom():
+            return "find room"
         case Fail(code):
             return f"fail {code.removeprefix('sandbox_')}"
 

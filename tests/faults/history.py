@@ -54,7 +54,7 @@ class History:
     def _restored(self, sandbox: UUID, lines: list[Asked], moment: float) -> set[str]:
         """Wishes that hold again, because a later one failed before Daytona was asked for anything."""
         ids = [line.operation for line in lines]
-        failed = Operation.objects.filter(pk__in=ids, status=OperationStatus.FAILED, calls=[])
+        failed = Operation.objects.filter(pk__in=ids, status=OperationStatus.FAILED, calls=None)
         if any(op.finished_at and op.finished_at.timestamp() <= moment for op in failed):
             return {str(line.wish) for line in lines}
         return set()

@@ -313,7 +313,7 @@ class Machine(RuleBasedStateMachine):
         assert not found, found
 
     def _wishes(self) -> dict[UUID, set[str]]:
-        for failed in Operation.objects.filter(status=OperationStatus.FAILED, calls=[]):
+        for failed in Operation.objects.filter(status=OperationStatus.FAILED, calls=None):
             self.people.refused_for_good(failed)
         wishes = {pk: {str(wish)} for pk, wish in self.people.wishes.items()}
         for pk in undone().values_list("pk", flat=True):

@@ -253,6 +253,7 @@ def test_a_worker_killed_after_it_chose_costs_no_second_victim(
 
     step_until(world, chosen, what="victim")
     operation.refresh_from_db()
+    assert operation.search
     operation.search |= {"phase": "choose", "victims": []}  # the stop was written, this was not
     operation.save()
     settle_in(world, operation)

@@ -13,8 +13,10 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.causes import Cause, cause_of
+from sandboxes.core.observation import mark_gone, refresh_status
 from sandboxes.models import Feed, Sandbox, SandboxEvent
 from sandboxes.services import feed, lifecycle, record
+from sandboxes.services.decisions import drafting
 from sandboxes.services.facts import facts_of
 from sandboxes.services.prune import erase_owner, prune
 from sandboxes.states import Action, Actor, Source, Status
@@ -139,9 +141,9 @@ def test_a_copy_made_of_events_alone_is_the_sandbox() -> None:
     lifecycle.protect(box.pk, actor=ALICE, until=clock.now() + timedelta(days=1), reason="a demo")
     operation = lifecycle.request(box.pk, Action.STOP, actor=ALICE, source=Source.API, reason="lunch")
     lifecycle.cancel(operation.pk, actor=ALICE)
-    with record.locked(box.pk) as row:
-        record.gone(row, now=clock.now())
-        record.settle(row, active=None, now=clock.now())
+    with record.locked(box.pk) as row, drafting(row, None, now=clock.now()) as draft:
+        mark_gone(draft)
+        refresh_status(draft)
     for changes in SandboxEvent.objects.order_by("pk").values_list("changes", flat=True):
         copy |= changes
     assert copy == facts_of(reload(box.pk))

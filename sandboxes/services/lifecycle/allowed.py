@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from sandboxes.core import gate
 from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import Action
@@ -13,20 +15,20 @@ def refusal(
     row: Sandbox, action: Action, *, active: Operation | None, on_hold: bool, force: bool = False
 ) -> Refused | None:
     """Why this action cannot be requested now; None when it can."""
-    return gate.refusal(
-        sandbox_facts(row), action, active=active.action if active else None,
-        is_uncertain=is_uncertain(row, active), on_hold=on_hold, force=force,
-    )  # fmt: skip
+    refused = obstacles(row, active=active, on_hold=on_hold, force=force)
+    return refused.get(action)
 
 
 def obstacles(
     row: Sandbox, *, active: Operation | None, on_hold: bool, force: bool = False
 ) -> dict[Action, Refused]:
     """The actions that would be refused now, and why: for disabled buttons and `allowed_actions`."""
-    return gate.obstacles(
-        sandbox_facts(row), active=active.action if active else None, is_uncertain=is_uncertain(row, active),
-        on_hold=on_hold, force=force,
-    )  # fmt: skip
+    asked = partial(
+        gate.obstacles, sandbox_facts(row), active=active.action if active else None, on_hold=on_hold, force=force
+    )
+    refused = asked(is_uncertain=False)
+    # Only what would be refused has to be asked for a second time.
+    return asked(is_uncertain=True) if refused and is_uncertain(row, active) else refused
 
 
 def allowed_actions(row: Sandbox, *, active: Operation | None, on_hold: bool) -> list[str]:

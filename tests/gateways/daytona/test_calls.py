@@ -30,7 +30,6 @@ def test_a_sandbox_is_created_from_a_snapshot(gateway: DaytonaGateway) -> None:
     assert sandbox.name == "alpha"
     assert (sandbox.cpu, sandbox.memory_gb, sandbox.disk_gb) == (2, 4, 8)
     assert sandbox.labels == {"a": "b"}
-    assert not sandbox.labels_odd
     assert (sandbox.auto_stop_interval, sandbox.auto_archive_interval, sandbox.auto_delete_interval) == (20, 60, -1)
     assert sandbox.created_at is not None
     assert abs(datetime.now(UTC) - sandbox.created_at) < timedelta(minutes=1)
@@ -98,9 +97,8 @@ def test_labels_are_replaced(gateway: DaytonaGateway, emulator: Emulator) -> Non
 def test_odd_labels_are_read_and_can_be_repaired(gateway: DaytonaGateway, emulator: Emulator) -> None:
     [key] = emulator.seed([{"labels": {"a": "1", "n": 2, "o": {"k": 1}}}])
     seen = gateway.get(key)
-    assert (seen.labels, seen.labels_odd) == ({"a": "1", "n": "2"}, True)
+    assert seen.labels == {"a": "1", "n": "2"}
     gateway.replace_labels(key, seen.labels)
-    assert not gateway.get(key).labels_odd
 
 
 def test_keep_alive_moves_the_last_activity(gateway: DaytonaGateway, emulator: Emulator) -> None:
@@ -151,7 +149,6 @@ def test_one_odd_sandbox_spoils_no_list(gateway: DaytonaGateway, emulator: Emula
     keys = emulator.seed([{"labels": None}, {"labels": {"code-toolbox-language": "cobol"}}, {"labels": ["q"]}])
     page = gateway.list_page()
     assert [item.id for item in page.items] == keys
-    assert [item.labels_odd for item in page.items] == [True, False, True]
 
 
 def test_a_word_that_nobody_knows_is_passed_on(gateway: DaytonaGateway, emulator: Emulator) -> None:

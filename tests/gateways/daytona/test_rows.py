@@ -48,12 +48,11 @@ def test_every_field_of_a_recorded_sandbox_is_read() -> None:
     assert (sandbox.state, sandbox.desired_state) == (row["state"], row["desiredState"])
     assert sandbox.error_reason == (row.get("errorReason") or "")
     assert sandbox.recoverable is row["recoverable"]
-    assert sandbox.backup_state == row["backupState"]
     assert sandbox.auto_stop_interval == row["autoStopInterval"]
     assert sandbox.auto_archive_interval == row["autoArchiveInterval"]
     assert sandbox.auto_delete_interval == row["autoDeleteInterval"]
     assert sandbox.sandbox_class == row["sandboxClass"]
-    assert (sandbox.labels, sandbox.labels_odd) == (row["labels"], False)
+    assert sandbox.labels == row["labels"]
     assert sandbox.created_at == datetime.fromisoformat(row["createdAt"])
     assert sandbox.updated_at == datetime.fromisoformat(row["updatedAt"])
     assert sandbox.last_activity_at == datetime.fromisoformat(row["lastActivityAt"])
@@ -80,7 +79,7 @@ def test_a_row_with_nothing_but_an_id_is_a_sandbox() -> None:
     sandbox = sandbox_from({"id": "x"})
     assert (sandbox.name, sandbox.state, sandbox.cpu, sandbox.created_at) == ("", "", None, None)
     assert sandbox.recoverable is False
-    assert (sandbox.labels, sandbox.labels_odd) == ({}, True)
+    assert sandbox.labels == {}
 
 
 @pytest.mark.parametrize("field", FIELDS)

@@ -157,7 +157,8 @@ def test_an_unknown_tier_is_refused(world: Emulator) -> None:
 
 
 def test_a_create_has_its_time(world: Emulator, settings: Settings) -> None:
-    world.settings(runner="none")
+    busy = {"statusCode": 409, "message": "Sandbox state change in progress"}
+    world.faults.add("status", method="POST", path="/sandbox$", status=409, answer=busy)
     operation = create()
     lifecycle.attempt(operation.pk)
     for _ in range(20):
@@ -165,3 +166,15 @@ def test_a_create_has_its_time(world: Emulator, settings: Settings) -> None:
     operation.refresh_from_db()
     assert (operation.status, operation.code) == ("failed", "timeout")
     assert reload(operation.sandbox_id).status == "gone"
+
+
+def test_without_a_free_host_it_waits_for_as_long_as_it_takes(world: Emulator, settings: Settings) -> None:
+    world.settings(runner="none")
+    operation = create()
+    for _ in range(20):
+        pass_time(60)
+    operation.refresh_from_db()
+    assert (operation.status, operation.step) == ("in_progress", "Daytona has no free runner; waiting")
+    world.settings(runner="ready")
+    settle(operation)
+    assert operation.status == "succeeded"

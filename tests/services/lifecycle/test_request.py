@@ -7,13 +7,13 @@ from uuid import uuid4
 import pytest
 from django.db import connections
 from pytest_django import Settings
-from sandboxes.services.victims import EVICTOR
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, lookup, record
 from sandboxes.services.decisions import create_operation
+from sandboxes.services.victims import EVICTOR
 from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, reload, settle, tick_all
 from tests.support.emulator import Emulator

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.gateways import convex as gateway
-from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.models import DaytonaCall, IntentChange, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Options
 from sandboxes.states import Action, Actor, Source
@@ -20,7 +20,7 @@ from tests.support import convex
 from tests.support.driving import ask, do, pass_time, reload, settle, settled_status
 from tests.support.emulator import Emulator
 
-MODELS: list[type[Model]] = [Owner, Sandbox, Operation, SandboxEvent]
+MODELS: list[type[Model]] = [Owner, Sandbox, IntentChange, Operation, DaytonaCall, SandboxEvent]
 pytestmark = pytest.mark.usefixtures("no_tick_waits")
 AFTER_A_RESTORE = Options(adopt=True, verify_convex=True, restored=True)
 
