@@ -133,7 +133,7 @@ def _already(verb: Verb, sandbox: Sandbox) -> str:
 def _not_cancellable(active: Operation | None) -> str:
     if active is None:
         return "No operation is active."
-    if active.action != Action.CREATE and active.has_called:
+    if active.action != Action.CREATE and active.has_called:  # type: ignore[attr-defined]
         return "Daytona was already asked: request the opposite instead."
     return ""
 

@@ -101,7 +101,7 @@ def read_calls(rows: Iterable[Sandbox]) -> None:
 def is_uncertain(row: Sandbox, active: Operation | None) -> bool:
     """Whether a call of ours is in doubt, or the active operation has made one that may change what is seen."""
     if hasattr(row, "in_doubt") and (active is None or hasattr(active, "has_called")):  # read with the row
-        return row.in_doubt or (active is not None and active.has_called)  # type: ignore[attr-defined, no-any-return]
+        return row.in_doubt or (active is not None and active.has_called)
     calls = calls_of(row)
     of_active = active is not None and any(call.operation_id == active.pk for call in calls)
     return of_active or any(call.in_doubt_until is not None for call in calls)

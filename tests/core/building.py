@@ -100,5 +100,5 @@ def facts(
 ) -> Facts:
     return Facts(
         sandbox=of or sandbox(), operation=operation, answer=answer, now=now,
-        **{"limits": LIMITS, "jitter": 1.0, **fields},  # type: ignore[arg-type]
+        **{"limits": LIMITS, "jitter": 1.0, **fields},
     )  # fmt: skip
