@@ -13,6 +13,7 @@ from sandboxes.api import jwks
 from sandboxes.api.jwks import KeySet
 from sandboxes.codes import Code, Refused
 from tests.support.issuer import Issuer
+from tests.support.waiting import PATIENCE, wait_until
 
 OTHERS = 8
 
@@ -37,7 +38,7 @@ def verdict(keys: KeySet, kid: str = "first") -> str:
 def test_a_fetch_has_one_deadline_however_slowly_it_comes(slow: Issuer) -> None:
     keys = KeySet(slow.url, slow.jwks_url)
     assert verdict(keys) == Code.IDENTITY_PROVIDER_UNAVAILABLE
-    assert slow.left.acquire(timeout=10), "the fetch was given up, not only its caller"
+    assert slow.left.acquire(timeout=PATIENCE), "the fetch was given up, not only its caller"
     assert verdict(keys) == Code.IDENTITY_PROVIDER_UNAVAILABLE
     assert slow.fetches == 1, "not again before the pause is over"
 
@@ -47,6 +48,7 @@ def test_nobody_else_waits_for_the_one_that_fetches(slow: Issuer, monkeypatch: p
     keys = KeySet(slow.url, slow.jwks_url)
     fetching = threading.Thread(target=verdict, args=(keys,))
     fetching.start()
+    wait_until(lambda: slow.fetches, what="the fetch")
     with ThreadPoolExecutor(OTHERS) as pool:
         answers = set(pool.map(lambda _: verdict(keys), range(OTHERS)))
     assert answers == {Code.IDENTITY_PROVIDER_UNAVAILABLE}
@@ -63,7 +65,7 @@ def test_the_last_good_keys_serve_while_the_provider_drips(issuer: Issuer, monke
     now = time.monotonic
     monkeypatch.setattr(time, "monotonic", lambda: now() + jwks.FRESH_SECONDS + 1)
     assert [verdict(keys) for _ in range(3)] == ["found"] * 3
-    assert issuer.left.acquire(timeout=10)
+    assert issuer.left.acquire(timeout=PATIENCE)
     assert issuer.fetches == 2
 
 

@@ -16,7 +16,7 @@ from django.db import transaction
 from sandboxes.models import Sandbox
 from tests.api.live import live_api
 from tests.support import rows
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 THREADS = 2
 HEAD = "POST /api/v1/sandboxes HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -69,11 +69,11 @@ def busy(api: httpx.Client, row: Sandbox) -> None:
 
 
 def other_times_out(api: httpx.Client) -> None:
-    api.get("/api/v1/problems/not_found", timeout=0.3)
+    api.get("/api/v1/problems/not_found", timeout=httpx.Timeout(PATIENCE, read=0.3))
 
 
 def connected(port: int, sent: str) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
     connection.sendall(sent.encode("latin-1"))
     return connection
 
