@@ -21,7 +21,7 @@ OTHERS = 8
 @pytest.fixture
 def slow(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
     """Sends a byte from time to time, and never the whole."""
-    monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 2.0)  # many times the pause between two bytes
     issuer.slow.set()
     yield issuer
     issuer.slow.clear()
@@ -45,7 +45,7 @@ def test_a_fetch_has_one_deadline_however_slowly_it_comes(slow: Issuer) -> None:
 
 def given_up(keys: KeySet) -> None:
     """Wait until the fetch itself has ended, not only whoever waited for it."""
-    wait_until(lambda: not keys._fetching.locked(), timeout=20, what="end of a fetch that would go on for ever")
+    wait_until(lambda: not keys._fetching.locked(), timeout=15, what="end of a fetch that would go on for ever")
 
 
 def test_nobody_else_waits_for_the_one_that_fetches(slow: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def busy(api: httpx.Client, row: Sandbox) -> None:
             with pytest.raises(httpx.ReadTimeout):
                 wait_until(lambda: other_times_out(api), what="every thread to be busy")
             for probe in ("/live", "/ready", "/metrics"):
-                assert api.get(probe).status_code == 200, probe
+                assert api.get(probe, timeout=10).status_code == 200, probe
             assert not any(stop.done() for stop in stops)
         assert {stop.result().status_code for stop in stops} == {202}
 
@@ -73,7 +73,7 @@ def other_times_out(api: httpx.Client) -> None:
 
 
 def connected(port: int, sent: str) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=15)
     connection.sendall(sent.encode("latin-1"))
     return connection
 
