@@ -21,8 +21,7 @@ _JOINERS = frozenset([0x200C, 0x200D])  # between letters (Persian, Hindi) and w
 _SELECTORS = frozenset([*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])  # after what they choose a shape of
 # All that can be a flaw: whatever is not plain ASCII.
 _SUSPECT = re.compile(r"[^ -~]")
-# A part of addresses: no slash, and not the names of this folder and the one above.
-OWNER_ID_PATTERN = r"^(?!\.{1,2}$)[!-.0-\[\]-~]{1,255}$"
+LONGEST_OWNER_ID = 255
 
 
 class Flaw(NamedTuple):
@@ -68,15 +67,16 @@ def checked(text: str) -> str:
 
 
 def checked_owner_id(text: str) -> str:
-    """An owner's id: a part of addresses, so printable ASCII without slashes, and neither `.` nor `..`.
+    """An owner's id as the identity provider writes it, to the letter: in NFC it might be somebody else's.
 
     Raises:
-        UnreadableText: it is not of that form.
+        UnreadableText: it cannot be read, or is `.` or `..`, which mean a folder in any address.
     """
-    if not re.fullmatch(OWNER_ID_PATTERN, text):
+    if not 1 <= len(text) <= LONGEST_OWNER_ID or text in (".", "..") or text != text.strip():
         raise UnreadableText(
-            "An owner's id has 1 to 255 ASCII characters, no spaces, no slashes, and is not “.” or “..”."
+            f"An owner's id has 1 to {LONGEST_OWNER_ID} characters, no blanks around them, and is not “.” or “..”."
         )
+    checked(text)
     return text
 
 

@@ -22,6 +22,9 @@ from project.settings import DATABASES, MIDDLEWARE  # noqa: E402
 # threads use it at once, as in production.
 _name = f"test_sandkeeper_{os.getpid()}"
 _is_file = "sqlite" in DATABASES["default"]["ENGINE"]
+if not _is_file:
+    # Nothing has to outlive the server: no commit waits for the disk.
+    DATABASES["default"]["OPTIONS"]["options"] += " -c synchronous_commit=off"
 DATABASES["default"]["TEST"] = {"NAME": str(_scratch / f"{_name}.sqlite3") if _is_file else _name}
 
 MIDDLEWARE = ["tests.support.problems.OnlyProblems", *MIDDLEWARE]

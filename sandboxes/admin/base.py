@@ -66,7 +66,8 @@ class MirrorAdmin(ClosedLookups):
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            return rows.get(pk=checked(object_id))
+            checked(object_id)
+            return rows.get(pk=object_id)
         except (rows.model.DoesNotExist, ValidationError, ValueError):
             raise Http404(f"There is no {self.opts.verbose_name} “{object_id}”.") from None
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import unquote
+
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from rest_framework.authentication import BaseAuthentication
@@ -16,6 +19,8 @@ from sandboxes.codes import Code, Refused, invalid
 from sandboxes.services import keys
 
 ON_BEHALF_OF = "X-On-Behalf-Of"
+# Headers hold ASCII: what else an id holds is percent-encoded, as in an address.
+ENCODED_OWNER = r"^[!-~]{1,3060}$"
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -77,11 +82,15 @@ def named_owner(request: Request) -> str | None:
     Raises:
         Refused: INVALID_REQUEST.
     """
-    owner = request.headers.get(ON_BEHALF_OF)
-    if owner is None:
+    given = request.headers.get(ON_BEHALF_OF)
+    if given is None:
         return None
+    if not re.fullmatch(ENCODED_OWNER, given):
+        raise invalid(ON_BEHALF_OF, "Percent-encode the id: the header takes printable ASCII without blanks.")
     try:
-        return checked_owner_id(owner)
+        return checked_owner_id(unquote(given, errors="strict"))
+    except UnicodeDecodeError:
+        raise invalid(ON_BEHALF_OF, "What is percent-encoded is no UTF-8.") from None
     except UnreadableText as error:
         raise invalid(ON_BEHALF_OF, str(error)) from None
 

@@ -19,8 +19,8 @@ from drf_spectacular.utils import (
 )
 from rest_framework import serializers
 
-from project.readable import OWNER_ID_PATTERN
 from sandboxes.api import examples, problems
+from sandboxes.api.authentication import ENCODED_OWNER
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import EventShape, OperationShape
 from sandboxes.codes import MEANINGS, Code
@@ -192,8 +192,9 @@ def _query(name: str, description: str, *, kind: Any = str, **more: Any) -> Open
 
 ON_BEHALF_OF = _header(
     "X-On-Behalf-Of",
-    "The owner that a service key acts for; only keys with `sandboxes:any` may omit it.",
-    pattern=OWNER_ID_PATTERN,
+    "The owner that a service key acts for, percent-encoded as in an address (`encodeURIComponent`) where the id "
+    "holds blanks, a `%` or other than ASCII. Only keys with `sandboxes:any` may omit it.",
+    pattern=ENCODED_OWNER,
     examples=[OpenApiExample("an owner", "user_2abc")],
 )
 REQUEST_ID = _header("X-Request-ID", "Yours; it comes back, is on the operation and in our logs.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from django.test import Client
@@ -46,7 +47,7 @@ class Api:
 def program(owner: str | None = "alice", *, scopes: Iterable[str] = ALL, **options: Any) -> Api:
     """A program with a fresh key, acting for an owner."""
     _, plaintext = keys.create_key(f"program {uuid4()}", scopes=scopes, **options)
-    named: dict[str, Any] = {"X_On_Behalf_Of": owner} if owner else {}
+    named: dict[str, Any] = {"X_On_Behalf_Of": quote(owner)} if owner else {}
     return Api(Authorization=f"Bearer {plaintext}", **named)
 
 

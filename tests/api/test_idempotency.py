@@ -13,6 +13,7 @@ from sandboxes.models import IdempotencyAnswer, Operation, Sandbox
 from sandboxes.services import idempotency
 from tests.api.callers import ALL, Api, problem, program
 from tests.support import rows
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.django_db
 
@@ -251,7 +252,7 @@ def test_of_many_at_once_one_is_done() -> None:
 
     def send() -> None:
         mine = Api(Authorization=api.headers["Authorization"], X_On_Behalf_Of="alice")
-        together.wait(timeout=10)
+        together.wait(timeout=PATIENCE)
         answers.append(mine.post("/sandboxes", {"name": "raced"}, Idempotency_Key="k1").status_code)
         connection.close()
 

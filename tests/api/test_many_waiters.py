@@ -10,6 +10,7 @@ from sandboxes import clock
 from sandboxes.models import Operation
 from tests.api.live import live_api
 from tests.support import rows
+from tests.support.waiting import PATIENCE
 
 THREADS = 6
 
@@ -20,7 +21,7 @@ def test_a_hundred_waiters_do_not_keep_others_from_being_answered(tmp_path: Path
     slow = rows.operation(rows.sandbox("slow", of="alice"), "stop", "in_progress")
     with live_api(tmp_path, WEB_THREADS=str(THREADS)) as api, ThreadPoolExecutor(100) as pool:
         limits = httpx.Limits(max_connections=100, max_keepalive_connections=0)
-        with httpx.Client(base_url=api.base_url, headers=api.headers, limits=limits, timeout=60) as many:
+        with httpx.Client(base_url=api.base_url, headers=api.headers, limits=limits, timeout=PATIENCE) as many:
 
             def wait(number: int) -> httpx.Response:
                 return many.get(f"/api/v1/operations/{slow.pk}", headers={"Prefer": "wait=60"})

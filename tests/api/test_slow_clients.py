@@ -16,7 +16,7 @@ from django.db import transaction
 from sandboxes.models import Sandbox
 from tests.api.live import live_api
 from tests.support import rows
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 THREADS = 2
 HEAD = "POST /api/v1/sandboxes HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -63,17 +63,17 @@ def busy(api: httpx.Client, row: Sandbox) -> None:
             with pytest.raises(httpx.ReadTimeout):
                 wait_until(lambda: other_times_out(api), what="every thread to be busy")
             for probe in ("/live", "/ready", "/metrics"):
-                assert api.get(probe).status_code == 200, probe
+                assert api.get(probe, timeout=10).status_code == 200, probe
             assert not any(stop.done() for stop in stops)
         assert {stop.result().status_code for stop in stops} == {202}
 
 
 def other_times_out(api: httpx.Client) -> None:
-    api.get("/api/v1/problems/not_found", timeout=0.3)
+    api.get("/api/v1/problems/not_found", timeout=httpx.Timeout(PATIENCE, read=0.3))
 
 
 def connected(port: int, sent: str) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=15)
     connection.sendall(sent.encode("latin-1"))
     return connection
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.breakages.breakage import Breakage
 
+SLOW_CLIENTS = "tests/api/test_slow_clients.py::test_neither_slow_clients_nor_busy_threads_stop_the_process"
+
 BREAKAGES = [
     Breakage(
         "a client's own X-Forwarded-For believed",
@@ -32,6 +34,48 @@ BREAKAGES = [
         "if len(content) > MOST_BYTES:",
         "if False:",
         "tests/api/test_jwks.py::test_a_key_set_has_a_size",
+    ),
+    Breakage(
+        "probes that wait for a thread",
+        "project/asgi.py",
+        "threads = self._probes if path in PROBES else self._threads",
+        "threads = self._threads",
+        SLOW_CLIENTS,
+    ),
+    Breakage(
+        "liveness that waits for a thread",
+        "project/asgi.py",
+        'if path == "/live":',
+        "if False:",
+        SLOW_CLIENTS,
+    ),
+    Breakage(
+        "a request that never ends",
+        "project/protocol.py",
+        "self.loop.call_later(settings.REQUEST_SECONDS, self._too_late)",
+        "self.loop.call_later(3600, self._too_late)",
+        SLOW_CLIENTS,
+    ),
+    Breakage(
+        "an answer that nobody takes",
+        "project/protocol.py",
+        'if hasattr(socket, "TCP_USER_TIMEOUT") and',
+        "if False and",
+        "tests/project/test_protocol.py::test_a_client_that_takes_none_of_its_answer_is_cut",
+    ),
+    Breakage(
+        "requests cut by a stop",
+        "project/server.py",
+        '"timeout_graceful_shutdown": GRACE_SECONDS,',
+        '"timeout_graceful_shutdown": 0,',
+        "tests/api/test_stopping_the_server.py::test_a_request_under_way_is_answered_before_the_process_ends",
+    ),
+    Breakage(
+        "a key set for as long as it drips",
+        "sandboxes/api/jwks.py",
+        "async with client, asyncio.timeout(DEADLINE_SECONDS):",
+        "async with client:",
+        "tests/api/test_jwks.py::test_a_fetch_has_one_deadline_however_slowly_it_comes",
     ),
     Breakage(
         "everybody waits for the key set",

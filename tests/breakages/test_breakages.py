@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -17,7 +20,8 @@ from tests.breakages.server import BREAKAGES as SERVER
 ROOT = Path(__file__).resolve().parents[2]
 LIFECYCLE = "sandboxes/services/lifecycle"
 SERVICES = "tests/services"
-
+# Installed, and imported by the whole suite's process only.
+UNNEEDED = ("_pytest", "anyio", "coverage", "execnet", "playwright", "pytest", "schemathesis", "xdist")
 
 BREAKAGES = [
     *SERVER,
@@ -332,27 +336,51 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def outcome(folder: Path, test: str) -> tuple[int, str]:
-    """pytest's exit code and words for one test, run on SQLite in that folder."""
-    # Nothing that this one test does not need: most of the time is spent on starting.
-    unneeded = ("anyio", "cacheprovider", "playwright", "pytest_cov", "schemathesis", "xdist")
-    without = [word for name in unneeded for word in ("-p", f"no:{name}")]
+class Forks:
+    """The process that runs pytest in forks of itself, on SQLite."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._send(sorted(name for name, module in sys.modules.items() if _is_installed(module)))
+
+    def outcome(self, folder: Path, test: str) -> tuple[int, str]:
+        """pytest's exit code and words for one test in that folder."""
+        arguments = ["-q", "-x", "--tb=short", "--no-migrations", "-p", "no:cacheprovider", test]
+        self._send({"folder": str(folder), "arguments": arguments})
+        assert self._process.stdout is not None
+        answer = json.loads(self._process.stdout.readline())
+        return answer["code"], answer["words"]
+
+    def _send(self, line: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(line) + "\n")
+        self._process.stdin.flush()
+
+
+def _is_installed(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None) or ""
+    return "site-packages" in file and not module.__name__.startswith(UNNEEDED)
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
-    ended = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "--no-migrations", *without, test],
-        cwd=folder, env=environment | {"TEST_DATABASE_URL": ""}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    return ended.returncode, ended.stdout + ended.stderr
+    environment |= {"TEST_DATABASE_URL": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    with subprocess.Popen(
+        [sys.executable, ROOT / "tests" / "breakages" / "forking.py"],
+        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        yield Forks(process)
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=[breakage.name for breakage in BREAKAGES])
-def test_a_breakage_fails_its_named_test(copy: Path, breakage: Breakage) -> None:
+def test_a_breakage_fails_its_named_test(copy: Path, forks: Forks, breakage: Breakage) -> None:
     file = copy / breakage.file
     whole = file.read_text()
     assert whole.count(breakage.old) == 1, f"{breakage.file} no longer has: {breakage.old}"
     file.write_text(whole.replace(breakage.old, breakage.new))
     try:
-        code, words = outcome(copy, breakage.test)
+        code, words = forks.outcome(copy, breakage.test)
     finally:
         file.write_text(whole)
     assert code == 1, words  # 1: tests failed; anything else is no proof

@@ -18,13 +18,13 @@ from pytest_django.live_server_helper import LiveServer
 
 from sandboxes.models import Sandbox
 from tests.services.conftest import present, running, world
+from tests.support.waiting import PATIENCE
 
 __all__ = ["present", "running", "world"]
 
 # Playwright's own event loop runs in the thread of the tests, which talk to the database only between its calls.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
-PATIENCE = 20_000  # ms, of a browser on a machine that runs other tests too
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) => {
@@ -113,8 +113,8 @@ class Desk:
 
 @pytest.fixture
 def desk(page: Page, live_server: LiveServer) -> Iterator[Desk]:
-    page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
+    page.set_default_timeout(PATIENCE * 1000)
+    expect.set_options(timeout=PATIENCE * 1000)
     somebody = Desk(page, live_server.url)
     yield somebody
     assert not somebody.complaints, "\n".join(somebody.complaints)

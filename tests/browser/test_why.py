@@ -27,7 +27,7 @@ def test_an_evicted_sandbox_explains_itself(desk: Desk, running: Callable[..., S
     )
     clock.move(3600)
     world.settings(quota={"cpu": 2, "memory": 500, "disk": 2000, "gpu": 0})
-    settle(ask(wanted, Action.START), timeout=40)
+    settle(ask(wanted, Action.START))
     assert reload(newer.pk).status == "stopped"
     desk.sign_in(people.viewer())
     desk.open_sandbox(newer)

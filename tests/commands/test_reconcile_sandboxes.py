@@ -174,7 +174,7 @@ def test_every_so_many_seconds_it_sweeps_until_sigterm(emulator: Emulator, tmp_p
     environment = environment_for(emulator, CONVEX_URL="", CONVEX_DEPLOY_KEY="")
     command = manage("reconcile_sandboxes", "--every", "0.2")
     with running(command, environment=environment, log=tmp_path / "log") as program:
-        wait_until(lambda: Sweep.objects.filter(result="complete").count() >= 3, timeout=30, what="three sweeps")
+        wait_until(lambda: Sweep.objects.filter(result="complete").count() >= 3, what="three sweeps")
         assert program.stop(signal.SIGTERM) == 0
     assert program.output.count("sweep complete") >= 3
 
@@ -184,7 +184,7 @@ def test_sigterm_in_the_middle_of_the_list_ends_it_after_the_page(emulator: Emul
     emulator.settings(latency=0.3)
     environment = environment_for(emulator, CONVEX_URL="", CONVEX_DEPLOY_KEY="", RECONCILE_PAGE="2")
     with running(manage("reconcile_sandboxes"), environment=environment, log=tmp_path / "log") as program:
-        wait_until(lambda: emulator.counts()["daytona"].get("GET /sandbox", 0) > 1, timeout=30, what="the list")
+        wait_until(lambda: emulator.counts()["daytona"].get("GET /sandbox", 0) > 1, what="the list")
         assert program.stop(signal.SIGTERM) == 3
     line = Sweep.objects.latest("pk")
     assert (line.result, line.detail) == (Sweep.Result.PARTIAL, "stopped by a signal")
@@ -196,7 +196,7 @@ def test_after_kill_9_the_next_sweep_waits_for_the_lease_alone(emulator: Emulato
     emulator.settings(latency=0.3)
     environment = environment_for(emulator, CONVEX_URL="", CONVEX_DEPLOY_KEY="", RECONCILE_PAGE="2")
     with running(manage("reconcile_sandboxes"), environment=environment, log=tmp_path / "log") as program:
-        wait_until(lambda: emulator.counts()["daytona"].get("GET /sandbox", 0) > 1, timeout=30, what="the list")
+        wait_until(lambda: emulator.counts()["daytona"].get("GET /sandbox", 0) > 1, what="the list")
         program.kill()
     emulator.settings(latency=0.0)
     with pytest.raises(reconcile.Taken):

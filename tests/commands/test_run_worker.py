@@ -10,7 +10,7 @@ from sandboxes.models import WorkerHeartbeat
 from tests.support import small_tasks
 from tests.support.emulator import Emulator
 from tests.support.processes import environment_for, run_command, worker
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,7 +22,7 @@ def test_several_threads_run_tasks_side_by_side(tmp_path: Path, emulator: Emulat
         for result in results:
             small_tasks.write_when.enqueue(str(result), str(gate))
         for result in results:
-            wait_until(Path(f"{result}.began").exists, what=f"{result.name} begun while the other runs", timeout=20)
+            wait_until(Path(f"{result}.began").exists, what=f"{result.name} begun while the other runs")
         gate.touch()
         for result in results:
             wait_until(result.exists)
@@ -42,10 +42,10 @@ def test_sigterm_lets_a_running_task_finish(tmp_path: Path, emulator: Emulator) 
     result, gate = tmp_path / "result", tmp_path / "gate"
     with worker(environment_for(emulator), log=tmp_path / "worker.log") as program:
         small_tasks.write_when.enqueue(str(result), str(gate))
-        wait_until(Path(f"{result}.began").exists, timeout=20)
+        wait_until(Path(f"{result}.began").exists)
         program.process.send_signal(signal.SIGTERM)
         gate.touch()
-        assert program.process.wait(timeout=20) == 0
+        assert program.process.wait(timeout=PATIENCE) == 0
     assert result.read_text() == "done"
     assert WorkerHeartbeat.objects.get().stopped_at is not None
 
@@ -54,17 +54,17 @@ def test_a_second_sigterm_ends_it_at_once(tmp_path: Path, emulator: Emulator) ->
     result = tmp_path / "result"
     with worker(environment_for(emulator), log=tmp_path / "worker.log") as program:
         small_tasks.write_when.enqueue(str(result), str(tmp_path / "never"))
-        wait_until(Path(f"{result}.began").exists, timeout=20)
+        wait_until(Path(f"{result}.began").exists)
         program.process.send_signal(signal.SIGTERM)
         program.said("worker_stopping")
         program.process.send_signal(signal.SIGTERM)
-        assert program.process.wait(timeout=5) == 1
+        assert program.process.wait(timeout=PATIENCE) == 1
 
 
 def test_it_shows_that_it_lives_with_what_it_counted(tmp_path: Path, emulator: Emulator) -> None:
     environment = environment_for(emulator, HEARTBEAT_SECONDS="0.2")
     with worker(environment, log=tmp_path / "worker.log", threads=3) as program:
-        row = wait_until(WorkerHeartbeat.objects.first, timeout=20)
+        row = wait_until(WorkerHeartbeat.objects.first)
         assert (row.threads, row.pid, row.stopped_at) == (3, program.process.pid, None)
         wait_until(lambda: WorkerHeartbeat.objects.get().beat_at > row.beat_at, what="second sign of life")
 

@@ -29,8 +29,8 @@ def test_what_daytona_did_by_itself_shows_in_django_and_convex_within_two_second
         worker(environment, log=tmp_path / "worker"),
         running(manage("watch_sandboxes"), environment=environment, log=tmp_path / "watch") as watch,
     ):
-        watch.said("swept", timeout=30)
-        wait_until(lambda: convex.rows(emulator, key), timeout=30, what="the first push")
+        watch.said("swept")
+        wait_until(lambda: convex.rows(emulator, key), what="the first push")
         took = [seconds_to_convex(emulator, key, status) for status in ("stopped", "running") * 3]
         print("from Daytona to Convex's row:", ", ".join(f"{seconds:.2f} s" for seconds in took))
         # A promise in seconds cannot be proven otherwise; a busy machine may be late with some, not with all.

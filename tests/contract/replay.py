@@ -14,7 +14,7 @@ import httpx
 from tests.contract.compare import IGNORED, differences, header_differences, translate
 from tests.contract.variants import Variant
 from tests.support.emulator import Emulator
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SKIPPED = {(entry["recording"], entry["label"]) for entry in IGNORED["entry"]}
@@ -58,7 +58,7 @@ class Replay:
         self.entries: list[Entry] = [variant.apply(entry, names) for entry in raw]
         self.ids = variant.ids(_ids(raw))
         self.known: set[str] = set()
-        self.client = httpx.Client(base_url=emulator.url, timeout=30, verify=False)
+        self.client = httpx.Client(base_url=emulator.url, timeout=PATIENCE, verify=False)
         self.pool = ThreadPoolExecutor(16)
         self.problems: list[str] = []
         self.held: list[Future[Reply]] = []

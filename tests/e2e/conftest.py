@@ -12,7 +12,7 @@ from sandboxes.services import keys
 from tests.support import convex, processes
 from tests.support.emulator import Emulator
 from tests.support.processes import environment_for
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 ENDED = ("succeeded", "failed", "cancelled")
 QUICK = {
@@ -62,7 +62,7 @@ class Installation:
         assert answer.status_code == 202, answer.text
         return dict(self.http.get(answer.headers["Location"]).raise_for_status().json())
 
-    def ended(self, operation: dict[str, Any], *, timeout: float = 30.0) -> dict[str, Any]:
+    def ended(self, operation: dict[str, Any], *, timeout: float = PATIENCE) -> dict[str, Any]:
         """Wait for the end of an operation."""
         path = f"/operations/{operation['id']}"
         return wait_until(
@@ -92,7 +92,6 @@ class Installation:
         assert remote["state"] == state
         wait_until(
             lambda: [row["status"] for row in convex.rows(self.emulator, shown["daytona_id"])] == [status],
-            timeout=20,
             what=f"{status} in Convex",
         )
 

@@ -19,7 +19,7 @@ import yaml
 from tests.support.emulator import Emulator
 from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import Running, answers, database_url, free_port, running
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 
@@ -151,9 +151,9 @@ def test_the_image_and_its_processes_work(compose: Compose, tmp_path: Path, emul
         address = f"127.0.0.1:{port}"
         serve = [word.replace("0.0.0.0:8000", address) for word in image.command]
         program = start("web", serve, web)
-        wait_until(lambda: answers(port) or program.ended(), timeout=90, what="an answer of the web process")
+        wait_until(lambda: answers(port) or program.ended(), what="an answer of the web process")
         started = [start(name, compose.services[name]["command"], remote) for name in PROCESSES]
-        http = stack.enter_context(httpx.Client(base_url=f"http://{address}", timeout=60))
+        http = stack.enter_context(httpx.Client(base_url=f"http://{address}", timeout=PATIENCE))
 
         assert http.get("/ready").json() == {"database": "ok", "migrations": "ok"}
         assert http.get("/admin/login/", headers={"Host": HOST}).headers["Location"].startswith("https://")
@@ -170,7 +170,7 @@ def test_the_image_and_its_processes_work(compose: Compose, tmp_path: Path, emul
         location = asked.headers["Location"]
         wait_until(
             lambda: http.get(location).json()["status"] == "succeeded",
-            timeout=60,
+            timeout=PATIENCE,
             pause=0.2,
             what="a created sandbox",
         )

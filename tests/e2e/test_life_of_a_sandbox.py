@@ -23,7 +23,7 @@ def test_rest_daytona_and_convex_agree_after_every_step(running: Installation) -
     running.do(running.http.delete(f"/api/v1{path}"))
     assert running.get(path)["status"] == "gone"
     assert running.emulator.sandbox(daytona_id) is None
-    wait_until(lambda: not convex.rows(running.emulator, daytona_id), timeout=20, what="removal from Convex")
+    wait_until(lambda: not convex.rows(running.emulator, daytona_id), what="removal from Convex")
 
     actions = [entry["action"] for entry in running.emulator.log(system="daytona", key=daytona_id)]
     asked = [action for action in actions if action in ("create", "start", "stop", "archive", "delete")]

@@ -11,7 +11,6 @@ def test_while_daytona_is_down_an_operation_waits_and_says_so(running: Installat
     operation = running.accepted(running.post(f"/sandboxes/{sandbox['id']}/stop"))
     wait_until(
         lambda: "daytona" in running.get(f"/operations/{operation['id']}")["step"].lower(),
-        timeout=20,
         what="a step that names Daytona",
     )
     assert running.get(f"/operations/{operation['id']}")["status"] in ("queued", "in_progress")
@@ -24,7 +23,7 @@ def test_while_convex_is_down_operations_go_on_and_the_row_follows(running: Inst
     sandbox = running.created()
     down = running.emulator.faults.add("status", system="convex", status=503, answer="upstream is away")
     running.do(running.post(f"/sandboxes/{sandbox['id']}/stop"))
-    wait_until(lambda: running.emulator.faults.hits(down) > 0, timeout=20, what="a push that failed")
+    wait_until(lambda: running.emulator.faults.hits(down) > 0, what="a push that failed")
     row = Sandbox.objects.get(pk=sandbox["id"])
     assert row.is_dirty
     running.emulator.faults.remove(down)
@@ -37,10 +36,10 @@ def test_a_revoked_key_of_daytona_is_one_notice_and_no_storm(running: Installati
         "status", system="daytona", status=401, answer={"message": "Unauthorized"}
     )
     operations = [running.accepted(running.post(f"/sandboxes/{one['id']}/stop")) for one in sandboxes]
-    notice = wait_until(lambda: Notice.objects.filter(closed_at=None).first(), timeout=20, what="notice")
+    notice = wait_until(lambda: Notice.objects.filter(closed_at=None).first(), what="notice")
     assert notice.code == "daytona_unauthorized"
     assert "DAYTONA_API_KEY" in notice.cure
-    wait_until(lambda: running.emulator.faults.hits(refused) >= 2, timeout=20, what="a second, later try")
+    wait_until(lambda: running.emulator.faults.hits(refused) >= 2, what="a second, later try")
     assert running.emulator.faults.hits(refused) < 20
     running.emulator.faults.remove(refused)
     for operation in operations:

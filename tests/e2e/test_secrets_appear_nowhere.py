@@ -11,7 +11,7 @@ from pytest_django import Settings
 
 from tests.e2e.conftest import Installation
 from tests.support.processes import run_command
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 DAYTONA_KEY = "canary0daytona0key0without0a0shape"
 CONVEX_KEY = "dev:canary0convex0deployment|canary0convex0key"
@@ -43,7 +43,7 @@ def spoil(installation: Installation) -> None:
 def staff_pages(installation: Installation, sandbox_id: str) -> list[str]:
     get_user_model()._default_manager.create_superuser("grace", "", PASSWORD)
     address = str(installation.http.base_url)
-    with httpx.Client(base_url=address, follow_redirects=True, timeout=30) as browser:
+    with httpx.Client(base_url=address, follow_redirects=True, timeout=PATIENCE) as browser:
         browser.get("/admin/login/")
         form = {"username": "grace", "password": PASSWORD, "csrfmiddlewaretoken": browser.cookies["csrftoken"]}
         home = browser.post("/admin/login/?next=/admin/", data=form, headers={"Referer": address})
@@ -79,11 +79,10 @@ def test_no_secret_leaves_the_processes_that_hold_it(installation: Installation,
     spoil(installation)
     shown = []
     for action in ("stop", "archive", "start", "start", "stop"):
-        operation = installation.ended(installation.accepted(installation.post(f"{path}/{action}")), timeout=60)
+        operation = installation.ended(installation.accepted(installation.post(f"{path}/{action}")))
         shown.append(json.dumps(operation))
     wait_until(
         lambda: all(rule["hits"] for rule in installation.emulator.control.get("/faults").json()),
-        timeout=30,
         what="every fault hit",
     )
     assert "failed" in "".join(shown)

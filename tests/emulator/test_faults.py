@@ -9,7 +9,9 @@ import pytest
 
 from tests.emulator.wire import Wire
 from tests.support.emulator import Emulator
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
+
+HASTY = httpx.Timeout(PATIENCE, read=0.2)
 
 
 def test_a_status_rule_answers_instead_and_nothing_is_executed(emulator: Emulator, wire: Wire) -> None:
@@ -52,17 +54,19 @@ def test_drop_after_executes_and_closes_the_connection(emulator: Emulator, wire:
 
 def test_a_hung_call_is_never_answered_and_not_executed(emulator: Emulator, wire: Wire) -> None:
     (key,) = emulator.seed(count=1)
-    emulator.faults.add("hang", path="/stop", times=1)
+    hang = emulator.faults.add("hang", path="/stop", times=1)
     with pytest.raises(httpx.ReadTimeout):
-        wire.client.post(f"/sandbox/{key}/stop", timeout=0.2)
+        wire.client.post(f"/sandbox/{key}/stop", timeout=HASTY)
+    wait_until(lambda: emulator.faults.hits(hang), what="the call")
     assert emulator.log() == []
 
 
 def test_a_hung_call_can_run_later(emulator: Emulator, wire: Wire) -> None:
     (key,) = emulator.seed(count=1)
-    emulator.faults.add("hang", path="/stop", times=1, execute_after=30)
+    hang = emulator.faults.add("hang", path="/stop", times=1, execute_after=30)
     with pytest.raises(httpx.ReadTimeout):
-        wire.client.post(f"/sandbox/{key}/stop", timeout=0.2)
+        wire.client.post(f"/sandbox/{key}/stop", timeout=HASTY)
+    wait_until(lambda: emulator.faults.hits(hang), what="the call")
     emulator.advance(29)
     assert emulator.log() == []
     emulator.advance(1)

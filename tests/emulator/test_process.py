@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.emulator import ROOT, Emulator
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 HEADERS = {"Authorization": f"Bearer {Emulator.daytona_key}"}
 
@@ -31,7 +31,7 @@ def run(*options: str, **environment: str) -> subprocess.Popen[str]:
 def test_a_port_in_use_is_said_in_one_line(emulator: Emulator) -> None:
     port = emulator.url.rsplit(":", 1)[1]
     process = run("--port", port)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert output == ""
     assert errors.count("\n") == 1
@@ -45,7 +45,7 @@ def test_the_environment_sets_what_the_command_line_does_not() -> None:
     url = process.stdout.readline().split()[-1]
     settings = httpx.get(f"{url}/_emulator/settings").json()
     process.terminate()
-    process.wait(timeout=10)
+    process.wait(timeout=PATIENCE)
     process.stdout.close()
     process.stderr.close()
     assert settings["transition"] == 7
@@ -66,7 +66,7 @@ def test_a_call_whose_caller_died_half_way_is_not_executed(emulator: Emulator) -
 def test_sigterm_ends_it_at_once_even_with_calls_that_are_held() -> None:
     with Emulator() as emulator, ThreadPoolExecutor(1) as pool:
         emulator.faults.add("hang")
-        future = pool.submit(httpx.get, f"{emulator.daytona_url}/sandbox", headers=HEADERS, timeout=30)
+        future = pool.submit(httpx.get, f"{emulator.daytona_url}/sandbox", headers=HEADERS, timeout=PATIENCE)
         wait_until(lambda: emulator.counts()["calls"] == 1, what="the held call")
         emulator.stop()  # or fails after 10 s
         with pytest.raises(httpx.TransportError):

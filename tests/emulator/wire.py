@@ -8,14 +8,14 @@ from typing import Any
 import httpx
 
 from tests.support.emulator import Emulator
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 class Wire:
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
         headers = {"Authorization": f"Bearer {emulator.daytona_key}"}
-        self.client = httpx.Client(base_url=emulator.daytona_url, headers=headers, timeout=10, verify=False)
+        self.client = httpx.Client(base_url=emulator.daytona_url, headers=headers, timeout=PATIENCE, verify=False)
 
     def __enter__(self) -> Wire:
         return self

@@ -36,7 +36,7 @@ class Load:
         """Sandboxes that run, before the load."""
         made = [self._one("create", time.time()) for _ in range(number)]
         rows = Sandbox.objects.exclude(status=Status.CREATING)
-        wait_until(lambda: rows.count() >= len(made), timeout=60, what="sandboxes", pause=0.1)
+        wait_until(lambda: rows.count() >= len(made), what="sandboxes", pause=0.1)
 
     def run(self, number: int, *, meanwhile: Callable[[int], None]) -> None:
         """`meanwhile` is called after each accepted or refused request, with the number of accepted ones."""

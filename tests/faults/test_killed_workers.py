@@ -32,7 +32,7 @@ class Killer:
     def __call__(self, accepted: int) -> None:
         if self.moments and accepted >= self.moments[-1]:
             self.moments.pop()
-            self.crew.running[0].said("worker_started", timeout=60)
+            self.crew.running[0].said("worker_started")
             self.crew.kill()
             self.crew.start(wait=False)
 

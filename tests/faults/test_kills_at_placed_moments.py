@@ -114,7 +114,7 @@ class Stage:
 
     def _settle(self) -> None:
         active = Operation.objects.filter(status__in=ACTIVE)
-        wait_until(lambda: not active.exists(), timeout=60, what="end of all operations", pause=0.1)
+        wait_until(lambda: not active.exists(), what="end of all operations", pause=0.1)
 
 
 def test_a_worker_killed_in_the_middle_of_everything(outlasting: Emulator, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.faults.history import History
 from tests.faults.truth import agree
 from tests.faults.workers import QUICK, workers
 from tests.support.emulator import Emulator
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 THREADS, BOXES, EACH = 50, 10, 4
 CONNECTIONS = 10  # that they share: the tests beside this one need some too
@@ -44,10 +44,10 @@ class Crowd:
     def _run(self, number: int) -> None:
         dice = random.Random(number)
         try:
-            self._all_there.wait(60)
+            self._all_there.wait(PATIENCE)
             for _ in range(EACH):
                 self._ask(dice.choice(self.boxes), dice.choice([Action.START, Action.STOP]))
-            self._all_done.wait(60)
+            self._all_done.wait(PATIENCE)
             if number < BOXES and number % 2 == 0:
                 self._ask(self.boxes[number], Action.START if number % 4 == 0 else Action.STOP)
         except Exception as error:
@@ -73,7 +73,7 @@ def begin() -> tuple[list[Sandbox], History]:
         operation = lifecycle.create(owner.id, actor=owner, source=Source.API, new=new)
         history.note(operation, Action.CREATE, began=began)
     running = Sandbox.objects.filter(status=Status.RUNNING)
-    wait_until(lambda: running.count() == BOXES, timeout=60, what="running sandboxes", pause=0.1)
+    wait_until(lambda: running.count() == BOXES, what="running sandboxes", pause=0.1)
     return list(Sandbox.objects.order_by("name")), history
 
 

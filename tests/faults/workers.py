@@ -50,7 +50,7 @@ class Workers:
         program = Running(manage("run_worker", "--threads", str(threads)), environment=environment, log=log)
         self.running.append(program)
         if wait:
-            program.said("worker_started", timeout=60)
+            program.said("worker_started")
         return program
 
     def _skewed(self, seconds: float) -> dict[str, str]:

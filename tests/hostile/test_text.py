@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django import forms
@@ -14,19 +16,22 @@ from django.contrib import admin as site
 from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.test import Client, RequestFactory
+from django.urls import reverse
 from rest_framework import serializers
 
 import sandboxes.admin
 import sandboxes.api
 from project import readable
+from sandboxes import html
 from sandboxes.admin import selectors
 from sandboxes.admin.fields import Text as FormText
 from sandboxes.api.fields import Text as ApiText
 from sandboxes.api.requests import Strict
-from sandboxes.models import Sandbox
+from sandboxes.models import Owner, Sandbox
 from tests.admin import people
-from tests.api.callers import Api
+from tests.api.callers import Api, problem, program
 from tests.support import rows
+from tests.support.issuer import Issuer
 
 # A name, what is wrong with it, and how it is shown.
 UNREADABLE = [
@@ -52,7 +57,11 @@ READABLE = [
 ]  # fmt: skip
 # Unicode calls them format characters, and everybody sees them: Arabic and Syriac number signs.
 SEEN_FORMATS = "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"
-NO_OWNERS = [".", "..", "a/b", "a\\b", "a b", "é", "", "x" * 256, "a\x1b", "a\n"]
+NO_OWNERS = [".", "..", " a", "a ", "", "x" * 256, "a\x1b", "a\n", "a\u202eb", "a\u200bb", "\u3164"]
+OWNERS = [
+    "user_2abc", "auth0|5f7c", "auth0|x y", "a/b", "a\\b", "../a", "a.b", "...", "me@example.org", "ü@example.com",
+    "50%", "a_2Fb", "u\u0308", "x" * 255, "👩" * 255,
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "problem", "shown"), UNREADABLE, ids=[ascii(text) for text, _, _ in UNREADABLE])
@@ -180,16 +189,48 @@ def test_a_key_with_an_unreadable_name_is_not_made(db: None) -> None:
 
 
 @pytest.mark.parametrize("owner", NO_OWNERS)
-def test_what_cannot_be_part_of_an_address_is_no_owner(alice: Api, owner: str) -> None:
-    with pytest.raises(readable.UnreadableText, match="An owner's id has"):
+def test_what_nobody_can_read_is_no_owner(alice: Api, owner: str) -> None:
+    with pytest.raises(readable.UnreadableText):
         readable.checked_owner_id(owner)
-    if owner.isascii() and owner.isprintable():
-        assert alice.get("/sandboxes", X_On_Behalf_Of=owner).status_code == 400
+    assert alice.get("/sandboxes", X_On_Behalf_Of=quote(owner)).status_code == 400
 
 
-@pytest.mark.parametrize("owner", ["user_2abc", "auth0|5f7c", "a.b", "...", "me@example.org", "x" * 255])
-def test_ids_of_identity_providers_are_owners(owner: str) -> None:
-    assert readable.checked_owner_id(owner) == owner
+@pytest.mark.parametrize("owner", OWNERS)
+def test_any_readable_sub_signs_in_and_can_be_acted_for(db: None, issuer: Issuer, owner: str) -> None:
+    row = rows.sandbox(of=owner)
+    path = f"/sandboxes/{row.pk}"
+    for api in (
+        Api(Authorization=f"Bearer {issuer.token(owner)}"),
+        program(owner),
+        program(owner, scopes=["sandboxes:read", "sandboxes:any"]),
+    ):
+        assert api.get(path).json()["owner"] == owner
+    everybodys = program(None, scopes=["sandboxes:read", "sandboxes:any"])
+    rows.sandbox(of="somebody else")
+    found = everybodys.get(f"/sandboxes?owner={quote(owner, safe='')}").json()["results"]
+    assert [one["id"] for one in found] == [str(row.pk)]
+
+
+@pytest.mark.parametrize("given", ["a b", "é", "%ff", "%00", "%2e%2E", "%20a"])
+def test_a_header_that_is_not_encoded_or_names_no_owner_is_refused(alice: Api, given: str) -> None:
+    found = problem(alice.get("/sandboxes", X_On_Behalf_Of=given), "invalid_request")
+    assert [error["field"] for error in found["errors"]] == ["X-On-Behalf-Of"]
+
+
+@pytest.mark.parametrize("owner", OWNERS)
+def test_every_page_and_form_of_an_owner_can_be_reached(db: None, owner: str) -> None:
+    browser = Client()
+    browser.force_login(people.root())
+    row = rows.sandbox(of=owner)
+    shown = browser.get(reverse("admin:sandboxes_sandbox_change", args=[row.pk])).content.decode()
+    address = html.owner_url(owner)
+    assert f'href="{address}"' in shown
+    page = browser.get(address)
+    assert page.context["owner"].pk == owner
+    held = re.search(r'action="([^"]+/hold/)"', page.content.decode())
+    assert held is not None
+    browser.post(held[1], {"reason": "x", "confirmed": "1"})
+    assert Owner.objects.get(pk=owner).on_hold
 
 
 # --- names in any spelling ------------------------------------------------------------------------------------

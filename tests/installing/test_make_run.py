@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import Running, free_port
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 VENV = Path(sys.prefix)
 
@@ -47,7 +47,7 @@ class Checkout:
         try:
             yield program
         finally:
-            program.stop(signal.SIGINT, timeout=30)
+            program.stop(signal.SIGINT)
 
     def wait_for(self, program: Running) -> None:
         wait_until(lambda: self.answers() or program.ended(), timeout=240, pause=0.2, what="web process")
@@ -85,7 +85,7 @@ def test_make_run_on_a_fresh_checkout(checkout: Checkout, tmp_path: Path) -> Non
         assert "Log in as admin with the password admin" in program.output
         assert "Made 60 demo sandboxes." in program.output
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{checkout.web}", follow_redirects=True, timeout=30
+            base_url=f"http://127.0.0.1:{checkout.web}", follow_redirects=True, timeout=PATIENCE
         ) as browser:
             log_in(browser)
             listed = browser.get("/api/v1/sandboxes?limit=100").json()
@@ -94,8 +94,8 @@ def test_make_run_on_a_fresh_checkout(checkout: Checkout, tmp_path: Path) -> Non
 
         # A second, clean shell.
         shell = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-        program.said("worker_started", timeout=60)
-        program.said("sweep complete", timeout=60)
+        program.said("worker_started")
+        program.said("sweep complete")
         command = [sys.executable, "manage.py", "doctor", "--json"]
         done = subprocess.run(command, cwd=checkout.folder, env=shell, capture_output=True, text=True, check=False)
         assert [one for one in json.loads(done.stdout)["findings"] if one["level"] != "ok"] == []

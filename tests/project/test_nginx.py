@@ -20,6 +20,7 @@ from tests.support.environment import ROOT
 from tests.support.nginx import TEMPLATE, proxy
 from tests.support.problems import faults
 from tests.support.processes import free_port
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.nginx
 HEAD = "POST /api/v1/sandboxes HTTP/1.1\r\nHost: sandkeeper.example.com\r\n"
@@ -77,7 +78,7 @@ def port(web: Web, tmp_path: Path) -> Iterator[int]:
 
 
 def connected(port: int, sent: str) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=10)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
     connection.sendall(sent.encode("latin-1"))
     return connection
 
@@ -88,7 +89,7 @@ def test_slow_clients_do_not_reach_the_web_process(web: Web, port: int) -> None:
         for beginning in (HEAD, f"{HEAD}Content-Length: 1000\r\n\r\n{{", slow_reader) * 10:
             stack.enter_context(closing(connected(port, beginning)))
         # The stand-in serves one at a time: it answers only if nobody holds it.
-        assert httpx.get(f"http://127.0.0.1:{port}/", timeout=30).status_code == 200
+        assert httpx.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE).status_code == 200
     assert not [seen for seen in web.seen if "Content-Length" in seen], "no body that was not whole"
 
 

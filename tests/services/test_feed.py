@@ -22,6 +22,7 @@ from sandboxes.services.prune import erase_owner, prune
 from sandboxes.states import Action, Actor, Source, Status
 from tests.support import rows
 from tests.support.driving import reload
+from tests.support.waiting import PATIENCE
 
 ALICE = Actor.owner("alice")
 two_connections = pytest.mark.django_db(transaction=True)
@@ -41,13 +42,13 @@ def open_transaction(box: Sandbox, text: str, *, commit: bool) -> Iterator[threa
         with transaction.atomic():
             rows.event(box, text=text)
             written.set()
-            let_go.wait(timeout=30)
+            let_go.wait(timeout=PATIENCE)
             transaction.set_rollback(not commit)
         connection.close()
 
     thread = threading.Thread(target=write)
     thread.start()
-    assert written.wait(timeout=30)
+    assert written.wait(timeout=PATIENCE)
     try:
         yield let_go
     finally:
@@ -80,7 +81,7 @@ def test_many_who_give_numbers_at_once_give_each_once() -> None:
     together = threading.Barrier(4)
 
     def number_events() -> None:
-        together.wait(timeout=30)
+        together.wait(timeout=PATIENCE)
         feed.number_events()
         connection.close()
 

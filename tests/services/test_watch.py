@@ -17,7 +17,7 @@ from sandboxes.services.watch import Watch
 from sandboxes.states import Action
 from tests.support.driving import do, reload
 from tests.support.emulator import Emulator
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 Running = Callable[..., Sandbox]
 
@@ -31,7 +31,7 @@ def watching(world: Emulator) -> Iterator[Watch]:
     wait_until(lambda: Sweep.objects.filter(result=Sweep.Result.COMPLETE).exists(), what="the first sweep")
     yield watch
     watch._stop.set()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 
@@ -211,7 +211,7 @@ def test_what_breaks_the_connection_leaves_it_not_deaf(
     world.change(str(sandbox.daytona_id), state="stopped")
     shows(sandbox, "stopped")
     watch._stop.set()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert broken.is_set()
 
 
@@ -224,5 +224,5 @@ def test_a_refused_key_is_a_notice_and_no_storm(world: Emulator, settings: Setti
     notices = Notice.objects.filter(code=NoticeCode.DAYTONA_UNAUTHORIZED)
     wait_until(notices.exists, what="the notice")
     stop.set()
-    thread.join(20)
+    thread.join(PATIENCE)
     assert (thread.is_alive(), notices.get().count) == (False, 1)

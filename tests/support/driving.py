@@ -11,7 +11,7 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, projection
 from sandboxes.states import ACTIVE, Action, Actor, Source
 from tests.support.emulator import Emulator
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 STEP = 0.25  # seconds
 
@@ -31,7 +31,7 @@ def tick_all() -> bool:
     return busy
 
 
-def settle(*operations: Operation, timeout: float = 20.0) -> None:
+def settle(*operations: Operation, timeout: float = PATIENCE) -> None:
     """Drive until these operations (by default: all) have ended."""
 
     def ended() -> bool:
@@ -92,7 +92,7 @@ def do(sandbox: Sandbox, action: Action, **more: Any) -> Operation:
 
 def settled_status(sandbox_id: UUID) -> str:
     """Its status once nothing is active and nothing is due."""
-    wait_until(lambda: not tick_all(), timeout=20, what="rest")
+    wait_until(lambda: not tick_all(), what="rest")
     return str(reload(sandbox_id).status)
 
 

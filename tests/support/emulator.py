@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 DAYTONA_KEY = "dtn_test_key"
 CONVEX_KEY = "dev:test|0123456789abcdef"
@@ -94,7 +96,9 @@ class Emulator:
         self.url = line.split()[-1]
         self._port = int(self.url.rsplit(":", 1)[1])
         self.control.close()
-        self.control = httpx.Client(base_url=f"{self.url}/_emulator", timeout=60, verify=False, limits=FOR_GOOD)
+        self.control = httpx.Client(
+            base_url=f"{self.url}/_emulator", timeout=PATIENCE, verify=False, limits=FOR_GOOD
+        )
         self.faults = Faults(self.control)
 
     def stop(self) -> None:
@@ -122,7 +126,7 @@ class Emulator:
             process.kill()
         else:
             process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE)
         if process.stdout is not None:
             process.stdout.close()
 

@@ -17,7 +17,7 @@ from django.db import connection
 
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, ROOT, beside, clean_environment
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 
 def free_port() -> int:
@@ -71,12 +71,12 @@ class Running:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def said(self, words: str, *, timeout: float = 20.0) -> None:
+    def said(self, words: str, *, timeout: float = PATIENCE) -> None:
         """Wait until the process has printed these words."""
         wait_until(lambda: words in self.output or self.ended(), timeout=timeout, what=f"{words!r} in {self.log}")
         assert words in self.output, f"the process ended without {words!r}; it said:\n{self.output}"
 
-    def stop(self, number: int = signal.SIGTERM, *, timeout: float = 20.0) -> int:
+    def stop(self, number: int = signal.SIGTERM, *, timeout: float = PATIENCE) -> int:
         """Send a signal and wait for the end; returns the exit code."""
         if not self.ended():
             self._send(number)
@@ -127,9 +127,9 @@ def web(environment: dict[str, str], *, log: Path) -> Iterator[httpx.Client]:
     port = free_port()
     with (
         running(web_command(port), environment=environment, log=log) as program,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client,
     ):
-        wait_until(lambda: answers(port) or program.ended(), timeout=90, what="an answer of the web process")
+        wait_until(lambda: answers(port) or program.ended(), what="an answer of the web process")
         assert not program.ended(), program.output
         yield client
 
@@ -153,7 +153,7 @@ def manage(*arguments: str) -> list[str]:
 
 
 def run_command(
-    *arguments: str, environment: dict[str, str], timeout: float = 60.0
+    *arguments: str, environment: dict[str, str], timeout: float = PATIENCE
 ) -> subprocess.CompletedProcess[str]:
     """Run `manage.py …` to its end."""
     return subprocess.run(

@@ -8,10 +8,11 @@ from typing import TypeVar
 
 T = TypeVar("T")
 LONGEST_PAUSE = 0.2  # seconds
+PATIENCE = 120.0  # seconds; what comes may come late on a busy machine, and only a failing test waits so long
 
 
 def wait_until(
-    condition: Callable[[], T | None], *, timeout: float = 30.0, what: str = "", pause: float = 0.01
+    condition: Callable[[], T | None], *, timeout: float = PATIENCE, what: str = "", pause: float = 0.01
 ) -> T:
     """Poll until `condition` answers something true, and return that; less and less often.
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.contract.replay import Entry, Replay, Scenario, Step
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 A = "GET after pg back"
 B = "stop with unresponsive runner"
@@ -95,11 +95,17 @@ def never_answered(replay: Replay, entry: Entry) -> None:
 
 def gave_up(replay: Replay, entry: Entry) -> None:
     """The call is not answered; how long the client waits is its own affair."""
-    with httpx.Client(base_url=replay.emulator.url, timeout=0.3) as hasty:
+    with httpx.Client(base_url=replay.emulator.url, timeout=httpx.Timeout(PATIENCE, read=0.3)) as hasty:
         patient, replay.client = replay.client, hasty
+        before = _calls(replay)
         with pytest.raises(httpx.ReadTimeout):
             replay.begin(entry["request"]).result()
         replay.client = patient
+    wait_until(lambda: _calls(replay) > before, what="the call")
+
+
+def _calls(replay: Replay) -> int:
+    return sum(replay.emulator.counts()["daytona"].values())
 
 
 def database(state: str) -> Step:

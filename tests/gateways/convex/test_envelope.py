@@ -10,6 +10,7 @@ import pytest
 from sandboxes.gateways import convex
 from sandboxes.gateways.convex import ConvexGateway
 from tests.gateways.daytona.scripted import CUT, Script, answer, scripted
+from tests.support.waiting import PATIENCE
 
 KEY = "dev:test|canary-5f2a"
 
@@ -17,7 +18,7 @@ KEY = "dev:test|canary-5f2a"
 @contextlib.contextmanager
 def convex_that_answers(*steps: bytes | None) -> Iterator[tuple[ConvexGateway, Script]]:
     with scripted(*steps) as script:
-        gateway = ConvexGateway(url=script.url.removesuffix("/api"), deploy_key=KEY, read_timeout=20.0)
+        gateway = ConvexGateway(url=script.url.removesuffix("/api"), deploy_key=KEY, read_timeout=PATIENCE)
         try:
             yield gateway, script
         finally:

@@ -54,7 +54,7 @@ def test_it_goes_on_when_the_deployment_is_resumed(emulator: Emulator, connect: 
         except ConvexError:
             return False
 
-    wait_until(answered, timeout=5)
+    wait_until(answered)
 
 
 def test_the_state_can_be_asked_for_meanwhile(emulator: Emulator, connect: Connect) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from sandboxes.gateways.daytona import DaytonaGateway
 from tests.support.emulator import Emulator
+from tests.support.waiting import PATIENCE
 
 NewGateway = Callable[..., DaytonaGateway]
 
@@ -20,8 +21,8 @@ def new_gateway(emulator: Emulator) -> Iterator[NewGateway]:
         defaults: dict[str, Any] = {
             "api_url": emulator.daytona_url,
             "api_key": emulator.daytona_key,
-            "connect_timeout": 10.0,
-            "read_timeout": 20.0,
+            "connect_timeout": PATIENCE,
+            "read_timeout": PATIENCE,
         }
         made.append(DaytonaGateway(**defaults | options))
         return made[-1]

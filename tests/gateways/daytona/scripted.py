@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from tests.support.waiting import PATIENCE
+
 CUT = b""  # close the connection without an answer
 HANG = None  # never answer
 
@@ -58,7 +60,7 @@ def scripted(*steps: bytes | None, close_after: bool = False) -> Iterator[Script
         with contextlib.suppress(OSError):
             listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        threads[0].join(timeout=5)
+        threads[0].join(timeout=PATIENCE)
 
 
 def _accept(listener: socket.socket, script: Script) -> None:
@@ -81,7 +83,7 @@ def _serve(connection: socket.socket, number: int, script: Script) -> None:
             script.seen.append(seen)
             step = script.next_step()
             if step is HANG:
-                script.closing.wait(30)
+                script.closing.wait(PATIENCE)
                 break
             if step == CUT:
                 break

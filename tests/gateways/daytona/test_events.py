@@ -11,7 +11,7 @@ from sandboxes.gateways.daytona_errors import Unauthorized, Unknown
 from sandboxes.gateways.daytona_events import Event, EventStream, read_event
 from sandboxes.gateways.daytona_rows import UnreadableBody
 from tests.support.emulator import Emulator
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 SANDBOX = {"id": "s1", "state": "started", "desiredState": "started", "labels": {"sandkeeper_id": "ours"}}
 
@@ -24,7 +24,9 @@ class Listener:
         self.error: Exception | None = None
         self._stop = threading.Event()
         self._connected = threading.Event()
-        self._stream = EventStream(api_url=emulator.daytona_url, api_key=key or emulator.daytona_key, timeout=5.0)
+        self._stream = EventStream(
+            api_url=emulator.daytona_url, api_key=key or emulator.daytona_key, timeout=PATIENCE
+        )
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> Listener:
@@ -34,7 +36,7 @@ class Listener:
 
     def __exit__(self, *ended: object) -> None:
         self._stop.set()
-        self._thread.join(10)
+        self._thread.join(PATIENCE)
         assert not self._thread.is_alive()
 
     @property

@@ -52,7 +52,7 @@ def test_a_start_that_daytona_holds_open_ends_here_and_goes_on_there(
     emulator.settings(transition=60.0)
     [key] = emulator.seed([{"state": "stopped"}])
     lost(new_gateway(read_timeout=0.2).start, key)
-    assert gateway.get(key).state == "starting"
+    wait_until(lambda: gateway.get(key).state == "starting", what="the start")
     emulator.advance(60)
     wait_until(lambda: gateway.get(key).state == "started", what="the start that went on")
     assert len(emulator.log(action="start")) == 1

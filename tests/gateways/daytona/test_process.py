@@ -16,6 +16,7 @@ from sandboxes.gateways import daytona
 from sandboxes.gateways.daytona import DaytonaGateway, NotConfigured, Unauthorized
 from tests.gateways.daytona.scripted import HANG, scripted
 from tests.support.emulator import Emulator
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -107,7 +108,7 @@ sys.exit(os.waitstatus_to_exitcode(status))
         "DAYTONA_API_KEY": emulator.daytona_key,
     }
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program], cwd=ROOT, env=environment, timeout=60, check=False
+        [sys.executable, "-W", "ignore", "-c", program], cwd=ROOT, env=environment, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0
 
@@ -123,6 +124,11 @@ sys.exit(", ".join(loaded & {"daytona_sdk", "daytona", "daytona_api_client", "py
 """
     environment = dict(os.environ) | {"DJANGO_SETTINGS_MODULE": "project.settings"}
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=environment, timeout=60, check=False, capture_output=True
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=environment,
+        timeout=PATIENCE,
+        check=False,
+        capture_output=True,
     )
     assert done.returncode == 0, done.stderr.decode()

@@ -49,7 +49,7 @@ def test_sixteen_threads_share_one_gateway(gateway: DaytonaGateway, emulator: Em
 
 
 def test_sixteen_creates_at_once_make_sixteen_sandboxes(new_gateway: NewGateway, emulator: Emulator) -> None:
-    gateway = new_gateway(read_timeout=10.0)
+    gateway = new_gateway()
     assert together(lambda number: gateway.create(NewSandbox(name=f"box-{number}"))) == []
     assert emulator.state()["total"] == THREADS
 

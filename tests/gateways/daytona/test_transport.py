@@ -13,7 +13,7 @@ import pytest
 
 from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox, RateLimited, Rejected, Unknown
 from tests.gateways.daytona.scripted import CUT, HANG, answer, scripted
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 SANDBOX = {"id": "4b61", "name": "alpha", "state": "started", "desiredState": "started"}
 OK = answer(200, SANDBOX)
@@ -42,7 +42,7 @@ Call = Callable[[DaytonaGateway], object]
 
 
 @contextmanager
-def gateway_at(url: str, *, patience: float = 20.0) -> Iterator[DaytonaGateway]:
+def gateway_at(url: str, *, patience: float = PATIENCE) -> Iterator[DaytonaGateway]:
     """`patience` in seconds: short only where nobody answers, because a busy machine answers late."""
     gateway = DaytonaGateway(api_url=url, api_key="dtn_key", connect_timeout=patience, read_timeout=patience)
     try:
@@ -256,7 +256,7 @@ def test_a_pooled_connection_that_the_server_closed_is_not_used_for_a_change() -
     with scripted(OK, close_after=True) as server, gateway_at(server.url) as gateway:
         for number in range(1, 4):
             gateway.stop("4b61")
-            assert server.closed.acquire(timeout=5)
+            assert server.closed.acquire(timeout=PATIENCE)
             assert len(server.seen) == number
 
 

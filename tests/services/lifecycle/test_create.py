@@ -112,7 +112,7 @@ def test_a_delete_during_an_unknown_create_deletes_what_appears_later(world: Emu
         settle()
         return [line["action"] for line in world.log()] == ["create", "delete"] and world.state()["total"] == 0
 
-    wait_until(deleted, timeout=20, what="delete of the late sandbox")
+    wait_until(deleted, what="delete of the late sandbox")
     assert settled_status(operation.sandbox_id) == "gone"
 
 

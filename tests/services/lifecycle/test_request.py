@@ -240,4 +240,4 @@ def test_a_move_that_outlives_its_operation_is_followed_to_its_end(
         tick_all()
         return reload(sandbox.pk).status == "archived"
 
-    wait_until(is_archived, what="end of the archive", timeout=20)
+    wait_until(is_archived, what="end of the archive")

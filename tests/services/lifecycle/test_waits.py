@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 from pytest_django import Settings
 
-from sandboxes import clock
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.states import Action, Actor, Source
-from tests.support.driving import ask, do, pass_time, settle
+from tests.support.driving import ask, do, pass_time, settle, settle_in
 from tests.support.emulator import Emulator
 
 
@@ -44,7 +43,7 @@ def test_the_same_refusal_again_is_counted_and_not_written_again(
     assert [call.outcome for call in start.calls.order_by("id")] == ["refused", "accepted"]
 
 
-def test_an_outage_of_the_call_alone_is_waited_out_past_any_deadline(world: Emulator) -> None:
+def test_an_outage_of_the_call_alone_is_waited_out_past_any_deadline(world: Emulator, no_tick_waits: None) -> None:
     number = world.faults.add("status", method="POST", path="/sandbox$", status=503, answer="<html>")
     create = lifecycle.create(
         "alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest()
@@ -55,6 +54,5 @@ def test_an_outage_of_the_call_alone_is_waited_out_past_any_deadline(world: Emul
     assert create.is_active
     assert world.faults.hits(number) > 5
     world.faults.remove(number)
-    clock.move(10)
-    settle(create)
+    settle_in(world, create)
     assert create.status == "succeeded"

@@ -175,7 +175,5 @@ def test_functions_taken_away_while_running_are_noticed(own: Convex) -> None:
     change(box, status=Status.STOPPED)
     push(box)
     clock.move(61)
-    wait_until(
-        lambda: not reload(box).is_dirty or (push(box) and False), what="push by other functions", timeout=20
-    )
+    wait_until(lambda: not reload(box).is_dirty or (push(box) and False), what="push by other functions")
     assert own.row(box)["status"] == "stopped"

@@ -10,6 +10,7 @@ from sandboxes.models import Sandbox
 from sandboxes.services import reconcile, record
 from tests.support.driving import reload
 from tests.support.emulator import Emulator
+from tests.support.waiting import PATIENCE
 
 
 @pytest.mark.postgres
@@ -23,12 +24,12 @@ def test_a_sweep_waits_for_no_row_that_somebody_is_writing(
     def hold() -> None:
         with record.locked(held.pk):
             locked.set()
-            done.wait(20)
+            done.wait(PATIENCE)
         connections.close_all()
 
     thread = threading.Thread(target=hold)
     thread.start()
-    assert locked.wait(10)
+    assert locked.wait(PATIENCE)
     try:
         result = reconcile.sweep()
     finally:
