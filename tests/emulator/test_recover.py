@@ -11,7 +11,12 @@ from tests.emulator.wire import Wire, message
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
 
-FULL = {"state": "error", "desiredState": "started", "errorReason": "no space left on device", "recoverable": True}
+FULL: dict[str, Any] = {
+    "state": "error",
+    "desiredState": "started",
+    "errorReason": "no space left on device",
+    "recoverable": True,
+}
 
 
 def test_recovering_from_a_backup_is_refused_twice_an_hour(emulator: Emulator, wire: Wire) -> None:

@@ -16,6 +16,7 @@ def last_activity(wire: Wire, key: str) -> datetime:
 
 @pytest.mark.parametrize("skew", [300, -300])
 def test_its_clock_may_be_wrong(emulator: Emulator, wire: Wire, skew: int) -> None:
+    emulator.stop_clock()
     (before,) = emulator.seed(count=1)
     emulator.settings(clock_skew=skew)
     (after,) = emulator.seed(count=1)
