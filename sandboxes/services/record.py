@@ -25,7 +25,8 @@ from sandboxes.services.asked import Difference, differences
 from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
-from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, is_met, status_of
+from sandboxes.services.seen_causes import IN_WORDS, cause_of_change
+from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, Status, is_met, status_of
 
 
 class LostLease(Exception):
@@ -257,7 +258,8 @@ def observed(
         return False
     before = (row.observed_state, row.desired_state, row.error_reason)
     differed = differences(row)
-    copy_observation(row, remote)
+    cause = cause_of_change(row, remote, started=started, during=during)
+    copy_observation(row, remote, started=started)
     row.observed_at = started
     row.missing_since = None
     if remote.state == "destroyed":
@@ -269,14 +271,15 @@ def observed(
             NoticeCode.UNKNOWN_STATE, f"Daytona says “{row.observed_state}” of “{row.display_name}” ({row.pk})."
         )
     if (row.observed_state, row.desired_state, row.error_reason) != before:
-        words = f"Daytona says {remote.state}" + (f": {remote.error_reason}" if remote.error_reason else "")
+        why = IN_WORDS.get(cause, "") if before[0] else ""
+        words = f"Daytona says {remote.state}{why}" + (f": {remote.error_reason}" if remote.error_reason else "")
         event(
             row,
             SandboxEvent.Kind.OBSERVATION,
             words,
             operation=during,
             at=now,
-            data={"before": before[0], "desired": remote.desired_state},
+            data={"before": before[0], "desired": remote.desired_state, "cause": cause},
         )
     tell_differences(row, [one for one in differences(row) if one not in differed and not one.pending], now=now)
     return True
@@ -288,8 +291,8 @@ def tell_differences(row: Sandbox, found: list[Difference], *, now: datetime) ->
         event(row, SandboxEvent.Kind.CHANGE, "; ".join(map(str, found)), at=now)
 
 
-def copy_observation(row: Sandbox, remote: RemoteSandbox) -> None:
-    """Take over what Daytona holds; the times and the timeline are the caller's."""
+def copy_observation(row: Sandbox, remote: RemoteSandbox, *, started: datetime) -> None:
+    """Take over what Daytona holds; the other times and the timeline are the caller's."""
     row.daytona_id = row.daytona_id or remote.id
     row.organization_id = remote.organization_id or row.organization_id
     row.observed_state = remote.state
@@ -299,7 +302,7 @@ def copy_observation(row: Sandbox, remote: RemoteSandbox) -> None:
     row.observed_auto_stop = remote.auto_stop_interval
     row.observed_auto_archive = remote.auto_archive_interval
     row.observed_auto_delete = remote.auto_delete_interval
-    row.last_activity_at = remote.last_activity_at or row.last_activity_at
+    row.last_activity_at = _used_at(row, remote, started=started)
     row.cpu, row.memory_gb, row.disk_gb = (
         row.cpu if remote.cpu is None else remote.cpu,
         row.memory_gb if remote.memory_gb is None else remote.memory_gb,
@@ -310,6 +313,15 @@ def copy_observation(row: Sandbox, remote: RemoteSandbox) -> None:
     row.snapshot = remote.snapshot or row.snapshot
     row.labels = dict(remote.labels)
     row.ephemeral = remote.auto_delete_interval == 0 if remote.auto_delete_interval is not None else row.ephemeral
+
+
+def _used_at(row: Sandbox, remote: RemoteSandbox, *, started: datetime) -> datetime | None:
+    """Daytona's clock of use. It counts each change of state, so only what runs is believed; and its clock may be
+    ahead of ours."""
+    runs = STATUS_OF_STATE.get(remote.state) == Status.RUNNING
+    if remote.last_activity_at is None or not (runs or row.last_activity_at is None):
+        return row.last_activity_at
+    return min(remote.last_activity_at, started)
 
 
 def gone(row: Sandbox, *, now: datetime, during: Operation | None = None) -> None:

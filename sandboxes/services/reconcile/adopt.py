@@ -246,7 +246,7 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
         harness_id=labels.get("harness_id", "")[:255],
         language=labels.get("code-toolbox-language", "python")[:50],
         resource_tier=labels.get("harness_resource_tier", "")[:50] or _tier_of(remote),
-        last_accessed_at=remote.last_activity_at,
+        last_accessed_at=remote.last_activity_at and min(remote.last_activity_at, now),
         created_at=remote.created_at or now,
         status_changed_at=now,
     )

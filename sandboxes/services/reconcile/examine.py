@@ -102,7 +102,7 @@ def _would_store(row: Sandbox, seen: Look) -> None:
         row.deleted_at = row.deleted_at or (seen.started if seen.confirmed else None)
         row.missing_since = seen.started
         return
-    record.copy_observation(row, seen.remote)
+    record.copy_observation(row, seen.remote, started=seen.started)
     row.observed_at, row.missing_since = seen.started, None
     row.deleted_at = seen.started if seen.remote.state == "destroyed" else None
 
