@@ -4,7 +4,7 @@ move it on until Daytona shows it."""
 from __future__ import annotations
 
 from sandboxes.services.lifecycle.advance import advance
-from sandboxes.services.lifecycle.change import protect, reapply, rename, set_intervals
+from sandboxes.services.lifecycle.change import protect, put_labels_back, reapply, rename, set_intervals
 from sandboxes.services.lifecycle.create import NewRequest, create
 from sandboxes.services.lifecycle.intervals import RANGES, is_made_ephemeral
 from sandboxes.services.lifecycle.observe import observe
@@ -24,6 +24,7 @@ __all__ = [
     "observe",
     "obstacles",
     "protect",
+    "put_labels_back",
     "reapply",
     "rename",
     "request",

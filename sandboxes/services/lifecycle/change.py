@@ -13,7 +13,7 @@ from sandboxes import clock
 from sandboxes.codes import Code, Refused, invalid
 from sandboxes.models import Sandbox, SandboxEvent
 from sandboxes.services import lookup, pending, record
-from sandboxes.services.asked import NAME_LABEL, Value, drift
+from sandboxes.services.asked import NAME_LABEL, Value, drift, lost_labels
 from sandboxes.services.lifecycle.intervals import checked, is_made_ephemeral
 from sandboxes.services.queue import enqueue
 from sandboxes.states import Actor, ActorKind, Status
@@ -84,6 +84,18 @@ def reapply(sandbox_id: UUID, *, actor: Actor) -> Sandbox:
             _changed(row, "Daytona is told again what was asked for", actor=actor, data=differing)
             _tell_daytona(row, differing)
     return row
+
+
+def put_labels_back(sandbox_id: UUID, *, actor: Actor) -> None:
+    """Tell Daytona our labels again where somebody took them away; what else it holds otherwise stays.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, when it was pruned meanwhile.
+    """
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        if lost := lost_labels(row):
+            _changed(row, "Daytona is told its labels again", actor=actor, data=lost)
+            _tell_daytona(row, lost)
 
 
 def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: str = "") -> Sandbox:

@@ -2,7 +2,8 @@
 
 The one rule: a value is told until Daytona holds it, refuses it, or has accepted it and holds another. From then on
 a difference was made outside: it is shown and reported, and stays until somebody asks for a value again. Only what
-a call of ours without an answer may have undone late is told once more.
+a call of ours without an answer may have undone late is told once more; and our labels, by which a lost row would
+be found again, are put back by each sweep and with each other label.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def read_back(row: Sandbox, seen: Look, *, now: datetime) -> dict[str, Pending]:
         for key, one in before.items()
         if (kept := _kept(one, holds=asked.observed(row, key) == one.value, seen=seen.started))
     }
+    if any(key not in asked.INTERVALS and not one.told_at for key, one in after.items()):
+        after |= {key: Pending(value=value) for key, value in asked.lost_labels(row).items() if key not in before}
     pending.write(row, after)
     given_up = [one for one in asked.differences(row) if one.key in before and one.key not in after]
     record.tell_differences(row, given_up, now=now)

@@ -28,7 +28,7 @@ from sandboxes.services.facts import facts_of
 from sandboxes.services.lifecycle.begin import begin
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
 from sandboxes.services.reconcile.compare import Known, is_ending, is_of, label_id
-from sandboxes.services.reconcile.examine import NOT_ALL
+from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
 from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
@@ -38,7 +38,6 @@ from sandboxes.states import STATUS_OF_STATE, Action, Actor, Intent, Source, Sta
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
-SWEEPER = Actor.system("sweep")
 BATCH = 50  # rows in one transaction
 AS_FOUND = "Taken over as it was found"
 UNLISTED = "Its user took it off the list in Convex, and an operator deleted what was left in Daytona"
