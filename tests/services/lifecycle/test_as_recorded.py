@@ -18,7 +18,7 @@ from tests.api.callers import problem, program
 from tests.api.working import working
 from tests.services.making_room import full, idle, stopped
 from tests.services.projection.driving import Convex
-from tests.support.driving import ask, do, pass_time, reload, settle_in, step, step_until, tick_all
+from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, step, step_until, tick_all
 from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
@@ -80,6 +80,30 @@ def test_a_recover_with_a_full_disk_is_made_once(world: Emulator, running: Calla
     assert calls(world, sandbox) == ["create", "recover"]
 
 
+@REFUSED
+def test_a_create_with_a_full_disk_is_recovered_once(world: Emulator) -> None:
+    """The row stays in Daytona, and its name is taken."""
+    disk_is_full(world)
+    world.faults.add("host", operation="create", error=NO_SPACE, recoverable=True)
+    operation = create()
+    settle(operation)
+    sandbox = reload(operation.sandbox_id)
+    assert (operation.status, operation.code) == ("failed", Code.SANDBOX_ERRORED)
+    assert calls(world, sandbox) == ["create", "recover"]
+    assert (sandbox.status, sandbox.error_reason) == ("error", NO_SPACE)
+
+
+def test_a_recovery_that_fails_in_daytona_is_not_made_again(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = in_error(world, running)
+    world.faults.add("host", operation="recover", error="the host is busy")
+    operation = do(sandbox, Action.RECOVER)
+    assert (operation.status, operation.code) == ("failed", Code.SANDBOX_ERRORED)
+    assert calls(world, sandbox) == ["create", "recover"]
+    assert (reload(sandbox.pk).error_reason, reload(sandbox.pk).recoverable) == (NO_SPACE, True)
+
+
 @not_yet("403 “cannot be further expanded” is a refusal like any other")
 @pytest.mark.parametrize("action", [Action.START, Action.RECOVER])
 def test_what_cannot_be_expanded_further_is_unrecoverable(
@@ -134,20 +158,18 @@ def take_time(world: Emulator) -> None:
 
 
 def never_at_rest_while_daytona_works(world: Emulator, convex: Convex, sandbox: Sandbox, last: Operation) -> None:
-    """Drive to the end of `last`, and look at each step what is shown here and in Convex."""
+    """Drive to the end of `last`, and look at each step at what is shown here, and after each push in Convex."""
 
     def ended() -> bool:
-        assert_nothing_false()
-        tick_all()
-        assert_nothing_false()
-        last.refresh_from_db()
-        return not last.is_active and not is_at_work(world, sandbox)
-
-    def assert_nothing_false() -> None:
         if is_at_work(world, sandbox):
-            told = [row["status"] for row in convex.rows(sandbox)]
             assert reload(sandbox.pk).status not in AT_REST
-            assert not AT_REST & set(told), f"Convex was told {told}"
+        tick_all()
+        last.refresh_from_db()
+        if not is_at_work(world, sandbox):
+            return not last.is_active
+        assert reload(sandbox.pk).status not in AT_REST
+        assert not AT_REST & {row["status"] for row in convex.rows(sandbox)}
+        return False
 
     step_until(world, ended, what=f"end of the {last.action}")
 
@@ -294,30 +316,62 @@ def impatient(no_tick_waits: None, settings: Settings) -> None:
     daytona.reset()
 
 
-@not_yet("the doubt about the call excuses every state for five minutes")
-@pytest.mark.parametrize("slow_call", [Action.CREATE, Action.START])
-def test_what_daytona_stops_by_itself_after_a_slow_call_stays_stopped(
-    world: Emulator, running: Callable[..., Sandbox], impatient: None, slow_call: Action
-) -> None:
-    if slow_call == Action.START:
-        sandbox = stopped(running, auto_stop_minutes=1)
-        world.settings(transition=5)
-        operation = ask(sandbox, Action.START)
-    else:
-        world.settings(transition=5)
-        operation = create(auto_stop_minutes=1)
-    settle_in(world, operation)
-    sandbox = reload(operation.sandbox_id)
-    assert operation.status == "succeeded"
-    for _ in range(40):
+DOUBT = not_yet("the doubt about the call excuses every state for five minutes")
+
+
+def slow_start(world: Emulator, running: Callable[..., Sandbox]) -> Operation:
+    sandbox = stopped(running, auto_stop_minutes=1)
+    world.settings(transition=5)
+    return ask(sandbox, Action.START)
+
+
+def slow_create(world: Emulator, running: Callable[..., Sandbox]) -> Operation:
+    world.settings(transition=5)
+    return create(auto_stop_minutes=1)
+
+
+def pass_together(world: Emulator, seconds: int) -> None:
+    for _ in range(seconds // 10):
         world.advance(10)
         pass_time(10)
-    last = calls(world, sandbox)
-    assert last[-1] == "auto-stop"
-    assert last.count("start") == (slow_call == Action.START)
+
+
+@DOUBT
+@pytest.mark.parametrize("slow_call", [slow_create, slow_start])
+def test_what_daytona_stops_by_itself_after_a_slow_call_stays_stopped(
+    world: Emulator,
+    running: Callable[..., Sandbox],
+    impatient: None,
+    slow_call: Callable[[Emulator, Callable[..., Sandbox]], Operation],
+) -> None:
+    operation = slow_call(world, running)
+    settle_in(world, operation)
+    assert operation.status == "succeeded"
+    sandbox = reload(operation.sandbox_id)
+    before = calls(world, sandbox)
+    pass_together(world, 400)
+    assert calls(world, sandbox) == [*before, "auto-stop"]
     do(sandbox, Action.SYNC)
     row = reload(sandbox.pk)
     assert (row.status, row.intent) == ("stopped", "running")
+
+
+@DOUBT
+@pytest.mark.parametrize(("call", "then"), [(Action.START, "stop"), (Action.STOP, "start")])
+def test_what_somebody_does_in_daytona_after_a_call_without_an_answer_stays_done(
+    world: Emulator, running: Callable[..., Sandbox], impatient: None, call: Action, then: str
+) -> None:
+    new: dict[str, Any] = {"auto_stop_minutes": 0}
+    sandbox = stopped(running, **new) if call == Action.START else running(**new)
+    world.faults.add("drop_after", path=f"/{call}$", times=1)
+    operation = ask(sandbox, call)
+    settle_in(world, operation)
+    assert operation.status == "succeeded"
+    getattr(daytona.gateway(), then)(str(sandbox.daytona_id))
+    before = calls(world, sandbox)
+    assert before[-2:] == [call, then]
+    pass_together(world, 400)
+    assert calls(world, sandbox) == before
 
 
 # Refusals that say "not now"
