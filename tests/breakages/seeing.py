@@ -10,7 +10,23 @@ EXAMINE = "sandboxes/services/reconcile/examine.py"
 SEEN = "tests/services/lifecycle/test_seen_causes.py"
 LABELS = "tests/services/reconcile/test_labels.py"
 
+RECOVER = "tests/emulator/test_recover.py"
+
 BREAKAGES = [
+    Breakage(
+        "an emulator that recovers for ever",
+        "emulator/daytona/lifecycle.py",
+        "if row.recoveries >= self.core.settings.recoveries:",
+        "if False:",
+        f"{RECOVER}::test_storage_is_expanded_twice_and_then_never_again",
+    ),
+    Breakage(
+        "an emulator whose stops are no activity",
+        "emulator/daytona/world.py",
+        "row.last_activity_at = row.updated_at",
+        "pass",
+        "tests/emulator/test_times.py::test_a_stop_counts_as_activity",
+    ),
     Breakage(
         "a stop counted as use",
         RECORD,
