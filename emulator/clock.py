@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-Timer = tuple[float, int, Callable[[], None]]
+Timer = tuple[float, int, Callable[[], object]]
 
 
 class Clock:
@@ -34,7 +34,7 @@ class Clock:
         """Now in microseconds, rounded down to a millisecond as JavaScript writes it."""
         return int(self.now() * 1000) * 1000
 
-    def call_later(self, seconds: float, function: Callable[[], None]) -> int:
+    def call_later(self, seconds: float, function: Callable[[], object]) -> int:
         number = next(self._order)
         heapq.heappush(self._timers, (self.now() + max(0.0, seconds), number, function))
         if self._timers[0][1] == number:

@@ -127,7 +127,7 @@ class Control:
         """`{"sandboxes": [row, …]}` or `{"count": n, "template": row}`; answers with the ids."""
         data = await request.json()
         templates = data.get("sandboxes") or [data.get("template", {})] * int(data.get("count", 0))
-        now = self.core.clock.micros()
+        now = self.server.daytona.world.micros()
         rows = [_row(template, number, now) for number, template in enumerate(templates)]
         self.server.daytona.world.insert_many(rows)
         return {"ids": [row.id for row in rows]}

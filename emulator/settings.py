@@ -42,6 +42,9 @@ class Settings:
     create_timeout: float = 900.0
     restore_timeout: float = 1800.0
     recover_cooldown: float = 3600.0
+    recoveries: int = 2
+    recover_stale: bool = True
+    clock_skew: float = 0.0
     backups: bool = False
     # capacity
     quota: dict[str, int] | None = field(

@@ -30,7 +30,7 @@ class Activity:
         self._last[reference] = now
         if not self._buffer:
             self._core.clock.call_later(self._core.settings.activity_flush, self._flush)
-        self._buffer[reference] = self._core.clock.micros()
+        self._buffer[reference] = self._world.micros()
         return True
 
     def _flush(self) -> None:

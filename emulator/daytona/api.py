@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -14,7 +15,7 @@ from emulator.daytona.access import AUTHENTICATED, CREATE, LIFECYCLE, Access
 from emulator.daytona.activity import Activity
 from emulator.daytona.create import Creation
 from emulator.daytona.crons import Crons
-from emulator.daytona.errors import Refusal, not_found
+from emulator.daytona.errors import Refusal, broken, not_found
 from emulator.daytona.events import Events
 from emulator.daytona.host import Host
 from emulator.daytona.lifecycle import Lifecycle
@@ -80,14 +81,18 @@ class Daytona:
         except Exception:
             # Daytona says no more than this; whoever runs the emulator wants to know.
             traceback.print_exc()
-            return self._refuse(request, Refusal(500, "An unexpected error occurred."), headers)
+            return self._refuse(request, broken(), headers)
 
     async def _route(self, request: Request, headers: dict[str, str]) -> Answer:
-        parts = [unquote(part) for part in request.path.split("/")[2:]]
-        if parts[0] != "sandbox" or not (found := _find_route(request.method, parts)):
+        parts = [unquote(part) for part in request.path.removesuffix("/").split("/")[2:]]
+        if request.method == "OPTIONS":
+            return Answer(204, b"", [POWERED])
+        if request.method == "HEAD":
+            request = replace(request, method="GET")
+        if parts[:1] != ["sandbox"] or not (found := _find_route(request.method, parts)):
             raise Refusal(404, f"Cannot {request.method} {request.url}")
         bucket, permission = found
-        body = json.loads(request.body) if request.body and request.method in ("POST", "PUT") else {}
+        body = _read(request) if request.method in ("POST", "PUT") else {}
         organization, counted = self.access.enter(
             authorization=request.header("authorization"),
             address=request.address,
@@ -172,7 +177,7 @@ class Daytona:
         """With its database down Daytona calls every sandbox unknown (recording 15_outages)."""
         if self.core.settings.database == "down":
             if reference is None:
-                raise Refusal(500, "An unexpected error occurred.")
+                raise broken()
             raise not_found(reference)
 
     def _ok(self, body: Any, headers: dict[str, str]) -> Answer:
@@ -185,7 +190,7 @@ class Daytona:
     def _refuse(self, request: Request, refusal: Refusal, headers: dict[str, str]) -> Answer:
         body = {
             "path": request.url,
-            "timestamp": iso(self.core.clock.micros()),
+            "timestamp": iso(self.world.micros()),
             "statusCode": refusal.status,
             "error": refusal.reason,
             "message": refusal.message,
@@ -204,6 +209,12 @@ def _find_route(method: str, parts: list[str]) -> tuple[str, str | None] | None:
     if len(parts) == 4 and method == "POST" and parts[2] in intervals.INTERVALS:
         return AUTHENTICATED, WRITE
     return None
+
+
+def _read(request: Request) -> Any:
+    """The body as JSON; one of another type is not read at all."""
+    json_sent = request.header("content-type").partition(";")[0].strip() == "application/json"
+    return json.loads(request.body) if request.body and json_sent else {}
 
 
 def _dumps(body: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from typing import Any
 
@@ -15,6 +16,11 @@ from emulator.daytona.usage import Amounts
 from emulator.daytona.world import World
 
 DEFAULT_SIZE = {"cpu": 1, "memory": 1, "disk": 3, "gpu": 0}
+# What Daytona calls unsafe in a name that others will see.
+UNSAFE = re.compile(
+    r"<[a-zA-Z/][^>]*>|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+    r"|(?i:https?://|ftps?://|sftp://|ssh://|wss?://|file://|ldaps?://|javascript:|data:|mailto:|tel:|www\.)"
+)
 TEXTS = ("name", "snapshot", "user", "target")
 OBJECTS = ("env", "labels")
 NUMBERS = ("cpu", "gpu", "memory", "disk", "autoStopInterval", "autoArchiveInterval", "autoDeleteInterval")
@@ -65,7 +71,7 @@ class Creation:
         if target not in settings.regions:
             raise Refusal(404, "Region not found")
         snapshot, size = self._size(body)
-        key, now = str(uuid.uuid4()), self.core.clock.micros()
+        key, now = str(uuid.uuid4()), self.world.micros()
         return Sandbox(
             id=key,
             organization=organization,
@@ -121,7 +127,11 @@ class Creation:
 
 
 def _validate(body: dict[str, Any]) -> None:
-    problems = [f"{key} must be a string" for key in TEXTS if not isinstance(body.get(key, ""), str | None)]
+    name = body.get("name")
+    problems = []
+    if name is not None and (not isinstance(name, str) or UNSAFE.search(name)):
+        problems.append("name must not contain HTML tags, URLs, or control characters")
+    problems += [f"{key} must be a string" for key in TEXTS if not isinstance(body.get(key, ""), str | None)]
     problems += [f"{key} must be an object" for key in OBJECTS if not isinstance(body.get(key, {}), dict | None)]
     problems += [
         f"{key} must be a number conforming to the specified constraints"

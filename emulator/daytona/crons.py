@@ -41,7 +41,7 @@ class Crons:
         """Whether the interval is on and has passed since the last activity."""
         if minutes <= 0 or row.last_activity_at is None:
             return False
-        return self.core.clock.now() - row.last_activity_at / 1e6 >= minutes * self.core.settings.minute
+        return self.world.micros() - row.last_activity_at >= minutes * self.core.settings.minute * 1e6
 
     def _stop(self, row: Sandbox) -> None:
         if row.auto_delete == 0:
@@ -62,7 +62,7 @@ class Crons:
         steps = {"None": "Pending", "Pending": "InProgress", "InProgress": "Completed"}
         after = steps.get(row.backup_state)
         if after == "Completed":
-            now = self.core.clock.micros()
+            now = self.world.micros()
             self.world.write(row, backup_state=after, backup_created_at=now)
         elif after:
             self.world.write(row, backup_state=after)

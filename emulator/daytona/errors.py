@@ -35,5 +35,18 @@ def errored() -> Refusal:
     return Refusal(400, "Sandbox is in an errored state")
 
 
+def broken() -> Refusal:
+    return Refusal(500, "An unexpected error occurred.")
+
+
+def full_grown(disk: int) -> Refusal:
+    """A recover in place enlarges the storage; this is all that it may."""
+    text = (
+        f"Sandbox storage cannot be further expanded. Maximum expansion of {disk * 0.1:.2f}GB "
+        f"(10% of original {disk:.2f}GB) has been reached. Please contact support for further assistance."
+    )
+    return Refusal(403, text)
+
+
 def failed_to_start(reason: str | None) -> Refusal:
     return Refusal(400, f"Sandbox failed to start: {reason}")

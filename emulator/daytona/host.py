@@ -107,6 +107,7 @@ class Host:
         self.world.write(row, state="error", job=None, error_reason=reason, recoverable=recoverable)
 
     def recovered(self, row: Sandbox) -> None:
+        row.recoveries += 1
         self.world.write(row, state="stopped", desired="stopped", job=None, error_reason=None, recoverable=False)
 
     def _watch_timeout(self, row: Sandbox, work: Work) -> None:
@@ -114,7 +115,7 @@ class Host:
         if work.timeout is None:
             return
         limit = getattr(self.core.settings, work.timeout)
-        left = (row.last_activity_at or 0) / 1e6 + limit - self.core.clock.now()
+        left = limit - (self.world.micros() - (row.last_activity_at or 0)) / 1e6
         if left <= 0:
             self.fail(row, TIMED_OUT[row.job or "start"], recoverable=False)
         else:
@@ -145,7 +146,7 @@ class Host:
         self._later(row, self.core.settings.cron_every, lambda: self._run_backup(row))
 
     def _backup_done(self, row: Sandbox) -> None:
-        now = self.core.clock.micros()
+        now = self.world.micros()
         self.world.write(row, backup_state="Completed", backup_created_at=now)
         self._later(row, self.core.settings.archive * 0.5, lambda: self._archived(row))
 

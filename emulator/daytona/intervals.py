@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.daytona.errors import Refusal
+from emulator.daytona.errors import Refusal, broken
 
 LONGEST_ARCHIVE = 43200
 LARGEST = 2**31 - 1  # of its database's column
@@ -33,10 +33,6 @@ def of_create(verb: str, body: Mapping[str, Any]) -> int:
     if not isinstance(value, int):
         raise broken()
     return _stored(verb, value)
-
-
-def broken() -> Refusal:
-    return Refusal(500, "An unexpected error occurred.")
 
 
 def _stored(verb: str, minutes: int) -> int:

@@ -6,11 +6,12 @@ from typing import Any
 
 from emulator.core import Core
 from emulator.daytona import quota
-from emulator.daytona.errors import Refusal, busy, errored, failed_to_start, raced
+from emulator.daytona.errors import Refusal, broken, busy, errored, failed_to_start, full_grown, raced
 from emulator.daytona.host import Host
 from emulator.daytona.sandbox import ERRORED, Sandbox
 from emulator.daytona.usage import Amounts, bucket_of
 from emulator.daytona.world import World
+from emulator.faults import Fault
 
 COOLDOWN = "Sandbox recovery has been attempted recently. Please try again later"
 
@@ -84,21 +85,23 @@ class Lifecycle:
         from_backup = (row.error_reason or "").startswith("Timeout") and row.backup_state == "Completed"
         if from_backup:
             return await self._recover_from_backup(row)
+        if row.recoveries >= self.core.settings.recoveries:
+            raise full_grown(row.disk)
         version = row.version
         reservation = None if skip_start else await self._reserve(row, version, disk=True)
         self.core.log.add("daytona", "recover", row.id, name=row.name, detail={"skipStart": skip_start})
         self.world.write(row, job="recover")
-        stale = self.world.present(row)
-        if skip_start:
-            self.core.clock.call_later(self.core.settings.transition, lambda: self._recovered(row, version))
-            return stale
         row.reservation = reservation
-        await self.core.clock.sleep(self.core.settings.transition)
         outcome = self.host.outcome(row, "recover")
-        if outcome and outcome.error:
-            self.host.fail(row, outcome.error, recoverable=outcome.recoverable)
-            raise failed_to_start(outcome.error)
-        self._recovered(row, version)
+        seconds = self.host.seconds(outcome)
+        if skip_start and self.core.settings.recover_stale:
+            self.core.clock.call_later(seconds, lambda: self._recovered(row, version, outcome))
+            return self.world.present(row)
+        await self.core.clock.sleep(seconds)
+        if not self._recovered(row, version, outcome):
+            raise broken()
+        if skip_start:
+            return self.world.present(row)
         self.world.write(row, desired="started")
         self.host.begin(row, "start")
         return await self.settle(row)
@@ -127,7 +130,7 @@ class Lifecycle:
     def _destroy(self, row: Sandbox, action: str) -> dict[str, Any]:
         """The name is free at once: the row is renamed (recording 06_delete)."""
         self.core.log.add("daytona", action, row.id, name=row.name)
-        renamed = f"DESTROYED_{row.name}_{self.core.clock.micros() // 1000}"
+        renamed = f"DESTROYED_{row.name}_{self.world.micros() // 1000}"
         changes: dict[str, Any] = {"desired": "destroyed", "name": renamed, "backup_state": "None"}
         if row.state in ERRORED:
             row.turn += 1
@@ -162,12 +165,20 @@ class Lifecycle:
             raise Refusal(400, "Sandbox must be in error state to recover")
         quota.check_suspended(self.core)
 
-    def _recovered(self, row: Sandbox, version: int) -> None:
-        if row.version == version and row.job == "recover":
-            self.host.recovered(row)
+    def _recovered(self, row: Sandbox, version: int, outcome: Fault | None) -> bool:
+        """Whether the host's part succeeds. A failure leaves the row in error as it was, recoverable."""
+        if row.version != version or row.job != "recover":
+            return False
+        if outcome and outcome.error:
+            self.world.usage.release(row.reservation)
+            row.reservation = None
+            self.world.write(row, job=None)
+            return False
+        self.host.recovered(row)
+        return True
 
     async def _recover_from_backup(self, row: Sandbox) -> dict[str, Any]:
-        now = self.core.clock.micros()
+        now = self.world.micros()
         if row.recovered_at and now - row.recovered_at < self.core.settings.recover_cooldown * 1e6:
             raise Refusal(409, COOLDOWN)
         row.reservation = await self._reserve(row, row.version, disk=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from emulator.core import Core
-from emulator.daytona.errors import Refusal
+from emulator.daytona.errors import Refusal, broken
 from emulator.daytona.query import MORE_SORTS, SORTS, Query, parse
 from emulator.daytona.sandbox import Sandbox, iso, item, micros_of
 from emulator.daytona.stale import Ghosts
@@ -128,4 +128,4 @@ def _as_time(key: Key) -> Key:
     try:
         return micros_of(str(key[0])), key[1]
     except ValueError:
-        raise Refusal(500, "An unexpected error occurred.") from None
+        raise broken() from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from emulator.daytona.errors import Refusal
+from emulator.daytona.errors import Refusal, broken
 from emulator.daytona.sandbox import STATES, Sandbox, micros_of
 
 SORTS = {
@@ -170,7 +170,11 @@ def _labels(text: str) -> Test:
     try:
         wanted = json.loads(text)
     except ValueError:
-        wanted = None
+        raise Refusal(400, "Invalid labels JSON format") from None
+    if wanted is None:
+        return lambda row: True
+    if isinstance(wanted, list):
+        raise broken()
     if not isinstance(wanted, dict):
         raise Refusal(400, "Invalid labels JSON format")
     pairs = wanted.items()

@@ -80,6 +80,7 @@ class Sandbox:
     runner_id: str | None = RUNNER_ID
     job: str | None = None
     recovered_at: int | None = None
+    recoveries: int = 0
     # not stored
     version: int = 0
     turn: int = 0

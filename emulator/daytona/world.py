@@ -34,6 +34,10 @@ class World:
         self.usage.clear()
         self._waiters.clear()
 
+    def micros(self) -> int:
+        """Now by Daytona's own clock, which may go wrong (`clock_skew`)."""
+        return self.core.clock.micros() + round(self.core.settings.clock_skew * 1e3) * 1000
+
     # lookup
 
     def find(self, organization: str, reference: str) -> Sandbox:
@@ -73,7 +77,7 @@ class World:
         for key, value in changes.items():
             setattr(row, key, value)
         row.rendered = None
-        row.updated_at = self.core.clock.micros()
+        row.updated_at = self.micros()
         if row.name != name:
             self.names.pop((row.organization, name), None)
             self.names[row.organization, row.name] = row.id

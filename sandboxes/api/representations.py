@@ -226,7 +226,8 @@ class EventShape(ForViewer):
 
     @extend_schema_field(serializers.ChoiceField(choices=Cause.choices))
     def get_cause(self, row: SandboxEvent) -> str:
-        return cause_of(kind=row.kind, actor=row.actor, has_operation=row.operation_id is not None)
+        has_operation, noted = row.operation_id is not None, str(row.data.get("cause", ""))
+        return cause_of(kind=row.kind, actor=row.actor, has_operation=has_operation, noted=noted)
 
     @extend_schema_field(serializers.ChoiceField(choices=OperationStatus.choices, allow_null=True))
     def get_status(self, row: SandboxEvent) -> str | None:

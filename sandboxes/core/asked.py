@@ -91,6 +91,11 @@ def drift(row: Row) -> list[Difference]:
     return [one for one in differences(row) if not one.pending]
 
 
+def lost_labels(row: Row) -> dict[str, str]:
+    """The labels that we put there and Daytona no longer holds, with no change on its way."""
+    return {one.key: str(one.asked) for one in drift(row) if one.key and one.key not in INTERVALS}
+
+
 def observed(row: Row, key: str) -> Value | None:
     """What Daytona holds of a setting, by the name it has among the pending changes."""
     held: Value | None = getattr(row, f"observed_{key}") if key in INTERVALS else row.labels.get(key)

@@ -13,6 +13,7 @@ class Cause(Word):
     INTENT = "intent"  # what a person wanted before was brought about again
     SWEEP = "sweep"  # found by a comparison with Daytona, an import or a restore
     RETENTION = "retention"  # it was kept as long as it had to be
+    AUTO_STOP = "auto_stop"  # Daytona stopped what was idle for as long as its interval says
     OUTSIDE = "outside"  # Daytona, or somebody there, without us
     SYSTEM = "system"  # our own work
 
@@ -37,8 +38,10 @@ _OF_KIND = {
 }
 
 
-def cause_of(*, kind: str, actor: str, has_operation: bool) -> Cause:
-    """Who asked for it counts first, then what it came of."""
+def cause_of(*, kind: str, actor: str, has_operation: bool, noted: str = "") -> Cause:
+    """What was noted when it was seen counts first, then who asked for it, then what it came of."""
+    if noted:
+        return Cause(noted)
     asked_by, _, name = actor.partition(":")
     if asked_by == ActorKind.SYSTEM:
         return _OF_PART.get(name, Cause.SYSTEM)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sandboxes.core import pending, quota
-from sandboxes.core.asked import differences, observed
+from sandboxes.core import quota
 from sandboxes.core.backoff import backoff, by_age
+from sandboxes.core.calls import has_recovered, record_attempt, record_result, standing_refusal
 from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.draft import Draft
 from sandboxes.core.facts import (
     CallAnswered,
-    CallFacts,
     CloseNotices,
     Decision,
     Facts,
@@ -24,28 +23,25 @@ from sandboxes.core.facts import (
     Result,
     RoomSought,
     SandboxFacts,
-    TellDaytona,
 )
 from sandboxes.core.gate import destroys
+from sandboxes.core.looks import after_look
 from sandboxes.core.observation import (
     apply_observation,
     mark_gone,
     meet_intent,
     refresh_status,
-    tell_differences,
     unacknowledged_call,
 )
 from sandboxes.core.plan import Call, Done, Fail, FindRoom, LookAgain, Step, plan
 from sandboxes.core.ranking import survives_a_stop
-from sandboxes.core.results import MEANINGS, Meaning, ResultKind
+from sandboxes.core.results import MEANINGS, ResultKind
 from sandboxes.core.vocabulary import (
-    ACTION_FOR,
     INTENT_OF,
     Action,
     Actor,
     ActorKind,
     CallOutcome,
-    EventKind,
     Intent,
     OperationStatus,
     Source,
@@ -84,7 +80,7 @@ def decide(facts: Facts) -> Decision:
 def _after_fetch(draft: Draft, facts: Facts, fetched: Fetched) -> Step | None:
     apply_observation(draft, fetched)
     if draft.operation is None:
-        _after_look(draft, facts, fetched)
+        after_look(draft, facts, fetched)
         return None
     if not draft.operation.is_active:
         refresh_status(draft)
@@ -124,7 +120,7 @@ def _next_step(draft: Draft, facts: Facts, fetched: Fetched) -> Step:
         return Fail(Code.NAME_TAKEN)
     awaited = unacknowledged_call(draft)
     step = plan(
-        operation.action, row.seen, awaiting=awaited.name if awaited else None, recovered=_has_recovered(draft)
+        operation.action, row.seen, awaiting=awaited.name if awaited else None, recovered=has_recovered(draft)
     )
     if isinstance(step, LookAgain) and awaited is not None and awaited.was_outage:
         step = replace(step, counts=False)
@@ -134,11 +130,6 @@ def _next_step(draft: Draft, facts: Facts, fetched: Fetched) -> Step:
     if isinstance(step, Done) and operation.action == Action.CREATE:
         step = _convex_verdict(draft, facts)
     return _before_calling(draft, facts, step.name) or step if isinstance(step, Call) else step
-
-
-def _has_recovered(draft: Draft) -> bool:
-    """A sandbox can be recovered twice in its life: an operation uses up one of them at most."""
-    return any(call.name == Action.RECOVER and call.outcome != CallOutcome.REFUSED for call in draft.own_calls)
 
 
 def _until_sure(draft: Draft, missing_since: datetime) -> float:
@@ -179,20 +170,8 @@ def _before_calling(draft: Draft, facts: Facts, call: str) -> Fail | None:
         return Fail(refused.code)
     if operation.search is not None and operation.search.exhausted:
         return Fail(Code.CAPACITY_EXHAUSTED, operation.search.exhausted)
-    refusal = _standing_refusal(draft, call)
+    refusal = standing_refusal(draft, call)
     return Fail(Code.DAYTONA_REJECTED, refusal) if refusal else None
-
-
-def _standing_refusal(draft: Draft, call: str) -> str:
-    """Daytona's refusal of this very call, where a look has shown that it is still what is needed.
-
-    A refusal for the sandbox's state stands only when it has outlived the cache that GETs come from.
-    """
-    last = draft.own_calls[-1] if draft.own_calls else None
-    if last is None or last.name != call or not last.message or last.outcome != CallOutcome.REFUSED:
-        return ""
-    age = (draft.now - last.first_at).total_seconds()
-    return "" if last.may_be_stale and age < draft.limits.read_cache else last.message
 
 
 def _within_deadline(draft: Draft, step: Step) -> Step:
@@ -212,7 +191,7 @@ def _take(draft: Draft, facts: Facts, step: Step) -> Step | None:
         case Call(name) if operation.search is not None:
             return FindRoom(name)
         case Call(name):
-            _record_attempt(draft, name)
+            record_attempt(draft, name)
             return step
         case LookAgain():
             refresh_status(draft)
@@ -224,34 +203,10 @@ def _take(draft: Draft, facts: Facts, step: Step) -> Step | None:
 # --- a call, and its answer
 
 
-def _record_attempt(draft: Draft, name: str) -> None:
-    """Before a mutating call: from here on it may run, whatever happens to this worker."""
-    operation = draft.operation
-    assert operation is not None
-    last = draft.own_calls[-1] if draft.own_calls else None
-    doubt = draft.later(draft.limits.in_doubt)
-    if last is not None and last.name == name and last.outcome == CallOutcome.REFUSED and last is draft.calls[-1]:
-        # The same once more: a condition may last for days, and is one line.
-        again = replace(
-            last, made_at=draft.now, outcome=CallOutcome.PENDING, times=last.times + 1, in_doubt_until=doubt
-        )
-        draft.set_call(last, again)
-    else:
-        made = CallFacts(
-            operation_id=operation.id, name=name, made_at=draft.now, first_at=draft.now, in_doubt_until=doubt
-        )
-        draft.calls = (*draft.calls, made)
-    is_first_half = operation.action == Action.ARCHIVE and name == Action.STOP
-    draft.set_operation(
-        step="stopping before archive" if is_first_half else f"asking Daytona to {name}", attempted_at=draft.now
-    )
-    refresh_status(draft)
-
-
 def _after_call(draft: Draft, facts: Facts, result: Result) -> Step | None:
     """What Daytona's answer to the latest call means."""
     meaning = MEANINGS[result.kind]
-    name = _record_result(draft, result, meaning)
+    name = record_result(draft, result)
     row = draft.sandbox
     if result.remote is not None and row.daytona_id is None:
         draft.set(daytona_id=result.remote.id, organization_id=result.remote.organization_id)
@@ -287,31 +242,6 @@ def _since_attempt(draft: Draft) -> float:
     assert draft.operation is not None
     since = draft.operation.attempted_at or draft.operation.created_at
     return max((draft.now - since).total_seconds(), 0.0)
-
-
-def _record_result(draft: Draft, result: Result, meaning: Meaning) -> str:
-    """A definite answer ends the doubt of this call, though not that of an earlier one. Returns its name."""
-    made = draft.own_calls[-1]
-    message = result.message if meaning.is_rejection or meaning.outcome == CallOutcome.FAILED else ""
-    answered = replace(
-        made,
-        outcome=meaning.outcome,
-        message=message,
-        may_be_stale=meaning.may_be_stale,
-        was_outage=meaning.outcome == CallOutcome.UNKNOWN and not meaning.counts,
-        in_doubt_until=made.in_doubt_until if meaning.outcome == CallOutcome.UNKNOWN else None,
-    )
-    is_repeated = made.times > 1 and made.message == message and meaning.outcome == CallOutcome.REFUSED
-    if made.times > 1 and not is_repeated:
-        # Those before it were refused alike, and stay as they are.
-        draft.set_call(made, replace(made, outcome=CallOutcome.REFUSED, times=made.times - 1, in_doubt_until=None))
-        draft.calls = (*draft.calls, replace(answered, id=None, first_at=made.made_at, times=1))
-    else:
-        draft.set_call(made, answered)
-    if not is_repeated:
-        words = message or (result.message if result.kind is ResultKind.COMPUTE_QUOTA_FULL else "")
-        draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", {"words": words} if words else {})
-    return made.name
 
 
 def deadline_for(row: SandboxFacts, action: str, *, now: datetime, limits: Limits) -> datetime | None:
@@ -379,7 +309,7 @@ def _after_search(draft: Draft, facts: Facts, search: quota.QuotaSearch, call: s
     if search.forbids_call(now=draft.now):
         refresh_status(draft)
         return _look_again(draft, facts, LookAgain(0.3, "waiting for capacity", counts=True))
-    _record_attempt(draft, call)
+    record_attempt(draft, call)
     return Call(call)
 
 
@@ -455,75 +385,3 @@ def _end_failed_create(draft: Draft, code: Code, message: str) -> None:
     draft.set_intent(Intent.DELETED, actor=Actor.system("create"), reason=f"The create failed: {code}")
     mark_gone(draft)
     _close(draft, OperationStatus.FAILED, code=code, message=message)
-
-
-# --- a look at a sandbox that has no operation
-
-
-def _after_look(draft: Draft, facts: Facts, fetched: Fetched) -> None:
-    """Compare what is on its way to Daytona, and issue an intent that is not met again."""
-    if fetched.remote is not None:
-        _read_back(draft, fetched)
-    refresh_status(draft)
-    if draft.active is None and _is_to_be_kept(draft, facts):
-        forced = facts.last_request is not None and facts.last_request.forced
-        draft.effects.append(keep_intent(draft.sandbox, forced=forced))
-
-
-def keep_intent(row: SandboxFacts, *, forced: bool) -> NewOperation:
-    """The action of an intent that is not met yet, once more, in the system's name.
-
-    A create whose delete was taken back before either was called goes on first.
-    """
-    is_unmade = row.daytona_id is None and row.intent != Intent.DELETED
-    return NewOperation(
-        action=Action.CREATE if is_unmade else ACTION_FOR[row.intent],
-        actor=Actor.system("intent"),
-        source=Source.SWEEP,
-        reason=f"{row.intent_actor_kind}:{row.intent_actor_id} wants it {row.intent}",
-        force=forced,
-    )
-
-
-def _is_to_be_kept(draft: Draft, facts: Facts) -> bool:
-    """Whether the intent is to be issued again: not met, and an operation could do something about it.
-
-    A stop, archive or delete that failed or was lost is. A start is only where it had succeeded and a call of
-    ours that ran late undid it: one that failed was answered, and is the person's to repeat. Nothing that would
-    destroy it is.
-    """
-    row, last = draft.sandbox, facts.last_request
-    if row.intent_met_at is not None or row.deleted_at is not None or row.daytona_id is None:
-        return False
-    action = ACTION_FOR[row.intent]
-    awaited = unacknowledged_call(draft)
-    step = plan(action, row.seen, awaiting=awaited.name if awaited else None)
-    if not isinstance(step, Call) or destroys(row, action, force=last is not None and last.forced):
-        return False
-    return action != Action.START or _start_had_succeeded(facts)
-
-
-def _start_had_succeeded(facts: Facts) -> bool:
-    last = facts.last_request
-    if last is None or last.status != OperationStatus.SUCCEEDED:
-        return False
-    return INTENT_OF.get(last.action) == Intent.RUNNING
-
-
-def _read_back(draft: Draft, fetched: Fetched) -> None:
-    """Compare what is on its way with what was just seen, and tell Daytona what is due."""
-    row, cache = draft.sandbox, draft.limits.read_cache
-    before = pending.from_data(row.pending_changes)
-    after = {
-        key: kept
-        for key, one in before.items()
-        if (kept := one.after_look(holds=observed(row, key) == one.value, seen=fetched.started, read_cache=cache))
-    }
-    if after != before:
-        draft.set(pending_changes=pending.as_data(after))
-    tell_differences(
-        draft, [one for one in differences(draft.sandbox) if one.key in before and one.key not in after]
-    )
-    due = [key for key, one in after.items() if not one.told_at and (one.due_at or draft.now) <= draft.now]
-    if due:
-        draft.effects.append(TellDaytona(tuple(due)))

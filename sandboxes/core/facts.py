@@ -84,6 +84,7 @@ class SandboxFacts:
     observed_auto_archive: int | None
     observed_auto_delete: int | None
     last_activity_at: datetime | None
+    touch_forwarded_at: datetime | None
     observed_at: datetime | None
     observe_after: datetime | None
     missing_since: datetime | None

@@ -11,6 +11,7 @@ from sandboxes.core.backoff import by_age
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.draft import Draft
 from sandboxes.core.facts import CallFacts, Fetched, RemoteSandbox, SandboxFacts
+from sandboxes.core.observed_causes import IN_WORDS, cause_of_change
 from sandboxes.core.states import BEFORE, EFFECTS, STATES, brings_about, is_met, status_of
 from sandboxes.core.vocabulary import MOVING, TRANSITIONAL, Action, CallOutcome, EventKind, Intent, Status
 
@@ -44,7 +45,8 @@ def _observed(draft: Draft, remote: RemoteSandbox, *, started: datetime) -> None
     if row.observed_at is not None and started <= row.observed_at:
         return
     differed = differences(row)
-    draft.sandbox = replace(with_observation(row, remote), observed_at=started, missing_since=None)
+    cause = cause_of_change(draft, remote, started=started)
+    draft.sandbox = replace(with_observation(row, remote, started=started), observed_at=started, missing_since=None)
     if remote.state == "destroyed":
         mark_gone(draft)
     elif row.deleted_at is not None:
@@ -56,8 +58,10 @@ def _observed(draft: Draft, remote: RemoteSandbox, *, started: datetime) -> None
     if (after.observed_state, after.desired_state, after.error_reason) != (
         row.observed_state, row.desired_state, row.error_reason,
     ):  # fmt: skip
-        words = f"Daytona says {remote.state}" + (f": {remote.error_reason}" if remote.error_reason else "")
-        draft.event(EventKind.OBSERVATION, words, {"before": row.observed_state, "desired": remote.desired_state})
+        why = IN_WORDS.get(cause, "") if row.observed_state else ""
+        text = f"Daytona says {remote.state}{why}" + (f": {remote.error_reason}" if remote.error_reason else "")
+        told = {"before": row.observed_state, "desired": remote.desired_state, "cause": cause}
+        draft.event(EventKind.OBSERVATION, text, told)
     tell_differences(draft, [one for one in differences(after) if one not in differed and not one.pending])
 
 
@@ -67,8 +71,8 @@ def tell_differences(draft: Draft, found: list[Difference]) -> None:
         draft.event(EventKind.CHANGE, "; ".join(map(str, found)), of_operation=False)
 
 
-def with_observation(row: SandboxFacts, remote: RemoteSandbox) -> SandboxFacts:
-    """The sandbox with what Daytona holds; the times and the timeline are the caller's."""
+def with_observation(row: SandboxFacts, remote: RemoteSandbox, *, started: datetime) -> SandboxFacts:
+    """The sandbox with what Daytona holds; the other times and the timeline are the caller's."""
     return replace(
         row,
         daytona_id=row.daytona_id or remote.id,
@@ -80,7 +84,7 @@ def with_observation(row: SandboxFacts, remote: RemoteSandbox) -> SandboxFacts:
         observed_auto_stop=remote.auto_stop_interval,
         observed_auto_archive=remote.auto_archive_interval,
         observed_auto_delete=remote.auto_delete_interval,
-        last_activity_at=remote.last_activity_at or row.last_activity_at,
+        last_activity_at=_used_at(row, remote, started=started),
         cpu=row.cpu if remote.cpu is None else remote.cpu,
         memory_gb=row.memory_gb if remote.memory_gb is None else remote.memory_gb,
         disk_gb=row.disk_gb if remote.disk_gb is None else remote.disk_gb,
@@ -90,6 +94,15 @@ def with_observation(row: SandboxFacts, remote: RemoteSandbox) -> SandboxFacts:
         labels=dict(remote.labels),
         ephemeral=row.ephemeral if remote.auto_delete_interval is None else remote.auto_delete_interval == 0,
     )
+
+
+def _used_at(row: SandboxFacts, remote: RemoteSandbox, *, started: datetime) -> datetime | None:
+    """Daytona's clock of use. It counts each change of state, so only what runs is believed; and its clock may be
+    ahead of ours."""
+    runs = remote.state in STATES and STATES[remote.state].status == Status.RUNNING
+    if remote.last_activity_at is None or not (runs or row.last_activity_at is None):
+        return row.last_activity_at
+    return min(remote.last_activity_at, started)
 
 
 def mark_gone(draft: Draft) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sandboxes.core import decide
+from sandboxes.core import looks
 from sandboxes.core.codes import Code
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.vocabulary import ACTION_FOR, Actor, Intent, OperationStatus
@@ -45,7 +45,7 @@ def close_operation(
 def keep_intent(row: Sandbox, *, now: datetime, caused_by: Operation | None = None) -> Operation:
     """Issue the action of an intent that is not met yet again, in the system's name."""
     forced = was_forced(row, ACTION_FOR[row.intent])
-    new = decide.keep_intent(sandbox_facts(row), forced=forced)
+    new = looks.keep_intent(sandbox_facts(row), forced=forced)
     return create_operation(
         row, new.action, actor=new.actor, source=new.source, now=now, reason=new.reason, force=new.force,
         caused_by=caused_by,

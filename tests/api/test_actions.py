@@ -176,10 +176,11 @@ def test_deleting_what_was_deleted(alice: Api) -> None:
     problem(alice.delete(f"/sandboxes/{rows.sandbox(of='alice', status='gone').pk}"), "sandbox_gone")
 
 
-def test_what_went_by_itself_is_deleted_once(alice: Api) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Prefer": "wait=5"}, {"Prefer": "wait=0"}], ids=str)
+def test_what_went_by_itself_is_deleted_once(alice: Api, headers: dict[str, str]) -> None:
     box = rows.sandbox(of="alice", status="gone", intent="running")
     assert alice.get(f"/sandboxes/{box.pk}").json()["allowed_actions"] == ["delete"]
-    answer = alice.delete(f"/sandboxes/{box.pk}")
+    answer = alice.delete(f"/sandboxes/{box.pk}", **headers)
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
     problem(alice.delete(f"/sandboxes/{box.pk}"), "sandbox_gone")
 

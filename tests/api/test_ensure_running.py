@@ -9,7 +9,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from sandboxes import clock
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import owners
+from sandboxes.services import owners, waiting
 from sandboxes.states import Action, Actor
 from tests.api.callers import Api, problem, program
 from tests.api.working import working
@@ -127,6 +127,21 @@ def test_a_look_that_shows_it_stopped_leads_to_a_start(world: Emulator, running:
     assert (answer.status_code, answer.json()["status"]) == (200, "running")
     actions = Operation.objects.filter(sandbox=box).order_by("created_at").values_list("action", flat=True)
     assert list(actions) == ["create", "sync", "start"]
+
+
+@pytest.mark.parametrize(("state", "status"), [("started", 200), ("stopped", 202)])
+def test_a_look_that_ends_with_the_wait_is_answered_by_what_it_showed(
+    world: Emulator, running: Callable[..., Sandbox], monkeypatch: pytest.MonkeyPatch, state: str, status: int
+) -> None:
+    """202 is for what goes on: never with an operation that has succeeded."""
+    box = running()
+    world.change(box.daytona_id or "", state=state)
+    Sandbox.objects.filter(pk=box.pk).update(observed_at=timezone.now() - timedelta(minutes=5))
+    monkeypatch.setattr(waiting, "FIRST_PAUSE", 2.0)
+    with working():
+        answer = program("alice").post(f"/sandboxes/{box.pk}/ensure-running", Prefer="wait=1")
+    assert answer.status_code == status
+    assert answer.json()["status"] in ("running", "queued", "in_progress")
 
 
 def test_looks_that_show_nothing_new_are_made_less_and_less_often(

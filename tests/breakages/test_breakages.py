@@ -15,6 +15,7 @@ import pytest
 
 from tests.breakages.breakage import Breakage
 from tests.breakages.reading import BREAKAGES as READING
+from tests.breakages.seeing import BREAKAGES as SEEING
 from tests.breakages.server import BREAKAGES as SERVER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,7 @@ UNNEEDED = ("_pytest", "anyio", "coverage", "execnet", "playwright", "pytest", "
 BREAKAGES = [
     *SERVER,
     *READING,
+    *SEEING,
     Breakage(
         "no lease check",
         "sandboxes/services/record.py",

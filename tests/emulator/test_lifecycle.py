@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
 import pytest
 
 from tests.emulator.wire import Wire, message
 from tests.support.emulator import Emulator
-from tests.support.waiting import wait_until
 
 
 def test_a_paused_container_cannot_be_started_but_stopped(emulator: Emulator, wire: Wire) -> None:
@@ -35,43 +31,6 @@ def test_a_host_that_never_answers_ends_in_an_error(emulator: Emulator, wire: Wi
     assert wire.get(key).json()["errorReason"] == "Timeout while starting sandbox"
 
 
-def test_recovering_from_a_backup_is_refused_twice_an_hour(emulator: Emulator, wire: Wire) -> None:
-    broken: dict[str, Any] = {
-        "state": "error",
-        "errorReason": "Timeout while starting sandbox",
-        "recoverable": True,
-    }
-    (key,) = emulator.seed(count=1, backupState="Completed", **broken)
-    assert wire.post(key, "recover").json()["state"] == "started"
-    emulator.change(key, desiredState="started", **broken)
-    emulator.change(key, backupState="Completed")
-    answer = wire.post(key, "recover")
-    assert answer.status_code == 409
-    assert "attempted recently" in message(answer)
-    emulator.advance(3600)
-    assert wire.post(key, "recover").status_code == 200
-
-
-def test_a_second_recover_meets_the_first(emulator: Emulator, wire: Wire) -> None:
-    (key,) = emulator.seed(count=1, state="error", errorReason="full", recoverable=True)
-    emulator.settings(transition=20)
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(wire.post, key, "recover")
-        wait_until(lambda: emulator.log(action="recover"), what="the first recover")
-        assert wire.post(key, "recover").status_code == 409
-        emulator.advance(21)
-        emulator.advance(21)
-        assert first.result().json()["state"] == "started"
-
-
-def test_a_recover_can_fail(emulator: Emulator, wire: Wire) -> None:
-    (key,) = emulator.seed(count=1, state="error", errorReason="full", recoverable=True)
-    emulator.faults.add("host", operation="recover", error="still full", recoverable=True, times=1)
-    assert wire.post(key, "recover").status_code == 400
-    assert wire.get(key).json()["errorReason"] == "still full"
-    assert wire.post(key, "recover").status_code == 200
-
-
 def test_a_stop_with_no_host_waits_until_it_is_back(emulator: Emulator, wire: Wire) -> None:
     (key,) = emulator.seed(count=1)
     emulator.settings(runner="unresponsive")
@@ -80,6 +39,39 @@ def test_a_stop_with_no_host_waits_until_it_is_back(emulator: Emulator, wire: Wi
     assert wire.state(key) == "stopping"
     emulator.settings(runner="ready")
     wire.until(key, "stopped")
+
+
+def test_a_restore_with_no_host_stays_archived_and_asked_to_start(emulator: Emulator, wire: Wire) -> None:
+    (key,) = emulator.seed(count=1, state="archived")
+    emulator.settings(runner="unresponsive")
+    assert wire.post(key, "start").status_code == 200
+    emulator.advance(3600)
+    body = wire.get(key).json()
+    assert (body["state"], body["desiredState"]) == ("archived", "started")
+    assert wire.post(key, "stop").status_code == wire.delete(key).status_code == 409
+    emulator.settings(runner="ready")
+    wire.until(key, "started")
+
+
+def test_a_stop_that_fails_frees_what_was_used(emulator: Emulator, wire: Wire) -> None:
+    emulator.settings(quota={"cpu": 1, "memory": 4, "disk": 100, "gpu": 0})
+    running, waiting = emulator.seed([{"state": "started"}, {"state": "stopped"}])
+    assert wire.post(waiting, "start").status_code == 400
+    emulator.faults.add("host", operation="stop", error="no space left on device", times=1)
+    wire.post(running, "stop")
+    wire.until(running, "error")
+    assert wire.post(waiting, "start").status_code == 200
+
+
+@pytest.mark.parametrize("call", ["start", "create"])
+def test_a_start_that_fails_leaves_an_error_that_get_shows(emulator: Emulator, wire: Wire, call: str) -> None:
+    emulator.seed([{"name": "box", "state": "stopped"}] if call == "start" else [])
+    emulator.faults.add("host", operation=call, error="no space left on device", recoverable=True, times=1)
+    answer = wire.post("box", "start") if call == "start" else wire.create(name="box")
+    assert (answer.status_code, message(answer)) == (400, "Sandbox failed to start: no space left on device")
+    body = wire.get("box").json()
+    assert (body["state"], body["errorReason"]) == ("error", "no space left on device")
+    assert body["recoverable"] is True
 
 
 def test_an_image_of_ones_own_is_built_first(emulator: Emulator, wire: Wire) -> None:

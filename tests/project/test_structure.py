@@ -28,7 +28,7 @@ ALLOWED = {
     "sandboxes/causes.py": {"states"},
     "sandboxes/models": {"states", "codes", "clock"},
     "sandboxes/gateways": {"codes", "states"},
-    "sandboxes/services": {"states", "codes", "clock", "planner", "shown", "models", "gateways"},
+    "sandboxes/services": {"states", "codes", "clock", "causes", "planner", "shown", "models", "gateways"},
     "sandboxes/tasks.py": {"services"},
     "sandboxes/demo": {"services", "models", "states", "codes"},
     "sandboxes/api": {"services", "models", "states", "codes", "clock", "causes"},

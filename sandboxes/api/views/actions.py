@@ -108,12 +108,13 @@ class EnsureRunning(ApiView):
                 return self.accepted(ended)
             if ended.status == OperationStatus.FAILED:
                 return self.ended(ended)
-            if not waiting.rest(looks, deadline=deadline):
-                return self.accepted(ended)
+            in_time = waiting.rest(looks, deadline=deadline)
             looks += ended.action == Action.SYNC
             again = self._ask(sandbox_id, reason)
             if isinstance(again, intent.Ready):
                 return self._ready(again)
+            if not in_time:
+                return self.accepted(again)
             asked = again
 
     def _ready(self, ready: intent.Ready) -> Response:

@@ -87,6 +87,18 @@ def reapply(sandbox_id: UUID, *, actor: Actor) -> Sandbox:
     return row
 
 
+def put_labels_back(sandbox_id: UUID, *, actor: Actor) -> None:
+    """Tell Daytona our labels again where somebody took them away; what else it holds otherwise stays.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, when it was pruned meanwhile.
+    """
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        if lost := lost_labels(row):
+            _changed(row, "Daytona is told its labels again", actor=actor, data=lost)
+            _tell_daytona(row, lost)
+
+
 def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: str = "") -> Sandbox:
     """Keep it from being evicted until then; None lifts the protection. The time that holds changes nothing.
 

@@ -2,7 +2,8 @@
 
 The one rule: a value is told until Daytona holds it, refuses it, or has accepted it and holds another. From then on
 a difference was made outside: it is shown and reported, and stays until somebody asks for a value again. Only what
-a call of ours without an answer may have undone late is told once more.
+a call of ours without an answer may have undone late is told once more; and our labels, by which a lost row would
+be found again, are put back by each sweep and with each other label.
 """
 
 from __future__ import annotations

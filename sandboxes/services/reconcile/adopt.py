@@ -30,7 +30,7 @@ from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
 from sandboxes.services.reconcile.compare import Known, is_ending, is_of, label_id
-from sandboxes.services.reconcile.examine import NOT_ALL
+from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
 from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
@@ -40,7 +40,6 @@ from sandboxes.states import STATES, Action, Actor, Intent, Source, Status
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
-SWEEPER = Actor.system("sweep")
 BATCH = 50  # rows in one transaction
 AS_FOUND = "Taken over as it was found"
 UNLISTED = "Its user took it off the list in Convex, and an operator deleted what was left in Daytona"
@@ -248,7 +247,7 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
         harness_id=labels.get("harness_id", "")[:255],
         language=labels.get("code-toolbox-language", "python")[:50],
         resource_tier=labels.get("harness_resource_tier", "")[:50] or _tier_of(remote),
-        last_accessed_at=remote.last_activity_at,
+        last_accessed_at=remote.last_activity_at and min(remote.last_activity_at, now),
         created_at=remote.created_at or now,
         status_changed_at=now,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -21,9 +22,10 @@ from sandboxes.services.reconcile.compare import Known
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
-from sandboxes.states import ACTIVE
+from sandboxes.states import ACTIVE, Actor
 
 log = structlog.get_logger(__name__)
+SWEEPER = Actor.system("sweep")
 NOT_ALL = "some sandboxes could not be looked at"
 UNANSWERED_MOST = 10  # looks in one sweep that may fail before it gives Daytona up
 
@@ -60,7 +62,7 @@ def examine(run: Run, daytona: DaytonaGateway, ids: list[UUID]) -> None:
         if run.report.counts[Kind.UNANSWERED] >= UNANSWERED_MOST:
             return
         try:
-            found = _dry(daytona, sandbox_id) if run.options.dry_run else _observe(sandbox_id)
+            found = _dry(run, daytona, sandbox_id) if run.options.dry_run else _observe(run, sandbox_id)
         except DaytonaError as error:
             found = [_unanswered(run, sandbox_id, words(error))]
         except Exception as error:  # one bad row spoils no other
@@ -72,26 +74,30 @@ def examine(run: Run, daytona: DaytonaGateway, ids: list[UUID]) -> None:
     run.side_by_side(one, ids)
 
 
-def setting_of(row: Sandbox | Known) -> Finding | None:
-    """What Daytona holds otherwise than it was asked for, with no change on its way."""
+def setting_of(run: Run, row: Sandbox | Known) -> Finding | None:
+    """What Daytona holds otherwise than it was asked for, with no change on its way. Our labels are put back: once
+    in a sweep, so that nobody who takes them away keeps us busy."""
     found = asked.drift(row)
     if not found:
         return None
+    if asked.lost_labels(row) and not run.options.dry_run:
+        with suppress(Refused):  # pruned meanwhile
+            lifecycle.put_labels_back(row.pk, actor=SWEEPER)
     return Finding(
         kind=Kind.SETTING, text="; ".join(map(str, found)), sandbox_id=row.pk, daytona_id=row.daytona_id or "",
         name=row.display_name, owner=row.owner_id,
     )  # fmt: skip
 
 
-def _observe(sandbox_id: UUID) -> list[Finding | None]:
+def _observe(run: Run, sandbox_id: UUID) -> list[Finding | None]:
     before = Sandbox.objects.filter(pk=sandbox_id).first()
     if before is None or not lifecycle.observe(sandbox_id, raises=True):
         return []  # pruned meanwhile, or somebody else looks at it right now
     after = Sandbox.objects.get(pk=sandbox_id)
-    return [finding_of(after, Stored.of(before), Stored.of(after)), setting_of(after)]
+    return [finding_of(after, Stored.of(before), Stored.of(after)), setting_of(run, after)]
 
 
-def _dry(daytona: DaytonaGateway, sandbox_id: UUID) -> list[Finding | None]:
+def _dry(run: Run, daytona: DaytonaGateway, sandbox_id: UUID) -> list[Finding | None]:
     row = Sandbox.objects.filter(pk=sandbox_id).first()
     if row is None:
         return []
@@ -106,7 +112,7 @@ def _would_store(row: Sandbox, seen: Fetched) -> None:
         row.deleted_at = row.deleted_at or (seen.started if seen.confirmed else None)
         row.missing_since = seen.started
         return
-    stored = with_observation(sandbox_facts(row), seen.remote)
+    stored = with_observation(sandbox_facts(row), seen.remote, started=seen.started)
     for name in SANDBOX_FIELDS:
         setattr(row, name, getattr(stored, name))
     row.observed_at, row.missing_since = seen.started, None

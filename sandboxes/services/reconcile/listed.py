@@ -25,7 +25,7 @@ def compare(run: Run, daytona: DaytonaGateway, listings: Listings, page: Page) -
         update_free(Sandbox.objects.filter(pk__in=[row.pk for row in known]), listed_at=run.started)
     look_at = [row.pk for row in known if not row.busy and differs(row, items[row.daytona_id or ""])]
     at_rest = (row for row in known if not row.busy and row.pk not in look_at)
-    run.report.add(*filter(None, map(setting_of, at_rest)))
+    run.report.add(*filter(None, (setting_of(run, row) for row in at_rest)))
     ours = {row.daytona_id for row in known}
     strangers = [item for key, item in items.items() if key not in ours]
     living = [item for item in strangers if not is_ending(item)]
