@@ -46,7 +46,8 @@ def sandbox(state: str = "started", **fields: Any) -> SandboxFacts:
         "intent_actor_id": "alice", "intent_reason": "", "intent_at": at(-3600), "intent_met_at": at(-3000),
         "observed_state": state, "desired_state": state, "error_reason": "", "recoverable": False,
         "observed_auto_stop": 15, "observed_auto_archive": 10080, "observed_auto_delete": -1,
-        "last_activity_at": None, "touch_forwarded_at": None, "observed_at": at(-60), "observe_after": None, "missing_since": None,
+        "last_activity_at": None, "touch_forwarded_at": None, "observed_at": at(-60), "observe_after": None,
+        "missing_since": None,
         "status": Status.RUNNING, "status_changed_at": at(-3000), "pending_changes": {}, "created_at": at(-7200),
         "deleted_at": None,
     }  # fmt: skip

@@ -12,7 +12,7 @@ from django.conf import settings
 from sandboxes import clock
 from sandboxes.codes import Code, Refused, invalid
 from sandboxes.core import pending
-from sandboxes.core.asked import NAME_LABEL, Value, drift
+from sandboxes.core.asked import NAME_LABEL, Value, drift, lost_labels
 from sandboxes.core.intervals import checked, is_made_ephemeral
 from sandboxes.models import Sandbox, SandboxEvent
 from sandboxes.services import lookup, record

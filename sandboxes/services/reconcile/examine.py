@@ -11,6 +11,7 @@ import structlog
 from django.db.models import Exists, OuterRef
 
 from sandboxes.core import asked
+from sandboxes.core.codes import Refused
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import with_observation
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway
@@ -103,7 +104,7 @@ def _dry(run: Run, daytona: DaytonaGateway, sandbox_id: UUID) -> list[Finding | 
         return []
     before = Stored.of(row)
     _would_store(row, fetch(daytona, row))
-    return [finding_of(row, before, Stored.of(row)), setting_of(row)]
+    return [finding_of(row, before, Stored.of(row)), setting_of(run, row)]
 
 
 def _would_store(row: Sandbox, seen: Fetched) -> None:

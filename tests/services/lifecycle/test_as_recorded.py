@@ -196,7 +196,7 @@ def test_a_request_over_a_call_at_work(
     sandbox = stopped(running) if before == "stopped" else running()
     tick_all()
     take_time(world)
-    lifecycle.advance(ask(sandbox, first).pk)
+    lifecycle.attempt(ask(sandbox, first).pk)
     assert is_at_work(world, sandbox)
     never_at_rest_while_daytona_works(world, slow, sandbox, ask(sandbox, then))
     assert reload(sandbox.pk).status == ends
@@ -220,7 +220,7 @@ def test_a_restore_that_waits_for_a_host_is_at_work(
     tick_all()
     take_time(world)
     world.settings(runner="unresponsive")
-    lifecycle.advance(ask(sandbox, Action.START).pk)
+    lifecycle.attempt(ask(sandbox, Action.START).pk)
     last = ask(sandbox, then)
     for _ in range(20):
         step(world)
@@ -296,7 +296,7 @@ def test_a_victim_makes_room_however_it_ends(
     evictions = Operation.objects.filter(source=Source.EVICTION)
 
     def has_a_victim() -> bool:
-        lifecycle.advance(operation.pk)
+        lifecycle.attempt(operation.pk)
         return evictions.exists()
 
     step_until(world, has_a_victim, what="victim")

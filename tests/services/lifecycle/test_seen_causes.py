@@ -95,7 +95,7 @@ def test_a_call_that_its_successor_sees_the_end_of_is_ours(
 ) -> None:
     sandbox = stopped(running)
     world.settings(transition=2, hold=0)
-    lifecycle.advance(ask(sandbox, Action.START).pk)
+    lifecycle.attempt(ask(sandbox, Action.START).pk)
     settle_in(world, ask(sandbox, Action.STOP))
     assert {cause for cause, _ in told(sandbox)} == {"operation"}
 

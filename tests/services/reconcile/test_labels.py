@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sandboxes.services.asked import labels_of
 
+from sandboxes.core.asked import labels_of
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Kind, Options
