@@ -26,7 +26,7 @@ NEXT_NEEDS = (3, 12)
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # Some of each kind: pure rules, REST, the admin. Most of the time goes into starting.
 PART = [
-    "tests/pure/test_planner.py", "tests/api/test_sandboxes.py", "tests/api/test_problems.py",
+    "tests/core/test_plan.py", "tests/api/test_sandboxes.py", "tests/api/test_problems.py",
     "tests/admin/test_list.py",
 ]  # fmt: skip
 UV = str(Path(sys.prefix) / "bin" / "uv")

@@ -265,7 +265,7 @@ PATTERNS: tuple[Pattern, ...] = (
         RecoverExhausted,
         (403,),
         r"Sandbox storage cannot be further expanded",
-        "seen in the second run (daytona-as-recorded.md)",
+        "source: seen of v0.190.0 on 27 November 2026",
         "recover",
     ),
     _pattern(

@@ -27,7 +27,7 @@ EXPECTED: list[tuple[int, str, str, type[errors.DaytonaError]]] = [
     (400, "create|start", "Total (CPU|memory) limit exceeded", errors.ComputeQuotaFull),
     (400, "create|start", "Total disk limit exceeded", errors.DiskQuotaFull),
     (400, "create", "No available runners", errors.NoRunners),
-    (400, "create|start", "Sandbox failed to start: ", errors.WrongState),
+    (400, "create|start", "Sandbox failed to start: ", errors.StartFailed),
     (400, "", "Sandbox is in an errored state", errors.WrongState),
     (400, "stop", "Sandbox is not in a stoppable state", errors.WrongState),
     (400, "archive", "Sandbox is not stopped", errors.WrongState),

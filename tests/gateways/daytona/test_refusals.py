@@ -114,7 +114,7 @@ def test_an_errored_sandbox_cannot_be_changed(gateway: DaytonaGateway, emulator:
 def test_a_start_that_fails_says_why(gateway: DaytonaGateway, emulator: Emulator) -> None:
     [key] = emulator.seed([{"state": "stopped"}])
     emulator.faults.add("host", operation="start", error="no space left on device")
-    error = refused(errors.WrongState, gateway.start, key)
+    error = refused(errors.StartFailed, gateway.start, key)
     assert error.message == "Sandbox failed to start: no space left on device"
     assert gateway.get(key).state == "error"
 

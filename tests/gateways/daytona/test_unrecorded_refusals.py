@@ -62,7 +62,7 @@ def test_a_full_disk_quota_is_not_a_full_compute_quota(status: int, word: str) -
         (400, "Sandbox state change in progress", "stop", errors.Busy),
         (403, "Organization is suspended", "start", errors.Suspended),
         (403, "Region eu is not available to the organization for class container", "create", errors.Rejected),
-        (403, "Sandbox storage cannot be further expanded", "recover", errors.Rejected),
+        (403, "Sandbox storage cannot be further expanded", "recover", errors.RecoverExhausted),
         (400, "CPU request 9 exceeds maximum allowed per sandbox (4).", "start", errors.Rejected),
         (400, "Ephemeral sandboxes cannot be archived", "archive", errors.Rejected),
         (409, "Words that nobody has seen", "start", errors.Rejected),

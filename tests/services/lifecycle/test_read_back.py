@@ -125,7 +125,8 @@ def test_a_change_waits_longer_each_time_while_daytona_cannot_take_it(
     lifecycle.rename(sandbox.pk, "new", actor=ALICE)
     for _ in range(60):
         pass_time(1)
-    assert world.faults.hits(number) == 4  # after 0, 5, 15 and 35 s
+    # After 0, 5, 15 and 35 s; by its jitter each pause may be as short as half of that.
+    assert 4 <= world.faults.hits(number) <= 6
     world.faults.remove(number)
     pass_time(600)
     step_until(world, lambda: at_rest(sandbox), what="labels")
