@@ -21,8 +21,7 @@ from sandboxes.models import Owner, Sandbox
 from sandboxes.services.convex_differences import Aspect, Finding, Kind, compared, difference
 from sandboxes.services.projection import is_on, looking, outcome, rest
 from sandboxes.services.projection.pushing import look_at_functions
-from sandboxes.services.rows import in_chunks
-from sandboxes.services.shown_ids import ShownIds
+from sandboxes.services.rows import ShownIds, in_chunks
 from sandboxes.shown import our_messages, wanted
 
 CHUNK = 200
@@ -43,10 +42,6 @@ class Verified:
     counts: Counter[Kind] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     error: str = ""
-
-    @property
-    def is_clean(self) -> bool:
-        return not self.counts and not self.error
 
 
 def verify_owner(

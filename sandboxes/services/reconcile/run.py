@@ -17,7 +17,7 @@ from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import leases
 from sandboxes.services.lifecycle import call
 from sandboxes.services.reconcile.result import Options, Report
-from sandboxes.services.shown_ids import ShownIds
+from sandboxes.services.rows import ShownIds
 from sandboxes.services.sweeps import LEASE
 
 T = TypeVar("T")

@@ -10,6 +10,7 @@ from sandboxes.codes import NoticeCode
 from sandboxes.gateways import convex as gateway
 from sandboxes.models import Notice, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import projection, record
+from sandboxes.services.verify_convex import Verified
 from sandboxes.states import Action, ActorKind, Intent, OperationStatus, Source, Status
 from tests.support import convex as wire
 from tests.support.emulator import Emulator
@@ -147,3 +148,8 @@ def timeline(row: Sandbox) -> list[str]:
 
 def is_open(code: NoticeCode) -> bool:
     return Notice.objects.filter(code=code, closed_at=None).exists()
+
+
+def is_clean(found: Verified) -> bool:
+    """A verification went to its end and found nothing."""
+    return not found.counts and not found.error

@@ -17,6 +17,7 @@ from tests.services.projection.driving import (
     change,
     creating,
     delete,
+    is_clean,
     is_open,
     push,
     push_until_clean,
@@ -127,7 +128,7 @@ def test_what_gave_way_stays_away(convex: Convex, full: list[Sandbox]) -> None:
     vanished(full[0])
     push(sandbox())
     clock.move(1)
-    assert verify_all().is_clean
+    assert is_clean(verify_all())
     change(full[0], name="renamed though gone")
     push_until_clean(full[0])
     assert convex.rows(full[0]) == []

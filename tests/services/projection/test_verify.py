@@ -20,6 +20,7 @@ from tests.services.projection.driving import (
     Convex,
     change,
     delete,
+    is_clean,
     is_open,
     may_not_act,
     push,
@@ -55,7 +56,7 @@ def test_all_is_well(any_convex: Convex) -> None:
     boxes = [sandbox(owner=f"owner-{number % 2}", pushed=True) for number in range(4)]
     later()
     verified = verify_all()
-    assert verified.is_clean
+    assert is_clean(verified)
     assert verified.checked == len(boxes)
 
 
@@ -182,7 +183,7 @@ def test_a_sandbox_with_a_push_due_is_not_judged(any_convex: Convex) -> None:
     change(box, status=Status.STOPPED)
     later()
     verified = verify_all()
-    assert verified.is_clean
+    assert is_clean(verified)
     assert verified.checked == 0
 
 
@@ -238,7 +239,7 @@ def test_what_is_rightly_absent_costs_no_call(convex: Convex) -> None:
         push(box)
     later()
     before = Counter(convex.calls())
-    assert verify_all().is_clean
+    assert is_clean(verify_all())
     assert Counter(convex.calls()) - before == {"query sandkeeper:list": 1}
 
 
@@ -333,7 +334,7 @@ def test_a_complete_verification_closes_what_it_disproves(any_convex: Convex) ->
     notices.tell(NoticeCode.CONVEX_FOREIGN_OWNER, "of a row that is no more")
     assert is_open(NoticeCode.CONVEX_PAUSED)
     any_convex.configure(state="running")
-    assert verify_all().is_clean
+    assert is_clean(verify_all())
     assert not is_open(NoticeCode.CONVEX_PAUSED)
     assert not is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
     assert rest.look().until is None
@@ -350,7 +351,7 @@ def test_a_key_that_was_refused_and_may_write_again_closes_its_notice(
     assert is_open(NoticeCode.CONVEX_UNAUTHORIZED)
     settings.CONVEX_DEPLOY_KEY = any_convex.emulator.convex_key
     any_convex.configure()
-    assert verify_all().is_clean
+    assert is_clean(verify_all())
     assert not is_open(NoticeCode.CONVEX_UNAUTHORIZED)
 
 
