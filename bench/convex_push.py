@@ -101,9 +101,9 @@ def _fill(emulator: Emulator, rows: int) -> None:
     from django_tasks_db.models import DBTaskResult
 
     from sandboxes import clock
-    from sandboxes.models import Lease, Owner, Sandbox
+    from sandboxes.models import CircuitBreaker, Owner, Sandbox
 
-    for model in (Sandbox, DBTaskResult, Lease):
+    for model in (Sandbox, DBTaskResult, CircuitBreaker):
         model.objects.all().delete()
     now = clock.now()
     owners = [Owner(pk=f"owner-{number}") for number in range(rows // 5 + 1)]

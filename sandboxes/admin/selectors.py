@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import projection
-from sandboxes.services.projection import rest
+from sandboxes.services.projection import circuit_breaker
 from sandboxes.states import ACTIVE, INTENT_OF, Action, Intent, OperationStatus, Status
 
 # The statuses in which an intent is fulfilled, or about to be.
@@ -32,7 +32,7 @@ def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
     telling = ~Q(action=Action.SYNC) | Q(status__in=ACTIVE)
     newest = Operation.objects.filter(telling).order_by("-created_at")[:1]
     # Not select_related: a join is made for the rows before a page too.
-    rows = rows.annotate(has_convex=Exists(rest.in_use()))
+    rows = rows.annotate(has_convex=Exists(circuit_breaker.in_use()))
     return rows.prefetch_related("owner", Prefetch("operations", queryset=newest, to_attr="newest_operations"))
 
 

@@ -20,7 +20,8 @@ class ConvexError(Exception):
     """A call that Convex did not carry out, or of which we cannot say whether it did.
 
     `code`: stable word for programs. `ambiguous`: it may have been carried out, now or later. `str()` is what
-    happened and what to do, for people; `detail` is what Convex said, "" when it said nothing. `request_id` finds the call in Convex's own logs.
+    happened and what to do, for people; `detail` is what Convex said, "" when it said nothing. `request_id` finds
+    the call in Convex's own logs.
     `cause_unknown`: Convex hides why its function failed and nothing else tells, so no one cause is likelier.
     """
 

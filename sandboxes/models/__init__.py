@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from sandboxes.models.access import IdempotencyAnswer, ServiceKey
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
-from sandboxes.models.running import Lease, Notice, Sweep, WorkerHeartbeat
+from sandboxes.models.running import CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
 from sandboxes.models.sandbox import Owner, Sandbox
 
 __all__ = [
+    "CircuitBreaker",
     "Feed",
     "IdempotencyAnswer",
     "Lease",
@@ -16,6 +17,7 @@ __all__ = [
     "Owner",
     "Sandbox",
     "SandboxEvent",
+    "Schedule",
     "ServiceKey",
     "Sweep",
     "WorkerHeartbeat",

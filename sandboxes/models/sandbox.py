@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
 from sandboxes import clock
+from sandboxes.models.lease import Leased
 from sandboxes.models.names import NameField
 from sandboxes.models.scope import SandboxRows
 from sandboxes.states import ActorKind, Intent, Seen, Status
@@ -80,7 +81,7 @@ class SandboxQuerySet(SandboxRows):
         return super().update(**values)
 
 
-class Sandbox(models.Model):
+class Sandbox(Leased):
     """One sandbox: who owns it, what is wanted, and what Daytona last said. Services alone write it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -148,8 +149,6 @@ class Sandbox(models.Model):
     pending_changes: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
         default=dict, blank=True, help_text="Labels and intervals that Daytona has not confirmed yet."
     )
-    lease_token = models.CharField(max_length=40, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
 
     revision = models.BigIntegerField(default=1)
     dirty_since = models.DateTimeField(

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import Q
 
+from sandboxes.models.lease import LeasedRows
 from sandboxes.states import Actor
 
 
@@ -20,7 +21,7 @@ def as_uuid(text: str) -> UUID | None:
         return None
 
 
-class SandboxRows(models.QuerySet[Any]):
+class SandboxRows(LeasedRows):
     def visible_to(self, actor: Actor) -> SandboxRows:
         """Those of the owners that the actor may see: another owner's sandbox does not exist."""
         return self if actor.only_owner is None else self.filter(owner_id=actor.only_owner)

@@ -115,7 +115,7 @@ def class_of(row: Sandbox) -> str:
 def _hold_lease(row: Sandbox, operation: Operation, room: dict[str, Any]) -> None:
     name = lease_name(row)
     if room.get("lease"):
-        held = leases.Held(name, room["lease"], 0)
+        held = leases.Held(name, room["lease"])
         if leases.renew(held, seconds=LEASE_SECONDS):
             return
     taken = leases.take(name, holder=f"operation {operation.pk}", seconds=LEASE_SECONDS)
@@ -222,7 +222,7 @@ def leave(operation: Operation) -> None:
     """The search is over: somebody else may search."""
     room = operation.progress.get("room") or {}
     if room.get("lease"):
-        leases.release(leases.Held(room["lease_name"], room["lease"], 0))
+        leases.release(leases.Held(room["lease_name"], room["lease"]))
         operation.progress = {**operation.progress, "room": {**room, "lease": ""}}
 
 

@@ -9,17 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 
 from project.readable import cut
 from sandboxes import clock, shown
 from sandboxes.codes import NoticeCode
 from sandboxes.gateways.daytona import RemoteSandbox
 from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.models.scope import SandboxRows
 from sandboxes.services import notices, pending
 from sandboxes.services.asked import Difference, differences
 from sandboxes.services.facts import changed_facts, facts_of
@@ -34,21 +35,13 @@ class LostLease(Exception):
 
 def claim(sandbox_id: UUID) -> str | None:
     """Take the sandbox's lease; None while another worker has it."""
-    return _claim(Sandbox.objects.filter(pk=sandbox_id))
+    return Sandbox.objects.filter(pk=sandbox_id).claim(settings.LEASE_SECONDS)
 
 
 def claim_for(operation_id: UUID) -> str | None:
     """Take the lease of this operation's sandbox; None as well when the operation has ended."""
     active = Operation.objects.filter(pk=operation_id, status__in=ACTIVE)
-    return _claim(Sandbox.objects.filter(pk__in=active.values("sandbox_id")))
-
-
-def _claim(rows: QuerySet[Sandbox]) -> str | None:
-    token = uuid4().hex
-    free = rows.filter(Q(lease_until=None) | Q(lease_until__lt=clock.present()))
-    until = clock.present(plus=timedelta(seconds=settings.LEASE_SECONDS))
-    # Two workers may both have read it as free: the UPDATE of the second changes no row.
-    return token if free.update(lease_token=token, lease_until=until) == 1 else None
+    return Sandbox.objects.filter(pk__in=active.values("sandbox_id")).claim(settings.LEASE_SECONDS)
 
 
 def let_go(row: Sandbox) -> None:
@@ -57,11 +50,11 @@ def let_go(row: Sandbox) -> None:
 
 
 def release(sandbox_id: UUID, token: str) -> None:
-    Sandbox.objects.filter(pk=sandbox_id, lease_token=token).update(lease_token="", lease_until=None)
+    Sandbox.objects.filter(pk=sandbox_id).release(token)
 
 
 @contextmanager
-def locked(which: UUID | QuerySet[Sandbox], *, token: str | None = None) -> Iterator[Sandbox]:
+def locked(which: UUID | SandboxRows, *, token: str | None = None) -> Iterator[Sandbox]:
     """One transaction in which nobody else writes this sandbox; what the block changed is saved at its end.
 
     With `token`, raises LostLease when the lease is no longer that one; a worker seldom asks for the owner. On
@@ -70,7 +63,7 @@ def locked(which: UUID | QuerySet[Sandbox], *, token: str | None = None) -> Iter
     with transaction.atomic():
         found = Sandbox.objects.filter(pk=which) if isinstance(which, UUID) else which
         rows = found.select_for_update(of=("self",))
-        row = one(rows.select_related("owner") if token is None else rows.filter(lease_token=token))
+        row = one(rows.select_related("owner") if token is None else rows.held(token))
         if row is None:
             raise LostLease(str(which))
         before, before_shown = values(row), _shown(row)

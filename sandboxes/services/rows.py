@@ -29,8 +29,9 @@ def in_chunks(rows: QuerySet[M], size: int) -> Iterator[list[M]]:
 
 
 class ShownIds:
-    """The ids that a list has shown, for one walk through it by one thread: in a temporary file, so that memory stays
-    flat, however many there are.
+    """The ids that a list has shown, for one walk through it by one thread.
+
+    They lie in a temporary file: memory stays flat, however many there are.
     """
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from sandboxes.codes import Code, NoticeCode, Refused
 from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import Owner, Sandbox
 from sandboxes.services.convex_differences import Aspect, Finding, Kind, compared, difference
-from sandboxes.services.projection import is_on, looking, outcome, rest
+from sandboxes.services.projection import circuit_breaker, is_on, looking, outcome
 from sandboxes.services.projection.pushing import look_at_functions
 from sandboxes.services.rows import ShownIds, in_chunks
 from sandboxes.shown import our_messages, wanted
@@ -107,7 +107,7 @@ class _Verifier:
         self.found = found
         self.repair = repair
         self.beat = beat
-        self.own = look_at_functions(convex, rest.look()) if repair else convex.own_functions()
+        self.own = look_at_functions(convex, circuit_breaker.read()) if repair else convex.own_functions()
         self.has_answered = False
 
     # ways to ask
@@ -228,7 +228,7 @@ class _Verifier:
         """Convex answered to the end. That a key may read does not prove that it may write."""
         if not self.repair or not self.has_answered:
             return
-        may_write = rest.look().reason != NoticeCode.CONVEX_UNAUTHORIZED
+        may_write = circuit_breaker.read().reason != NoticeCode.CONVEX_UNAUTHORIZED
         if may_write or self.convex.may_run("mutation", own=self.own):
             outcome.well(had_errors=True)
 

@@ -3,14 +3,14 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from sandboxes.models import Lease
+from sandboxes.models import CircuitBreaker
 from tests.admin import people
 
 
 @pytest.fixture
 def admin(db: None, client: Client) -> Client:
     """A browser in which a superuser is signed in, of an installation that has a Convex."""
-    Lease.objects.create(name="convex")
+    CircuitBreaker.objects.create(name="convex")
     client.force_login(people.root())
     return client
 

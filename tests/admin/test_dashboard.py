@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes.codes import NoticeCode
-from sandboxes.models import Lease, SandboxEvent, Sweep, WorkerHeartbeat
+from sandboxes.models import CircuitBreaker, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
 from sandboxes.states import Action, OperationStatus, Status
 from tests.admin.looking import text_of
@@ -107,7 +107,7 @@ def test_convex_lag_is_that_of_the_longest_waiting_row(admin: Client) -> None:
     rows.sandbox(dirty_since=rows.ago(minutes=6, seconds=1), **due)
     rows.sandbox(dirty_since=rows.ago(minutes=2), **due)
     assert "Convex lag 6 min 2 behind" in shown(admin)
-    Lease.objects.all().delete()
+    CircuitBreaker.objects.all().delete()
     assert "Convex lag off There is no Convex" in shown(admin)
 
 

@@ -8,7 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.models import Lease, Operation
+from sandboxes.models import CircuitBreaker, Operation
 from sandboxes.states import Action, Intent, OperationStatus, Status
 from tests.admin.looking import listing, names_listed
 from tests.support import rows
@@ -112,7 +112,7 @@ def test_convex_is_mentioned_only_when_it_is_behind(admin: Client) -> None:
     content = admin.get(reverse(LIST), {"q": "late"}).content.decode()
     assert f'-convex" data-live-active="{row.pk}"' in content, "it is asked for again until Convex is level"
     assert 'data-age="since">4 min</time> behind' in content
-    Lease.objects.all().delete()
+    CircuitBreaker.objects.all().delete()
     assert "min behind" not in listing(admin, q="late"), "there is no Convex that could be behind"
     assert names_listed(admin, dirty="yes") == []
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
-from sandboxes.models import Lease, SandboxEvent
+from sandboxes.models import CircuitBreaker, SandboxEvent
 from sandboxes.states import Action, Intent, OperationStatus, Status
 from tests.admin.looking import page, text_of
 from tests.support import rows
@@ -67,7 +67,7 @@ def test_a_sandbox_that_convex_was_never_told_of_says_so(admin: Client, settings
         "convex_pushed_at": None,
         "convex_revision": 0,
     }
-    Lease.objects.all().delete()
+    CircuitBreaker.objects.all().delete()
     assert "projection is off" in source(page(admin, rows.sandbox(**fields)).content.decode(), "Convex")
     settings.CONVEX_URL = "https://example.convex.cloud"
     assert "not told yet" in source(page(admin, rows.sandbox(**fields)).content.decode(), "Convex")

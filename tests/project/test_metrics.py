@@ -11,7 +11,7 @@ from pytest_django import Settings
 from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.metrics import exposition
-from sandboxes.models import Lease, Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.models import CircuitBreaker, Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
 from sandboxes.services.doctor.local import look_at_projection
 from sandboxes.states import Action, ActorKind, OperationStatus, Source, Status
@@ -64,7 +64,7 @@ def test_an_empty_installation_has_every_gauge_at_nought() -> None:
 
 def test_sandboxes_and_what_convex_has_not_been_told(sandbox: Sandbox) -> None:
     assert scraped()["dirty_sandboxes",] == 0, "no worker has a Convex"
-    Lease.objects.create(name="convex")
+    CircuitBreaker.objects.create(name="convex")
     found = scraped()
     assert found["sandboxes", "running"] == 1
     assert found["dirty_sandboxes",] == 1

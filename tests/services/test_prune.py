@@ -9,7 +9,7 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.models import IdempotencyAnswer, Lease, Notice, Operation, Sandbox, SandboxEvent, Sweep
+from sandboxes.models import CircuitBreaker, IdempotencyAnswer, Notice, Operation, Sandbox, SandboxEvent, Sweep
 from sandboxes.services.prune import prune
 from sandboxes.shown import wanted
 from sandboxes.states import OperationStatus, Status
@@ -86,7 +86,7 @@ def test_a_tombstone_stays_while_something_waits_for_it(fields: dict[str, Any], 
 
 def test_a_process_that_is_not_told_of_convex_forgets_it_neither(settings: Settings) -> None:
     settings.CONVEX_URL = ""
-    Lease.objects.create(name="convex")  # a worker has pushed
+    CircuitBreaker.objects.create(name="convex")  # a worker has pushed
     rows.sandbox(status=Status.GONE, deleted_at=rows.ago(**OLD), revision=7, convex_revision=6)
     assert prune()["tombstones"] == 0
 

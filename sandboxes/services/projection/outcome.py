@@ -16,7 +16,7 @@ from sandboxes.codes import Code, NoticeCode
 from sandboxes.gateways import convex_errors as convex
 from sandboxes.models import Notice, Operation, Sandbox, SandboxEvent
 from sandboxes.services import notices, record
-from sandboxes.services.projection import lease, rest
+from sandboxes.services.projection import circuit_breaker, lease
 from sandboxes.services.queue import enqueue
 from sandboxes.states import ACTIVE, Action
 
@@ -210,8 +210,8 @@ def _add_events(reports: list[Report], now: datetime) -> None:
 
 def well(*, had_errors: bool) -> None:
     """Convex takes what is sent: what stood against all pushes is over, what stood against rows perhaps."""
-    if rest.look().reason:
-        rest.over()
+    if circuit_breaker.read().reason:
+        circuit_breaker.close()
         for code in OF_ALL:
             notices.close(code)
     if not had_errors:
@@ -247,7 +247,7 @@ def _keep_dirty(held: lease.Held, report: Report, words: str, now: datetime) -> 
         convex_error=words,
         convex_attempt=row.convex_attempt + 1,
         convex_again_at=report.again,
-        convex_next_push_at=now + timedelta(seconds=rest.pause(row.convex_attempt)),
+        convex_next_push_at=now + timedelta(seconds=circuit_breaker.backoff(row.convex_attempt)),
     )
     return written == 1
 
@@ -258,9 +258,9 @@ def tell(error: Exception) -> None:
     if meaning.notice is not None:
         notices.tell(meaning.notice, words_of(error))
     if meaning.rests and meaning.notice is not None:
-        rest.begin(meaning.notice)
+        circuit_breaker.trip(meaning.notice)
     elif isinstance(error, convex.ConvexThrottled | convex.ConvexUnavailable):
-        rest.unanswered()
+        circuit_breaker.record_failure()
 
 
 def no_room(held: lease.Held, report: Report, error: convex.ConvexError) -> None:

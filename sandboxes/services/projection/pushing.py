@@ -13,8 +13,8 @@ from django.utils.module_loading import import_string
 
 from sandboxes import clock
 from sandboxes.gateways.convex import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
-from sandboxes.models import Sandbox
-from sandboxes.services.projection import batch, lease, looking, one_by_one, outcome, rest
+from sandboxes.models import CircuitBreaker, Sandbox
+from sandboxes.services.projection import batch, circuit_breaker, lease, looking, one_by_one, outcome
 from sandboxes.services.projection.again import push_what_was_lacking
 from sandboxes.services.projection.values import touch_of
 from sandboxes.services.queue import enqueue
@@ -39,12 +39,12 @@ def push(sandbox_id: UUID) -> bool:
 
 def push_many(ids: Sequence[UUID]) -> int:
     """The same for many; returns how many had something to push. 100 take one call where our own functions are."""
-    state = rest.look() if is_on() else None
-    if state is None or state.lasts(clock.now()):
+    breaker = circuit_breaker.read() if is_on() else None
+    if breaker is None or breaker.is_open(clock.now()):
         return 0
     try:
         convex = _gateway()
-        own = look_at_functions(convex, state)
+        own = look_at_functions(convex, breaker)
     except ConvexError as error:
         return _nobody_home(ids, error)
     if own:
@@ -52,20 +52,20 @@ def push_many(ids: Sequence[UUID]) -> int:
     return sum(one_by_one.push(convex, sandbox_id) for sandbox_id in ids)
 
 
-def look_at_functions(convex: ConvexGateway, state: rest.Rest) -> bool:
+def look_at_functions(convex: ConvexGateway, breaker: CircuitBreaker) -> bool:
     """Whether our own functions are there. What could not be shown for want of one that now is becomes due."""
     own = convex.own_functions()
-    present = frozenset(convex.capabilities().present)
-    if (own, present) != (state.own, state.functions):
-        rest.remember(own=own, functions=present)
-        if present - state.functions:
+    before, present = frozenset(breaker.functions), frozenset(convex.capabilities().present)
+    if (own, present) != (breaker.has_own_functions, before):
+        circuit_breaker.remember(has_own_functions=own, functions=present)
+        if present - before:
             push_what_was_lacking()
     return own
 
 
 def touch(row: Sandbox) -> bool:
     """Tell Convex that a sandbox was used; returns whether it was told. The next use tells it again if not."""
-    if not is_on() or not row.convex_known or rest.look().lasts(clock.now()):
+    if not is_on() or not row.convex_known or circuit_breaker.read().is_open(clock.now()):
         return False
     try:
         return _touch(_gateway(), row)
@@ -80,20 +80,20 @@ def enqueue_due(now: datetime) -> int:
     Each is moved ahead in the same transaction, so that no other pump enqueues it too. While Convex is left
     alone nothing is, and when that is over a single row tries for all of them.
     """
-    state = rest.look() if is_on() else None
-    if state is None or state.lasts(now):
+    breaker = circuit_breaker.read() if is_on() else None
+    if breaker is None or breaker.is_open(now):
         return 0
     with transaction.atomic():
         due = Sandbox.objects.filter(convex_next_push_at__lte=now).order_by("convex_next_push_at", "pk")
-        ids = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True)[: _room(state, now)])
+        ids = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True)[: _room(breaker, now)])
         Sandbox.objects.filter(pk__in=ids).update(convex_next_push_at=now + AGAIN_AFTER)
-        _enqueue(ids, in_batches=state.own is True)
+        _enqueue(ids, in_batches=breaker.has_own_functions is True)
     return len(ids)
 
 
 def is_used() -> bool:
     """Whether the installation has a Convex. Web has no key of it, but sees that a worker once pushed."""
-    return bool(settings.CONVEX_URL) or rest.in_use().exists()
+    return bool(settings.CONVEX_URL) or circuit_breaker.in_use().exists()
 
 
 def is_on() -> bool:
@@ -107,13 +107,13 @@ def _gateway() -> ConvexGateway:
     return convex
 
 
-def _room(state: rest.Rest, now: datetime) -> int:
+def _room(breaker: CircuitBreaker, now: datetime) -> int:
     """How many more rows may be enqueued, those counted that were and that nobody has come to yet."""
-    if state.is_probing:
+    if breaker.is_half_open:
         return 1
     moved_ahead = Sandbox.objects.filter(convex_next_push_at__gt=now, convex_next_push_at__lte=now + AGAIN_AFTER)
     enqueued = moved_ahead.filter(Sandbox.dirty(), convex_attempt=0).count()
-    return max(0, MOST_ENQUEUED[state.own] - enqueued)
+    return max(0, MOST_ENQUEUED[breaker.has_own_functions] - enqueued)
 
 
 def _enqueue(ids: list[UUID], *, in_batches: bool) -> None:

@@ -9,10 +9,10 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.codes import Code, NoticeCode, Refused
-from sandboxes.models import Lease, Notice, Owner, Sandbox
+from sandboxes.models import CircuitBreaker, Notice, Owner, Sandbox
 from sandboxes.services import notices
 from sandboxes.services.convex_differences import Kind
-from sandboxes.services.projection import rest
+from sandboxes.services.projection import circuit_breaker
 from sandboxes.services.projection.outcome import REMOVED
 from sandboxes.services.verify_convex import Verified, verify_all, verify_owner
 from sandboxes.states import Status
@@ -337,7 +337,7 @@ def test_a_complete_verification_closes_what_it_disproves(any_convex: Convex) ->
     assert is_clean(verify_all())
     assert not is_open(NoticeCode.CONVEX_PAUSED)
     assert not is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
-    assert rest.look().until is None
+    assert circuit_breaker.read().open_until is None
 
 
 def test_a_key_that_was_refused_and_may_write_again_closes_its_notice(
@@ -360,9 +360,9 @@ def test_looking_tells_nobody_and_lets_nobody_rest(convex: Convex, state: str) -
     convex.configure(sandkeeper=True)
     box, _ = _with_foreign_row(convex)
     convex.configure(state=state)
-    before = list(Lease.objects.values())
+    before = list(CircuitBreaker.objects.values())
     verify_all(repair=False)
-    assert list(Lease.objects.values()) == before
+    assert list(CircuitBreaker.objects.values()) == before
     assert not Notice.objects.exists()
     assert not reload(box).is_dirty
 
