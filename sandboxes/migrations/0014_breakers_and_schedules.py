@@ -57,9 +57,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "failures",
-                    models.PositiveIntegerField(
-                        default=0, help_text="Calls in a row without a usable answer."
-                    ),
+                    models.PositiveIntegerField(default=0, help_text="Calls in a row without a usable answer."),
                 ),
                 ("open_until", models.DateTimeField(blank=True, null=True)),
                 (

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sandboxes.models.access import IdempotencyAnswer, ServiceKey
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
+from sandboxes.models.projection import ConvexProjection
 from sandboxes.models.running import CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
 from sandboxes.models.sandbox import Owner, Sandbox
 
 __all__ = [
     "CircuitBreaker",
+    "ConvexProjection",
     "Feed",
     "IdempotencyAnswer",
     "Lease",

@@ -1,6 +1,6 @@
 """Writing a sandbox back: the row lock, the lease, the observation, the status, the timeline.
 
-Whoever changes a Sandbox or its Operations does it inside `locked`, so status and revision cannot be forgotten.
+Whoever changes a Sandbox or its Operations does it inside `locked`, so status and projection cannot be forgotten.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from django.db import transaction
 from django.db.models import Model, QuerySet
 
 from project.readable import cut
-from sandboxes import clock, shown
+from sandboxes import clock
 from sandboxes.codes import NoticeCode
 from sandboxes.gateways.daytona import RemoteSandbox
-from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
 from sandboxes.models.scope import SandboxRows
 from sandboxes.services import notices, pending
 from sandboxes.services.asked import Difference, differences
 from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
+from sandboxes.shown import shown_of
 from sandboxes.states import ACTIVE, MOVING, STATUS_OF_STATE, Intent, is_met, status_of
 
 
@@ -62,14 +63,15 @@ def locked(which: UUID | SandboxRows, *, token: str | None = None) -> Iterator[S
     """
     with transaction.atomic():
         found = Sandbox.objects.filter(pk=which) if isinstance(which, UUID) else which
-        rows = found.select_for_update(of=("self",))
+        # No key changes: whoever inserts an event or a projection of this sandbox need not wait.
+        rows = found.select_for_update(of=("self",), no_key=True)
         row = one(rows.select_related("owner") if token is None else rows.held(token))
         if row is None:
             raise LostLease(str(which))
-        before, before_shown = values(row), _shown(row)
+        before, before_shown = values(row), shown_of(row)
         with telling(row, since=facts_of(row)):
             yield row
-            _note_what_shows(row, before_shown)
+            _project([row] if shown_of(row) != before_shown else [])
             if changed := changes(row, since=before):
                 row.save(update_fields=changed)
 
@@ -78,14 +80,13 @@ def locked(which: UUID | SandboxRows, *, token: str | None = None) -> Iterator[S
 def locked_together(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
     """The same for many, in a few statements; those that somebody else holds now are left out."""
     with transaction.atomic():
-        free = rows.select_for_update(of=("self",), skip_locked=True).select_related("owner")
+        free = rows.select_for_update(of=("self",), skip_locked=True, no_key=True).select_related("owner")
         found = list(free.order_by("pk"))
-        before = {row.pk: (values(row), _shown(row), facts_of(row)) for row in found}
+        before = {row.pk: (values(row), shown_of(row), facts_of(row)) for row in found}
         for row in found:
             row.appended, row.lines = [], []
         yield found
-        for row in found:
-            _note_what_shows(row, before[row.pk][1])
+        _project([row for row in found if shown_of(row) != before[row.pk][1]])
         _save_together(
             {row: {name: getattr(row, name) for name in changes(row, since=before[row.pk][0])} for row in found}
         )
@@ -149,25 +150,15 @@ def changes(row: Model, *, since: dict[str, Any]) -> list[str]:
     return [name for name, value in values(row).items() if value != since[name]]
 
 
-def _shown(row: Sandbox) -> tuple[object, ...]:
-    """What Convex must see of a sandbox."""
-    return shown.wanted(row), row.daytona_id
-
-
-def _note_what_shows(row: Sandbox, before: tuple[object, ...]) -> None:
-    if _shown(row) != before:
-        _mark_dirty(row)
-    if row.is_dirty and row.dirty_since is None:
-        row.dirty_since = clock.now()
-
-
-def _mark_dirty(row: Sandbox) -> None:
-    row.revision += 1
-    if row.daytona_id is None:
-        return  # Convex's rows are named by Daytona's id
-    row.convex_next_push_at = clock.now()
+def _project(changed: list[Sandbox]) -> None:
+    """Have Convex told of sandboxes that have something else to show than before."""
+    if not changed:
+        return
+    rows = ConvexProjection.objects.filter(pk__in=[row.pk for row in changed])
+    (rows.in_order() if len(changed) > 1 else rows).make_due()
     if settings.CONVEX_URL:
-        enqueue("push_sandbox", row.pk)
+        for row in changed:
+            enqueue("push_sandbox", row.pk)
 
 
 def active_operation(sandbox_id: UUID) -> Operation | None:
@@ -315,7 +306,7 @@ def gone(row: Sandbox, *, now: datetime, during: Operation | None = None) -> Non
 def _revive(row: Sandbox, *, now: datetime) -> None:
     """It was believed gone and is there: it lives again, or is deleted again if that is the intent."""
     row.deleted_at = None
-    row.convex_withdrawn = False
+    ConvexProjection.objects.filter(pk=row.pk).update(withdrawn=False)
     if row.intent == Intent.DELETED:
         row.intent_met_at = None
     event(row, SandboxEvent.Kind.RETURNED, "It was believed gone and is there again", at=now)

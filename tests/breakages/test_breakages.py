@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.breakages.breakage import Breakage
+from tests.breakages.projection import BREAKAGES as PROJECTION
 from tests.breakages.reading import BREAKAGES as READING
 from tests.breakages.server import BREAKAGES as SERVER
 
@@ -22,10 +23,11 @@ SERVICES = "tests/services"
 BREAKAGES = [
     *SERVER,
     *READING,
+    *PROJECTION,
     Breakage(
         "no lease check",
         "sandboxes/services/record.py",
-        'one(rows.select_related("owner") if token is None else rows.filter(lease_token=token))',
+        'one(rows.select_related("owner") if token is None else rows.held(token))',
         "one(rows)",
         f"{SERVICES}/lifecycle/test_lease.py::test_a_worker_whose_lease_was_taken_over_writes_nothing",
     ),
@@ -114,13 +116,6 @@ BREAKAGES = [
         f"{SERVICES}/lifecycle/test_request.py::test_for_a_foreign_owner_it_does_not_exist",
     ),
     Breakage(
-        "push marking a later revision",
-        "sandboxes/services/projection/outcome.py",
-        "if report.row.revision != revisions[report.row.pk]]",
-        "if False]",
-        f"{SERVICES}/projection/test_one_at_a_time.py::test_a_change_during_a_push_leaves_the_row_dirty_and_due",
-    ),
-    Breakage(
         "delete superseded",
         f"{LIFECYCLE}/rules.py",
         "if row.intent == Intent.DELETED and action != Action.DELETE:",
@@ -168,34 +163,6 @@ BREAKAGES = [
         'conditions.check_match(header, self._sandbox(row)["etag"])',
         "pass",
         "tests/api/test_conditions.py::test_what_has_changed_meanwhile_is_left_alone",
-    ),
-    Breakage(
-        "a foreign row overwritten",
-        "sandboxes/services/projection/looking.py",
-        "if owner not in (None, row.owner_id):",
-        "if False:",
-        f"{SERVICES}/projection/test_people.py::test_a_row_of_another_owner_is_never_written_until_it_is_corrected",
-    ),
-    Breakage(
-        "a removed row put back",
-        "sandboxes/shown.py",
-        'return Absent.LEAVE if row.convex_removed or "row" in known else Absent.CREATE',
-        "return Absent.CREATE",
-        f"{SERVICES}/projection/test_people.py::test_a_row_that_its_user_removed_is_left_and_that_is_said_once",
-    ),
-    Breakage(
-        "anybody's harness linked",
-        "sandboxes/services/projection/creating.py",
-        "if not is_owners:",
-        "if False:",
-        f"{SERVICES}/projection/test_people.py::test_another_owners_harness_is_not_linked_and_the_timeline_says_so",
-    ),
-    Breakage(
-        "an unknown name taken for equal",
-        "sandboxes/shown.py",
-        "return None if known.get(what) == value else value",
-        "return None if known.get(what, value) == value else value",
-        f"{SERVICES}/projection/test_people.py::test_a_rename_whose_pusher_was_killed_is_not_lost",
     ),
     Breakage(
         "a bulk counted as one request",

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from sandboxes import clock
 from sandboxes.codes import Code, Refused
-from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import budget, cap, record
 from sandboxes.services.asked import labels_of
 from sandboxes.services.lifecycle.begin import begin
@@ -55,6 +55,7 @@ def create(
         budget.spend(owner_id, actor, Action.CREATE, now=clock.now())
         row = _row(owner, actor=actor, new=new, reason=reason)
         row.save(force_insert=True)
+        ConvexProjection.objects.create(sandbox=row, link_due=bool(new.harness_id))
         with record.telling(row, since={}):
             record.event(row, SandboxEvent.Kind.CREATED, "Created", actor=actor, at=row.created_at)
             operation = begin(
@@ -72,7 +73,6 @@ def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox
         owner=owner,
         name=new.name,
         harness_id=new.harness_id,
-        convex_link_due=bool(new.harness_id),
         language=new.language,
         resource_tier=new.tier,
         cpu=tier["cpu"],

@@ -19,9 +19,9 @@ def convex_verdict(row: Sandbox, operation: Operation, *, now: datetime) -> plan
 
     Convex has a cap of its own and may refuse the row; only while the create is active does that undo it.
     """
-    if row.convex_refusal == Code.SANDBOX_LIMIT_REACHED:
+    if row.projection.refusal == Code.SANDBOX_LIMIT_REACHED:
         return planner.Fail(Code.SANDBOX_LIMIT_REACHED)
-    if not settings.CONVEX_URL or row.convex_revision > 0:
+    if not settings.CONVEX_URL or row.projection.pushed_generation > 0:
         return planner.Done()
     since = operation.progress.get("runs_since")
     if since is None:

@@ -13,7 +13,7 @@ from sandboxes.models import CircuitBreaker, Notice, Owner, Sandbox
 from sandboxes.services import notices
 from sandboxes.services.convex_differences import Kind
 from sandboxes.services.projection import circuit_breaker
-from sandboxes.services.projection.outcome import REMOVED
+from sandboxes.services.projection.push_result import REMOVED
 from sandboxes.services.verify_convex import Verified, verify_all, verify_owner
 from sandboxes.states import Status
 from tests.services.projection.driving import (
@@ -23,9 +23,9 @@ from tests.services.projection.driving import (
     is_clean,
     is_open,
     may_not_act,
+    projected,
     push,
     push_until_clean,
-    reload,
     sandbox,
     timeline,
 )
@@ -74,7 +74,7 @@ def test_a_row_that_its_user_removed_is_said_once_and_left(any_convex: Convex) -
 
 
 def test_a_row_that_convex_never_had_is_created(any_convex: Convex) -> None:
-    box = sandbox(convex_revision=1, convex_next_push_at=None)
+    box = sandbox(projection={"pushed_generation": 1, "due_at": None})
     assert found(verify_all()) == {"vanished": 1}
     push_until_clean(box)
     assert any_convex.row(box)["status"] == "running"
@@ -140,7 +140,7 @@ def test_a_row_written_twice_is_reported(convex: Convex) -> None:
     convex.seed(box)
     later()
     assert found(verify_all()) == {"duplicate": 1}
-    assert not reload(box).is_dirty, "removing one of them would unlink its harness"
+    assert not projected(box).is_behind, "removing one of them would unlink its harness"
 
 
 def test_a_row_written_twice_becomes_one_by_our_own_functions(convex: Convex) -> None:
@@ -172,7 +172,7 @@ def test_names_and_messages_are_compared_by_our_own_list(convex: Convex) -> None
     verified = verify_all()
     assert verified.findings[0].kind == Kind.RENAMED
     assert "another name (“wrong”)" in verified.findings[0].detail
-    assert not reload(box).is_dirty, "whoever wrote that there may have meant it"
+    assert not projected(box).is_behind, "whoever wrote that there may have meant it"
     change(box, status=Status.ERROR, error_reason="disk broke")
     push(box)
     assert (convex.row(box)["name"], convex.row(box)["errorMessage"]) == ("wrong", "disk broke")
@@ -202,8 +202,8 @@ def test_one_owner_can_be_verified_alone(any_convex: Convex) -> None:
     any_convex.forget(bobs)
     later()
     assert found(verify_owner("alice")) == {"vanished": 1}
-    assert reload(alices).is_dirty
-    assert not reload(bobs).is_dirty
+    assert projected(alices).is_behind
+    assert not projected(bobs).is_behind
 
 
 def test_our_own_functions_take_a_call_for_two_hundred_rows(convex: Convex) -> None:
@@ -285,7 +285,7 @@ def test_one_owner_is_compared_by_our_own_list(convex: Convex, functions: str) -
     wire.seed(convex.emulator, sandboxes=[wire.sandbox_row("nobody-knows", userId="carol")])
     later()
     assert found(verify_owner("alice")) == {"renamed": 1}
-    assert not reload(bobs).is_dirty
+    assert not projected(bobs).is_behind
 
 
 def test_our_own_functions_are_all_it_takes_to_compare_one_owner(convex: Convex) -> None:
@@ -296,7 +296,7 @@ def test_our_own_functions_are_all_it_takes_to_compare_one_owner(convex: Convex)
     convex.forget(lost)
     later()
     assert found(verify_owner("alice")) == {"vanished": 1}
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
     assert found(verify_all()) == {}
 
 
@@ -364,7 +364,7 @@ def test_looking_tells_nobody_and_lets_nobody_rest(convex: Convex, state: str) -
     verify_all(repair=False)
     assert list(CircuitBreaker.objects.values()) == before
     assert not Notice.objects.exists()
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
 
 
 def test_convex_failing_ends_it_early_and_says_why(convex: Convex) -> None:
