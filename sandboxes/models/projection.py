@@ -18,6 +18,10 @@ class ProjectionRows(LeasedRows):
         """Those of which Convex has still to be told something."""
         return self.filter(behind_since__isnull=False)
 
+    def level(self) -> Self:
+        """Those of which Convex has been told all."""
+        return self.filter(behind_since=None)
+
     def due(self, now: datetime) -> Self:
         """Those whose time to be pushed has come."""
         return self.filter(due_at__lte=now)

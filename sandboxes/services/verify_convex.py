@@ -174,7 +174,7 @@ class _Verifier:
                 theirs = [row for row in listed if owner in ("", row.owner)]
                 self._name_unknown(row for row in theirs if row.daytona_id in fresh)
                 shown.add(ids)
-            settled = ours.filter(_is_settled(started), sandbox__daytona_id__isnull=False)
+            settled = ours.level().filter(_was_pushed_before(started), sandbox__daytona_id__isnull=False)
             for rows in in_chunks(settled, CHUNK):
                 self.beat()
                 unlisted = shown.lacks([row.sandbox.daytona_id or "" for row in rows])
@@ -289,6 +289,6 @@ def _is_moving(row: ConvexProjection, started: datetime) -> bool:
     return bool((row.is_behind and not lacks) or row.lease_token or (row.pushed_at or started) > started)
 
 
-def _is_settled(started: datetime) -> Q:
-    """Pushed before the comparison began (or adopted, and never pushed), and not changed since."""
-    return Q(behind_since=None) & (Q(pushed_at=None) | Q(pushed_at__lte=started))
+def _was_pushed_before(started: datetime) -> Q:
+    """Before the comparison began; or adopted, and never pushed."""
+    return Q(pushed_at=None) | Q(pushed_at__lte=started)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,10 +48,12 @@ def resend_at(now: datetime) -> datetime:
 def claim(ids: Sequence[UUID]) -> Held:
     """Take those of the sandboxes that have something to push and that nobody pushes, and read them then."""
     held = Held(uuid4().hex, clock.now())
-    with transaction.atomic():
-        rows = _of(ids) if len(ids) == 1 else _of(ids).in_order()
-        if _with_work(rows, held.now).filter(lease_token="").claim(seconds(), token=held.token):
-            held.rows = _mine(ids, held)
+    several = len(ids) > 1
+    with transaction.atomic() if several else nullcontext():  # one UPDATE is a transaction of its own
+        rows = _of(ids).in_order() if several else _of(ids)
+        claimed = _with_work(rows, held.now).filter(lease_token="").claim(seconds(), token=held.token)
+    if claimed:
+        held.rows = _mine(ids, held)
     if len(held.rows) < len(ids):
         if _take_over(ids, held):
             held.rows = _mine(ids, held)
@@ -124,7 +127,7 @@ def _surely_sent(row: ConvexProjection) -> dict[str, Any]:
 
 def _put_to_rest(ids: Sequence[UUID], now: datetime) -> None:
     """Nothing to push now: not due before a lost call has to be looked at again, or another's lease is over."""
-    clean = _of(ids).filter(behind_since=None, lease_token="", due_at__isnull=False)
+    clean = _of(ids).level().filter(lease_token="", due_at__isnull=False)
     clean.exclude(resend_at__lte=now).update(due_at=F("resend_at"))
     # Whoever pushes it may be dead: it is due as soon as the lease is over, not later.
     _of(ids).filter(due_at__gt=F("lease_until")).update(due_at=F("lease_until"))
