@@ -56,7 +56,7 @@ class Button:
 def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET"])
-    rows = selectors.with_latest_operation(Sandbox.objects.all())
+    rows = selectors.with_latest_operation(Sandbox.objects.select_related("projection"))
     sandbox: Sandbox = model_admin.readable(request, rows, object_id)
     active = selectors.active_of(sandbox)
     is_behind = selectors.behind_since(sandbox) is not None
