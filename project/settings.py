@@ -185,7 +185,7 @@ LEASE_SECONDS: float = env.number("LEASE_SECONDS", default=30.0)
 TICK_SECONDS: float = env.number("TICK_SECONDS", default=1.0)  # how long one tick may wait inside
 UNSETTLED_SECONDS: float = env.number("UNSETTLED_SECONDS", default=300.0)
 MISSING_CONFIRM_SECONDS: float = env.number("MISSING_CONFIRM_SECONDS", default=60.0)
-CONVEX_AGAIN_SECONDS: float = env.number("CONVEX_AGAIN_SECONDS", default=300.0)
+CONVEX_RESEND_SECONDS: float = env.number("CONVEX_RESEND_SECONDS", default=300.0)
 CONVEX_VERIFY_EVERY: float = env.number("CONVEX_VERIFY_EVERY", default=86400.0)
 CONVEX_FIRST_PUSH_SECONDS: float = env.number("CONVEX_FIRST_PUSH_SECONDS", default=60.0)
 RETRY_BASE_SECONDS: float = env.number("RETRY_BASE_SECONDS", default=1.0)

@@ -119,7 +119,7 @@ def question(title: str, parameter: str, condition: Callable[[], Q]) -> type[Yes
 
 InFlightFilter = question("in flight", "in_flight", selectors.in_flight)
 DriftFilter = question("not as wanted", "drift", selectors.drifted)
-DirtyFilter = question("Convex behind", "dirty", selectors.behind_convex)
+BehindFilter = question("Convex behind", "behind", selectors.behind_convex)
 ProtectedFilter = question("protected", "protected", lambda: Q(protected_until__gt=timezone.now()))
 EphemeralFilter = question("ephemeral", "ephemeral", lambda: Q(ephemeral=True))
 
@@ -166,5 +166,5 @@ class OwnerHoldFilter(ChipFilter):
 
 SANDBOX_FILTERS = [
     StatusFilter, IntentFilter, InFlightFilter, DriftFilter, LastUsedFilter, TierFilter, RegionFilter,
-    DirtyFilter, ProtectedFilter, EphemeralFilter,
+    BehindFilter, ProtectedFilter, EphemeralFilter,
 ]  # fmt: skip

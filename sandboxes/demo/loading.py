@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import httpx
 
 from sandboxes.demo.plan import Planned, planned
-from sandboxes.models import Operation, Sandbox
+from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.worker import Worker
 from sandboxes.states import ACTIVE, Action, Actor, Source
@@ -75,5 +75,5 @@ def _settle() -> None:
 
 def _unfinished() -> int:
     operations = Operation.objects.filter(status__in=ACTIVE).count()
-    dirty = Sandbox.objects.filter(Sandbox.dirty(), deleted_at=None)
-    return operations + dirty.count()
+    behind = ConvexProjection.objects.behind().filter(sandbox__deleted_at=None)
+    return operations + behind.count()

@@ -117,7 +117,7 @@ def _touch_row(row: Sandbox, *, now: datetime) -> None:
 
 def forward_touch(sandbox_id: UUID) -> bool:
     """Tell Daytona (its idle stop counts from there) and Convex (“last used”) of the use."""
-    row = Sandbox.objects.filter(pk=sandbox_id).first()
+    row = Sandbox.objects.select_related("projection").filter(pk=sandbox_id).first()
     if row is None or row.daytona_id is None or row.status == Status.GONE:
         return False
     try:

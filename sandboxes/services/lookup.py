@@ -96,7 +96,7 @@ def held(which: UUID | str, *, actor: Actor) -> Iterator[Sandbox]:
         Refused: SANDBOX_NOT_FOUND, for an unknown id and for another owner's alike.
     """
     with transaction.atomic():
-        rows = visible(which, actor=actor).select_related("owner").select_for_update(of=("self",))
+        rows = visible(which, actor=actor).select_related("owner").select_for_update(of=("self",), no_key=True)
         row: Sandbox | None = one(rows)
         if row is None:
             raise not_found(which)

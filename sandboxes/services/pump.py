@@ -22,7 +22,7 @@ AGAIN_AFTER = timedelta(seconds=20)
 
 
 def due() -> int:
-    """Enqueue operations past `next_check_at`, sandboxes past `observe_after`, dirty rows past their push time.
+    """Enqueue operations past `next_check_at`, sandboxes past `observe_after`, projections past `due_at`.
 
     Returns how many tasks were enqueued.
     """

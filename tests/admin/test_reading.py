@@ -73,9 +73,9 @@ def test_what_lies_ahead_is_rounded() -> None:
 
 
 def test_an_event_shows_its_data(admin: Client) -> None:
-    event = rows.event(rows.sandbox("atlas"), data={"revision": 7})
+    event = rows.event(rows.sandbox("atlas"), data={"generation": 7})
     words = text_of(admin.get(reverse("admin:sandboxes_sandboxevent_change", args=[event.pk])))
-    assert '"revision": 7' in words
+    assert '"generation": 7' in words
 
 
 def test_a_notice_shows_count_and_cure_and_can_be_filtered_by_open(admin: Client) -> None:

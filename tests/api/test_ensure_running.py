@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -78,7 +79,7 @@ def test_an_owner_on_hold(alice: Api, atlas: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"status": "gone"}, {"intent": "deleted"}])
-def test_what_is_gone_or_going(alice: Api, fields: dict[str, str]) -> None:
+def test_what_is_gone_or_going(alice: Api, fields: dict[str, Any]) -> None:
     box = rows.sandbox(of="alice", **fields)
     problem(alice.post(f"/sandboxes/{box.pk}/ensure-running"), "sandbox_gone")
 

@@ -58,7 +58,10 @@ def furnish() -> Sandbox:
     for status in Status:
         rows.sandbox(f"box-{status}", status=status, error_reason="no disk" if status == Status.ERROR else "")
     row = rows.sandbox(
-        "evicted", status=Status.STOPPED, intent=Intent.RUNNING, revision=4, convex_error="refused: x"
+        "evicted",
+        status=Status.STOPPED,
+        intent=Intent.RUNNING,
+        projection={"wanted_generation": 4, "error": "refused: x"},
     )
     rows.operation(row, Action.STOP, OperationStatus.FAILED, code="timeout", message="too slow")
     rows.event(row)

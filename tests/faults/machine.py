@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sandboxes import clock
 from sandboxes.codes import Refused
 from sandboxes.gateways import convex, daytona
-from sandboxes.models import Lease, Notice, Operation, Owner, Sandbox
+from sandboxes.models import CircuitBreaker, Lease, Notice, Operation, Owner, Sandbox, Schedule
 from sandboxes.services import intent, lifecycle, owners, record
 from sandboxes.states import ACTIVE, Action, Actor, Intent, OperationStatus, Source, Status
 from tests.faults import queue
@@ -49,7 +49,7 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         clock.restore()
-        for model in (Sandbox, Owner, Lease, Notice):
+        for model in (Sandbox, Owner, Lease, CircuitBreaker, Schedule, Notice):
             model.objects.all().delete()
         while queue.ready():
             queue.lose(0)

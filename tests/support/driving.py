@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sandboxes import clock
-from sandboxes.models import Operation, Sandbox
+from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import lifecycle, projection
 from sandboxes.states import ACTIVE, Action, Actor, Source
 from tests.support.emulator import Emulator
@@ -26,7 +26,7 @@ def tick_all() -> bool:
     for pk in list(Sandbox.objects.filter(observe_after__lte=now).values_list("pk", flat=True)):
         lifecycle.observe(pk)
         busy = True
-    for pk in list(Sandbox.objects.filter(convex_next_push_at__lte=now).values_list("pk", flat=True)):
+    for pk in list(ConvexProjection.objects.due(now).values_list("pk", flat=True)):
         projection.push(pk)
     return busy
 

@@ -46,7 +46,7 @@ class SandboxList(ListView):
         parameters=[*page_parameters(orders, default_order), *filter_parameters(filters)],
     )
     def get(self, request: Request) -> Response:
-        return self.page(reading.sandboxes(self.actor))
+        return self.page(reading.sandboxes(self.actor, for_staff=self.principal.is_staff))
 
     @documented(
         "Create a sandbox",

@@ -14,7 +14,7 @@ from django.db.models import Min
 
 from project.logs import redact
 from sandboxes import clock
-from sandboxes.models import Notice, Operation, Sandbox
+from sandboxes.models import ConvexProjection, Notice, Operation
 from sandboxes.services import heartbeat, projection, sweeps, verifications
 from sandboxes.services.doctor.finding import Finding, broken, length, ok, warning
 from sandboxes.states import ACTIVE
@@ -87,14 +87,14 @@ def look_at_projection() -> Iterator[Finding]:
     if not projection.is_used():
         return
     now = clock.now()
-    dirty = Sandbox.objects.filter(Sandbox.dirty())
-    oldest = dirty.aggregate(oldest=Min("dirty_since"))["oldest"] or now
+    behind = ConvexProjection.objects.behind()
+    oldest = behind.aggregate(oldest=Min("behind_since"))["oldest"] or now
     if now - oldest > LATE:
-        text = f"{dirty.count()} sandboxes wait for Convex, the oldest change is {length(now - oldest)} old."
+        text = f"{behind.count()} sandboxes wait for Convex, the oldest change is {length(now - oldest)} old."
         cure = "See the lines about Convex; a sandbox's page shows what Convex said."
-        yield warning("dirty", text, cure)
+        yield warning("behind", text, cure)
     else:
-        yield ok("dirty", f"{dirty.count()} sandboxes wait for Convex, none for long.")
+        yield ok("behind", f"{behind.count()} sandboxes wait for Convex, none for long.")
 
 
 def look_at_verification() -> Iterator[Finding]:

@@ -55,17 +55,13 @@ def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
     idle = Sandbox.objects.filter(~is_busy(), observe_after=None)
     living = idle.filter(deleted_at=None)
     may_change = Q(deleted_at=None) | Q(pk__in=DaytonaCall.objects.in_doubt().values("sandbox"))
-    found: dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]] = {
+    return {
         "operations": (Operation.objects.filter(status__in=ACTIVE, next_check_at=None), "next_check_at"),
         "intents": (idle.filter(may_change, intent_met_at=None), "observe_after"),
         "changes": (living.exclude(pending_changes={}), "observe_after"),
         "doubts": (living.filter(missing_since__isnull=False), "observe_after"),
         "moving": (living.filter(status__in=MOVING), "observe_after"),
     }
-    if settings.CONVEX_URL:
-        unpushed = Sandbox.objects.filter(Sandbox.dirty(), convex_next_push_at=None)
-        found["pushes"] = (unpushed, "convex_next_push_at")
-    return found
 
 
 def stuck_deletes(now: datetime) -> QuerySet[Sandbox]:

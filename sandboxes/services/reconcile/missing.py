@@ -14,7 +14,7 @@ from sandboxes.models import Sandbox
 from sandboxes.services import notices
 from sandboxes.services.reconcile.examine import examine, is_busy
 from sandboxes.services.reconcile.run import Run
-from sandboxes.services.shown_ids import ShownIds
+from sandboxes.services.rows import ShownIds
 
 CHUNK = 500
 FEW = 10

@@ -27,7 +27,7 @@ def told(sandbox: Sandbox) -> bool:
 
 def test_a_rename_merges_the_label_and_keeps_the_others(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running(name="old", harness_id="h1")
-    revision = reload(sandbox.pk).revision
+    generation = reload(sandbox.pk).projection.wanted_generation
     lifecycle.rename(sandbox.pk, " new ", actor=ALICE)
     wait_until(lambda: told(sandbox), what="labels")
     remote = world.sandbox(str(sandbox.daytona_id))
@@ -35,7 +35,7 @@ def test_a_rename_merges_the_label_and_keeps_the_others(world: Emulator, running
     assert remote["labels"] == {**sandbox.labels, "harness_name": "new"}
     row = reload(sandbox.pk)
     assert (row.name, row.daytona_name) == ("new", sandbox.daytona_name)
-    assert row.revision > revision
+    assert row.projection.wanted_generation > generation
 
 
 def test_a_label_of_somebody_else_survives_a_rename(world: Emulator, running: Callable[..., Sandbox]) -> None:

@@ -89,8 +89,8 @@ def test_an_existing_sandbox_is_never_deleted_because_of_convex(world: Emulator,
         pass_time(120)
     row = reload(operation.sandbox_id)
     assert (row.status, row.intent) == ("running", "running")
-    assert row.is_dirty
-    assert row.convex_error
+    assert row.projection.is_behind
+    assert row.projection.error
 
 
 def test_a_deleted_sandbox_makes_room_in_convex_for_the_next(world: Emulator, convex: Convex) -> None:

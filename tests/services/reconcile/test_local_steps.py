@@ -87,15 +87,6 @@ def test_an_operation_without_a_next_tick_gets_one() -> None:
 
 
 @pytest.mark.usefixtures("down")
-def test_a_dirty_row_without_a_next_push_gets_one(settings: Settings) -> None:
-    settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY = "http://127.0.0.1:9", "dev:x|0123"
-    sandbox = rows.sandbox(revision=2, convex_revision=1)
-    result = reconcile.sweep()
-    assert result.report.counts["slipped_pushes"] == 1
-    assert enqueued("push_sandbox") == [str(sandbox.pk)]
-
-
-@pytest.mark.usefixtures("down")
 def test_a_dry_run_counts_them_and_writes_nothing() -> None:
     sandbox = rows.sandbox(intent="stopped", intent_met_at=None)
     before = Sandbox.objects.values().get(pk=sandbox.pk)

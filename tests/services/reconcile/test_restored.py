@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.gateways import convex as gateway
-from sandboxes.models import DaytonaCall, IntentChange, Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Options
 from sandboxes.states import Action, Actor, Source
@@ -20,7 +20,7 @@ from tests.support import convex
 from tests.support.driving import ask, do, pass_time, reload, settle, settled_status
 from tests.support.emulator import Emulator
 
-MODELS: list[type[Model]] = [Owner, Sandbox, IntentChange, Operation, DaytonaCall, SandboxEvent]
+MODELS: list[type[Model]] = [Owner, Sandbox, ConvexProjection, IntentChange, Operation, DaytonaCall, SandboxEvent]
 pytestmark = pytest.mark.usefixtures("no_tick_waits")
 AFTER_A_RESTORE = Options(adopt=True, verify_convex=True, restored=True)
 
@@ -114,18 +114,18 @@ def test_an_old_copy_becomes_true_again(
         assert (shown["status"], shown["name"]) == (row.status, row.name)
 
 
-def test_revisions_in_convex_go_on_above_those_of_before(both: Emulator, running: Callable[..., Sandbox]) -> None:
+def test_generations_in_convex_go_on_above_those_of_before(both: Emulator, running: Callable[..., Sandbox]) -> None:
     box = running(name="first")
     settled_status(box.pk)
     copy = Copy()
     for name in ("second", "third", "fourth"):
         lifecycle.rename(box.pk, name, actor=Actor.owner("alice"))
         settled_status(box.pk)
-    highest = reload(box.pk).revision
+    highest = reload(box.pk).projection.wanted_generation
     copy.put_back()
-    assert reload(box.pk).revision < highest
+    assert reload(box.pk).projection.wanted_generation < highest
     sweep_and_settle(AFTER_A_RESTORE)
-    assert reload(box.pk).revision > highest
+    assert reload(box.pk).projection.wanted_generation > highest
     assert [row["name"] for row in convex.rows(both, str(box.daytona_id))] == ["fourth"]
 
 
