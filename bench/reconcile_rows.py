@@ -17,8 +17,8 @@ django.setup()
 
 from django.utils import timezone  # noqa: E402
 
+from sandboxes.core.vocabulary import Intent, Status  # noqa: E402
 from sandboxes.models import Owner, Sandbox  # noqa: E402
-from sandboxes.states import Intent, Status  # noqa: E402
 
 PER_OWNER = 5
 CHUNK = 2000

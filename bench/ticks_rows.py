@@ -36,7 +36,7 @@ def make(ids: list[str], task: str) -> None:
     operations = [
         Operation(
             sandbox=box, action="start", status="in_progress", actor_kind="owner", actor_id="bench", source="api",
-            created_at=now, started_at=now, next_check_at=now + timedelta(seconds=20),
+            created_at=now, started_at=now, due_at=now + timedelta(seconds=20),
             deadline=now + timedelta(seconds=60),
         )
         for box in boxes

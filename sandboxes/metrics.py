@@ -19,11 +19,11 @@ from prometheus_client.registry import Collector
 
 from project.readable import visible
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import ACTIVE, Action, Source, Status
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import heartbeat, projection, sweeps, verifications
 from sandboxes.services.reconcile import Kind
-from sandboxes.states import ACTIVE, Action, Source, Status
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -99,7 +99,7 @@ def _operations_active(now: datetime) -> Iterator[Metric]:
 
 
 def _queue(now: datetime) -> Iterator[Metric]:
-    unclaimed = Operation.objects.filter(status__in=ACTIVE, next_check_at__lte=now - UNCLAIMED)
+    unclaimed = Operation.objects.filter(status__in=ACTIVE, due_at__lte=now - UNCLAIMED)
     yield _gauge("operations_unclaimed", "Operations due for half a minute that no worker took.", unclaimed.count())
     waiting = DBTaskResult.objects.filter(status=TaskResultStatus.READY).count()
     yield _gauge("tasks_waiting", "Tasks that wait for a worker's thread.", waiting)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sandboxes.core.vocabulary import Intent, Status
 from sandboxes.models import ConvexProjection, Sandbox
-from sandboxes.states import Intent, Status
 
 GONE_WORDS = "This sandbox no longer exists in Daytona. Delete it to take it off the list."
 MESSAGE_LIMIT = 1000

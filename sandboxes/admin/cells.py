@@ -9,9 +9,9 @@ from django.utils.text import Truncator
 
 from sandboxes import html
 from sandboxes.admin import selectors
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
+from sandboxes.core.vocabulary import MOVING, Action, ActorKind, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import MOVING, Action, ActorKind, OperationStatus, Status
 
 # What happened to a sandbox, as the status that it is in tells it.
 HAPPENED = {

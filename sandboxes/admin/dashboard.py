@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from sandboxes import html
 from sandboxes.admin.reading import worker_badge
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import projection, usage
-from sandboxes.states import ACTIVE, Action, Actor, OperationStatus, Status
 
 HOURS = 24
 SAMPLE = 2000  # starts whose times are sorted for the percentiles

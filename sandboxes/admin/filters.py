@@ -12,9 +12,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from sandboxes.admin import selectors
+from sandboxes.core.vocabulary import Intent, Status
 from sandboxes.models import Sandbox
 from sandboxes.models.sandbox import LAST_USED
-from sandboxes.states import Intent, Status
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -15,9 +15,9 @@ from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
 from sandboxes.admin.why import why
 from sandboxes.core.asked import INTERVALS, differences
 from sandboxes.core.states import STATES
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
 from sandboxes.services import projection
-from sandboxes.states import Status
 
 EVENTS_PER_PAGE = 30
 EVENT_ICONS: dict[str, str] = {

@@ -9,10 +9,10 @@ from django.db.models import Exists, Prefetch, Q, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
+from sandboxes.core.vocabulary import ACTIVE, INTENT_OF, Action, Intent, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import projection
 from sandboxes.services.projection import circuit_breaker
-from sandboxes.states import ACTIVE, INTENT_OF, Action, Intent, OperationStatus, Status
 
 # The statuses in which an intent is fulfilled, or about to be.
 AGREES: dict[str, frozenset[str]] = {

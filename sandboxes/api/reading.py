@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Feed, Operation, Sandbox, SandboxEvent
 from sandboxes.models.sandbox import LAST_ACCESSED
 from sandboxes.services.feed import number_events
-from sandboxes.states import Actor
 
 WINDOW = 2000
 

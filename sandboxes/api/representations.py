@@ -9,12 +9,12 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from sandboxes.api.conditions import etag_of
-from sandboxes.codes import MEANINGS, Code
 from sandboxes.core import asked
 from sandboxes.core.causes import Cause, cause_of
+from sandboxes.core.codes import MEANINGS, Code
+from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, OperationStatus
 
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
 

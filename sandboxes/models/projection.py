@@ -8,9 +8,9 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Greatest
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Status
 from sandboxes.models.lease import Leased, LeasedRows
 from sandboxes.models.sandbox import Sandbox
-from sandboxes.states import Status
 
 
 class ProjectionRows(LeasedRows):

@@ -11,10 +11,11 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
 from sandboxes import clock
+from sandboxes.core.states import Seen
+from sandboxes.core.vocabulary import ActorKind, Intent, Status
 from sandboxes.models.lease import Leased
 from sandboxes.models.names import NameField
 from sandboxes.models.scope import SandboxRows
-from sandboxes.states import ActorKind, Intent, Seen, Status
 
 
 class Owner(models.Model):
@@ -57,7 +58,7 @@ LAST_USED = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_
 # What moves without a change of the sandbox: by mere use, by the list's pages, and by our own work.
 WORKING_FIELDS = frozenset(
     {
-        "last_accessed_at", "touch_forwarded_at", "listed_at", "observe_after", "lease_token", "lease_until",
+        "last_accessed_at", "touch_forwarded_at", "listed_at", "fetch_due_at", "lease_token", "lease_until",
         "updated_at",
     }
 )  # fmt: skip
@@ -126,7 +127,7 @@ class Sandbox(Leased):
     observed_auto_delete = models.IntegerField(null=True, blank=True)
     last_activity_at = models.DateTimeField(null=True, blank=True, help_text="Daytona's clock of use.")
     observed_at = models.DateTimeField(null=True, blank=True, help_text="When the GET that said so began.")
-    observe_after = models.DateTimeField(null=True, blank=True, help_text="Look again then.")
+    fetch_due_at = models.DateTimeField(null=True, blank=True, help_text="Look again then.")
     missing_since = models.DateTimeField(null=True, blank=True, help_text="First 404 without a 200 since.")
     listed_at = models.DateTimeField(null=True, blank=True, help_text="Last seen in Daytona's list.")
 
@@ -182,7 +183,7 @@ class Sandbox(Leased):
             models.Index(fields=["status", "-created_at"], name="sandbox_status_created"),
             models.Index(fields=["daytona_name"], name="sandbox_daytona_name"),
             models.Index(
-                fields=["observe_after"], name="sandbox_observe_due", condition=Q(observe_after__isnull=False)
+                fields=["fetch_due_at"], name="sandbox_fetch_due", condition=Q(fetch_due_at__isnull=False)
             ),
             models.Index(
                 fields=["target", "sandbox_class", "last_accessed_at"],

@@ -10,8 +10,8 @@ from django.apps import apps
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
+from sandboxes.core.vocabulary import ACTIVE, Actor
 from sandboxes.models.lease import LeasedRows
-from sandboxes.states import ACTIVE, Actor
 
 
 def as_uuid(text: str) -> UUID | None:

@@ -54,8 +54,8 @@ LATEST_CALLS = 30
 def limits() -> Limits:
     """The settings that decisions depend on."""
     return Limits(
-        read_cache=settings.CALL_ECHO_SECONDS,
-        in_doubt=settings.UNSETTLED_SECONDS,
+        read_cache=settings.READ_CACHE_SECONDS,
+        in_doubt=settings.IN_DOUBT_SECONDS,
         missing_confirm=settings.MISSING_CONFIRM_SECONDS,
         intent_retry=settings.INTENT_RETRY_SECONDS,
         retry_base=settings.RETRY_BASE_SECONDS,
@@ -289,7 +289,7 @@ def create_operation(
         intent_change=intent_change,
         force=force,
         step="queued",
-        next_check_at=now,
+        due_at=now,
         deadline=deadline_for(sandbox_facts(row), action, now=now, limits=limits()),
         created_at=now,
     )

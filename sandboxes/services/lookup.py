@@ -11,12 +11,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models.scope import SandboxRows, as_uuid
 from sandboxes.services import record
 from sandboxes.services.rows import one
-from sandboxes.states import Actor
 
 
 def visible(which: UUID | str, *, actor: Actor) -> SandboxRows:

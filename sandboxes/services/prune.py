@@ -17,7 +17,8 @@ from django_tasks.base import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import ACTIVE
 from sandboxes.models import (
     ConvexProjection,
     DaytonaCall,
@@ -31,7 +32,6 @@ from sandboxes.models import (
 )
 from sandboxes.services import feed, projection
 from sandboxes.services.rows import in_chunks
-from sandboxes.states import ACTIVE
 
 BATCH = 500
 ERASED = "(erased)"

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.conf import settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Schedule
 from sandboxes.services import notices, schedules
 

@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Q
 
 from sandboxes import clock
-from sandboxes.codes import Code, NoticeCode, Refused
+from sandboxes.core.codes import Code, NoticeCode, Refused
 from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import ConvexProjection, Owner, Sandbox
 from sandboxes.models.projection import ProjectionRows

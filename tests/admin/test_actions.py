@@ -12,8 +12,8 @@ from django.urls import reverse
 from sandboxes import clock
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.verbs import VERBS
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Source, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
-from sandboxes.states import Action, Intent, OperationStatus, Source, Status
 from tests.admin.looking import act, confirm, page, text_of
 from tests.support import rows
 

@@ -12,10 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.models import CircuitBreaker, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
-from sandboxes.states import Action, OperationStatus, Status
 from tests.admin.looking import text_of
 from tests.support import rows
 

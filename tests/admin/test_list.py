@@ -8,8 +8,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import CircuitBreaker, Operation
-from sandboxes.states import Action, Intent, OperationStatus, Status
 from tests.admin.looking import listing, names_listed
 from tests.support import rows
 

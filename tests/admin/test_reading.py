@@ -6,11 +6,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.html import relative
 from sandboxes.models import Notice, Sweep
 from sandboxes.services import notices
-from sandboxes.states import Action, OperationStatus
 from tests.admin.looking import text_of
 from tests.support import rows
 

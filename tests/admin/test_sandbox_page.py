@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import CircuitBreaker, SandboxEvent
-from sandboxes.states import Action, Intent, OperationStatus, Status
 from tests.admin.looking import page, text_of
 from tests.support import rows
 

@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from sandboxes.core.vocabulary import Actor, Status
 from sandboxes.models import ConvexProjection, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle
-from sandboxes.states import Actor, Status
 from tests.admin import people
 from tests.admin.looking import page, text_of
 from tests.support import rows

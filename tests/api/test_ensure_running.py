@@ -9,9 +9,9 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import owners, waiting
-from sandboxes.states import Action, Actor
 from tests.api.callers import Api, problem, program
 from tests.api.working import working
 from tests.support import rows

@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 
 from sandboxes.api.preferences import wait_seconds
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import waiting
-from sandboxes.states import Action
 from tests.api.callers import Api, problem, program
 from tests.api.working import working
 from tests.support import rows

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import Sandbox, ServiceKey, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
-from sandboxes.states import Action, Intent, OperationStatus, Status
 from tests.admin import people
 from tests.browser.conftest import Desk
 from tests.support import rows

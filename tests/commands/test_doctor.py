@@ -12,12 +12,12 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, ActorKind, Source
 from sandboxes.gateways import convex, daytona
 from sandboxes.models import Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import leases, notices
 from sandboxes.services.sweeps import LEASE
-from sandboxes.states import Action, ActorKind, Source
 from tests.support import rows
 from tests.support.emulator import Emulator
 from tests.support.processes import environment_for, run_command
@@ -198,7 +198,7 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
         actor_id="ada",
         source=Source.ADMIN,
         created_at=hour,
-        next_check_at=hour,
+        due_at=hour,
     )
     Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=hour, finished_at=hour)
     WorkerHeartbeat.objects.create(worker_id="dead", host="h", pid=2, threads=4, started_at=hour, beat_at=hour)

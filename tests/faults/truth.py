@@ -11,9 +11,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 
+from sandboxes.core.states import ERROR_STATES, STATES
+from sandboxes.core.vocabulary import ACTIVE, Action, Intent, OperationStatus, Source, Status
 from sandboxes.models import Operation, Sandbox
 from sandboxes.shown import wanted
-from sandboxes.states import ACTIVE, ERROR_STATES, STATES, Action, Intent, OperationStatus, Source, Status
 from tests.faults.people import is_left_alone, unmet
 from tests.support.emulator import Emulator
 
@@ -69,9 +70,9 @@ def waiting() -> list[str]:
     they are watched for good, and that is not waited for.
     """
     lacking = Q(projection__error__startswith="Function missing")  # a name that Convex cannot be told stays due
-    due = Q(observe_after__isnull=False) | (Q(projection__due_at__isnull=False) & ~lacking)
+    due = Q(fetch_due_at__isnull=False) | (Q(projection__due_at__isnull=False) & ~lacking)
     return [
-        f"{row.name} {row.pk}: to be looked at {row.observe_after}, told {row.pending_changes}, pushed "
+        f"{row.name} {row.pk}: to be looked at {row.fetch_due_at}, told {row.pending_changes}, pushed "
         f"{row.projection.due_at} after {row.projection.error!r}"
         for row in Sandbox.objects.select_related("projection").filter(due)
         if not _is_answered(row)

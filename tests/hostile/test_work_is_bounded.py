@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Lease, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import leases, lifecycle, turns
-from sandboxes.states import Action, Actor, Source
 from tests.admin import people
 from tests.api.callers import Api, problem, program, signed_in
 from tests.support import rows

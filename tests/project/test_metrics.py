@@ -9,12 +9,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, ActorKind, OperationStatus, Source, Status
 from sandboxes.metrics import exposition
 from sandboxes.models import CircuitBreaker, Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
 from sandboxes.services.doctor.local import look_at_projection
-from sandboxes.states import Action, ActorKind, OperationStatus, Source, Status
 from tests.support import rows
 from tests.support.environment import ROOT
 
@@ -82,7 +82,7 @@ def test_what_convex_was_told_is_not_behind(sandbox: Sandbox, settings: Settings
 def test_operations_in_flight_and_ended(sandbox: Sandbox) -> None:
     now = clock.now()
     ago = now - timedelta(minutes=2)
-    operation(sandbox, Action.STOP, created_at=ago, next_check_at=ago)
+    operation(sandbox, Action.STOP, created_at=ago, due_at=ago)
     ended = {"status": OperationStatus.FAILED, "code": "timeout", "finished_at": now}
     operation(sandbox, Action.START, created_at=now - timedelta(seconds=60), **ended)
     operation(sandbox, Action.START, created_at=now - timedelta(seconds=20), **ended)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.lifecycle.create import labels_of
-from sandboxes.states import Actor
 from tests.admin.people import root
 from tests.api.callers import program
 from tests.support import rows

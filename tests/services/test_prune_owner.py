@@ -7,7 +7,8 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode, Refused
+from sandboxes.core.codes import NoticeCode, Refused
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import (
     ConvexProjection,
     IdempotencyAnswer,
@@ -20,7 +21,6 @@ from sandboxes.models import (
 )
 from sandboxes.services import notices
 from sandboxes.services.prune import ERASED, erase_owner
-from sandboxes.states import Status
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db

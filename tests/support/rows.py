@@ -10,8 +10,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from sandboxes.core.asked import labels_of
+from sandboxes.core.vocabulary import ACTIVE, Action, ActorKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import ConvexProjection, DaytonaCall, Operation, Owner, Sandbox, SandboxEvent
-from sandboxes.states import ACTIVE, Action, ActorKind, Intent, OperationStatus, Source, Status
 
 STATE_OF = {
     Status.CREATING: "creating",

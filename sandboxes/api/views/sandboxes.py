@@ -28,9 +28,9 @@ from sandboxes.api.representations import OperationShape, SandboxShape
 from sandboxes.api.requests import INTERVALS, Changes, NewSandbox
 from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Source
 from sandboxes.services import lifecycle, lookup
-from sandboxes.states import Action, Source
 
 
 class SandboxList(ListView):

@@ -8,13 +8,13 @@ from django.conf import settings
 from django.db import transaction
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
 from sandboxes.core.asked import labels_of
+from sandboxes.core.codes import Code, Refused
 from sandboxes.core.intervals import checked
+from sandboxes.core.vocabulary import Action, Actor, Intent, Source
 from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import budget, cap, record
 from sandboxes.services.decisions import create_operation
-from sandboxes.states import Action, Actor, Intent, Source
 
 GRANTED = ("snapshot", "target", "cpu", "memory_gb", "disk_gb")  # asked of Daytona once, at the create
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from sandboxes import clock
-from sandboxes.codes import Code
+from sandboxes.core.codes import Code
+from sandboxes.core.vocabulary import Status
 from sandboxes.gateways.convex import (
     ApplicationRow,
     ConvexApplicationError,
@@ -25,7 +26,6 @@ from sandboxes.services.projection import lease, looking, push_result
 from sandboxes.services.projection.creating import create_row
 from sandboxes.services.projection.push_result import NotYet, Report
 from sandboxes.shown import Absent, Push, as_known, our_messages, to_push, wanted
-from sandboxes.states import Status
 
 # The functions look at the first row of an id only: a row written twice takes two removals.
 MOST_REMOVALS = 6

@@ -12,14 +12,14 @@ from django.db.models import F
 
 from project.readable import cut
 from sandboxes import clock
-from sandboxes.codes import Code, NoticeCode
+from sandboxes.core.codes import Code, NoticeCode
+from sandboxes.core.vocabulary import ACTIVE, Action
 from sandboxes.gateways import convex_errors as convex
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, SandboxEvent
 from sandboxes.models.projection import ProjectionRows
 from sandboxes.services import notices, record
 from sandboxes.services.projection import circuit_breaker, lease
 from sandboxes.services.queue import enqueue
-from sandboxes.states import ACTIVE, Action
 
 ERROR_LIMIT = 2000
 REMOVED = "the user removed it from the list; it is not put back unless somebody pushes it again"

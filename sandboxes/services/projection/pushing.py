@@ -12,14 +12,14 @@ from django.db import transaction
 from django.utils.module_loading import import_string
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.gateways.convex import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox, SandboxEvent
 from sandboxes.services import lookup, record
 from sandboxes.services.projection import batch, circuit_breaker, lease, looking, one_by_one, push_result
 from sandboxes.services.projection.values import touch_of
 from sandboxes.services.queue import enqueue
-from sandboxes.states import Actor
 
 log = structlog.get_logger(__name__)
 NO_ID = "Convex names its rows by Daytona's id, and there is none yet."

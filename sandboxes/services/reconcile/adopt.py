@@ -22,6 +22,8 @@ from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import apply_observation, refresh_status
+from sandboxes.core.states import STATES
+from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.gateways.convex import ApplicationRow
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.models import ConvexProjection, Owner, Sandbox, SandboxEvent
@@ -36,7 +38,6 @@ from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
 from sandboxes.shown import shown_of, to_push
-from sandboxes.states import STATES, Action, Actor, Intent, Source, Status
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")

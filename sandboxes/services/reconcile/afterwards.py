@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode, Refused
+from sandboxes.core.codes import NoticeCode, Refused
 from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import evict_ahead, notices, projection, prune, schedules, verifications, verify_convex
 from sandboxes.services.reconcile import intents

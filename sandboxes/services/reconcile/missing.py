@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
 from sandboxes.gateways.daytona import DaytonaGateway
 from sandboxes.models import Sandbox
 from sandboxes.services import notices

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from sandboxes.codes import Code
+from sandboxes.core.codes import Code
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor, Source
 from tests.api.callers import problem, program
 from tests.api.working import working
 from tests.services.making_room import full, idle, stopped

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import convex as gateway
 from sandboxes.models import Operation
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor, Source
 from tests.services.projection.driving import Convex
 from tests.support import convex as wire
 from tests.support.driving import ask, pass_time, reload, settle

@@ -6,12 +6,12 @@ import itertools
 from typing import Any
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, ActorKind, Intent, OperationStatus, Source, Status
 from sandboxes.gateways import convex as gateway
 from sandboxes.models import ConvexProjection, Notice, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import projection, record
 from sandboxes.services.verify_convex import Verified
-from sandboxes.states import Action, ActorKind, Intent, OperationStatus, Source, Status
 from tests.support import convex as wire
 from tests.support import rows
 from tests.support.emulator import Emulator

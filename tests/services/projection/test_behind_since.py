@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Actor, Status
 from sandboxes.services import lifecycle, projection
 from sandboxes.services.verify_convex import verify_all
-from sandboxes.states import Actor, Status
 from tests.services.projection.driving import Convex, change, projected, push, push_until_clean, sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)

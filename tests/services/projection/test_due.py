@@ -8,9 +8,9 @@ import pytest
 from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import ConvexProjection
 from sandboxes.services import projection
-from sandboxes.states import Status
 from tests.services.projection.driving import Convex, change, projected, push, sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Status
 from sandboxes.gateways import convex as gateway
 from sandboxes.models import Notice
 from sandboxes.services import projection
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import Code, NoticeCode
+from sandboxes.core.codes import Code, NoticeCode
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox
 from sandboxes.services.projection import lease
 from sandboxes.services.verify_convex import verify_all
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,

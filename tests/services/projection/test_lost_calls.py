@@ -8,8 +8,8 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Status
 from sandboxes.services.projection import lease
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,

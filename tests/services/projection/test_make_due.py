@@ -10,10 +10,10 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Actor, Intent, Source, Status
 from sandboxes.models import ConvexProjection, Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.services.lifecycle import NewRequest
-from sandboxes.states import Actor, Intent, Source, Status
 from tests.services.projection.driving import change, projected, reload, sandbox
 from tests.support import rows
 

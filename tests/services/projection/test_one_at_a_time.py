@@ -10,10 +10,10 @@ from django.db import connections
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import ConvexProjection, Sandbox
 from sandboxes.services import record
 from sandboxes.services.projection import lease
-from sandboxes.states import Status
 from tests.services.projection.driving import Convex, change, projected, push, sandbox
 from tests.support.waiting import wait_until
 

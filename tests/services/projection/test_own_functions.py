@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import ConvexProjection, Sandbox
 from sandboxes.services import projection
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,

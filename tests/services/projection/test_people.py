@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Actor, Status
 from sandboxes.models import Sandbox
 from sandboxes.services import projection
 from sandboxes.services.projection import lease
 from sandboxes.services.projection.push_result import REMOVED
 from sandboxes.services.projection.values import UNNAMED
-from sandboxes.states import Actor, Status
 from tests.services.projection.driving import (
     Convex,
     change,

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Notice
 from sandboxes.services import projection
-from sandboxes.states import Status
 from tests.services.projection.driving import Convex, change, is_open, projected, push, sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -6,9 +6,9 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.services import projection
-from sandboxes.states import Actor
 from tests.services.projection.driving import Convex, projected, push, push_until_clean, sandbox, timeline
 from tests.support import convex as wire
 

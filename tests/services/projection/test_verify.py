@@ -8,14 +8,14 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, NoticeCode, Refused
+from sandboxes.core.codes import Code, NoticeCode, Refused
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import CircuitBreaker, Notice, Owner, Sandbox
 from sandboxes.services import notices
 from sandboxes.services.convex_differences import Kind
 from sandboxes.services.projection import circuit_breaker
 from sandboxes.services.projection.push_result import REMOVED
 from sandboxes.services.verify_convex import Verified, verify_all, verify_owner
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,

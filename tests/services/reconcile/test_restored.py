@@ -11,11 +11,11 @@ from django.db.models import Model
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import convex as gateway
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Options
-from sandboxes.states import Action, Actor, Source
 from tests.support import convex
 from tests.support.driving import ask, do, pass_time, reload, settle, settled_status
 from tests.support.emulator import Emulator
@@ -172,7 +172,7 @@ def test_a_delete_that_was_tried_for_long_is_not_tried_again(
     world: Emulator, running: Callable[..., Sandbox]
 ) -> None:
     box = running()
-    values: dict[str, Any] = {"intent": "deleted", "intent_met_at": None, "observe_after": None}
+    values: dict[str, Any] = {"intent": "deleted", "intent_met_at": None, "fetch_due_at": None}
     Sandbox.objects.filter(pk=box.pk).update(**values, intent_at=clock.now() - timedelta(hours=1))
     last = world.last_log()
     reconcile.sweep(Options(restored=True))
