@@ -12,9 +12,16 @@ BREAKAGES = [
     Breakage(
         "push marking a later generation",
         f"{PROJECTION}/push_result.py",
-        "if report.row.wanted_generation != wanted[report.row.pk]]",
-        "if False]",
+        "report.changed = row.wanted_generation != report.row.wanted_generation",
+        "report.changed = False",
         f"{TESTS}/test_one_at_a_time.py::test_a_change_during_a_push_leaves_the_row_behind_and_due",
+    ),
+    Breakage(
+        "a person's push again lost",
+        f"{PROJECTION}/push_result.py",
+        'if "again" in row.sent and "again" not in report.row.sent:',
+        "if False:",
+        f"{TESTS}/test_one_at_a_time.py::test_a_push_requested_while_another_is_under_way_puts_the_row_back",
     ),
     Breakage(
         "a change that Convex is not told of",
