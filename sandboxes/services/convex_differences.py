@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sandboxes.core.shown import Absent, Push, our_messages, to_push
 from sandboxes.gateways.convex import ApplicationRow
 from sandboxes.models import ConvexProjection, Sandbox
-from sandboxes.shown import Absent, Push, our_messages, to_push
 
 
 class Kind(StrEnum):

@@ -17,13 +17,13 @@ from django.db.models import Model, QuerySet
 
 from project.readable import cut
 from sandboxes import clock
+from sandboxes.core.shown import shown_of
 from sandboxes.core.vocabulary import ACTIVE
 from sandboxes.models import ConvexProjection, IntentChange, Operation, Sandbox, SandboxEvent
 from sandboxes.models.scope import SandboxRows
 from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
-from sandboxes.shown import shown_of
 
 
 class LostLease(Exception):

@@ -16,6 +16,7 @@ from django.db.models import Q
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode, Refused
+from sandboxes.core.shown import our_messages, wanted
 from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import ConvexProjection, Owner, Sandbox
 from sandboxes.models.projection import ProjectionRows
@@ -23,7 +24,6 @@ from sandboxes.services.convex_differences import Aspect, Finding, Kind, compare
 from sandboxes.services.projection import circuit_breaker, is_on, looking, push_result
 from sandboxes.services.projection.pushing import look_at_functions
 from sandboxes.services.rows import ShownIds, in_chunks
-from sandboxes.shown import our_messages, wanted
 
 CHUNK = 200
 MOST_FINDINGS = 1000

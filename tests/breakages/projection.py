@@ -12,9 +12,16 @@ BREAKAGES = [
     Breakage(
         "push marking a later generation",
         f"{PROJECTION}/push_result.py",
-        "if report.row.wanted_generation != wanted[report.row.pk]]",
-        "if False]",
+        "report.changed = row.wanted_generation != report.row.wanted_generation",
+        "report.changed = False",
         f"{TESTS}/test_one_at_a_time.py::test_a_change_during_a_push_leaves_the_row_behind_and_due",
+    ),
+    Breakage(
+        "a person's push again lost",
+        f"{PROJECTION}/push_result.py",
+        'if "again" in row.sent and "again" not in report.row.sent:',
+        "if False:",
+        f"{TESTS}/test_one_at_a_time.py::test_a_push_requested_while_another_is_under_way_puts_the_row_back",
     ),
     Breakage(
         "a change that Convex is not told of",
@@ -61,14 +68,14 @@ BREAKAGES = [
     ),
     Breakage(
         "a withdrawal that outlives its reason",
-        "sandboxes/shown.py",
+        "sandboxes/core/shown.py",
         "projection.withdrawn and projection.sandbox.status == Status.GONE",
         "projection.withdrawn",
         f"{TESTS}/test_values.py::test_what_was_withdrawn_is_off_the_list_for_as_long_as_it_is_gone",
     ),
     Breakage(
         "shown before Daytona has it",
-        "sandboxes/shown.py",
+        "sandboxes/core/shown.py",
         "if row.daytona_id is None:",
         "if False:",
         f"{TESTS}/test_values.py::test_before_daytona_has_it_there_is_nothing_to_show",
@@ -111,7 +118,7 @@ BREAKAGES = [
     ),
     Breakage(
         "a removed row put back",
-        "sandboxes/shown.py",
+        "sandboxes/core/shown.py",
         'return Absent.LEAVE if projection.removed or "row" in known else Absent.CREATE',
         "return Absent.CREATE",
         f"{TESTS}/test_people.py::test_a_row_that_its_user_removed_is_left_and_that_is_said_once",
@@ -125,7 +132,7 @@ BREAKAGES = [
     ),
     Breakage(
         "an unknown name taken for equal",
-        "sandboxes/shown.py",
+        "sandboxes/core/shown.py",
         "return None if known.get(what) == value else value",
         "return None if known.get(what, value) == value else value",
         f"{TESTS}/test_people.py::test_a_rename_whose_pusher_was_killed_is_not_lost",

@@ -11,10 +11,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 
+from sandboxes.core.shown import wanted
 from sandboxes.core.states import ERROR_STATES, STATES
 from sandboxes.core.vocabulary import ACTIVE, Action, Intent, OperationStatus, Source, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.shown import wanted
 from tests.faults.people import is_left_alone, unmet
 from tests.support.emulator import Emulator
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "sandboxes/codes.py": set(),
     "sandboxes/clock.py": set(),
     "sandboxes/planner.py": {"states", "codes"},
-    "sandboxes/shown.py": {"states", "models"},
+    "sandboxes/core/shown.py": {"states", "models"},
     "sandboxes/html.py": {"states", "codes", "models"},
     "sandboxes/causes.py": {"states"},
     "sandboxes/models": {"states", "codes", "clock"},

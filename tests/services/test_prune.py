@@ -9,6 +9,7 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.shown import wanted
 from sandboxes.core.vocabulary import OperationStatus, Status
 from sandboxes.models import (
     CircuitBreaker,
@@ -21,7 +22,6 @@ from sandboxes.models import (
     Sweep,
 )
 from sandboxes.services.prune import prune
-from sandboxes.shown import wanted
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from sandboxes.core.shown import as_known, wanted
 from sandboxes.gateways.convex import MAX_CHANGES, Applied, ConvexError, ConvexGateway, ConvexRejected
 from sandboxes.services.projection import lease, push_result
 from sandboxes.services.projection.push_result import Report
 from sandboxes.services.projection.values import change_of
-from sandboxes.shown import as_known, wanted
 
 NOT_LINKED = "not linked: it is not its owner's, or it is linked to another sandbox already"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from sandboxes.core.shown import Push
 from sandboxes.gateways.convex import ConvexApplicationError, ConvexGateway, ConvexRejected
 from sandboxes.services.projection import looking
 from sandboxes.services.projection.push_result import Report
 from sandboxes.services.projection.values import row_of
-from sandboxes.shown import Push
 
 
 def create_row(convex: ConvexGateway, report: Report, push: Push) -> None:

@@ -70,10 +70,10 @@ def renew(held: Held) -> None:
         raise Lost
 
 
-def generations(held: Held, ids: Sequence[UUID]) -> dict[UUID, int]:
-    """The wanted generations of those that are still ours, locked until the transaction ends."""
-    mine = _of(ids).held(held.token).order_by("pk").select_for_update()
-    return dict(mine.values_list("pk", "wanted_generation"))
+def present(held: Held, ids: Sequence[UUID]) -> dict[UUID, ConvexProjection]:
+    """Those that are still ours, as they are by now, locked until the transaction ends."""
+    mine = _of(ids).held(held.token).order_by("pk").select_for_update().only("wanted_generation", "sent")
+    return {row.pk: row for row in mine}
 
 
 def note(held: Held, row: ConvexProjection, **values: Any) -> None:

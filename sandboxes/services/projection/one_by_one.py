@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sandboxes import clock
 from sandboxes.core.codes import Code
+from sandboxes.core.shown import Absent, Push, as_known, our_messages, to_push, wanted
 from sandboxes.core.vocabulary import Status
 from sandboxes.gateways.convex import (
     ApplicationRow,
@@ -25,7 +26,6 @@ from sandboxes.models.projection import ProjectionRows
 from sandboxes.services.projection import lease, looking, push_result
 from sandboxes.services.projection.creating import create_row
 from sandboxes.services.projection.push_result import NotYet, Report
-from sandboxes.shown import Absent, Push, as_known, our_messages, to_push, wanted
 
 # The functions look at the first row of an id only: a row written twice takes two removals.
 MOST_REMOVALS = 6

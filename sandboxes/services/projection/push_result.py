@@ -69,7 +69,7 @@ class Report:
 
     `sent`, `known`: as on the row. `resend_at`: a lost call may commit until then; `is_resend`: it is then, and
     what was lost is sent once more. `did`: for the timeline. `removed`: its user took it off the list. `links`: its
-    harness is still to be linked.
+    harness is still to be linked. `changed`: there is something newer to push by now.
     """
 
     row: ConvexProjection
@@ -80,6 +80,7 @@ class Report:
     did: list[str] = field(default_factory=list)
     removed: bool = False
     links: bool = False
+    changed: bool = False
     doing: str = ""
 
     @property
@@ -159,16 +160,26 @@ def record_pushed(held: lease.Held, reports: list[Report]) -> int:
     """
     now = clock.now()
     with transaction.atomic():
-        wanted = lease.generations(held, [report.row.pk for report in reports])
-        done = [report for report in reports if report.row.pk in wanted]
-        changed = [report for report in done if report.row.wanted_generation != wanted[report.row.pk]]
-        _mark_pushed(held, [report for report in done if report not in changed], now)
-        for report in changed:
+        done = _still_ours(held, reports)
+        _mark_pushed(held, [report for report in done if not report.changed], now)
+        for report in (report for report in done if report.changed):
             lease.release(held, [report.row.pk], **_result(report, now), behind_since=held.now, due_at=now)
             enqueue("push_sandbox", report.row.pk)
         _add_events(done, now)
     record_success(had_errors=any(report.row.error for report in done))
     return len(done)
+
+
+def _still_ours(held: lease.Held, reports: list[Report]) -> list[Report]:
+    """Those that may be written, locked until the transaction ends, each with what came in during the push."""
+    present = lease.present(held, [report.row.pk for report in reports])
+    ours = [report for report in reports if report.row.pk in present]
+    for report in ours:
+        row = present[report.row.pk]
+        report.changed = row.wanted_generation != report.row.wanted_generation
+        if "again" in row.sent and "again" not in report.row.sent:  # a person has asked for it meanwhile
+            report.sent["again"] = True
+    return ours
 
 
 def _result(report: Report, now: datetime) -> dict[str, Any]:
@@ -246,12 +257,12 @@ def record_failure(held: lease.Held, reports: list[Report], error: Exception) ->
     is_news = meaning_of(error) is not WAITING
     now = clock.now()
     with transaction.atomic():
-        for report in reports:
+        for report in _still_ours(held, reports):
             row = report.row
             pause = timedelta(seconds=circuit_breaker.backoff(row.attempt))
             failed = {"error": words, "attempt": row.attempt + 1, "due_at": now + pause}
-            written = lease.release(held, [row.pk], **_learned(report), **failed)
-            if written and is_news and words != row.error:
+            lease.release(held, [row.pk], **_learned(report), **failed)
+            if is_news and words != row.error:
                 record.event(report.sandbox, SandboxEvent.Kind.CONVEX, words, at=now)
     tell(error)
 

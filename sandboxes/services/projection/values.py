@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sandboxes.core.shown import Push, our_messages, to_push
 from sandboxes.gateways.convex import Change, Row
 from sandboxes.models import ConvexProjection, Sandbox
-from sandboxes.shown import Push, our_messages, to_push
 
 # The application's own name for a sandbox without one. Convex has no row without a name, so one that is created
 # there for a sandbox that nobody named bears it; a row that exists keeps its own.

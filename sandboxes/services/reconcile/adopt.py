@@ -22,6 +22,7 @@ from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import apply_observation, refresh_status
+from sandboxes.core.shown import shown_of, to_push
 from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.gateways.convex import ApplicationRow
@@ -37,7 +38,6 @@ from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
-from sandboxes.shown import shown_of, to_push
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")

@@ -8,10 +8,10 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.shown import wanted
 from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.shown import wanted
 from tests.support.driving import ask, do, pass_time, reload, settle, tick_all
 from tests.support.emulator import Emulator
 

@@ -10,9 +10,9 @@ from django.db import connections
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import Status
+from sandboxes.core.vocabulary import Actor, Status
 from sandboxes.models import ConvexProjection, Sandbox
-from sandboxes.services import record
+from sandboxes.services import projection, record
 from sandboxes.services.projection import lease
 from tests.services.projection.driving import Convex, change, projected, push, sandbox
 from tests.support.waiting import wait_until
@@ -65,6 +65,21 @@ def test_a_change_during_a_push_leaves_the_row_behind_and_due(any_convex: Convex
     push(box)
     assert any_convex.row(box)["status"] == "stopped"
     assert not projected(box).is_behind
+
+
+def test_a_push_requested_while_another_is_under_way_puts_the_row_back(any_convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    change(box, status=Status.STOPPING)
+    fault = slowly(any_convex)
+    pusher = Pusher(box)
+    pusher.start()
+    wait_until(lambda: is_called(any_convex, fault), what="call of the pusher")
+    projection.push_again(box.pk, actor=Actor.staff("sam"))
+    any_convex.emulator.advance(5)
+    pusher.join()
+    any_convex.forget(box)  # its user takes it off the list
+    push(box)
+    assert any_convex.row(box)["status"] == "stopping"
 
 
 @pytest.mark.postgres

@@ -6,9 +6,9 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.shown import GONE_WORDS
 from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.services import lifecycle, projection
-from sandboxes.shown import GONE_WORDS
 from tests.services.projection.driving import (
     Convex,
     change,

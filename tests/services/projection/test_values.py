@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from sandboxes.core.shown import GONE_WORDS, MESSAGE_LIMIT, Shown, shown_of, wanted
 from sandboxes.core.vocabulary import Intent, Status
 from sandboxes.models import ConvexProjection, Sandbox
-from sandboxes.shown import GONE_WORDS, MESSAGE_LIMIT, Shown, shown_of, wanted
 
 
 def row(**fields: Any) -> Sandbox:

@@ -9,13 +9,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from sandboxes.core.vocabulary import Intent, Status
-from sandboxes.models import ConvexProjection, Sandbox
 
 GONE_WORDS = "This sandbox no longer exists in Daytona. Delete it to take it off the list."
 MESSAGE_LIMIT = 1000
+
+
+class Row(Protocol):
+    """What of a sandbox there is to show."""
+
+    @property
+    def daytona_id(self) -> str | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def error_reason(self) -> str: ...
+    @property
+    def intent(self) -> str: ...
+    @property
+    def ephemeral(self) -> bool: ...
+    @property
+    def auto_delete(self) -> int | None: ...
+
+
+class Projected(Protocol):
+    """What Convex is to show of one, and what became of it there."""
+
+    @property
+    def sandbox(self) -> Row: ...
+    @property
+    def withdrawn(self) -> bool: ...
+    @property
+    def removed(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +75,7 @@ class Push:
     absent: Absent
 
 
-def shown_of(row: Sandbox) -> Shown | None:
+def shown_of(row: Row) -> Shown | None:
     """What there is to show of a sandbox; None: nothing yet, or nothing any more."""
     if row.daytona_id is None:  # Convex names its rows by that id
         return None
@@ -60,13 +89,13 @@ def shown_of(row: Sandbox) -> Shown | None:
     return Shown(Status.ARCHIVED, GONE_WORDS, row.name)
 
 
-def wanted(projection: ConvexProjection) -> Shown | None:
+def wanted(projection: Projected) -> Shown | None:
     """What Convex shall show; None: no row at all. What is gone may have been withdrawn to make room there."""
     is_withdrawn = projection.withdrawn and projection.sandbox.status == Status.GONE
     return None if is_withdrawn else shown_of(projection.sandbox)
 
 
-def to_push(projection: ConvexProjection, known: Mapping[str, Any]) -> Push | None:
+def to_push(projection: Projected, known: Mapping[str, Any]) -> Push | None:
     """What is to be sent, given what Convex is known to have from us; None: its row is to be removed.
 
     `known` is as `ConvexProjection.sent` holds it. A value that is not in it is unknown, which is not equal: it is
@@ -91,7 +120,7 @@ def as_known(shown: Shown, before: Mapping[str, Any]) -> dict[str, Any]:
     return {"row": True, "status": shown.status, "error": shown.error, **name}
 
 
-def our_messages(row: Sandbox, known: Mapping[str, Any]) -> list[str]:
+def our_messages(row: Row, known: Mapping[str, Any]) -> list[str]:
     """The messages that we may have written: only these are ours to take back."""
     return sorted({str(known.get("error") or ""), row.error_reason[:MESSAGE_LIMIT], GONE_WORDS} - {""})
 
@@ -100,7 +129,7 @@ def _unless(known: Mapping[str, Any], what: str, value: str) -> str | None:
     return None if known.get(what) == value else value
 
 
-def _absent(projection: ConvexProjection, known: Mapping[str, Any]) -> Absent:
+def _absent(projection: Projected, known: Mapping[str, Any]) -> Absent:
     if "again" in known:
         return Absent.RECREATE
     return Absent.LEAVE if projection.removed or "row" in known else Absent.CREATE
