@@ -28,6 +28,7 @@ soak: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 	SECRET_KEY=lint $(BIN)/mypy .
 
 # Known vulnerabilities in what production installs. Fails when nobody could be asked, unless AUDIT_OFFLINE=1.

@@ -41,7 +41,6 @@ class RemoteSandbox:
     sandbox_class: str
     labels: dict[str, str]
     created_at: datetime | None
-    updated_at: datetime | None
     last_activity_at: datetime | None
 
 

@@ -81,7 +81,7 @@ def remote(state: str = "started", **fields: Any) -> RemoteSandbox:
         "id": "d-1", "organization_id": "org", "name": f"atlas-{SANDBOX.hex[:12]}", "target": "eu", "snapshot": "",
         "cpu": 1, "memory_gb": 1, "disk_gb": 3, "state": state, "desired_state": state, "error_reason": "",
         "recoverable": False, "auto_stop_interval": 15, "auto_archive_interval": 10080, "auto_delete_interval": -1,
-        "sandbox_class": "container", "labels": {}, "created_at": None, "updated_at": None,
+        "sandbox_class": "container", "labels": {}, "created_at": None,
         "last_activity_at": None,
     }  # fmt: skip
     return RemoteSandbox(**(values | fields))
