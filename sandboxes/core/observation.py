@@ -113,8 +113,14 @@ def mark_gone(draft: Draft) -> None:
 
 
 def _revive(draft: Draft) -> None:
-    """It was believed gone and is there: it lives again, or is deleted again if that is the intent."""
+    """It was believed gone and is there: it lives again, or is deleted again if that is the intent.
+
+    What was taken for the effect of our DELETE was none: it is waited for again.
+    """
     draft.set(deleted_at=None)
+    draft.calls = tuple(
+        replace(call, effect_seen_at=None) if call.name == Action.DELETE else call for call in draft.calls
+    )
     if draft.sandbox.intent == Intent.DELETED:
         draft.set(intent_met_at=None)
     draft.event(EventKind.RETURNED, "It was believed gone and is there again", of_operation=False)

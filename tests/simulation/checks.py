@@ -116,8 +116,9 @@ class Checks:
             yield f"{row.name} is shown gone and is {box.state}"
         if box is not None and (_is_opposite(row, box) or (not box.is_moving and one.status in _MOVING)):
             yield f"{row.name} is shown {one.status} and is {box.state}"
-        if (doubt := doubt_against_intent(one, row.calls)) is not None and doubt < self.time.now:
-            yield f"{row.name}: a call stays in doubt for ever"
+        doubt = doubt_against_intent(one, row.calls)
+        if doubt is not None and doubt < self.time.now and one.observe_after is not None:
+            yield f"{row.name}: it is looked at for ever, for a call that is over"
         if not self._is_answered(row, box):
             yield f"{row.name}: wanted {one.intent}, is {box.state if box else 'gone'}"
 
@@ -132,7 +133,7 @@ class Checks:
         if box.state in ERROR_STATES and one.intent != Intent.DELETED:
             return last is not None and not last.is_active
         wished_at = (one.intent_at - EPOCH).total_seconds() if one.intent_at else 0.0
-        if one.intent_met_at is not None and box.stirred_at >= wished_at:
+        if one.intent_met_at is not None and box.stirred_at >= wished_at - READ_CACHE:
             return one.intent != Intent.DELETED  # met, and undone by somebody there
         if last is None:
             return False

@@ -104,7 +104,8 @@ class Run:
     def _sweep(self) -> None:
         """A comparison with Daytona finds what no event told of."""
         for row in self.store.rows:
-            if row.sandbox.deleted_at is None and row.sandbox.daytona_id is not None:
+            lives = row.sandbox.deleted_at is None and row.sandbox.daytona_id is not None
+            if lives or self.daytona.find(row.sandbox) is not None:
                 self._look(row)
         self.time.after(60 if self.is_hostile else 900, self._sweep)
 
