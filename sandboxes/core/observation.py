@@ -113,8 +113,14 @@ def mark_gone(draft: Draft) -> None:
 
 
 def _revive(draft: Draft) -> None:
-    """It was believed gone and is there: it lives again, or is deleted again if that is the intent."""
+    """It was believed gone and is there: it lives again, or is deleted again if that is the intent.
+
+    What was taken for the effect of our DELETE was none: it is waited for again.
+    """
     draft.set(deleted_at=None)
+    draft.calls = tuple(
+        replace(call, effect_seen_at=None) if call.name == Action.DELETE else call for call in draft.calls
+    )
     if draft.sandbox.intent == Intent.DELETED:
         draft.set(intent_met_at=None)
     draft.event(EventKind.RETURNED, "It was believed gone and is there again", of_operation=False)
@@ -157,12 +163,14 @@ def unacknowledged_call(draft: Draft) -> CallFacts | None:
 def _after_look(draft: Draft, call: CallFacts, fetched: Fetched) -> CallFacts:
     """The call, with its effect seen, or out of doubt because the look began when it could not run any more.
 
-    An effect that a later call explains as well proves nothing of the earlier one.
+    An effect that a later call explains as well proves nothing of the earlier one. Whoever made a call that is still
+    pending may have died: it is in doubt no longer than any other.
     """
     row = draft.sandbox
-    if call.effect_seen_at is not None or call.outcome in (CallOutcome.PENDING, CallOutcome.REFUSED):
+    if call.effect_seen_at is not None or call.outcome == CallOutcome.REFUSED:
         return call
-    if fetched.started > call.made_at and _shows_effect(row, call.name) and not _is_explained(draft, call):
+    is_shown = fetched.started > call.made_at and _shows_effect(row, call.name) and not _is_explained(draft, call)
+    if is_shown and call.outcome != CallOutcome.PENDING:
         return replace(call, effect_seen_at=fetched.started, in_doubt_until=None)
     is_told = fetched.remote is not None or row.deleted_at is not None
     if call.in_doubt_until is not None and is_told and call.in_doubt_until <= fetched.started:

@@ -126,7 +126,9 @@ class Seen:
 
     @property
     def is_on_its_way(self) -> bool:
-        """A stable state whose desired state is another: a request that Daytona has already accepted."""
+        """A stable state, or an archive's, whose desired state is another: a request that Daytona has accepted."""
+        if self.state == "archiving":
+            return self.desired_state not in ("", "archived")
         return self.state in STABLE_STATES and self.desired_state not in ("", self.state)
 
 

@@ -40,6 +40,7 @@ started>stopped   | wait               | wait         | wait         | wait     
 stopped>started   | wait               | wait         | wait         | wait        | wait
 archived>started  | wait               | wait         | wait         | wait        | wait
 paused>started    | wait               | wait         | wait         | wait        | wait
+archiving>started | wait               | wait         | wait         | wait        | wait
 stopped>archived  | call start         | done         | wait         | call delete | done
 """
 COLUMNS = (Action.START, Action.STOP, Action.ARCHIVE, Action.DELETE, Action.RECOVER)

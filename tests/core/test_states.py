@@ -34,6 +34,7 @@ def test_every_word_of_daytona_has_the_status_of_the_design() -> None:
         # a request that Daytona has accepted and not begun: a restore that waits for a host is one
         (Seen("archived", "started"), "archived", "starting"),
         (Seen("stopped", "started"), "stopped", "starting"),
+        (Seen("archiving", "started"), "stopping", "starting"),
         (Seen("started", "stopped"), "running", "stopping"),
         # what an auto-archive leaves for long, and a start calls back
         (Seen("stopped", "archived"), "stopped", "stopped"),
@@ -51,6 +52,8 @@ def test_the_status_that_an_observation_shows(seen: Seen, last: str, expected: s
         (Intent.STOPPED, Seen("archived", "archived"), True),
         (Intent.STOPPED, Seen("started", "started"), False),
         (Intent.ARCHIVED, Seen("archiving", "archived"), False),
+        (Intent.STOPPED, Seen("archiving", "archived"), True),
+        (Intent.STOPPED, Seen("archiving", "started"), False),  # a start has called it back
         (Intent.DELETED, Seen("destroying", "destroyed"), False),
         (Intent.DELETED, Seen("started", missing=True), True),
         (Intent.RUNNING, Seen("started", missing=True), False),

@@ -1,0 +1,1 @@
+"""The core's decisions against a simulated Daytona, from a seed: no sleep, no socket, no database."""

@@ -1,0 +1,334 @@
+"""The rows in memory: leases, fenced writes, and what services write for a request, through the core's Draft."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sandboxes.core import gate, looks
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.decide import deadline_for
+from sandboxes.core.draft import Draft
+from sandboxes.core.facts import (
+    Answer,
+    CallFacts,
+    ConvexFacts,
+    Decision,
+    Event,
+    Facts,
+    IntentSetting,
+    LastRequest,
+    NewOperation,
+    OperationFacts,
+    ReleaseRoom,
+    SandboxFacts,
+)
+from sandboxes.core.observation import refresh_status
+from sandboxes.core.quota import Phase, QuotaSearch
+from sandboxes.core.states import COMPUTE_STATES
+from sandboxes.core.vocabulary import (
+    ACTION_FOR,
+    INTENT_OF,
+    Action,
+    Actor,
+    Intent,
+    OperationStatus,
+    Source,
+    Status,
+)
+from tests.core.building import LIMITS, sandbox
+
+LEASE = 30.0  # seconds
+EVICTOR = Actor.system("evictor")
+
+
+@dataclass(slots=True)
+class Row:
+    """A sandbox with all that hangs on it. `version` moves with each write; `armed`: the wake-up that is set."""
+
+    sandbox: SandboxFacts
+    version: int = 0
+    token: str = ""
+    leased_until: datetime | None = None
+    operations: list[OperationFacts] = field(default_factory=list)
+    calls: tuple[CallFacts, ...] = ()
+    convex: ConvexFacts = field(default_factory=ConvexFacts)
+    armed: datetime | None = None
+    is_pushed: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.sandbox.name
+
+    @property
+    def active(self) -> OperationFacts | None:
+        return next((one for one in self.operations if one.is_active), None)
+
+    def operation(self, id: UUID | None) -> OperationFacts | None:
+        return next((one for one in self.operations if one.id == id), None)
+
+    @property
+    def due(self) -> datetime | None:
+        """When somebody must look at it."""
+        return self.active.next_check_at if self.active is not None else self.sandbox.observe_after
+
+    @property
+    def latest_request(self) -> OperationFacts | None:
+        return next((one for one in reversed(self.operations) if one.action != Action.SYNC), None)
+
+
+class Store:
+    """`arm` is told of each row that was written; `say` hears what happens."""
+
+    def __init__(self, now: Callable[[], datetime], *, say: Callable[[str], None], arm: Callable[[Row], None]) -> None:
+        self._now, self.say, self.arm = now, say, arm
+        self.rows: list[Row] = []
+        self.on_hold = False
+        self.room: tuple[str, datetime] = ("", now())  # who may search for room, and until when
+        self._ids = 100
+
+    def new_id(self) -> int:
+        self._ids += 1
+        return self._ids
+
+    # --- leases and fenced writes
+
+    def claim(self, row: Row) -> str:
+        """Take the lease; "" while another worker has it."""
+        if row.leased_until is not None and row.leased_until > self._now():
+            return ""
+        row.token, row.leased_until = f"lease {self.new_id()}", self._now() + timedelta(seconds=LEASE)
+        return row.token
+
+    def renew(self, row: Row, token: str, *, seconds: float) -> bool:
+        if row.token != token:
+            return False
+        row.leased_until = self._now() + timedelta(seconds=seconds)
+        return True
+
+    def release(self, row: Row, token: str) -> None:
+        if row.token == token:
+            row.token, row.leased_until = "", None
+            self.arm(row)
+
+    def gather(self, row: Row, id: UUID | None, answer: Answer, *, jitter: float) -> Facts:
+        operation, active = row.operation(id), row.active
+        return Facts(
+            sandbox=row.sandbox, operation=operation, calls=row.calls, on_hold=self.on_hold, convex=row.convex,
+            active=active.action if active is not None and active.id != id else None, answer=answer,
+            last_request=self._last_request(row) if operation is None and active is None else None,
+            now=self._now(), limits=LIMITS, jitter=jitter,
+        )  # fmt: skip
+
+    def _last_request(self, row: Row) -> LastRequest | None:
+        last = row.latest_request
+        return LastRequest(action=last.action, status=last.status, forced=self._forced(row)) if last is not None else None
+
+    def _forced(self, row: Row) -> bool:
+        alike = [one for one in row.operations if one.action == ACTION_FOR[row.sandbox.intent]]
+        return bool(alike) and alike[-1].force
+
+    def write(self, row: Row, id: UUID | None, decision: Decision, *, token: str, version: int) -> bool:
+        """Write a decision, unless another worker has the row now or somebody else has changed it."""
+        if row.token != token or row.version != version:
+            return False
+        self.put(row, id, decision)
+        return True
+
+    def put(self, row: Row, id: UUID | None, decision: Decision) -> None:
+        """Write it on the locked row."""
+        row.version += 1
+        row.sandbox = decision.sandbox
+        row.calls = tuple(call if call.id else replace(call, id=self.new_id()) for call in decision.calls)[-30:]
+        if decision.operation is not None:
+            row.operations = [decision.operation if one.id == id else one for one in row.operations]
+        for effect in decision.effects:
+            match effect:
+                case Event():
+                    self.say(f"{row.name}: {effect.text}")
+                case NewOperation():
+                    self.create_operation(
+                        row, effect.action, actor=effect.actor, source=effect.source, force=effect.force
+                    )
+                case ReleaseRoom(search) if search.lease == self.room[0]:
+                    self.room = ("", self._now())
+        self.arm(row)
+
+    # --- what services write
+
+    def draft(self, row: Row, operation: OperationFacts | None) -> Draft:
+        return Draft(row.sandbox, now=self._now(), limits=LIMITS, calls=row.calls, operation=operation)
+
+    def create(self, name: str, *, ephemeral: bool) -> Row:
+        """A new sandbox, that has yet to be made in Daytona."""
+        id, now = UUID(int=self.new_id() << 80), self._now()
+        row = Row(
+            sandbox(
+                "", id=id, name=name, daytona_id=None, daytona_name=f"{name}-{id.hex[:12]}", status=Status.CREATING,
+                auto_delete_minutes=0 if ephemeral else -1, ephemeral=ephemeral, intent_at=now, intent_met_at=None,
+                observed_at=None, observed_auto_delete=None, observed_auto_stop=None, created_at=now,
+                status_changed_at=now, desired_state="",
+            )
+        )  # fmt: skip
+        row.convex = ConvexFacts(is_on=True)
+        self.rows.append(row)
+        self.create_operation(row, Action.CREATE, actor=Actor.owner("alice"), source=Source.API)
+        return row
+
+    def create_operation(
+        self,
+        row: Row,
+        action: Action,
+        *,
+        actor: Actor,
+        source: Source,
+        force: bool = False,
+        previous: IntentSetting | None = None,
+    ) -> OperationFacts:
+        assert row.active is None, f"two active operations of {row.name}"
+        now = self._now()
+        operation = OperationFacts(
+            id=UUID(int=self.new_id()), action=action, status=OperationStatus.QUEUED, source=source,
+            actor_kind=actor.kind, actor_id=actor.id, force=force, step="queued", attempt=0, next_check_at=now,
+            attempted_at=None, deadline=deadline_for(row.sandbox, action, now=now, limits=LIMITS), search=None,
+            deadline_runs=True, code="", message="", created_at=now, started_at=None, finished_at=None,
+            previous_intent=previous,
+        )  # fmt: skip
+        self.say(f"{row.name}: {action} by {actor}{' with force' if force else ''}")
+        row.operations.append(operation)
+        draft = self.draft(row, operation)
+        refresh_status(draft)
+        self.put(row, operation.id, draft.decide(None))
+        return operation
+
+    def refusal(self, row: Row, action: Action, *, force: bool) -> Refused | None:
+        active = row.active
+        of_active = active is not None and any(call.operation_id == active.id for call in row.calls)
+        in_doubt = of_active or any(call.in_doubt_until for call in row.calls)
+        return gate.refusal(
+            row.sandbox, action, active=active.action if active else None, is_uncertain=in_doubt,
+            on_hold=self.on_hold, force=force,
+        )  # fmt: skip
+
+    def request(self, row: Row, action: Action, *, actor: Actor, force: bool = False) -> bool:
+        """A person asks; returns whether it was accepted. The newest wish wins, the same again is joined."""
+        if self.refusal(row, action, force=force) is not None:
+            return False
+        active = row.active
+        if action == Action.SYNC:
+            if active is None:
+                self.create_operation(row, action, actor=actor, source=Source.API)
+            return True
+        joins = active is not None and (active.action == action or (active.action, action) == ("create", "start"))
+        previous = None
+        if not (joins and row.sandbox.intent == INTENT_OF[action] and row.sandbox.intent_met_at is None):
+            draft = self.draft(row, None)
+            previous = draft.intent_setting()
+            draft.set_intent(INTENT_OF[action], actor=actor, reason="")
+            self.put(row, None, draft.decide(None))
+        if active is not None and joins:
+            later = row.sandbox.missing_since is not None
+            joined = replace(
+                active, actor_kind=actor.kind, actor_id=actor.id, force=active.force or force,
+                next_check_at=active.next_check_at if later else self._now(),
+                previous_intent=active.previous_intent or previous,
+            )  # fmt: skip
+            draft = self.draft(row, joined)
+            refresh_status(draft)
+            self.put(row, active.id, draft.decide(None))
+            return True
+        if active is not None:
+            self.close(row, active, Code.SUPERSEDED)
+        operation = self.create_operation(
+            row, action, actor=actor, source=Source.API, force=force, previous=previous
+        )
+        if row.sandbox.status == Status.GONE:
+            self.close(row, operation, None)
+        return True
+
+    def close(self, row: Row, operation: OperationFacts, code: Code | None, *, revert: bool = False) -> None:
+        draft = self.draft(row, operation)
+        if revert:
+            draft.revert_intent()
+        draft.close_operation(OperationStatus.CANCELLED if code else OperationStatus.SUCCEEDED, code=code)
+        refresh_status(draft)
+        self.put(row, operation.id, draft.decide(None))
+
+    def cancel(self, row: Row) -> None:
+        """Take back what has not been asked of Daytona; the wish from before is brought about again."""
+        active = row.active
+        if active is None or any(call.operation_id == active.id for call in row.calls):
+            return
+        if active.action == Action.CREATE:
+            self.request(row, Action.DELETE, actor=Actor.owner("alice"))
+            return
+        before = active.previous_intent
+        if self.on_hold and before is not None and before.intent == Intent.RUNNING != row.sandbox.intent:
+            return
+        self.close(row, active, Code.CANCELLED, revert=True)
+        is_unmet = row.sandbox.intent_met_at is None and row.sandbox.deleted_at is None
+        others = [one for one in row.operations if one.id != active.id and one.action != Action.SYNC]
+        had_failed = bool(others) and others[-1].status == OperationStatus.FAILED
+        start_failed = had_failed and INTENT_OF[others[-1].action] == row.sandbox.intent == Intent.RUNNING
+        if is_unmet and before is not None and not start_failed:
+            new = looks.keep_intent(row.sandbox, forced=self._forced(row))
+            self.create_operation(row, new.action, actor=new.actor, source=new.source, force=new.force)
+
+    def set_hold(self, on: bool) -> None:
+        """Put the owner on hold, and stop what runs; or lift it."""
+        self.on_hold = on
+        self.say(f"hold: {on}")
+        for row in self.rows:
+            row.version += 1
+            resting = (Status.GONE, Status.STOPPED, Status.ARCHIVED, Status.ERROR)
+            if on and row.sandbox.intent != Intent.DELETED and row.sandbox.status not in resting:
+                self.request(row, Action.STOP, actor=Actor.staff("bob"))
+
+    # --- the search for room
+
+    def seek(self, row: Row, id: UUID, search: QuotaSearch) -> QuotaSearch:
+        """Go on with it: the right to search, then whose stop is awaited."""
+        holder, until = self.room
+        if holder != search.lease or not holder:
+            if holder and until > self._now():
+                return replace(search, lease="")
+            search = replace(search, lease=f"room {self.new_id()}")
+        self.room = (search.lease, self._now() + timedelta(seconds=LEASE))
+        if search.phase is Phase.VICTIM:
+            stop = next(one for other in self.rows for one in other.operations if str(one.id) == search.victims[-1])
+            if stop.is_active:
+                return search
+            search = search.victim_ended(cancelled=stop.status == OperationStatus.CANCELLED, now=self._now())
+        if search.phase is Phase.LEAVING:
+            counted = [other for other in self._counted(row) if str(other.sandbox.id) in search.leaving]
+            if len(counted) < len(search.leaving):
+                search = search.slot_freed(now=self._now())
+            elif not any(self._is_leaving(other) for other in counted):
+                search = replace(search, phase=Phase.CHOOSE)
+        return self._choose(row, search) if search.phase is Phase.CHOOSE else search
+
+    def _choose(self, row: Row, search: QuotaSearch) -> QuotaSearch:
+        if leaving := [str(other.sandbox.id) for other in self._counted(row) if self._is_leaving(other)]:
+            return search.wait_for_leaving(leaving)
+        if len(search.victims) >= 3:
+            return replace(search, exhausted="three were stopped in vain")
+        for other in self._counted(row):
+            one = other.sandbox
+            if one.status == Status.RUNNING and other.active is None and (one.observed_auto_delete or 0) < 0:
+                stop = self.create_operation(other, Action.STOP, actor=EVICTOR, source=Source.EVICTION)
+                return search.wait_for_victim(str(stop.id))
+        return replace(search, exhausted="nothing may be stopped for it")
+
+    def _counted(self, row: Row) -> list[Row]:
+        return [
+            other for other in self.rows
+            if other is not row and other.sandbox.deleted_at is None and other.sandbox.observed_state in COMPUTE_STATES
+        ]  # fmt: skip
+
+    def _is_leaving(self, other: Row) -> bool:
+        since = self._now() - timedelta(seconds=LIMITS.deadlines["stop"])
+        if (active := other.active) is not None:
+            return active.action in (Action.STOP, Action.ARCHIVE, Action.DELETE) and active.created_at > since
+        return other.sandbox.status == Status.STOPPING and (other.sandbox.status_changed_at or since) > since
