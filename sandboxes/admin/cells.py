@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from sandboxes import html
+from sandboxes import clock, html
 from sandboxes.admin import selectors
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.core.vocabulary import MOVING, Action, ActorKind, OperationStatus, Status
@@ -124,4 +123,4 @@ def convex(sandbox: Sandbox) -> SafeString:
 
 
 def is_protected(sandbox: Sandbox) -> bool:
-    return sandbox.protected_until is not None and sandbox.protected_until > timezone.now()
+    return sandbox.protected_until is not None and sandbox.protected_until > clock.here()

@@ -9,7 +9,6 @@ from uuid import UUID
 import structlog
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 
 from sandboxes import clock
 from sandboxes.admin import selectors
@@ -141,7 +140,7 @@ def _not_cancellable(active: Operation | None) -> str:
 def _protection(verb: Verb, sandbox: Sandbox) -> str:
     if sandbox.status == Status.GONE:
         return f"“{sandbox.display_name}” no longer exists in Daytona."
-    protected = sandbox.protected_until is not None and sandbox.protected_until > timezone.now()
+    protected = sandbox.protected_until is not None and sandbox.protected_until > clock.here()
     return "It is not protected." if verb.name == "unprotect" and not protected else ""
 
 

@@ -10,7 +10,7 @@ from random import Random
 
 from sandboxes.core.facts import RemoteSandbox, Result, SandboxFacts
 from sandboxes.core.results import ResultKind
-from sandboxes.core.states import COMPUTE_STATES, ERROR_STATES, EFFECTS
+from sandboxes.core.states import COMPUTE_STATES, EFFECTS, ERROR_STATES
 from sandboxes.core.vocabulary import Action
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
