@@ -86,7 +86,7 @@ class Run:
             if what < 0.07:
                 self.say(f"{row.name}: cancel")
                 self.store.cancel(row)
-            elif what < 0.10:
+            elif what < (0.25 if self.store.on_hold else 0.09):
                 self.store.set_hold(not self.store.on_hold)
             else:
                 actor = Actor.owner("alice") if self.rng.random() < 0.8 else Actor.staff("bob")
