@@ -15,7 +15,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 run: ports $(INSTALLED) .env
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py ensure_dev_admin
-	@LOG_LEVEL=WARNING TICK_SECONDS=0.2 $(BIN)/python manage.py load_demo
+	@LOG_LEVEL=WARNING ATTEMPT_SECONDS=0.2 $(BIN)/python manage.py load_demo
 	@echo "Sandkeeper comes up at http://127.0.0.1:$$(sed -n 's/^WEB_PORT=//p' .env) - Ctrl-C ends everything."
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/honcho start || test $$? -eq 130
 
@@ -28,6 +28,7 @@ soak: $(INSTALLED)
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 	SECRET_KEY=lint $(BIN)/mypy .
 
 # Known vulnerabilities in what production installs. Fails when nobody could be asked, unless AUDIT_OFFLINE=1.

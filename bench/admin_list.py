@@ -44,6 +44,12 @@ UPDATE draft SET intent = CASE
 INSERT INTO sandboxes_sandbox ({columns})
 SELECT {values} FROM draft;
 
+INSERT INTO sandboxes_convexprojection (sandbox_id, wanted_generation, pushed_generation, behind_since, due_at,
+       attempt, error, refusal, known, sent, withdrawn, removed, link_due, lease_token)
+SELECT id, 1, 1 - behind::int, CASE WHEN behind THEN created_at END, CASE WHEN behind THEN created_at END,
+       0, '', '', true, '{{}}', false, false, false, ''
+FROM (SELECT id, created_at, n %% 10000 = 0 AS behind FROM draft) d;
+
 INSERT INTO sandboxes_operation (id, sandbox_id, action, status, step, actor_kind, actor_id, reason, source,
        request_id, force, calls, progress, attempt, code, message, created_at, finished_at)
 SELECT gen_random_uuid(), id, 'start', CASE WHEN moving THEN 'in_progress' ELSE 'succeeded' END, '', 'owner', 'x',
@@ -68,9 +74,6 @@ VALUES = {
     "last_accessed_at": "created_at + random() * (now() - created_at) * (status = 'running')::int",
     "last_activity_at": "CASE WHEN n %% 4 = 0 THEN NULL ELSE created_at END",
     "protected_until": "CASE WHEN n %% 20000 = 0 THEN now() + interval '1 day' END",
-    "convex_revision": "CASE WHEN n %% 10000 = 0 THEN 0 ELSE 1 END",
-    "revision": "1",
-    "dirty_since": "CASE WHEN n %% 10000 = 0 THEN created_at END",
     "deleted_at": "CASE WHEN status = 'gone' THEN created_at END",
     "cpu": "1",
     "memory_gb": "1",
@@ -92,8 +95,8 @@ PAGES: dict[str, dict[str, str]] = {
     "not in flight": {"in_flight": "no"},
     "not as wanted": {"drift": "yes"},
     "as wanted": {"drift": "no"},
-    "Convex behind": {"dirty": "yes"},
-    "Convex not behind": {"dirty": "no"},
+    "Convex behind": {"behind": "yes"},
+    "Convex not behind": {"behind": "no"},
     "protected": {"protected": "yes"},
     "ephemeral": {"ephemeral": "yes"},
     **{f"last used: {name}": {"used": name} for name in ("hour", "day", "week", "month", "older")},

@@ -10,7 +10,7 @@ django.setup()
 
 from django.utils import timezone  # noqa: E402
 
-from sandboxes.models import Owner, Sandbox, ServiceKey  # noqa: E402
+from sandboxes.models import ConvexProjection, Owner, Sandbox, ServiceKey  # noqa: E402
 from sandboxes.services import keys  # noqa: E402
 
 
@@ -25,6 +25,7 @@ def make(count: int, *, status: str, state: str, owner: Owner) -> list[str]:
         for number in range(count)
     ]  # fmt: skip
     Sandbox.objects.bulk_create(rows, batch_size=1000)
+    ConvexProjection.objects.bulk_create([ConvexProjection(sandbox=one) for one in rows], batch_size=500)
     return [str(row.pk) for row in rows]
 
 

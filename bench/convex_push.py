@@ -1,9 +1,9 @@
-"""How many calls and seconds it takes to push dirty rows to Convex, with our own functions there and without.
+"""How many calls and seconds it takes to push rows to Convex, with our own functions there and without.
 
     .venv/bin/python -m bench.convex_push [--rows 5000] [--threads 8] [--latency 0.03]
 
 Starts an emulator that answers after `--latency`, a fresh database (SQLite, or one beside DATABASE_URL's where
-that is PostgreSQL) and one real worker process; the clock runs from its first call until no row is dirty.
+that is PostgreSQL) and one real worker process; the clock runs from its first call until no row is behind.
 Every row exists in Convex already and its status has changed, as after an outage.
 """
 
@@ -29,9 +29,7 @@ def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended, too
     print(machine())
-    print(
-        f"{options.rows} dirty rows, {options.threads} threads in one worker, Convex answers in {options.latency} s"
-    )
+    print(f"{options.rows} rows, {options.threads} threads in one worker, Convex answers in {options.latency} s")
     with tempfile.TemporaryDirectory() as folder, database("convex", Path(folder)) as url:
         print("database: " + url.partition(":")[0])
         with Emulator("--latency", "0") as emulator:
@@ -41,7 +39,7 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Push dirty rows to Convex and count.")
+    parser = argparse.ArgumentParser(description="Push rows to Convex and count.")
     parser.add_argument("--rows", type=int, default=5000)
     parser.add_argument("--threads", type=int, default=8)
     parser.add_argument("--latency", type=float, default=0.03, help="seconds until Convex answers")
@@ -70,19 +68,19 @@ def _use(url: str, emulator: Emulator) -> None:
 
 
 def _measure(emulator: Emulator, options: argparse.Namespace, *, own: bool) -> None:
-    from sandboxes.models import Sandbox
+    from sandboxes.models import ConvexProjection
 
     emulator.reset(convex={"functions": "second", "sandkeeper": own})
     _fill(emulator, options.rows)
     emulator.settings(latency=options.latency)
-    dirty = Sandbox.objects.filter(Sandbox.dirty())
+    behind = ConvexProjection.objects.behind()
     worker = _worker(options.threads)
     try:
         wait_until(lambda: emulator.counts().get("convex"), timeout=60, what="first call")
         started = time.monotonic()
-        while left := dirty.count():
+        while left := behind.count():
             if time.monotonic() - started > 600:
-                sys.exit(f"still {left} dirty rows after 10 minutes")
+                sys.exit(f"still {left} rows behind after 10 minutes")
             time.sleep(0.1)
         seconds = time.monotonic() - started
     finally:
@@ -101,9 +99,9 @@ def _fill(emulator: Emulator, rows: int) -> None:
     from django_tasks_db.models import DBTaskResult
 
     from sandboxes import clock
-    from sandboxes.models import Lease, Owner, Sandbox
+    from sandboxes.models import CircuitBreaker, ConvexProjection, Owner, Sandbox
 
-    for model in (Sandbox, DBTaskResult, Lease):
+    for model in (Sandbox, DBTaskResult, CircuitBreaker):
         model.objects.all().delete()
     now = clock.now()
     owners = [Owner(pk=f"owner-{number}") for number in range(rows // 5 + 1)]
@@ -114,16 +112,24 @@ def _fill(emulator: Emulator, rows: int) -> None:
             name=f"box {number}",
             owner_id=f"owner-{number // 5}",
             status="stopped",
-            revision=2,
-            convex_revision=1,
-            convex_known=True,
-            convex_sent={"row": True, "status": "running", "error": "", "name": f"box {number}"},
-            convex_next_push_at=now,
             created_at=now,
         )
         for number in range(rows)
     ]
+    projections = [
+        ConvexProjection(
+            sandbox=box,
+            wanted_generation=2,
+            pushed_generation=1,
+            behind_since=now,
+            due_at=now,
+            known=True,
+            sent={"row": True, "status": "running", "error": "", "name": box.name},
+        )
+        for box in boxes
+    ]
     Sandbox.objects.bulk_create(boxes, batch_size=500)
+    ConvexProjection.objects.bulk_create(projections, batch_size=500)
     shown = [_shown(box) for box in boxes]
     for start in range(0, rows, 1000):
         emulator.control.post("/convex/rows", json={"sandboxes": shown[start : start + 1000]}).raise_for_status()

@@ -144,7 +144,7 @@ class Bench:
         began = time.monotonic()
         waiting = (
             "SELECT (SELECT count(*) FROM sandboxes_operation WHERE status IN ('queued', 'in_progress'))"
-            " + (SELECT count(*) FROM sandboxes_sandbox WHERE revision > convex_revision)"
+            " + (SELECT count(*) FROM sandboxes_convexprojection WHERE behind_since IS NOT NULL)"
         )
         with psycopg.connect(conninfo(self.url), autocommit=True) as connection:
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import django
 
+from sandboxes.models import ConvexProjection
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()
 
 from django.utils import timezone  # noqa: E402
 
+from sandboxes.core.vocabulary import Intent, Status  # noqa: E402
 from sandboxes.models import Owner, Sandbox  # noqa: E402
-from sandboxes.states import Intent, Status  # noqa: E402
 
 PER_OWNER = 5
 CHUNK = 2000
@@ -28,7 +30,11 @@ def main() -> None:
         (Owner(pk=f"user_{n}") for n in range((len(ids) + PER_OWNER - 1) // PER_OWNER)), batch_size=CHUNK
     )
     for start in range(0, len(ids), CHUNK):
-        Sandbox.objects.bulk_create(_row(n, key) for n, key in enumerate(ids[start : start + CHUNK], start))
+        boxes = [_row(n, key) for n, key in enumerate(ids[start : start + CHUNK], start)]
+        Sandbox.objects.bulk_create(boxes)
+        ConvexProjection.objects.bulk_create(
+            ConvexProjection(sandbox=box, wanted_generation=1, pushed_generation=1) for box in boxes
+        )
 
 
 def _row(number: int, key: str) -> Sandbox:
@@ -49,7 +55,6 @@ def _row(number: int, key: str) -> Sandbox:
         intent_at=moment,
         intent_met_at=moment,
         created_at=moment,
-        convex_revision=1,
     )
 
 

@@ -84,7 +84,7 @@ class Bench:
             DAYTONA_API_URL=emulator.daytona_url,
             DAYTONA_API_KEY=emulator.daytona_key,
             LOG_LEVEL="WARNING",
-            TICK_SECONDS="0",  # a tick is one look
+            ATTEMPT_SECONDS="0",  # a tick is one look
         )
         run_command("migrate", "--verbosity", "0", environment=self._environment).check_returncode()
         emulator.settings(quota=None)

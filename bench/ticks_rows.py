@@ -15,7 +15,7 @@ django.setup()
 from django_tasks_db.models import DBTaskResult, get_date_max  # noqa: E402
 
 from sandboxes import clock  # noqa: E402
-from sandboxes.models import Lease, Operation, Owner, Sandbox  # noqa: E402
+from sandboxes.models import ConvexProjection, Lease, Operation, Owner, Sandbox  # noqa: E402
 
 PATHS = {"look": "bench.bare_loop.look", "advance_operation": "sandboxes.tasks.advance_operation"}
 
@@ -36,7 +36,7 @@ def make(ids: list[str], task: str) -> None:
     operations = [
         Operation(
             sandbox=box, action="start", status="in_progress", actor_kind="owner", actor_id="bench", source="api",
-            created_at=now, started_at=now, next_check_at=now + timedelta(seconds=20),
+            created_at=now, started_at=now, due_at=now + timedelta(seconds=20),
             deadline=now + timedelta(seconds=60),
         )
         for box in boxes
@@ -50,6 +50,7 @@ def make(ids: list[str], task: str) -> None:
         for argument in arguments
     ]  # fmt: skip
     Sandbox.objects.bulk_create(boxes, batch_size=500)
+    ConvexProjection.objects.bulk_create([ConvexProjection(sandbox=one) for one in boxes], batch_size=500)
     Operation.objects.bulk_create(operations, batch_size=500)
     DBTaskResult.objects.bulk_create(tasks, batch_size=500)
 

@@ -54,7 +54,7 @@ def _environment(folder: Path, emulator: Emulator) -> dict[str, str]:
         CONVEX_URL=emulator.convex_url,
         CONVEX_DEPLOY_KEY=emulator.convex_key,
         EVICTION_MIN_IDLE="0",
-        TICK_SECONDS="0.2",
+        ATTEMPT_SECONDS="0.2",
         LOG_LEVEL="WARNING",
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from project import refusals
 from project.environ import environ_of, head_size
-from sandboxes.codes import Code
+from sandboxes.core.codes import Code
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Message = dict[str, Any]

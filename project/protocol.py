@@ -13,7 +13,7 @@ from django.conf import settings
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from project import refusals
-from sandboxes.codes import Code
+from sandboxes.core.codes import Code
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ import json
 import uuid
 from http import HTTPStatus
 
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
 
 PROBLEM = "application/problem+json"
 Headers = list[tuple[str, str]]

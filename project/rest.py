@@ -6,6 +6,8 @@ from typing import Any
 
 from corsheaders.defaults import default_headers
 
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Source, Status
+
 __all__ = [
     "CORS_ALLOW_HEADERS",
     "CORS_EXPOSE_HEADERS",
@@ -44,12 +46,12 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "sandboxes.api.schema.finish",
     ],
     "ENUM_NAME_OVERRIDES": {
-        "SandboxStatus": "sandboxes.states.Status",
-        "OperationStatus": "sandboxes.states.OperationStatus",
-        "OperationAction": "sandboxes.states.Action",
+        "SandboxStatus": Status.choices,
+        "OperationStatus": OperationStatus.choices,
+        "OperationAction": Action.choices,
         "RequestableAction": "sandboxes.api.representations.ACTIONS",
-        "Intent": "sandboxes.states.Intent",
-        "Source": "sandboxes.states.Source",
+        "Intent": Intent.choices,
+        "Source": Source.choices,
     },
 }
 

@@ -12,7 +12,7 @@ from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.urls import get_resolver
 
 from project import refusals
-from sandboxes.codes import Code
+from sandboxes.core.codes import Code
 
 log = structlog.get_logger(__name__)
 

@@ -99,7 +99,7 @@ def times_fit_together(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
         settings.DAYTONA_CONNECT_TIMEOUT + settings.DAYTONA_READ_TIMEOUT,
         settings.CONVEX_CONNECT_TIMEOUT + settings.CONVEX_READ_TIMEOUT,
     )
-    if longest + settings.TICK_SECONDS >= settings.LEASE_SECONDS:
+    if longest + settings.ATTEMPT_SECONDS >= settings.LEASE_SECONDS:
         hint = "Raise LEASE_SECONDS, or another worker takes a sandbox over while a call is under way."
         found.append(Error("LEASE_SECONDS is not longer than a call may take.", hint=hint, id="sandboxes.E006"))
     if settings.WORKER_SILENT_SECONDS <= settings.HEARTBEAT_SECONDS:

@@ -10,8 +10,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from sandboxes.core.vocabulary import OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import OperationStatus, Status
 
 NOTHING = mark_safe('<span class="sk-faint">&ndash;</span>')
 

@@ -19,11 +19,11 @@ from prometheus_client.registry import Collector
 
 from project.readable import visible
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
-from sandboxes.models import Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import ACTIVE, Action, Source, Status
+from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import heartbeat, projection, sweeps, verifications
 from sandboxes.services.reconcile import Kind
-from sandboxes.states import ACTIVE, Action, Source, Status
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -99,17 +99,18 @@ def _operations_active(now: datetime) -> Iterator[Metric]:
 
 
 def _queue(now: datetime) -> Iterator[Metric]:
-    unclaimed = Operation.objects.filter(status__in=ACTIVE, next_check_at__lte=now - UNCLAIMED)
+    unclaimed = Operation.objects.filter(status__in=ACTIVE, due_at__lte=now - UNCLAIMED)
     yield _gauge("operations_unclaimed", "Operations due for half a minute that no worker took.", unclaimed.count())
     waiting = DBTaskResult.objects.filter(status=TaskResultStatus.READY).count()
     yield _gauge("tasks_waiting", "Tasks that wait for a worker's thread.", waiting)
 
 
 def _projection(now: datetime) -> Iterator[Metric]:
-    dirty = Sandbox.objects.filter(Sandbox.dirty()) if projection.is_used() else Sandbox.objects.none()
-    found = dirty.aggregate(number=Count("pk"), oldest=Min("dirty_since"))
-    yield _gauge("dirty_sandboxes", "Sandboxes whose latest change Convex has not been told.", found["number"])
-    yield _gauge("dirty_oldest_seconds", "Age of the oldest of those changes.", _age(now, found["oldest"]))
+    rows = ConvexProjection.objects
+    behind = rows.behind() if projection.is_used() else rows.none()
+    found = behind.aggregate(number=Count("pk"), oldest=Min("behind_since"))
+    yield _gauge("behind_sandboxes", "Sandboxes whose latest change Convex has not been told.", found["number"])
+    yield _gauge("behind_oldest_seconds", "Age of the oldest of those changes.", _age(now, found["oldest"]))
 
 
 def _verification(now: datetime) -> Iterator[Metric]:

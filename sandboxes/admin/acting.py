@@ -19,9 +19,9 @@ from sandboxes.admin.cures import told
 from sandboxes.admin.fields import Text
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform, pointless
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
-from sandboxes.states import Actor
 
 log = structlog.get_logger(__name__)
 CHOSEN = "_selected_action"  # Django's name for the checkboxes of a list

@@ -9,9 +9,9 @@ from django.utils.text import Truncator
 
 from sandboxes import html
 from sandboxes.admin import selectors
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
+from sandboxes.core.vocabulary import MOVING, Action, ActorKind, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import MOVING, Action, ActorKind, OperationStatus, Status
 
 # What happened to a sandbox, as the status that it is in tells it.
 HAPPENED = {
@@ -117,9 +117,9 @@ def convex(sandbox: Sandbox) -> SafeString:
     since = selectors.behind_since(sandbox)
     if since is None:
         return live(sandbox, "convex", html.NOTHING, is_active=False)
-    colour, symbol = ("red", "cloud_off") if sandbox.convex_error else ("amber", "cloud_sync")
+    colour, symbol = ("red", "cloud_off") if sandbox.projection.error else ("amber", "cloud_sync")
     words = format_html("<span>{} behind</span>", html.since(since))
-    cell = html.badge(words, colour=colour, symbol=symbol, title=sandbox.convex_error)
+    cell = html.badge(words, colour=colour, symbol=symbol, title=sandbox.projection.error)
     return live(sandbox, "convex", cell, is_active=True)
 
 

@@ -14,11 +14,11 @@ from django.shortcuts import redirect
 from sandboxes.admin.cures import told
 from sandboxes.admin.fields import Text
 from sandboxes.admin.verbs import actor_of
-from sandboxes.codes import Refused
 from sandboxes.core.asked import drift
+from sandboxes.core.codes import Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, lookup
-from sandboxes.states import Actor
 
 RENAME, CHANGE = "sandboxes.rename_sandbox", "sandboxes.change_sandbox"
 INPUT = {"class": "sk-input", "autocomplete": "off"}

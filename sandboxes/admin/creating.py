@@ -15,10 +15,10 @@ from sandboxes.admin import selectors
 from sandboxes.admin.cures import told
 from sandboxes.admin.fields import OwnerId, Text
 from sandboxes.admin.verbs import actor_of, current_request_id
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
+from sandboxes.core.vocabulary import Source
 from sandboxes.models import Owner
 from sandboxes.services import lifecycle, owners
-from sandboxes.states import Source
 
 LANGUAGES = ("python", "typescript", "javascript")
 TEXT = {"class": "sk-input", "autocomplete": "off"}

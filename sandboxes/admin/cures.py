@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandboxes.codes import MEANINGS, Code, Refused
+from sandboxes.core.codes import MEANINGS, Code, Refused
 
 FOR_STAFF: dict[Code, str] = {
     Code.EPHEMERAL_WOULD_BE_DESTROYED: "Stop it again and agree to destroy it, or leave it running.",

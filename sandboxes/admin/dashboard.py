@@ -18,9 +18,9 @@ from django.utils import timezone
 
 from sandboxes import html
 from sandboxes.admin.reading import worker_badge
-from sandboxes.models import Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, OperationStatus, Status
+from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import projection, usage
-from sandboxes.states import ACTIVE, Action, Actor, OperationStatus, Status
 
 HOURS = 24
 SAMPLE = 2000  # starts whose times are sorted for the percentiles
@@ -142,15 +142,14 @@ def failures(now: datetime) -> Tile:
 
 
 def convex_lag(now: datetime) -> Tile:
-    url = listed(dirty="yes", status="all")
+    url = listed(behind="yes", status="all")
     if not projection.is_used():
         return Tile("Convex lag", "off", "There is no Convex", url)
-    waiting = Sandbox.objects.filter(Sandbox.dirty())
-    changed = waiting.order_by().values_list("dirty_since", flat=True)[:SAMPLE]
-    times = [moment for moment in changed if moment is not None]
+    behind = ConvexProjection.objects.behind().order_by("behind_since")
+    times = list(behind.values_list("behind_since", flat=True)[:SAMPLE])
     if not times:
         return Tile("Convex lag", "0 s", "Convex shows what is true", url)
-    age = (now - min(times)).total_seconds()
+    age = (now - times[0]).total_seconds()
     count = f"{len(times)}{'+' if len(times) == SAMPLE else ''}"
     return Tile("Convex lag", html.duration(age), f"{count} behind", url, "warn" if age > 60 else "")
 

@@ -12,9 +12,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from sandboxes.admin import selectors
+from sandboxes.core.vocabulary import Intent, Status
 from sandboxes.models import Sandbox
 from sandboxes.models.sandbox import LAST_USED
-from sandboxes.states import Intent, Status
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -119,7 +119,7 @@ def question(title: str, parameter: str, condition: Callable[[], Q]) -> type[Yes
 
 InFlightFilter = question("in flight", "in_flight", selectors.in_flight)
 DriftFilter = question("not as wanted", "drift", selectors.drifted)
-DirtyFilter = question("Convex behind", "dirty", selectors.behind_convex)
+BehindFilter = question("Convex behind", "behind", selectors.behind_convex)
 ProtectedFilter = question("protected", "protected", lambda: Q(protected_until__gt=timezone.now()))
 EphemeralFilter = question("ephemeral", "ephemeral", lambda: Q(ephemeral=True))
 
@@ -166,5 +166,5 @@ class OwnerHoldFilter(ChipFilter):
 
 SANDBOX_FILTERS = [
     StatusFilter, IntentFilter, InFlightFilter, DriftFilter, LastUsedFilter, TierFilter, RegionFilter,
-    DirtyFilter, ProtectedFilter, EphemeralFilter,
+    BehindFilter, ProtectedFilter, EphemeralFilter,
 ]  # fmt: skip

@@ -17,7 +17,7 @@ from unfold.decorators import display
 from sandboxes import html
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import Text
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
 

@@ -11,8 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from sandboxes.admin import selectors
 from sandboxes.admin.cures import cure
 from sandboxes.admin.verbs import VERBS, Verb, Wish, obstacle
+from sandboxes.core.vocabulary import OperationStatus
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import OperationStatus
 
 KEY = "outcomes"
 KEPT = 10

@@ -20,9 +20,9 @@ from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import Text
 from sandboxes.admin.filters import OwnerHoldFilter
 from sandboxes.admin.verbs import actor_of
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Owner, Sandbox
 from sandboxes.services import lifecycle, owners
-from sandboxes.states import Status
 
 TEXT = forms.TextInput({"class": "sk-input", "autocomplete": "off"})
 ROWS = 100  # of an owner's sandboxes; the list has the rest

@@ -15,9 +15,9 @@ from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
 from sandboxes.admin.why import why
 from sandboxes.core.asked import INTERVALS, differences
 from sandboxes.core.states import STATES
-from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import Status
+from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
 from sandboxes.services import projection
-from sandboxes.states import Status
 
 EVENTS_PER_PAGE = 30
 EVENT_ICONS: dict[str, str] = {
@@ -57,7 +57,7 @@ class Button:
 def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET"])
-    rows = selectors.with_latest_operation(Sandbox.objects.all())
+    rows = selectors.with_latest_operation(Sandbox.objects.select_related("projection"))
     sandbox: Sandbox = model_admin.readable(request, rows, object_id)
     active = selectors.active_of(sandbox)
     is_behind = selectors.behind_since(sandbox) is not None
@@ -112,7 +112,7 @@ def intervals(sandbox: Sandbox) -> list[tuple[str, str, str]]:
 
 
 def sources(sandbox: Sandbox, active: Operation | None) -> list[Source]:
-    return [_daytona(sandbox, active), _ours(sandbox, active), _convex(sandbox)]
+    return [_daytona(sandbox, active), _ours(sandbox, active), _convex(sandbox.projection)]
 
 
 def _daytona(sandbox: Sandbox, active: Operation | None) -> Source:
@@ -147,33 +147,33 @@ def _ours(sandbox: Sandbox, active: Operation | None) -> Source:
     return Source("Sandkeeper", sandbox.status, sandbox.status, sandbox.status_changed_at, None, notes)
 
 
-def _convex(sandbox: Sandbox) -> Source:
+def _convex(row: ConvexProjection) -> Source:
     """What Convex last confirmed; while it is behind, what is known of a push under way."""
-    has_row = sandbox.convex_known or bool(sandbox.convex_sent)
-    if not has_row and sandbox.convex_pushed_at is None:
+    has_row = row.known or bool(row.sent)
+    if not has_row and row.pushed_at is None:
         word = "not told yet" if projection.is_used() else "projection is off"
-        return Source("Convex", "", word, None, None, [], sandbox.convex_error)
-    status = str(sandbox.convex_sent.get("status", ""))
+        return Source("Convex", "", word, None, None, [], row.error)
+    status = str(row.sent.get("status", ""))
     return Source(
         "Convex",
         status if status in Status.values else "",
         status or ("not certain" if has_row else "row removed"),
-        sandbox.convex_pushed_at,
-        not sandbox.is_dirty,
-        _behind(sandbox, status),
-        sandbox.convex_error,
+        row.pushed_at,
+        not row.is_behind,
+        _behind(row, status),
+        row.error,
     )
 
 
-def _behind(sandbox: Sandbox, status: str) -> list[str]:
-    if not sandbox.is_dirty:
+def _behind(row: ConvexProjection, status: str) -> list[str]:
+    if not row.is_behind:
         return []
-    notes = [f"revision {sandbox.convex_revision} of {sandbox.revision}"]
+    notes = [f"generation {row.pushed_generation} of {row.wanted_generation}"]
     if status:
         notes.append(f"last confirmed: {status}")
-    elif sandbox.convex_again_at is not None:
+    elif row.resend_at is not None:
         notes.append("a push had no answer")
-    elif sandbox.convex_known:
+    elif row.known:
         notes.append("every value is sent again")
     return notes
 

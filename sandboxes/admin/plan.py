@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from sandboxes.admin import selectors
 from sandboxes.admin.verbs import Verb, obstacle
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox
-from sandboxes.states import Status
 
 
 @dataclass(slots=True)

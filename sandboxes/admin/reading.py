@@ -20,9 +20,9 @@ from sandboxes import html
 from sandboxes.admin import filters, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.cures import cure
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
+from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Notice, Operation, SandboxEvent, Sweep, WorkerHeartbeat
-from sandboxes.states import Action, OperationStatus
 
 Facts = list[tuple[str, object]]
 
@@ -117,7 +117,7 @@ class OperationAdmin(ReadOnlyAdmin):
         return queryset.filter(pk=uuid) | queryset.filter(sandbox_id=uuid), False
 
     def left_out(self, row: Operation) -> Iterable[str]:
-        return () if row.is_active else ("deadline", "deadline_runs", "next_check_at", "step", "search")
+        return () if row.is_active else ("deadline", "deadline_runs", "due_at", "step", "search")
 
     def lead(self, row: Operation) -> str:
         if not row.code:

@@ -9,10 +9,10 @@ from django.db.models import Exists, Prefetch, Q, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
-from sandboxes.models import Operation, Sandbox
+from sandboxes.core.vocabulary import ACTIVE, INTENT_OF, Action, Intent, OperationStatus, Status
+from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import projection
-from sandboxes.services.projection import rest
-from sandboxes.states import ACTIVE, INTENT_OF, Action, Intent, OperationStatus, Status
+from sandboxes.services.projection import circuit_breaker
 
 # The statuses in which an intent is fulfilled, or about to be.
 AGREES: dict[str, frozenset[str]] = {
@@ -32,8 +32,10 @@ def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
     telling = ~Q(action=Action.SYNC) | Q(status__in=ACTIVE)
     newest = Operation.objects.with_whether_called().filter(telling).order_by("-created_at")[:1]
     # Not select_related: a join is made for the rows before a page too.
-    rows = rows.with_doubt().annotate(has_convex=Exists(rest.in_use()))  # type: ignore[attr-defined]
-    return rows.prefetch_related("owner", Prefetch("operations", queryset=newest, to_attr="newest_operations"))
+    rows = rows.with_doubt().annotate(has_convex=Exists(circuit_breaker.in_use()))  # type: ignore[attr-defined]
+    return rows.prefetch_related(
+        "owner", "projection", Prefetch("operations", queryset=newest, to_attr="newest_operations")
+    )
 
 
 def latest_of(sandbox: Sandbox) -> Operation | None:
@@ -70,7 +72,7 @@ def drifted() -> Q:
 
 
 def behind_convex() -> Q:
-    return Sandbox.dirty() if projection.is_used() else Q(pk__in=[])
+    return Q(pk__in=ConvexProjection.objects.behind().values("pk") if projection.is_used() else [])
 
 
 def regions() -> list[str]:
@@ -122,9 +124,7 @@ def as_uuid(word: str) -> str | None:
 def behind_since(sandbox: Sandbox) -> datetime | None:
     """Since when Convex is behind; None when it is not. For a row that came through `with_latest_operation`."""
     has_convex = settings.CONVEX_URL or getattr(sandbox, "has_convex", False)
-    if not (sandbox.is_dirty and has_convex):
-        return None
-    return sandbox.dirty_since or sandbox.updated_at
+    return sandbox.projection.behind_since if has_convex else None
 
 
 def is_kept_at(sandbox: Sandbox) -> bool:

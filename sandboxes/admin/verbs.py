@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from sandboxes import clock
 from sandboxes.admin import selectors
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, projection
-from sandboxes.states import Action, Actor, Intent, Source, Status
 
 
 @dataclass(frozen=True, slots=True)

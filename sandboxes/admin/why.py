@@ -12,9 +12,9 @@ from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.core import ranking
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox, SandboxEvent
 from sandboxes.services import victims
-from sandboxes.states import Status
 
 # The rules of the ranking, as a question that is passed or not.
 RULES: dict[str, tuple[str, str]] = {

@@ -15,7 +15,7 @@ from project.networks import client_address
 from project.readable import UnreadableText, checked_owner_id
 from sandboxes.api import tokens
 from sandboxes.api.principals import Principal
-from sandboxes.codes import Code, Refused, invalid
+from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.services import keys
 
 ON_BEHALF_OF = "X-On-Behalf-Of"

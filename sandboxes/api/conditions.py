@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sandboxes.codes import Code, Refused, invalid
+from sandboxes.core.codes import Code, Refused, invalid
 
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
 # They move by mere use, with each look at the sandbox, or as Daytona comes to hold what was asked of it: nobody has

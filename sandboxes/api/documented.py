@@ -23,9 +23,9 @@ from sandboxes.api import examples, problems
 from sandboxes.api.authentication import ENCODED_OWNER
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import EventShape, OperationShape
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
+from sandboxes.core.vocabulary import Intent, Status
 from sandboxes.models import SandboxEvent
-from sandboxes.states import Intent, Status
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
 
 SANDBOX_ID = "9f0c2c9e-5b0e-4f0b-8a55-0d4c1d6c7a10"
 OPERATION_ID = "6a0f64c1-93a5-4a0c-9a3e-0c6f6f2f6b1d"

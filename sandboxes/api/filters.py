@@ -14,8 +14,8 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from sandboxes.api.pagination import PARAMETERS
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import Action, Intent, OperationStatus, Status
 
 TRIGRAM = 3
 

@@ -13,7 +13,7 @@ import httpx
 import jwt
 import structlog
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sandboxes.api.principals import Principal
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 from sandboxes.models import ServiceKey
 
 READ, WRITE, USE = ServiceKey.Scope.READ, ServiceKey.Scope.WRITE, ServiceKey.Scope.USE

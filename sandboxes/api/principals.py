@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import ServiceKey
-from sandboxes.states import Actor
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
-from sandboxes.codes import MEANINGS, Code, Refused
+from sandboxes.core.codes import MEANINGS, Code, Refused
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "/api/v1/problems/"

@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Feed, Operation, Sandbox, SandboxEvent
 from sandboxes.models.sandbox import LAST_ACCESSED
 from sandboxes.services.feed import number_events
-from sandboxes.states import Actor
 
 WINDOW = 2000
 
@@ -22,8 +22,10 @@ def _with_active(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
     return rows.select_related("owner").prefetch_related(active)
 
 
-def sandboxes(actor: Actor) -> QuerySet[Sandbox]:
-    return _with_active(Sandbox.objects.visible_to(actor).with_doubt()).annotate(used_at=LAST_ACCESSED)
+def sandboxes(actor: Actor, *, for_staff: bool) -> QuerySet[Sandbox]:
+    """Those that the actor may see. What Convex refused is for staff."""
+    rows = _with_active(Sandbox.objects.visible_to(actor).with_doubt()).annotate(used_at=LAST_ACCESSED)
+    return rows.select_related("projection") if for_staff else rows
 
 
 def shown(row: Sandbox) -> Sandbox:

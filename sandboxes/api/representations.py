@@ -9,12 +9,12 @@ from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from sandboxes.api.conditions import etag_of
-from sandboxes.codes import MEANINGS, Code
 from sandboxes.core import asked
 from sandboxes.core.causes import Cause, cause_of
+from sandboxes.core.codes import MEANINGS, Code
+from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, OperationStatus
 
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
 
@@ -30,14 +30,10 @@ class ForViewer(serializers.ModelSerializer[Any]):
         made = _made.get(type(self))
         if made is None:
             made = _made.setdefault(type(self), super().get_fields())
-        return copy.deepcopy(made)
-
-    def to_representation(self, instance: Any) -> dict[str, Any]:
-        shown = dict(super().to_representation(instance))
-        if not self.context["principal"].is_staff:
-            for name in getattr(self.Meta, "for_staff", ()):
-                shown.pop(name, None)
-        return shown
+        principal = self.context.get("principal")  # the schema has none, and shows all
+        is_hidden = principal is not None and not principal.is_staff
+        hidden = getattr(self.Meta, "for_staff", ()) if is_hidden else ()
+        return {name: copy.deepcopy(field) for name, field in made.items() if name not in hidden}
 
 
 @extend_schema_serializer(component_name="Operation")
@@ -147,7 +143,9 @@ class SandboxShape(ForViewer):
     allowed_actions = serializers.SerializerMethodField(help_text="What a request would accept now, without force.")
     observed_state = serializers.CharField(required=False, help_text="Daytona's own word (staff).")
     error_reason = serializers.CharField(required=False, help_text="Daytona's words on an error (staff).")
-    convex_error = serializers.CharField(required=False, help_text="Convex's words on a refused push (staff).")
+    convex_error = serializers.CharField(
+        source="projection.error", required=False, help_text="Convex's words on a refused push (staff)."
+    )
     etag = serializers.SerializerMethodField(
         help_text="For If-Match; of all but the times of use, looks and updates, `observed` and `differences`."
     )

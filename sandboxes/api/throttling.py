@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.cache import cache
 
 from sandboxes.api.principals import Principal
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 
 log = structlog.get_logger(__name__)
 WINDOW = 60

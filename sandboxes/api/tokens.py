@@ -9,7 +9,7 @@ from django.conf import settings
 
 from project.readable import UnreadableText, checked_owner_id
 from sandboxes.api.jwks import key_set
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 
 ALGORITHMS = ("RS256", "ES256")
 LEEWAY_SECONDS = 10

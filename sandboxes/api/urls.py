@@ -6,7 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path, registe
 from django.urls.converters import StringConverter
 
 from sandboxes.api.views import actions, capacity, events, operations, public, sandboxes
-from sandboxes.states import Action
+from sandboxes.core.vocabulary import Action
 
 
 class IdConverter(StringConverter):

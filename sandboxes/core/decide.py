@@ -264,7 +264,7 @@ def _after_failed_fetch(draft: Draft, facts: Facts, result: Result) -> Step | No
     elif meaning.notice is not None:
         draft.tell(meaning.notice, result.message)
     if draft.operation is None:
-        draft.set(observe_after=draft.later(max(step.after, UNANSWERED_LOOK_PAUSE)))
+        draft.set(fetch_due_at=draft.later(max(step.after, UNANSWERED_LOOK_PAUSE)))
         return None
     if not draft.operation.is_active:
         return None
@@ -327,7 +327,7 @@ def _look_again(draft: Draft, facts: Facts, step: LookAgain) -> LookAgain:
     draft.set_operation(
         attempt=attempt,
         step=step.why[:200],
-        next_check_at=draft.later(max(step.after, pause)),
+        due_at=draft.later(max(step.after, pause)),
         attempted_at=draft.now,
         deadline_runs=step.counts,
     )

@@ -151,7 +151,7 @@ class Draft:
         operation = self.operation
         assert operation is not None
         self.set_operation(
-            status=status, code=code or "", message=message, step="", next_check_at=None, finished_at=self.now
+            status=status, code=code or "", message=message, step="", due_at=None, finished_at=self.now
         )
         if operation.action == Action.SYNC and status != OperationStatus.FAILED:
             return

@@ -41,7 +41,6 @@ class RemoteSandbox:
     sandbox_class: str
     labels: dict[str, str]
     created_at: datetime | None
-    updated_at: datetime | None
     last_activity_at: datetime | None
 
 
@@ -86,7 +85,7 @@ class SandboxFacts:
     last_activity_at: datetime | None
     touch_forwarded_at: datetime | None
     observed_at: datetime | None
-    observe_after: datetime | None
+    fetch_due_at: datetime | None
     missing_since: datetime | None
     status: str
     status_changed_at: datetime | None
@@ -153,7 +152,7 @@ class OperationFacts:
     force: bool
     step: str
     attempt: int
-    next_check_at: datetime | None
+    due_at: datetime | None
     attempted_at: datetime | None
     deadline: datetime | None
     deadline_runs: bool

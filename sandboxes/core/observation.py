@@ -203,7 +203,7 @@ def refresh_status(draft: Draft) -> None:
         draft.set(status=status, status_changed_at=draft.now)
     if not _is_from_before_intent(draft.sandbox):
         meet_intent(draft)
-    draft.set(observe_after=_next_look(draft))
+    draft.set(fetch_due_at=_next_look(draft))
 
 
 def _status(draft: Draft) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import httpx
 
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
 from sandboxes.demo.plan import Planned, planned
-from sandboxes.models import Operation, Sandbox
+from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.worker import Worker
-from sandboxes.states import ACTIVE, Action, Actor, Source
 
 THREADS = 4
 PATIENCE = 60.0  # seconds for one round of operations
@@ -75,5 +75,5 @@ def _settle() -> None:
 
 def _unfinished() -> int:
     operations = Operation.objects.filter(status__in=ACTIVE).count()
-    dirty = Sandbox.objects.filter(Sandbox.dirty(), deleted_at=None)
-    return operations + dirty.count()
+    behind = ConvexProjection.objects.behind().filter(sandbox__deleted_at=None)
+    return operations + behind.count()

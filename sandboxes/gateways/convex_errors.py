@@ -7,11 +7,10 @@ replace the words of every other error. Everything else is told apart by HTTP st
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from sandboxes.gateways.words import named, said
 
-Retry = Literal["no", "yes", "idempotent_only"]
 # All that a production deployment leaves of an error's words.
 _HIDDEN = re.compile(r"\s*(\[Request ID: [^\]]*\])?\s*(Server Error)?\s*")
 MESSAGE_LIMIT = 1000
@@ -20,14 +19,13 @@ MESSAGE_LIMIT = 1000
 class ConvexError(Exception):
     """A call that Convex did not carry out, or of which we cannot say whether it did.
 
-    `code`: stable word for programs. `retry`: whether repeating the same call can help. `ambiguous`: it may
-    have been carried out, now or later. `str()` is what happened and what to do, for people; `detail` is
-    what Convex said, "" when it said nothing. `request_id` finds the call in Convex's own logs.
+    `code`: stable word for programs. `ambiguous`: it may have been carried out, now or later. `str()` is what
+    happened and what to do, for people; `detail` is what Convex said, "" when it said nothing. `request_id` finds
+    the call in Convex's own logs.
     `cause_unknown`: Convex hides why its function failed and nothing else tells, so no one cause is likelier.
     """
 
     code: ClassVar[str] = "convex_rejected"
-    retry: Retry = "no"
     ambiguous = False
 
     def __init__(
@@ -103,7 +101,6 @@ class ConvexPaused(ConvexError):
     """The deployment runs no functions: `state` is paused, disabled or suspended."""
 
     code = "convex_paused"
-    retry = "yes"
 
     def __init__(self, state: str, **known: Any) -> None:
         super().__init__(f"Convex's deployment is {state}. Resume it on Convex's dashboard.", **known)
@@ -114,14 +111,12 @@ class ConvexThrottled(ConvexError):
     """Too many calls at once, or too many writes. Nothing was carried out."""
 
     code = "convex_throttled"
-    retry = "yes"
 
 
 class ConvexConflict(ConvexError):
     """Other writes got in the way until Convex gave up. Nothing was committed."""
 
     code = "convex_conflict"
-    retry = "yes"
 
 
 class ConvexUnavailable(ConvexError):
@@ -132,7 +127,6 @@ class ConvexUnavailable(ConvexError):
     def __init__(self, message: str, *, ambiguous: bool, **known: Any) -> None:
         super().__init__(message, **known)
         self.ambiguous = ambiguous
-        self.retry = "idempotent_only" if ambiguous else "yes"
 
 
 _BAD_KEY = "Convex refuses the deploy key. Put a valid one into CONVEX_DEPLOY_KEY and restart the workers."

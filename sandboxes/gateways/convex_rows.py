@@ -126,7 +126,6 @@ class ApplicationRow:
     ephemeral: bool | None = None
     language: str | None = None
     last_used_ms: int | None = None
-    created_ms: int | None = None
     sandbox_id: str = ""
     revision: int | None = None
 
@@ -158,7 +157,6 @@ def read_row(item: Any) -> ApplicationRow:
         ephemeral=item.get("ephemeral"),
         language=item.get("language", "") if whole else None,
         last_used_ms=_whole_number(item, "lastAccessedAt"),
-        created_ms=_whole_number(item, "createdAt"),
         sandbox_id=item.get("sandboxId", ""),
         revision=_whole_number(item, "revision"),
     )

@@ -109,7 +109,6 @@ def sandbox_from(row: object) -> RemoteSandbox:
         sandbox_class=named(row.get("sandboxClass"), 100),
         labels=labels,
         created_at=_time(row.get("createdAt")),
-        updated_at=_time(row.get("updatedAt")),
         last_activity_at=_time(row.get("lastActivityAt")),
     )
 

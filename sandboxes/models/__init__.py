@@ -6,10 +6,13 @@ from sandboxes.models.access import IdempotencyAnswer, ServiceKey
 from sandboxes.models.daytona_call import DaytonaCall
 from sandboxes.models.intent import IntentChange
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
-from sandboxes.models.running import Lease, Notice, Sweep, WorkerHeartbeat
+from sandboxes.models.projection import ConvexProjection
+from sandboxes.models.running import CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
 from sandboxes.models.sandbox import Owner, Sandbox
 
 __all__ = [
+    "CircuitBreaker",
+    "ConvexProjection",
     "DaytonaCall",
     "Feed",
     "IdempotencyAnswer",
@@ -20,6 +23,7 @@ __all__ = [
     "Owner",
     "Sandbox",
     "SandboxEvent",
+    "Schedule",
     "ServiceKey",
     "Sweep",
     "WorkerHeartbeat",

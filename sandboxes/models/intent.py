@@ -3,8 +3,8 @@ from __future__ import annotations
 from django.db import models
 
 from sandboxes.core.facts import ChangeIntent, IntentSetting
+from sandboxes.core.vocabulary import ActorKind, Intent
 from sandboxes.models.sandbox import Sandbox
-from sandboxes.states import ActorKind, Intent
 
 
 class IntentChange(models.Model):

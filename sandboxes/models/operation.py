@@ -6,12 +6,11 @@ from typing import Any
 from django.db import models
 from django.db.models import Q, Value
 
-from sandboxes.codes import FOR_LACK_OF_ROOM
-from sandboxes.core.vocabulary import EventKind
+from sandboxes.core.codes import FOR_LACK_OF_ROOM
+from sandboxes.core.vocabulary import ACTIVE, Action, ActorKind, EventKind, OperationStatus, Source
 from sandboxes.models.intent import IntentChange
 from sandboxes.models.sandbox import Sandbox
 from sandboxes.models.scope import OperationRows
-from sandboxes.states import ACTIVE, Action, ActorKind, OperationStatus, Source
 
 UNUSUAL = (OperationStatus.FAILED, OperationStatus.CANCELLED)
 NO_ROOM = tuple(map(str, FOR_LACK_OF_ROOM))
@@ -42,7 +41,7 @@ class Operation(models.Model):
     force = models.BooleanField(default=False)
     search = models.JSONField(null=True, blank=True, help_text="The search for room in a full quota.")
     attempt = models.PositiveIntegerField(default=0)
-    next_check_at = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(null=True, blank=True)
     attempted_at = models.DateTimeField(null=True, blank=True)
     deadline = models.DateTimeField(null=True, blank=True)
     deadline_runs = models.BooleanField(
@@ -64,7 +63,7 @@ class Operation(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["next_check_at"], name="operation_due", condition=Q(status__in=ACTIVE)),
+            models.Index(fields=["due_at"], name="operation_due", condition=Q(status__in=ACTIVE)),
             models.Index(fields=["sandbox", "created_at", "id"], name="operation_of_sandbox"),
             models.Index(fields=["created_at", "id"], name="operation_created"),
             models.Index(fields=["finished_at"], name="operation_finished", condition=Q(finished_at__isnull=False)),

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.models.lease import Leased, LeasedRows
 
 
 class Notice(models.Model):
@@ -29,15 +33,58 @@ class Notice(models.Model):
         return self.message
 
 
-class Lease(models.Model):
+class Lease(Leased):
     """A named right that one process holds at a time: the sweep, the room of a region."""
 
     name = models.CharField(primary_key=True, max_length=255)
     holder = models.CharField(max_length=255, blank=True)
-    token = models.CharField(max_length=40, blank=True)
-    epoch = models.BigIntegerField(default=0)
-    until = models.DateTimeField(null=True, blank=True)
-    data = models.JSONField(default=dict, blank=True)
+
+    objects = models.Manager.from_queryset(LeasedRows)()
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CircuitBreaker(models.Model):
+    """What all processes know together of another system: whether to call it, and what it can do.
+
+    Closed while `open_until` is empty. Nobody calls before `open_until`; after it the breaker is half-open: one
+    call tries for all, and closes or opens it again.
+    """
+
+    name = models.CharField(primary_key=True, max_length=255)
+    reason = models.CharField(max_length=50, blank=True, help_text="Why it counts failures; empty: all is well.")
+    failures = models.PositiveIntegerField(default=0, help_text="Calls in a row without a usable answer.")
+    open_until = models.DateTimeField(null=True, blank=True)
+    has_own_functions = models.BooleanField(
+        null=True, blank=True, help_text="Whether the latest call found ours in Convex; empty: none has looked."
+    )
+    functions = models.JSONField(default=list, blank=True, help_text="All that it found, where they can be listed.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_open(self, now: datetime) -> bool:
+        return self.open_until is not None and self.open_until > now
+
+    @property
+    def is_half_open(self) -> bool:
+        """Asked where it is not open: nobody knows yet whether the reason is over."""
+        return self.open_until is not None
+
+
+class Schedule(models.Model):
+    """Work that is done once in so many seconds by whichever process comes first; and what last came of it."""
+
+    name = models.CharField(primary_key=True, max_length=255)
+    due_at = models.DateTimeField(null=True, blank=True, help_text="Empty: now.")
+    result: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(default=dict, blank=True)
 
     class Meta:
         default_permissions = ()

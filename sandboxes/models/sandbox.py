@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
 from sandboxes import clock
+from sandboxes.core.states import Seen
+from sandboxes.core.vocabulary import ActorKind, Intent, Status
+from sandboxes.models.lease import Leased
 from sandboxes.models.names import NameField
 from sandboxes.models.scope import SandboxRows
-from sandboxes.states import ActorKind, Intent, Seen, Status
 
 
 class Owner(models.Model):
@@ -56,11 +58,8 @@ LAST_USED = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_
 # What moves without a change of the sandbox: by mere use, by the list's pages, and by our own work.
 WORKING_FIELDS = frozenset(
     {
-        "last_accessed_at", "touch_forwarded_at", "listed_at", "observe_after", "lease_token", "lease_until",
-        "dirty_since", "convex_revision", "convex_known", "convex_sent", "convex_refusal", "convex_withdrawn",
-        "convex_removed", "convex_link_due",
-        "convex_attempt", "convex_next_push_at", "convex_again_at", "convex_pushed_at", "convex_lease_token",
-        "convex_lease_until", "updated_at",
+        "last_accessed_at", "touch_forwarded_at", "listed_at", "fetch_due_at", "lease_token", "lease_until",
+        "updated_at",
     }
 )  # fmt: skip
 
@@ -80,7 +79,7 @@ class SandboxQuerySet(SandboxRows):
         return super().update(**values)
 
 
-class Sandbox(models.Model):
+class Sandbox(Leased):
     """One sandbox: who owns it, what is wanted, and what Daytona last said. Services alone write it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -128,7 +127,7 @@ class Sandbox(models.Model):
     observed_auto_delete = models.IntegerField(null=True, blank=True)
     last_activity_at = models.DateTimeField(null=True, blank=True, help_text="Daytona's clock of use.")
     observed_at = models.DateTimeField(null=True, blank=True, help_text="When the GET that said so began.")
-    observe_after = models.DateTimeField(null=True, blank=True, help_text="Look again then.")
+    fetch_due_at = models.DateTimeField(null=True, blank=True, help_text="Look again then.")
     missing_since = models.DateTimeField(null=True, blank=True, help_text="First 404 without a 200 since.")
     listed_at = models.DateTimeField(null=True, blank=True, help_text="Last seen in Daytona's list.")
 
@@ -142,41 +141,6 @@ class Sandbox(models.Model):
     pending_changes: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
         default=dict, blank=True, help_text="Labels and intervals that Daytona has not confirmed yet."
     )
-    lease_token = models.CharField(max_length=40, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
-
-    revision = models.BigIntegerField(default=1)
-    dirty_since = models.DateTimeField(
-        null=True, blank=True, help_text="Since when Convex is behind; empty while it is not."
-    )
-    convex_revision = models.BigIntegerField(default=0)
-    convex_known = models.BooleanField(default=False, help_text="Convex has, or may have, a row of it.")
-    convex_sent = models.JSONField(
-        default=dict, blank=True, help_text="What Convex is known to have of it from us."
-    )
-    convex_error = models.TextField(blank=True)
-    convex_refusal = models.CharField(
-        max_length=50, blank=True, help_text="Convex refused the row of a sandbox that is still being created."
-    )
-    convex_withdrawn = models.BooleanField(
-        default=False, db_default=False, help_text="It is gone, and taken off Convex's list to make room there."
-    )
-    convex_removed = models.BooleanField(
-        default=False,
-        db_default=False,
-        help_text="Its user took it off Convex's list: it is not put back by itself.",
-    )
-    convex_link_due = models.BooleanField(
-        default=False, db_default=False, help_text="A person created it with a harness that is still to be linked."
-    )
-    convex_attempt = models.PositiveIntegerField(default=0)
-    convex_next_push_at = models.DateTimeField(null=True, blank=True)
-    convex_again_at = models.DateTimeField(
-        null=True, blank=True, help_text="A lost call may commit late: send once more then."
-    )
-    convex_pushed_at = models.DateTimeField(null=True, blank=True)
-    convex_lease_token = models.CharField(max_length=40, blank=True)
-    convex_lease_until = models.DateTimeField(null=True, blank=True)
 
     created_at = models.DateTimeField()
     updated_at = DatabaseTime(editable=False)
@@ -219,12 +183,7 @@ class Sandbox(models.Model):
             models.Index(fields=["status", "-created_at"], name="sandbox_status_created"),
             models.Index(fields=["daytona_name"], name="sandbox_daytona_name"),
             models.Index(
-                fields=["observe_after"], name="sandbox_observe_due", condition=Q(observe_after__isnull=False)
-            ),
-            models.Index(
-                fields=["convex_next_push_at"],
-                name="sandbox_push_due",
-                condition=Q(convex_next_push_at__isnull=False),
+                fields=["fetch_due_at"], name="sandbox_fetch_due", condition=Q(fetch_due_at__isnull=False)
             ),
             models.Index(
                 fields=["target", "sandbox_class", "last_accessed_at"],
@@ -243,9 +202,6 @@ class Sandbox(models.Model):
             models.Index(fields=["resource_tier", "-created_at"], name="sandbox_live_tier", condition=LIVE),
             models.Index(fields=["target", "-created_at"], name="sandbox_live_region", condition=LIVE),
             models.Index(LAST_USED, name="sandbox_live_last_used", condition=LIVE),
-            models.Index(
-                fields=["-created_at"], name="sandbox_dirty", condition=Q(revision__gt=F("convex_revision"))
-            ),
             models.Index(
                 fields=["-created_at"], name="sandbox_protected", condition=Q(protected_until__isnull=False)
             ),
@@ -299,16 +255,7 @@ class Sandbox(models.Model):
         return Seen(self.observed_state, self.desired_state, self.recoverable)
 
     @property
-    def is_dirty(self) -> bool:
-        return self.revision > self.convex_revision and self.daytona_id is not None
-
-    @property
     def last_used_at(self) -> datetime:
         """The later of our clock and Daytona's, which terminals, previews and commands move."""
         times = [t for t in (self.last_accessed_at, self.last_activity_at) if t is not None]
         return max(times) if times else self.created_at
-
-    @classmethod
-    def dirty(cls) -> Q:
-        """Convex is behind. Before Daytona has it there is nothing to push: Convex names rows by Daytona's id."""
-        return Q(revision__gt=F("convex_revision"), daytona_id__isnull=False)

@@ -10,7 +10,8 @@ from django.apps import apps
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
-from sandboxes.states import ACTIVE, Actor
+from sandboxes.core.vocabulary import ACTIVE, Actor
+from sandboxes.models.lease import LeasedRows
 
 
 def as_uuid(text: str) -> UUID | None:
@@ -25,7 +26,7 @@ def _calls() -> models.QuerySet[Any]:
     return apps.get_model("sandboxes", "DaytonaCall")._default_manager.all()
 
 
-class SandboxRows(models.QuerySet[Any]):
+class SandboxRows(LeasedRows):
     def visible_to(self, actor: Actor) -> SandboxRows:
         """Those of the owners that the actor may see: another owner's sandbox does not exist."""
         return self if actor.only_owner is None else self.filter(owner_id=actor.only_owner)

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Case, F, Q, When
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Actor, ActorKind
 from sandboxes.models import Owner
-from sandboxes.states import Action, Actor, ActorKind
 
 UNLIMITED = frozenset({ActorKind.STAFF, ActorKind.SYSTEM})
 

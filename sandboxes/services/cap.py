@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Owner, Sandbox
-from sandboxes.states import Status
 
 
 @dataclass(frozen=True, slots=True)

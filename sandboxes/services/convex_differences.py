@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from sandboxes.core.shown import Absent, Push, our_messages, to_push
 from sandboxes.gateways.convex import ApplicationRow
-from sandboxes.models import Sandbox
-from sandboxes.shown import Absent, Push, our_messages, to_push
+from sandboxes.models import ConvexProjection, Sandbox
 
 
 class Kind(StrEnum):
@@ -43,15 +43,18 @@ class Finding:
     sandbox_id: str = ""
 
 
-def difference(row: Sandbox, there: Sequence[ApplicationRow], *, is_twin: bool = False) -> Finding | None:
+def difference(
+    projection: ConvexProjection, there: Sequence[ApplicationRow], *, is_twin: bool = False
+) -> Finding | None:
     """What is wrong with Convex's rows of one sandbox; `is_twin`: it has one more of it."""
-    push = to_push(row, row.convex_sent)
+    push = to_push(projection, projection.sent)
+    row = projection.sandbox
 
     def finding(kind: Kind, detail: str) -> Finding:
         return Finding(kind, row.daytona_id or "", row.owner_id, detail, str(row.pk))
 
     if not there:
-        return None if push is None or row.convex_removed else finding(Kind.VANISHED, _vanished(row, push))
+        return None if push is None or projection.removed else finding(Kind.VANISHED, _vanished(row, push))
     foreign = next((item.owner for item in there if item.owner not in ("", row.owner_id)), None)
     if foreign is not None:
         words = f"Convex's row of {row.daytona_id} belongs to {foreign!r}, not to {row.owner_id!r}"
@@ -62,7 +65,7 @@ def difference(row: Sandbox, there: Sequence[ApplicationRow], *, is_twin: bool =
         count = len(there) + is_twin
         words = f"Convex has {count} rows of “{row.display_name}”; `sandkeeper:apply` makes one of them"
         return finding(Kind.DUPLICATE, words)
-    return _other_values(row, push, there[0], finding)
+    return _other_values(projection, push, there[0], finding)
 
 
 def _vanished(row: Sandbox, push: Push) -> str:
@@ -73,8 +76,9 @@ def _vanished(row: Sandbox, push: Push) -> str:
     return f"Convex has no row of “{row.display_name}”"
 
 
-def _other_values(row: Sandbox, push: Push, item: ApplicationRow, finding: Any) -> Finding | None:
-    words = list(_stale(row, push, item))
+def _other_values(projection: ConvexProjection, push: Push, item: ApplicationRow, finding: Any) -> Finding | None:
+    row = projection.sandbox
+    words = list(_stale(projection, push, item))
     renamed = bool(item.name is not None and push.shown.name and item.name != push.shown.name)
     if renamed:
         words.append(f"name (“{item.name}”)")
@@ -87,18 +91,18 @@ def _other_values(row: Sandbox, push: Push, item: ApplicationRow, finding: Any) 
     return finding(Kind.RENAMED, f"{said}; it is left: rename it here, or push it again")
 
 
-def _stale(row: Sandbox, push: Push, item: ApplicationRow) -> Iterator[str]:
+def _stale(projection: ConvexProjection, push: Push, item: ApplicationRow) -> Iterator[str]:
     if item.status and item.status != push.shown.status:
         yield f"status ({item.status}, not {push.shown.status})"
-    if item.message is not None and message_is_stale(row, push, item.message):
+    if item.message is not None and _message_is_stale(projection, push, item.message):
         yield "message"
 
 
-def message_is_stale(row: Sandbox, push: Push, message: str) -> bool:
+def _message_is_stale(projection: ConvexProjection, push: Push, message: str) -> bool:
     """Ours is not there, or one of ours is that is over. What somebody else wrote is theirs."""
     if push.shown.error:
         return message != push.shown.error
-    return message in our_messages(row, row.convex_sent)
+    return message in our_messages(projection.sandbox, projection.sent)
 
 
 def compared(row: Sandbox, there: Sequence[ApplicationRow]) -> dict[Aspect, bool]:

@@ -35,7 +35,7 @@ from sandboxes.core.facts import (
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.quota import QuotaSearch
 from sandboxes.core.vocabulary import ACTION_FOR, Action, Actor, EventKind, Source
-from sandboxes.models import DaytonaCall, IntentChange, Operation, Sandbox
+from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox
 from sandboxes.services import leases, notices, record
 from sandboxes.services.queue import enqueue
 
@@ -54,8 +54,8 @@ LATEST_CALLS = 30
 def limits() -> Limits:
     """The settings that decisions depend on."""
     return Limits(
-        read_cache=settings.CALL_ECHO_SECONDS,
-        in_doubt=settings.UNSETTLED_SECONDS,
+        read_cache=settings.READ_CACHE_SECONDS,
+        in_doubt=settings.IN_DOUBT_SECONDS,
         missing_confirm=settings.MISSING_CONFIRM_SECONDS,
         intent_retry=settings.INTENT_RETRY_SECONDS,
         retry_base=settings.RETRY_BASE_SECONDS,
@@ -133,8 +133,8 @@ def gather(
 def _convex_facts(row: Sandbox) -> ConvexFacts:
     return ConvexFacts(
         is_on=bool(settings.CONVEX_URL),
-        has_answered=row.convex_revision > 0,
-        has_no_room=row.convex_refusal == Code.SANDBOX_LIMIT_REACHED,
+        has_answered=row.projection.pushed_generation > 0,
+        has_no_room=row.projection.refusal == Code.SANDBOX_LIMIT_REACHED,
     )
 
 
@@ -207,7 +207,7 @@ def write(row: Sandbox, operation: Operation | None, decision: Decision, *, now:
                     force=effect.force, caused_by=operation,
                 )  # fmt: skip
             case ReleaseRoom(search):
-                leases.release(leases.Held(search.lease_name, search.lease, 0))
+                leases.release(leases.Held(search.lease_name, search.lease))
     if operation is not None and was_active and not operation.is_active:
         _log_end(row, operation, now=now)
     return change
@@ -220,7 +220,7 @@ def _write_sandbox(row: Sandbox, new: SandboxFacts) -> None:
         if getattr(row, name) is not value:
             setattr(row, name, value)
     if was_gone and row.deleted_at is None:
-        row.convex_withdrawn = False
+        ConvexProjection.objects.filter(pk=row.pk).update(withdrawn=False)
 
 
 def _write_operation(row: Operation, new: OperationFacts) -> None:
@@ -289,7 +289,7 @@ def create_operation(
         intent_change=intent_change,
         force=force,
         step="queued",
-        next_check_at=now,
+        due_at=now,
         deadline=deadline_for(sandbox_facts(row), action, now=now, limits=limits()),
         created_at=now,
     )

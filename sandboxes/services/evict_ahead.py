@@ -10,13 +10,13 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 from sandboxes.core.ranking import Verdict, judge
+from sandboxes.core.vocabulary import Status
 from sandboxes.gateways.daytona import gateway
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models.sandbox import LAST_USED
 from sandboxes.services import victims
-from sandboxes.states import Status
 
 CHUNK = 200
 

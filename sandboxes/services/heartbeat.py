@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
 from sandboxes.gateways import counters
 from sandboxes.models import WorkerHeartbeat
 from sandboxes.services import feed, notices, sweeps

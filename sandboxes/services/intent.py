@@ -12,16 +12,16 @@ from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.functions import Coalesce
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 from sandboxes.core.gate import check_may_run
 from sandboxes.core.states import RUNNING_STATES
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source, Status
 from sandboxes.gateways.daytona import gateway
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, lookup, projection
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
-from sandboxes.states import ACTIVE, Action, Actor, Source, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +110,14 @@ def _touch_row(row: Sandbox, *, now: datetime) -> None:
     older = Sandbox.objects.filter(Q(last_accessed_at=None) | Q(last_accessed_at__lte=stale), pk=row.pk)
     changes: dict[str, Any] = {"touch_forwarded_at": now} if due else {}
     if row.observed_at is not None and (now - row.observed_at).total_seconds() > settings.OBSERVATION_TTL / 2:
-        changes["observe_after"] = Coalesce("observe_after", Value(now))
+        changes["fetch_due_at"] = Coalesce("fetch_due_at", Value(now))
     if older.update(last_accessed_at=now, **changes) == 1 and due:
         enqueue("forward_touch", row.pk)
 
 
 def forward_touch(sandbox_id: UUID) -> bool:
     """Tell Daytona (its idle stop counts from there) and Convex (“last used”) of the use."""
-    row = Sandbox.objects.filter(pk=sandbox_id).first()
+    row = Sandbox.objects.select_related("projection").filter(pk=sandbox_id).first()
     if row is None or row.daytona_id is None or row.status == Status.GONE:
         return False
     try:

@@ -14,7 +14,7 @@ from django.conf import settings
 from project.networks import lies_in
 from project.readable import UnreadableText, checked
 from sandboxes import clock
-from sandboxes.codes import Code, Refused, invalid
+from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.models import ServiceKey
 from sandboxes.services.rows import one
 

@@ -11,12 +11,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models.scope import SandboxRows, as_uuid
 from sandboxes.services import record
 from sandboxes.services.rows import one
-from sandboxes.states import Actor
 
 
 def visible(which: UUID | str, *, actor: Actor) -> SandboxRows:
@@ -96,7 +96,7 @@ def held(which: UUID | str, *, actor: Actor) -> Iterator[Sandbox]:
         Refused: SANDBOX_NOT_FOUND, for an unknown id and for another owner's alike.
     """
     with transaction.atomic():
-        rows = visible(which, actor=actor).select_related("owner").select_for_update(of=("self",))
+        rows = visible(which, actor=actor).select_related("owner").select_for_update(of=("self",), no_key=True)
         row: Sandbox | None = one(rows)
         if row is None:
             raise not_found(which)

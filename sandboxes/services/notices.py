@@ -9,7 +9,7 @@ from django.db.models import F
 
 from project.readable import cut
 from sandboxes import clock
-from sandboxes.codes import CURES, NoticeCode
+from sandboxes.core.codes import CURES, NoticeCode
 from sandboxes.core.facts import Result
 from sandboxes.core.results import MEANINGS
 from sandboxes.models import Notice

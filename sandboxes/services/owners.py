@@ -5,12 +5,12 @@ from __future__ import annotations
 from uuid import UUID
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.models import Owner, Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.services.cap import Cap, cap, cap_of, limit_of
 from sandboxes.services.operations import set_intent
-from sandboxes.states import Action, Actor, Intent, Source, Status
 
 __all__ = ["Cap", "cap", "cap_of", "hold", "lift", "limit_of", "set_limit"]
 

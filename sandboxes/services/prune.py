@@ -17,11 +17,21 @@ from django_tasks.base import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
-from sandboxes.models import DaytonaCall, IdempotencyAnswer, Notice, Operation, Owner, Sandbox, SandboxEvent, Sweep
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import ACTIVE
+from sandboxes.models import (
+    ConvexProjection,
+    DaytonaCall,
+    IdempotencyAnswer,
+    Notice,
+    Operation,
+    Owner,
+    Sandbox,
+    SandboxEvent,
+    Sweep,
+)
 from sandboxes.services import feed, projection
 from sandboxes.services.rows import in_chunks
-from sandboxes.states import ACTIVE, Status
 
 BATCH = 500
 ERASED = "(erased)"
@@ -59,10 +69,10 @@ def expired(now: datetime) -> dict[str, QuerySet[Any]]:
 def _settled_tombstones(before: datetime) -> QuerySet[Sandbox]:
     """Gone for long, no longer shown by Convex, nothing to wait for; their timeline goes with them."""
     active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE)
-    gone = Sandbox.objects.filter(~Exists(active), deleted_at__lt=before, convex_again_at=None)
+    gone = Sandbox.objects.filter(~Exists(active), deleted_at__lt=before, projection__resend_at=None)
     in_doubt = DaytonaCall.objects.in_doubt().filter(in_doubt_until__gte=before)
     settled = gone.exclude(pk__in=in_doubt.values("sandbox"))
-    return settled.filter(convex_known=False) if projection.is_used() else settled
+    return settled.filter(projection__known=False) if projection.is_used() else settled
 
 
 def _withdraw_tombstones(now: datetime, beat: Callable[[], None]) -> None:
@@ -70,10 +80,10 @@ def _withdraw_tombstones(now: datetime, beat: Callable[[], None]) -> None:
     if not projection.is_used():
         return
     before = now - timedelta(days=settings.RETENTION_DAYS["tombstones"])
-    shown = Sandbox.objects.filter(deleted_at__lt=before, status=Status.GONE, convex_known=True)
-    for rows in in_chunks(shown.filter(convex_withdrawn=False).only("pk"), BATCH):
+    shown = ConvexProjection.objects.filter(sandbox__deleted_at__lt=before, known=True, withdrawn=False)
+    for rows in in_chunks(shown.only("pk"), BATCH):
         beat()
-        projection.withdraw(Sandbox.objects.filter(pk__in=[row.pk for row in rows]))
+        ConvexProjection.objects.filter(pk__in=[row.pk for row in rows]).withdraw()
 
 
 def _is_over(before: datetime) -> Q:
@@ -95,7 +105,9 @@ def _delete(rows: QuerySet[Any], beat: Callable[[], None]) -> int:
         beat()
         with transaction.atomic():
             if model is Sandbox:
-                feed.tell_removed(Sandbox.objects.filter(pk__in=batch), SandboxEvent.Kind.PRUNED)
+                # Locked before what hangs on them, as whoever changes a sandbox does it.
+                doomed = Sandbox.objects.filter(pk__in=batch).order_by("pk").select_for_update()
+                feed.tell_removed(doomed, SandboxEvent.Kind.PRUNED)
             model._default_manager.filter(pk__in=batch).delete()
         total += len(batch)
     return total
@@ -112,7 +124,7 @@ def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
     """
     theirs = Sandbox.objects.filter(owner_id=owner_id)
     if not dry_run and projection.is_used() and not theirs.filter(deleted_at=None).exists():
-        projection.withdraw(theirs.filter(convex_known=True))
+        ConvexProjection.objects.filter(sandbox__in=theirs, known=True).withdraw()
     with transaction.atomic():
         # Locks the owner, as a create does: none can begin meanwhile.
         if Owner.objects.filter(pk=owner_id).update(updated_at=clock.now()) != 1:
@@ -131,7 +143,7 @@ def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
             owner_id, theirs, dry_run=dry_run
         )
         if not dry_run:
-            feed.tell_removed(theirs, SandboxEvent.Kind.ERASED)
+            feed.tell_removed(theirs.order_by("pk").select_for_update(), SandboxEvent.Kind.ERASED)
             for found in rows.values():
                 found.delete()
     return counts

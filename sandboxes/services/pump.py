@@ -11,10 +11,10 @@ from uuid import UUID
 from django.db import transaction
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import ACTIVE
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import projection
 from sandboxes.services.queue import enqueue
-from sandboxes.states import ACTIVE
 
 BATCH = 500
 # A row that was enqueued is not due again before then: long enough for a busy queue, short enough to be safe.
@@ -22,7 +22,7 @@ AGAIN_AFTER = timedelta(seconds=20)
 
 
 def due() -> int:
-    """Enqueue operations past `next_check_at`, sandboxes past `observe_after`, dirty rows past their push time.
+    """Enqueue operations past `due_at`, sandboxes past `fetch_due_at`, projections past `due_at`.
 
     Returns how many tasks were enqueued.
     """
@@ -32,9 +32,9 @@ def due() -> int:
 
 def _operations(now: datetime) -> int:
     with transaction.atomic():
-        rows = Operation.objects.filter(status__in=ACTIVE, next_check_at__lte=now).order_by("next_check_at")
+        rows = Operation.objects.filter(status__in=ACTIVE, due_at__lte=now).order_by("due_at")
         found = _claimed(rows.values_list("pk", flat=True))
-        Operation.objects.filter(pk__in=found).update(next_check_at=now + AGAIN_AFTER)
+        Operation.objects.filter(pk__in=found).update(due_at=now + AGAIN_AFTER)
         for pk in found:
             enqueue("advance_operation", pk)
     return len(found)
@@ -42,9 +42,9 @@ def _operations(now: datetime) -> int:
 
 def _sandboxes(now: datetime) -> int:
     with transaction.atomic():
-        rows = Sandbox.objects.filter(observe_after__lte=now).order_by("observe_after")
+        rows = Sandbox.objects.filter(fetch_due_at__lte=now).order_by("fetch_due_at")
         found = _claimed(rows.values_list("pk", flat=True))
-        Sandbox.objects.filter(pk__in=found).update(observe_after=now + AGAIN_AFTER)
+        Sandbox.objects.filter(pk__in=found).update(fetch_due_at=now + AGAIN_AFTER)
         for pk in found:
             enqueue("observe_sandbox", pk)
     return len(found)

@@ -44,7 +44,7 @@ def lease_name(row: Sandbox) -> str:
 
 def _with_lease(row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
     name = lease_name(row)
-    if search.lease and leases.renew(leases.Held(name, search.lease, 0), seconds=LEASE_SECONDS):
+    if search.lease and leases.renew(leases.Held(name, search.lease), seconds=LEASE_SECONDS):
         return search
     taken = leases.take(name, holder=f"operation {operation.pk}", seconds=LEASE_SECONDS)
     return replace(search, lease=taken.token if taken else "", lease_name=name)

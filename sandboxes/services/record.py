@@ -1,27 +1,29 @@
 """Writing a sandbox back: the row lock, the lease, the observation, the status, the timeline.
 
-Whoever changes a Sandbox or its Operations does it inside `locked`, so status and revision cannot be forgotten.
+Whoever changes a Sandbox or its Operations does it inside `locked`, so status and projection cannot be forgotten.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 
 from project.readable import cut
-from sandboxes import clock, shown
-from sandboxes.models import IntentChange, Operation, Sandbox, SandboxEvent
+from sandboxes import clock
+from sandboxes.core.shown import shown_of
+from sandboxes.core.vocabulary import ACTIVE
+from sandboxes.models import ConvexProjection, IntentChange, Operation, Sandbox, SandboxEvent
+from sandboxes.models.scope import SandboxRows
 from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
-from sandboxes.states import ACTIVE
 
 
 class LostLease(Exception):
@@ -30,21 +32,13 @@ class LostLease(Exception):
 
 def claim(sandbox_id: UUID) -> str | None:
     """Take the sandbox's lease; None while another worker has it."""
-    return _claim(Sandbox.objects.filter(pk=sandbox_id))
+    return Sandbox.objects.filter(pk=sandbox_id).claim(settings.LEASE_SECONDS)
 
 
 def claim_for(operation_id: UUID) -> str | None:
     """Take the lease of this operation's sandbox; None as well when the operation has ended."""
     active = Operation.objects.filter(pk=operation_id, status__in=ACTIVE)
-    return _claim(Sandbox.objects.filter(pk__in=active.values("sandbox_id")))
-
-
-def _claim(rows: QuerySet[Sandbox]) -> str | None:
-    token = uuid4().hex
-    free = rows.filter(Q(lease_until=None) | Q(lease_until__lt=clock.present()))
-    until = clock.present(plus=timedelta(seconds=settings.LEASE_SECONDS))
-    # Two workers may both have read it as free: the UPDATE of the second changes no row.
-    return token if free.update(lease_token=token, lease_until=until) == 1 else None
+    return Sandbox.objects.filter(pk__in=active.values("sandbox_id")).claim(settings.LEASE_SECONDS)
 
 
 def let_go(row: Sandbox) -> None:
@@ -53,11 +47,11 @@ def let_go(row: Sandbox) -> None:
 
 
 def release(sandbox_id: UUID, token: str) -> None:
-    Sandbox.objects.filter(pk=sandbox_id, lease_token=token).update(lease_token="", lease_until=None)
+    Sandbox.objects.filter(pk=sandbox_id).release(token)
 
 
 @contextmanager
-def locked(which: UUID | QuerySet[Sandbox], *, token: str | None = None) -> Iterator[Sandbox]:
+def locked(which: UUID | SandboxRows, *, token: str | None = None) -> Iterator[Sandbox]:
     """One transaction in which nobody else writes this sandbox; what the block changed is saved at its end.
 
     With `token`, raises LostLease when the lease is no longer that one. On
@@ -65,14 +59,15 @@ def locked(which: UUID | QuerySet[Sandbox], *, token: str | None = None) -> Iter
     """
     with transaction.atomic():
         found = Sandbox.objects.filter(pk=which) if isinstance(which, UUID) else which
-        rows = found.select_related("owner").select_for_update(of=("self",))
-        row = one(rows if token is None else rows.filter(lease_token=token))
+        # No key changes: whoever inserts an event or a projection of this sandbox need not wait.
+        rows = found.select_related("owner").select_for_update(of=("self",), no_key=True)
+        row = one(rows if token is None else rows.held(token))
         if row is None:
             raise LostLease(str(which))
-        before, before_shown = values(row), _shown(row)
+        before, before_shown = values(row), shown_of(row)
         with telling(row, since=facts_of(row)):
             yield row
-            _note_what_shows(row, before_shown)
+            _project([row] if shown_of(row) != before_shown else [])
             if changed := changes(row, since=before):
                 row.save(update_fields=changed)
 
@@ -81,14 +76,13 @@ def locked(which: UUID | QuerySet[Sandbox], *, token: str | None = None) -> Iter
 def locked_together(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
     """The same for many, in a few statements; those that somebody else holds now are left out."""
     with transaction.atomic():
-        free = rows.select_for_update(of=("self",), skip_locked=True).select_related("owner")
+        free = rows.select_for_update(of=("self",), skip_locked=True, no_key=True).select_related("owner")
         found = list(free.order_by("pk"))
-        before = {row.pk: (values(row), _shown(row), facts_of(row)) for row in found}
+        before = {row.pk: (values(row), shown_of(row), facts_of(row)) for row in found}
         for row in found:
             row.appended, row.lines = [], []
         yield found
-        for row in found:
-            _note_what_shows(row, before[row.pk][1])
+        _project([row for row in found if shown_of(row) != before[row.pk][1]])
         _save_together(
             {row: {name: getattr(row, name) for name in changes(row, since=before[row.pk][0])} for row in found}
         )
@@ -154,25 +148,15 @@ def changes(row: Model, *, since: dict[str, Any]) -> list[str]:
     return [name for name, value in values(row).items() if value != since[name]]
 
 
-def _shown(row: Sandbox) -> tuple[object, ...]:
-    """What Convex must see of a sandbox."""
-    return shown.wanted(row), row.daytona_id
-
-
-def _note_what_shows(row: Sandbox, before: tuple[object, ...]) -> None:
-    if _shown(row) != before:
-        _mark_dirty(row)
-    if row.is_dirty and row.dirty_since is None:
-        row.dirty_since = clock.now()
-
-
-def _mark_dirty(row: Sandbox) -> None:
-    row.revision += 1
-    if row.daytona_id is None:
-        return  # Convex's rows are named by Daytona's id
-    row.convex_next_push_at = clock.now()
+def _project(changed: list[Sandbox]) -> None:
+    """Have Convex told of sandboxes that have something else to show than before."""
+    if not changed:
+        return
+    rows = ConvexProjection.objects.filter(pk__in=[row.pk for row in changed])
+    (rows.in_order() if len(changed) > 1 else rows).make_due()
     if settings.CONVEX_URL:
-        enqueue("push_sandbox", row.pk)
+        for row in changed:
+            enqueue("push_sandbox", row.pk)
 
 
 def active_operation(sandbox_id: UUID) -> Operation | None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Sweep
 from sandboxes.services import leases, notices
 

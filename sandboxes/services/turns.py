@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 from sandboxes.services import leases
 
 BULKS_AT_ONCE = 2

@@ -7,9 +7,10 @@ from typing import Any
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 
-from sandboxes.codes import FOR_LACK_OF_ROOM
+from sandboxes.core.codes import FOR_LACK_OF_ROOM
+from sandboxes.core.states import COMPUTE_STATES
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import COMPUTE_STATES, Actor
 
 
 def in_use(owner: str | None = None) -> list[Any]:

@@ -9,12 +9,11 @@ from datetime import datetime
 from django.conf import settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
-from sandboxes.models import Lease
-from sandboxes.services import leases, notices
+from sandboxes.core.codes import NoticeCode
+from sandboxes.models import Schedule
+from sandboxes.services import notices, schedules
 
-# The lease is kept until the next one is due, so that of any number of sweeps one makes it.
-LEASE = "convex_verification"
+NAME = "convex_verification"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +40,16 @@ class Verification:
 
 
 def last() -> Verification | None:
-    row = Lease.objects.filter(name=LEASE).first()
-    if row is None or "at" not in row.data:
+    row = Schedule.objects.filter(name=NAME).first()
+    if row is None or "at" not in row.result:
         return None
-    return Verification(**row.data | {"at": datetime.fromisoformat(row.data["at"])})
+    return Verification(**row.result | {"at": datetime.fromisoformat(row.result["at"])})
 
 
 def remember(made: Verification) -> None:
     """Keep what came of it; what differs is a notice until a verification finds nothing."""
-    Lease.objects.get_or_create(name=LEASE)
-    Lease.objects.filter(name=LEASE).update(data=asdict(made) | {"at": made.at.isoformat()})
+    result = asdict(made) | {"at": made.at.isoformat()}
+    Schedule.objects.update_or_create(name=NAME, defaults={"result": result})
     if made.differences:
         notices.tell(NoticeCode.CONVEX_DIFFERS, f"Convex shows otherwise than it should: {made.in_words()}.")
     elif not made.error:
@@ -59,17 +58,8 @@ def remember(made: Verification) -> None:
 
 def when_due(verify: Callable[[], bool]) -> None:
     """Carry it out if it was not in CONVEX_VERIFY_EVERY seconds, by any process; one that failed is due again."""
-    if settings.CONVEX_VERIFY_EVERY <= 0:
-        return
-    held = leases.take(LEASE, holder="the verification of Convex", seconds=settings.CONVEX_VERIFY_EVERY)
-    if held is None:
-        return
-    is_done = False
-    try:
-        is_done = verify()
-    finally:
-        if not is_done:
-            leases.release(held)
+    if settings.CONVEX_VERIFY_EVERY > 0:
+        schedules.when_due(NAME, verify, every=settings.CONVEX_VERIFY_EVERY)
 
 
 def is_overdue(made: Verification | None) -> bool:

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q
 
 from sandboxes import clock
-from sandboxes.codes import Code, NoticeCode, Refused
+from sandboxes.core.codes import Code, NoticeCode, Refused
+from sandboxes.core.shown import our_messages, wanted
 from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
-from sandboxes.models import Owner, Sandbox
+from sandboxes.models import ConvexProjection, Owner, Sandbox
+from sandboxes.models.projection import ProjectionRows
 from sandboxes.services.convex_differences import Aspect, Finding, Kind, compared, difference
-from sandboxes.services.projection import is_on, looking, outcome, rest
+from sandboxes.services.projection import circuit_breaker, is_on, looking, push_result
 from sandboxes.services.projection.pushing import look_at_functions
-from sandboxes.services.rows import in_chunks
-from sandboxes.services.shown_ids import ShownIds
-from sandboxes.shown import our_messages, wanted
+from sandboxes.services.rows import ShownIds, in_chunks
 
 CHUNK = 200
 MOST_FINDINGS = 1000
@@ -43,10 +43,6 @@ class Verified:
     counts: Counter[Kind] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
     error: str = ""
-
-    @property
-    def is_clean(self) -> bool:
-        return not self.counts and not self.error
 
 
 def verify_owner(
@@ -92,8 +88,8 @@ def _guarded(
         verifier.close_notices()
     except ConvexError as error:
         if repair:
-            outcome.tell(error)
-        found.error = outcome.words_of(error)
+            push_result.tell(error)
+        found.error = push_result.words_of(error)
     return found
 
 
@@ -112,14 +108,14 @@ class _Verifier:
         self.found = found
         self.repair = repair
         self.beat = beat
-        self.own = look_at_functions(convex, rest.look()) if repair else convex.own_functions()
+        self.own = look_at_functions(convex, circuit_breaker.read()) if repair else convex.own_functions()
         self.has_answered = False
 
     # ways to ask
 
     def everything(self) -> None:
         if self.own:
-            self._pages(Sandbox.objects.all())
+            self._pages(_rows())
             return
         for owner_id in Owner.objects.order_by("pk").values_list("pk", flat=True).iterator(CHUNK):
             self.beat()
@@ -127,13 +123,13 @@ class _Verifier:
 
     def owner(self, owner_id: str) -> None:
         if self.own:
-            self._pages(Sandbox.objects.filter(owner_id=owner_id), owner_id)
+            self._pages(_rows().filter(sandbox__owner_id=owner_id), owner_id)
         else:
             self._listed_or_asked(owner_id)
 
     def _listed_or_asked(self, owner_id: str) -> None:
         started = clock.now()
-        ours = Sandbox.objects.filter(owner_id=owner_id, daytona_id__isnull=False)
+        ours = _rows().filter(sandbox__owner_id=owner_id, sandbox__daytona_id__isnull=False)
         listed = self._listed(owner_id)
         for rows in in_chunks(ours, CHUNK):
             self._compare(rows, [*listed, *self._unlisted(rows, listed)], started)
@@ -147,21 +143,24 @@ class _Verifier:
         self.has_answered = self.has_answered or listed is not None
         return listed or []
 
-    def _unlisted(self, rows: Sequence[Sandbox], listed: Sequence[ApplicationRow]) -> Iterator[ApplicationRow]:
+    def _unlisted(
+        self, rows: Sequence[ConvexProjection], listed: Sequence[ApplicationRow]
+    ) -> Iterator[ApplicationRow]:
         """Those that shall be there, or were asked for by no list: by the functions for one."""
         ids = {item.daytona_id for item in listed}
         for row in rows:
-            if row.daytona_id in ids or (listed and wanted(row) is None):
+            daytona_id = row.sandbox.daytona_id or ""
+            if daytona_id in ids or (listed and wanted(row) is None):
                 continue
             self.beat()
-            owner = self.convex.owner_of(row.daytona_id or "")
+            owner = self.convex.owner_of(daytona_id)
             self.has_answered = True
             if owner is not None:
                 has_status = self.convex.has(Function.STATUS)
-                status = self.convex.status_of(row.daytona_id or "") if has_status else None
-                yield ApplicationRow(row.daytona_id or "", status or "", owner=owner)
+                status = self.convex.status_of(daytona_id) if has_status else None
+                yield ApplicationRow(daytona_id, status or "", owner=owner)
 
-    def _pages(self, ours: QuerySet[Sandbox], owner: str = "") -> None:
+    def _pages(self, ours: ProjectionRows, owner: str = "") -> None:
         """Every row that Convex has, then those of ours that it has not. Of others than `owner` nothing is said."""
         started = clock.now()
         with ShownIds() as shown:
@@ -169,14 +168,17 @@ class _Verifier:
                 self.beat()
                 ids = list({row.daytona_id for row in listed})
                 fresh = shown.lacks(ids)
-                self._compare(ours.filter(daytona_id__in=ids), listed, started, listed_before=set(ids) - fresh)
+                self._compare(
+                    ours.filter(sandbox__daytona_id__in=ids), listed, started, listed_before=set(ids) - fresh
+                )
                 theirs = [row for row in listed if owner in ("", row.owner)]
                 self._name_unknown(row for row in theirs if row.daytona_id in fresh)
                 shown.add(ids)
-            for rows in in_chunks(ours.filter(_is_settled(started), daytona_id__isnull=False), CHUNK):
+            settled = ours.level().filter(_was_pushed_before(started), sandbox__daytona_id__isnull=False)
+            for rows in in_chunks(settled, CHUNK):
                 self.beat()
-                unlisted = shown.lacks([row.daytona_id or "" for row in rows])
-                self._compare((row for row in rows if row.daytona_id in unlisted), [], started)
+                unlisted = shown.lacks([row.sandbox.daytona_id or "" for row in rows])
+                self._compare((row for row in rows if row.sandbox.daytona_id in unlisted), [], started)
 
     def _list(self) -> Iterator[Sequence[ApplicationRow]]:
         cursor: str | None = None
@@ -192,7 +194,7 @@ class _Verifier:
 
     def _compare(
         self,
-        ours: Iterable[Sandbox],
+        ours: Iterable[ConvexProjection],
         listed: Iterable[ApplicationRow],
         started: datetime,
         *,
@@ -203,39 +205,40 @@ class _Verifier:
         for item in listed:
             there[item.daytona_id].append(item)
         for row in ours:
-            is_twin = row.daytona_id in listed_before
-            finding = difference(row, there[row.daytona_id or ""], is_twin=is_twin)
+            daytona_id = row.sandbox.daytona_id or ""
+            is_twin = daytona_id in listed_before
+            finding = difference(row, there[daytona_id], is_twin=is_twin)
             is_foreign = finding is not None and finding.kind == Kind.FOREIGN_OWNER
             if _is_moving(row, started) and not is_foreign:  # no push of ours changes whose a row is
                 continue
             self.found.checked += not is_twin
-            self._count(row, there[row.daytona_id or ""])
+            self._count(row.sandbox, there[daytona_id])
             if finding is not None:
-                self._handle(row, finding, there[row.daytona_id or ""])
+                self._handle(row, finding, there[daytona_id])
 
     def _count(self, row: Sandbox, there: Sequence[ApplicationRow]) -> None:
         for aspect, was_compared in compared(row, there).items():
             (self.found.compared if was_compared else self.found.unread)[aspect] += 1
 
-    def _handle(self, row: Sandbox, finding: Finding, there: Sequence[ApplicationRow]) -> None:
+    def _handle(self, row: ConvexProjection, finding: Finding, there: Sequence[ApplicationRow]) -> None:
         self._note(finding)
         if not self.repair:
             return
         if finding.kind == Kind.FOREIGN_OWNER:
             # The push does not overwrite it: it says so for as long as that is so.
-            error = outcome.ForeignOwner(finding.detail)
-            outcome.tell(error)
-            make_due(row, row.convex_sent, error=outcome.words_of(error))
+            error = push_result.ForeignOwner(finding.detail)
+            push_result.tell(error)
+            _make_due(row, row.sent, error=push_result.words_of(error))
         elif finding.kind != Kind.RENAMED and (self.own or finding.kind != Kind.DUPLICATE):
-            make_due(row, _known(row, there))
+            _make_due(row, _known(row, there))
 
     def close_notices(self) -> None:
         """Convex answered to the end. That a key may read does not prove that it may write."""
         if not self.repair or not self.has_answered:
             return
-        may_write = rest.look().reason != NoticeCode.CONVEX_UNAUTHORIZED
+        may_write = circuit_breaker.read().reason != NoticeCode.CONVEX_UNAUTHORIZED
         if may_write or self.convex.may_run("mutation", own=self.own):
-            outcome.well(had_errors=True)
+            push_result.record_success(had_errors=True)
 
     def _name_unknown(self, listed: Iterable[ApplicationRow]) -> None:
         items = {row.daytona_id: row for row in listed}
@@ -253,42 +256,39 @@ class _Verifier:
             self.found.findings.append(finding)
 
 
-def _known(row: Sandbox, there: Sequence[ApplicationRow]) -> dict[str, Any]:
+def _rows() -> ProjectionRows:
+    rows: ProjectionRows = ConvexProjection.objects.select_related("sandbox")
+    return rows
+
+
+def _known(row: ConvexProjection, there: Sequence[ApplicationRow]) -> dict[str, Any]:
     """What Convex is known to have of it, now that it was read: what is not so is sent again."""
     if not there:
-        return dict(row.convex_sent)
-    known = {key: value for key, value in row.convex_sent.items() if key != "status"} | {"row": True}
+        return dict(row.sent)
+    known = {key: value for key, value in row.sent.items() if key != "status"} | {"row": True}
     message = there[0].message
     if message is not None:
-        known["error"] = message if message in our_messages(row, row.convex_sent) else ""
+        known["error"] = message if message in our_messages(row.sandbox, row.sent) else ""
     return known
 
 
-def make_due(row: Sandbox, known: dict[str, Any], *, error: str = "") -> None:
+def _make_due(row: ConvexProjection, known: dict[str, Any], *, error: str = "") -> None:
     """Have what Convex is not known to have sent, unless the row was changed or pushed since it was read."""
-    now = clock.now()
-    same = Sandbox.objects.filter(
-        pk=row.pk, revision=row.revision, convex_revision=row.convex_revision, convex_lease_token=""
+    same = ConvexProjection.objects.filter(
+        pk=row.pk,
+        wanted_generation=row.wanted_generation,
+        pushed_generation=row.pushed_generation,
+        lease_token="",
     )
-    same.update(
-        convex_revision=F("revision") - 1,
-        dirty_since=row.dirty_since or now,
-        convex_known="row" in known,
-        convex_sent=known,
-        convex_error=error or F("convex_error"),
-        convex_next_push_at=now,
-    )
+    same.make_due(known="row" in known, sent=known, error=error or row.error)
 
 
-def _is_moving(row: Sandbox, started: datetime) -> bool:
+def _is_moving(row: ConvexProjection, started: datetime) -> bool:
     """A push is due or was under way: what was listed is no proof."""
-    lacks = row.convex_error.startswith(f"{outcome.LACKS}:")  # all that could be sent, was
-    return bool(
-        (row.is_dirty and not lacks) or row.convex_lease_token or (row.convex_pushed_at or started) > started
-    )
+    lacks = row.error.startswith(f"{push_result.LACKS}:")  # all that could be sent, was
+    return bool((row.is_behind and not lacks) or row.lease_token or (row.pushed_at or started) > started)
 
 
-def _is_settled(started: datetime) -> Q:
-    """Pushed before the comparison began (or adopted, and never pushed), and not changed since."""
-    before = Q(convex_pushed_at=None) | Q(convex_pushed_at__lte=started)
-    return Q(revision=F("convex_revision")) & before
+def _was_pushed_before(started: datetime) -> Q:
+    """Before the comparison began; or adopted, and never pushed."""
+    return Q(pushed_at=None) | Q(pushed_at__lte=started)

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from sandboxes.models import Lease
+from sandboxes.models import CircuitBreaker
 from tests.admin import people
 
 
@@ -18,7 +18,7 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def admin(db: None, client: Client) -> Client:
     """A browser in which a superuser is signed in, of an installation that has a Convex."""
-    Lease.objects.create(name="convex")
+    CircuitBreaker.objects.create(name="convex")
     client.force_login(people.root())
     return client
 

@@ -13,11 +13,11 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from pytest_django import Settings
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Owner, ServiceKey, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
-from sandboxes.states import Action, OperationStatus, Status
 from tests.admin import people
 from tests.admin.looking import confirm
 from tests.support import rows

@@ -9,10 +9,11 @@ from django.template.loader import render_to_string
 from django.test import Client
 from django.urls import reverse
 
+from sandboxes import clock
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.verbs import VERBS
-from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.states import Action, Intent, OperationStatus, Source, Status
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Source, Status
+from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
 from tests.admin.looking import act, confirm, page, text_of
 from tests.support import rows
 
@@ -65,9 +66,7 @@ def test_cancel_takes_back_what_daytona_was_not_yet_asked(admin: Client) -> None
 def test_push_to_convex_makes_it_due_and_leaves_a_trace(admin: Client) -> None:
     row = rows.sandbox()
     act(admin, "push", row)
-    row.refresh_from_db()
-    assert row.is_dirty
-    assert row.convex_next_push_at is not None
+    assert ConvexProjection.objects.due(clock.now()).behind().get().sandbox == row
     trace = SandboxEvent.objects.get(sandbox=row, kind=SandboxEvent.Kind.CONVEX)
     assert trace.actor == "staff:admin"
 

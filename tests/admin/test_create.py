@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Owner, Sandbox
-from sandboxes.states import Action
 from tests.admin.looking import text_of
 from tests.support import rows
 

@@ -12,10 +12,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.codes import NoticeCode
-from sandboxes.models import Lease, SandboxEvent, Sweep, WorkerHeartbeat
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, OperationStatus, Status
+from sandboxes.models import CircuitBreaker, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
-from sandboxes.states import Action, OperationStatus, Status
 from tests.admin.looking import text_of
 from tests.support import rows
 
@@ -103,11 +103,10 @@ def test_operations_per_hour_are_charted_with_their_failures(admin: Client) -> N
 
 def test_convex_lag_is_that_of_the_longest_waiting_row(admin: Client) -> None:
     assert "Convex shows what is true" in shown(admin)
-    due: dict[str, Any] = {"revision": 3, "convex_next_push_at": rows.ago(seconds=1)}
-    rows.sandbox(dirty_since=rows.ago(minutes=6, seconds=1), **due)
-    rows.sandbox(dirty_since=rows.ago(minutes=2), **due)
+    for since in (rows.ago(minutes=2), rows.ago(minutes=6, seconds=1)):
+        rows.sandbox(projection={"wanted_generation": 3, "behind_since": since})
     assert "Convex lag 6 min 2 behind" in shown(admin)
-    Lease.objects.all().delete()
+    CircuitBreaker.objects.all().delete()
     assert "Convex lag off There is no Convex" in shown(admin)
 
 

@@ -8,8 +8,8 @@ from django.test import Client
 from django.urls import reverse
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Sandbox
-from sandboxes.states import Action
 from tests.admin.looking import listing, text_of
 from tests.services.conftest import present, running, world
 from tests.support.driving import do

@@ -8,8 +8,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.models import Lease, Operation
-from sandboxes.states import Action, Intent, OperationStatus, Status
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
+from sandboxes.models import CircuitBreaker, Operation
 from tests.admin.looking import listing, names_listed
 from tests.support import rows
 
@@ -107,14 +107,14 @@ def test_a_row_in_flight_shows_its_step_and_how_long_it_has_taken(admin: Client)
 def test_convex_is_mentioned_only_when_it_is_behind(admin: Client) -> None:
     rows.sandbox("level")
     assert "behind" not in listing(admin, q="level").replace("Convex behind", "")
-    row = rows.sandbox("late", revision=3, dirty_since=rows.ago(minutes=4))
+    row = rows.sandbox("late", projection={"wanted_generation": 3, "behind_since": rows.ago(minutes=4)})
     assert "4 min behind" in listing(admin, q="late")
     content = admin.get(reverse(LIST), {"q": "late"}).content.decode()
     assert f'-convex" data-live-active="{row.pk}"' in content, "it is asked for again until Convex is level"
     assert 'data-age="since">4 min</time> behind' in content
-    Lease.objects.all().delete()
+    CircuitBreaker.objects.all().delete()
     assert "min behind" not in listing(admin, q="late"), "there is no Convex that could be behind"
-    assert names_listed(admin, dirty="yes") == []
+    assert names_listed(admin, behind="yes") == []
 
 
 def test_an_owner_on_hold_is_marked(admin: Client) -> None:
@@ -139,7 +139,7 @@ FILTERS: dict[str, tuple[dict[str, Any], dict[str, str], dict[str, str]]] = {
     "its tier": ({"resource_tier": "performance"}, {"tier": "performance"}, {"tier": "standard"}),
     "its region": ({"target": "ap"}, {"region": "ap"}, {"region": "sa"}),
     "not as wanted": ({"status": Status.STOPPED, "intent": Intent.RUNNING}, {"drift": "yes"}, {"tier": "none"}),
-    "Convex behind": ({"revision": 9}, {"dirty": "yes"}, {"tier": "none"}),
+    "Convex behind": ({"projection": {"wanted_generation": 9}}, {"behind": "yes"}, {"tier": "none"}),
     "protected": ({"protected_until": rows.ago(hours=-1)}, {"protected": "yes"}, {"tier": "none"}),
     "ephemeral": ({"ephemeral": True}, {"ephemeral": "yes"}, {"tier": "none"}),
     "used this hour": ({"last_activity_at": rows.ago(minutes=1)}, {"used": "hour"}, {"used": "older"}),

@@ -5,8 +5,8 @@ from typing import Any
 from django.test import Client
 from django.urls import reverse
 
+from sandboxes.core.vocabulary import Intent, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import Intent, OperationStatus, Status
 from tests.admin.looking import act, confirm, text_of
 from tests.support import rows
 

@@ -8,10 +8,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import Operation, Owner
 from sandboxes.services import intent
-from sandboxes.states import Action, Actor, Source, Status
 from tests.admin.looking import text_of
 from tests.support import rows
 

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from sandboxes.admin.verbs import VERBS
+from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent, ServiceKey
-from sandboxes.states import Action, OperationStatus, Status
 from tests.admin import people
 from tests.admin.looking import confirm, listing, page, text_of
 from tests.support import rows

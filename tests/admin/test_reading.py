@@ -6,11 +6,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.html import relative
 from sandboxes.models import Notice, Sweep
 from sandboxes.services import notices
-from sandboxes.states import Action, OperationStatus
 from tests.admin.looking import text_of
 from tests.support import rows
 
@@ -73,9 +73,9 @@ def test_what_lies_ahead_is_rounded() -> None:
 
 
 def test_an_event_shows_its_data(admin: Client) -> None:
-    event = rows.event(rows.sandbox("atlas"), data={"revision": 7})
+    event = rows.event(rows.sandbox("atlas"), data={"generation": 7})
     words = text_of(admin.get(reverse("admin:sandboxes_sandboxevent_change", args=[event.pk])))
-    assert '"revision": 7' in words
+    assert '"generation": 7' in words
 
 
 def test_a_notice_shows_count_and_cure_and_can_be_filtered_by_open(admin: Client) -> None:

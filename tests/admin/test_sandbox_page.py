@@ -11,8 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from pytest_django import Settings
 
-from sandboxes.models import Lease, SandboxEvent
-from sandboxes.states import Action, Intent, OperationStatus, Status
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
+from sandboxes.models import CircuitBreaker, SandboxEvent
 from tests.admin.looking import page, text_of
 from tests.support import rows
 
@@ -27,7 +27,7 @@ def test_what_each_system_last_said_stands_side_by_side_with_its_age(admin: Clie
     row = rows.sandbox(
         observed_at=rows.ago(seconds=42),
         status_changed_at=rows.ago(minutes=7, seconds=1),
-        convex_pushed_at=rows.ago(hours=3, seconds=1),
+        projection={"pushed_at": rows.ago(hours=3, seconds=1)},
     )
     content = page(admin, row).content.decode()
     daytona, ours, convex = (source(content, name) for name in ("Daytona", "Sandkeeper", "Convex"))
@@ -41,13 +41,15 @@ def test_what_each_system_last_said_stands_side_by_side_with_its_age(admin: Clie
 
 def test_a_system_that_says_something_else_disagrees(admin: Client) -> None:
     row = rows.sandbox(
-        status=Status.RUNNING, observed_state="stopped", revision=4, convex_error="Convex: no answer"
+        status=Status.RUNNING,
+        observed_state="stopped",
+        projection={"wanted_generation": 4, "error": "Convex: no answer"},
     )
     content = page(admin, row).content.decode()
     assert "disagrees" in source(content, "Daytona")
     convex = source(content, "Convex")
     assert "disagrees" in convex
-    assert "revision 1 of 4" in convex
+    assert "generation 1 of 4" in convex
     assert "Convex: no answer" in convex
 
 
@@ -61,21 +63,19 @@ def test_while_an_operation_is_active_daytona_is_in_between(admin: Client) -> No
 
 def test_a_sandbox_that_convex_was_never_told_of_says_so(admin: Client, settings: Settings) -> None:
     settings.CONVEX_URL = ""
-    fields: dict[str, Any] = {
-        "convex_known": False,
-        "convex_sent": {},
-        "convex_pushed_at": None,
-        "convex_revision": 0,
-    }
-    Lease.objects.all().delete()
-    assert "projection is off" in source(page(admin, rows.sandbox(**fields)).content.decode(), "Convex")
+    untold = {"known": False, "sent": {}, "pushed_at": None, "wanted_generation": 0, "pushed_generation": 0}
+    CircuitBreaker.objects.all().delete()
+    assert "projection is off" in source(page(admin, rows.sandbox(projection=untold)).content.decode(), "Convex")
     settings.CONVEX_URL = "https://example.convex.cloud"
-    assert "not told yet" in source(page(admin, rows.sandbox(**fields)).content.decode(), "Convex")
+    assert "not told yet" in source(page(admin, rows.sandbox(projection=untold)).content.decode(), "Convex")
 
 
 def test_a_deleted_sandbox_is_gone_everywhere_and_all_agree(admin: Client) -> None:
     row = rows.sandbox(
-        status=Status.GONE, observed_state="started", desired_state="destroyed", convex_known=False, convex_sent={}
+        status=Status.GONE,
+        observed_state="started",
+        desired_state="destroyed",
+        projection={"known": False, "sent": {}},
     )
     content = page(admin, row).content.decode()
     daytona, convex = source(content, "Daytona"), source(content, "Convex")
@@ -87,15 +87,15 @@ def test_a_deleted_sandbox_is_gone_everywhere_and_all_agree(admin: Client) -> No
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "running said 1 h ago revision 1 of 4 last confirmed: running"),
-        ({"convex_sent": {"row": True}, "convex_again_at": rows.ago()}, "1 of 4 a push had no answer"),
-        ({"convex_sent": {}}, "not certain said 1 h ago revision 1 of 4 every value is sent again"),
+        ({}, "running said 1 h ago generation 1 of 4 last confirmed: running"),
+        ({"sent": {"row": True}, "resend_at": rows.ago()}, "1 of 4 a push had no answer"),
+        ({"sent": {}}, "not certain said 1 h ago generation 1 of 4 every value is sent again"),
     ],
 )
 def test_while_convex_is_behind_it_is_said_what_is_known_of_it(
     admin: Client, fields: dict[str, Any], words: str
 ) -> None:
-    row = rows.sandbox(revision=4, **fields)
+    row = rows.sandbox(projection={"wanted_generation": 4, **fields})
     content = page(admin, row).content.decode()
     assert words in source(content, "Convex")
     assert f'data-live="head" data-live-active="{row.pk}"' in content, "the page stays live until Convex is level"

@@ -7,9 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from sandboxes.models import Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import Actor, Status
+from sandboxes.models import ConvexProjection, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle
-from sandboxes.states import Actor, Status
 from tests.admin import people
 from tests.admin.looking import page, text_of
 from tests.support import rows
@@ -55,7 +55,7 @@ def test_name_and_intervals_are_changed_by_the_one_who_pressed_it(operator: Clie
     assert row.pending_changes == {
         "harness_name": {"value": "borealis"}, "auto_stop": {"value": 30}, "auto_delete": {"value": 60},
     }  # fmt: skip
-    assert row.is_dirty
+    assert ConvexProjection.objects.behind().get().sandbox == row
     assert set(SandboxEvent.objects.values_list("actor", flat=True)) == {"staff:otto"}
 
 

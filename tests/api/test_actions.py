@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection, transaction
 
+from sandboxes.core.vocabulary import Actor, Status
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import owners
-from sandboxes.states import Actor, Status
 from tests.api.callers import Api, problem
 from tests.support import rows
 

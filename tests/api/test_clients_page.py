@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.models import Operation, Sandbox, ServiceKey
 from tests.e2e.conftest import Installation
 from tests.support.emulator import Emulator

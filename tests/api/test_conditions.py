@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor, Source
 from tests.admin import people
 from tests.api.callers import Api, problem, signed_in
 from tests.support import rows

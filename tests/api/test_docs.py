@@ -11,7 +11,7 @@ from django.urls import URLResolver, get_resolver
 from jsonschema_rs import Draft202012Validator
 
 from sandboxes.api import examples
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.models import Sandbox
 from tests.api.callers import V1, Api
 from tests.support import rows

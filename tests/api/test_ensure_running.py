@@ -2,15 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import owners, waiting
-from sandboxes.states import Action, Actor
 from tests.api.callers import Api, problem, program
 from tests.api.working import working
 from tests.support import rows
@@ -78,7 +79,7 @@ def test_an_owner_on_hold(alice: Api, atlas: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("fields", [{"status": "gone"}, {"intent": "deleted"}])
-def test_what_is_gone_or_going(alice: Api, fields: dict[str, str]) -> None:
+def test_what_is_gone_or_going(alice: Api, fields: dict[str, Any]) -> None:
     box = rows.sandbox(of="alice", **fields)
     problem(alice.post(f"/sandboxes/{box.pk}/ensure-running"), "sandbox_gone")
 

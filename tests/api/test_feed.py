@@ -11,10 +11,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Feed, Sandbox, SandboxEvent
 from sandboxes.services import feed
 from sandboxes.services.prune import prune
-from sandboxes.states import Status
 from tests.admin import people
 from tests.api.callers import ALL, Api, problem, program, signed_in
 from tests.support import rows

@@ -11,7 +11,7 @@ import pytest
 
 from sandboxes.api import jwks
 from sandboxes.api.jwks import KeySet
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 from tests.support.issuer import Issuer
 from tests.support.waiting import wait_until
 

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 from pytest_django import Settings
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
 from tests.api.callers import ALL, Api, problem, program

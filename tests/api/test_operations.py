@@ -97,7 +97,7 @@ WORDS = "Sandbox failed to start: runner 10.4.2.9 refused"
 
 @pytest.fixture
 def failed(db: None) -> Operation:
-    box = rows.sandbox("broken", of="alice", status="error", error_reason=WORDS, convex_error=WORDS)
+    box = rows.sandbox("broken", of="alice", status="error", error_reason=WORDS, projection={"error": WORDS})
     operation = rows.operation(box, "start", "failed", code="daytona_rejected", message=WORDS)
     rows.event(box, SandboxEvent.Kind.OBSERVATION, f"Daytona says error: {WORDS}", operation=operation)
     rows.event(box, SandboxEvent.Kind.OPERATION, "Start failed: daytona_rejected", data={"message": WORDS})

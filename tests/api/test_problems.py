@@ -7,7 +7,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from pytest_django import Settings
 
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.models import Sandbox
 from tests.api.callers import V1, Api, problem
 from tests.support.problems import OnlyProblems, faults

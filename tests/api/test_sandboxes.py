@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 from pytest_django import Settings
 
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import owners
-from sandboxes.states import Actor
 from tests.api.callers import Api, problem
 from tests.support import rows
 

@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 
 from sandboxes.api.preferences import wait_seconds
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import waiting
-from sandboxes.states import Action
 from tests.api.callers import Api, problem, program
 from tests.api.working import working
 from tests.support import rows
@@ -40,18 +40,18 @@ def test_what_a_caller_prefers(header: str, seconds: int | None) -> None:
 def test_an_end_in_time_is_200(world: Emulator, running: Callable[..., Sandbox]) -> None:
     box = running()
     with working():
-        answer = program("alice").post(f"/sandboxes/{box.pk}/stop", Prefer="wait=20")
+        answer = program("alice").post(f"/sandboxes/{box.pk}/stop", Prefer="wait=60")
     assert answer.status_code == 200
     assert (answer.json()["action"], answer.json()["status"]) == ("stop", "succeeded")
-    assert answer["Preference-Applied"] == "wait=20"
+    assert answer["Preference-Applied"] == "wait=60"
 
 
 def test_a_create_and_a_delete_can_be_waited_for(world: Emulator) -> None:
     api = program("alice")
     with working():
-        created = api.post("/sandboxes", {"name": "waited"}, Prefer="wait=20")
+        created = api.post("/sandboxes", {"name": "waited"}, Prefer="wait=60")
         assert (created.status_code, created.json()["status"]) == (200, "succeeded")
-        deleted = api.delete(f"/sandboxes/{created.json()['sandbox']}", Prefer="wait=20")
+        deleted = api.delete(f"/sandboxes/{created.json()['sandbox']}", Prefer="wait=60")
     assert (deleted.status_code, deleted.json()["status"]) == (200, "succeeded")
 
 
@@ -60,11 +60,11 @@ def test_an_end_in_failure_is_the_problem_of_its_code(world: Emulator, running: 
     do(box, Action.STOP)
     world.change(box.daytona_id or "", state="error", errorReason="gone bad", recoverable=False)
     with working():
-        answer = program("alice").post(f"/sandboxes/{box.pk}/start", Prefer="wait=20")
+        answer = program("alice").post(f"/sandboxes/{box.pk}/start", Prefer="wait=60")
     found = problem(answer, "sandbox_unrecoverable")
     assert found["operation"]["status"] == "failed"
     assert found["current_status"] == "error"
-    assert answer["Preference-Applied"] == "wait=20"
+    assert answer["Preference-Applied"] == "wait=60"
 
 
 @pytest.mark.django_db
@@ -82,10 +82,10 @@ def test_an_operation_can_be_waited_for_by_its_address(alice: Api, atlas: Sandbo
     answer = alice.get(f"/operations/{operation.pk}", Prefer="wait=1")
     assert (answer.status_code, answer.json()["status"]) == (200, "in_progress")
     Operation.objects.filter(pk=operation.pk).update(status="succeeded")
-    answer = alice.get(f"/operations/{operation.pk}", Prefer="wait=30")
+    answer = alice.get(f"/operations/{operation.pk}", Prefer="wait=60")
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded")
     Operation.objects.filter(pk=operation.pk).update(status="cancelled", code="superseded")
-    problem(alice.get(f"/operations/{operation.pk}", Prefer="wait=30"), "superseded")
+    problem(alice.get(f"/operations/{operation.pk}", Prefer="wait=60"), "superseded")
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def full() -> Iterator[None]:
 def test_without_a_place_to_wait_in_it_is_202_at_once(alice: Api, full: None, what: str) -> None:
     status = "running" if what == "stop" else "stopped"
     box = rows.sandbox(of="alice", status=status, intent="running")
-    answer = alice.post(f"/sandboxes/{box.pk}/{what}", Prefer="wait=30")
+    answer = alice.post(f"/sandboxes/{box.pk}/{what}", Prefer="wait=60")
     assert answer.status_code == 202
     assert "Preference-Applied" not in answer
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.breakages.breakage import Breakage
 
-RECORD = "sandboxes/services/record.py"
-CAUSES = "sandboxes/services/seen_causes.py"
+OBSERVATION = "sandboxes/core/observation.py"
+CAUSES = "sandboxes/core/observed_causes.py"
 EXAMINE = "sandboxes/services/reconcile/examine.py"
 SEEN = "tests/services/lifecycle/test_seen_causes.py"
 LABELS = "tests/services/reconcile/test_labels.py"
@@ -29,14 +29,14 @@ BREAKAGES = [
     ),
     Breakage(
         "a stop counted as use",
-        RECORD,
-        "runs = STATUS_OF_STATE.get(remote.state) == Status.RUNNING",
+        OBSERVATION,
+        "runs = remote.state in STATES and STATES[remote.state].status == Status.RUNNING",
         "runs = True",
         f"{SEEN}::test_a_stop_is_no_use",
     ),
     Breakage(
         "use in the future",
-        RECORD,
+        OBSERVATION,
         "return min(remote.last_activity_at, started)",
         "return remote.last_activity_at",
         f"{SEEN}::test_a_clock_ahead_of_ours_shows_no_use_to_come",
@@ -51,14 +51,14 @@ BREAKAGES = [
     Breakage(
         "what an operation finds taken for its work",
         CAUSES,
-        "if during is not None and during.action != Action.SYNC and during.has_called:",
-        "if during is not None:",
+        "if operation is not None and operation.action != Action.SYNC and draft.own_calls:",
+        "if operation is not None:",
         f"{SEEN}::test_what_a_new_operation_finds_is_not_its_own",
     ),
     Breakage(
         "what a superseded call brought about taken for somebody else's",
         CAUSES,
-        "if _is_of_our_call(row, remote, started=started):",
+        "if _is_of_our_call(draft, remote, started=started):",
         "if False:",
         f"{SEEN}::test_a_call_that_its_successor_sees_the_end_of_is_ours",
     ),
@@ -78,14 +78,14 @@ BREAKAGES = [
     ),
     Breakage(
         "a new name as the only label",
-        "sandboxes/services/lifecycle/tell.py",
-        "if any(key not in asked.INTERVALS and not one.told_at for key, one in after.items()):",
+        "sandboxes/core/looks.py",
+        "if any(key not in INTERVALS and not one.told_at for key, one in after.items()):",
         "if False:",
         f"{LABELS}::test_a_rename_brings_all_of_them",
     ),
     Breakage(
         "an auto-delete of 0 taken for none",
-        "sandboxes/shown.py",
+        "sandboxes/core/shown.py",
         "row.auto_delete >= 0",
         "row.auto_delete > 0",
         "tests/services/projection/test_values.py::test_what_was_to_end_is_not_shown_any_more",

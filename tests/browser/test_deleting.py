@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 from pytest_django import Settings
 
+from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import Action, Status
 from tests.admin import people
 from tests.browser.conftest import Desk
 from tests.support.driving import reload, tick_all

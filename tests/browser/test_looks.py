@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import Sandbox, ServiceKey, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
-from sandboxes.states import Action, Intent, OperationStatus, Status
 from tests.admin import people
 from tests.browser.conftest import Desk
 from tests.support import rows
@@ -58,7 +58,10 @@ def furnish() -> Sandbox:
     for status in Status:
         rows.sandbox(f"box-{status}", status=status, error_reason="no disk" if status == Status.ERROR else "")
     row = rows.sandbox(
-        "evicted", status=Status.STOPPED, intent=Intent.RUNNING, revision=4, convex_error="refused: x"
+        "evicted",
+        status=Status.STOPPED,
+        intent=Intent.RUNNING,
+        projection={"wanted_generation": 4, "error": "refused: x"},
     )
     rows.operation(row, Action.STOP, OperationStatus.FAILED, code="timeout", message="too slow")
     rows.event(row)

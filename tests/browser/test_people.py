@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import Action, Status
 from tests.admin import people
 from tests.browser.conftest import Desk
 from tests.support import rows

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import Action, OperationStatus
 from tests.admin import people
 from tests.browser.conftest import Desk
 from tests.support.driving import ask, do, reload, settle

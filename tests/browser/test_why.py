@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Sandbox
-from sandboxes.states import Action
 from tests.admin import people
 from tests.browser.conftest import Desk
 from tests.support.driving import ask, do, reload, settle

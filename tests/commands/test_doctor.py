@@ -12,12 +12,13 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, ActorKind, Source
 from sandboxes.gateways import convex, daytona
 from sandboxes.models import Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import leases, notices
 from sandboxes.services.sweeps import LEASE
-from sandboxes.states import Action, ActorKind, Source
+from tests.support import rows
 from tests.support.emulator import Emulator
 from tests.support.processes import environment_for, run_command
 
@@ -188,10 +189,8 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
         owner=owner,
         daytona_id="d",
         created_at=hour,
-        dirty_since=hour,
-        revision=2,
-        convex_next_push_at=now,
     )
+    rows.project(sandbox, wanted_generation=2, behind_since=hour)
     Operation.objects.create(
         sandbox=sandbox,
         action=Action.STOP,
@@ -199,7 +198,7 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
         actor_id="ada",
         source=Source.ADMIN,
         created_at=hour,
-        next_check_at=hour,
+        due_at=hour,
     )
     Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=hour, finished_at=hour)
     WorkerHeartbeat.objects.create(worker_id="dead", host="h", pid=2, threads=4, started_at=hour, beat_at=hour)
@@ -207,7 +206,7 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
     answer = Answer()
     assert answer.level("operations") == "broken"
     assert "1 operations" in answer.findings["operations"]["text"]
-    for check in ("dirty", "sweep", "worker_silent", "notice_org_suspended"):
+    for check in ("behind", "sweep", "worker_silent", "notice_org_suspended"):
         assert answer.level(check) == "warning", check
         assert answer.findings[check]["cure"]
     assert "3 h" in answer.findings["sweep"]["text"]

@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Owner, SandboxEvent
-from sandboxes.states import Status
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db

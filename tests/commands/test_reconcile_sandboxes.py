@@ -188,7 +188,7 @@ def test_sigterm_in_the_middle_of_the_list_ends_it_after_the_page(emulator: Emul
         assert program.stop(signal.SIGTERM) == 3
     line = Sweep.objects.latest("pk")
     assert (line.result, line.detail) == (Sweep.Result.PARTIAL, "stopped by a signal")
-    assert Lease.objects.get(name=LEASE).until is None
+    assert Lease.objects.get(name=LEASE).lease_until is None
 
 
 def test_after_kill_9_the_next_sweep_waits_for_the_lease_alone(emulator: Emulator, tmp_path: Path) -> None:

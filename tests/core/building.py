@@ -46,7 +46,7 @@ def sandbox(state: str = "started", **fields: Any) -> SandboxFacts:
         "intent_actor_id": "alice", "intent_reason": "", "intent_at": at(-3600), "intent_met_at": at(-3000),
         "observed_state": state, "desired_state": state, "error_reason": "", "recoverable": False,
         "observed_auto_stop": 15, "observed_auto_archive": 10080, "observed_auto_delete": -1,
-        "last_activity_at": None, "touch_forwarded_at": None, "observed_at": at(-60), "observe_after": None,
+        "last_activity_at": None, "touch_forwarded_at": None, "observed_at": at(-60), "fetch_due_at": None,
         "missing_since": None,
         "status": Status.RUNNING, "status_changed_at": at(-3000), "pending_changes": {}, "created_at": at(-7200),
         "deleted_at": None,
@@ -59,7 +59,7 @@ def operation(action: str = Action.STOP, **fields: Any) -> OperationFacts:
     values: dict[str, Any] = {
         "id": OPERATION, "action": action, "status": OperationStatus.QUEUED, "source": Source.API,
         "actor_kind": "owner", "actor_id": "alice", "force": False, "step": "queued", "attempt": 0,
-        "next_check_at": NOW, "attempted_at": None, "deadline": at(299), "deadline_runs": True, "search": None,
+        "due_at": NOW, "attempted_at": None, "deadline": at(299), "deadline_runs": True, "search": None,
         "code": "", "message": "", "created_at": at(-1), "started_at": None, "finished_at": None,
     }  # fmt: skip
     return OperationFacts(**(values | fields))
@@ -81,7 +81,7 @@ def remote(state: str = "started", **fields: Any) -> RemoteSandbox:
         "id": "d-1", "organization_id": "org", "name": f"atlas-{SANDBOX.hex[:12]}", "target": "eu", "snapshot": "",
         "cpu": 1, "memory_gb": 1, "disk_gb": 3, "state": state, "desired_state": state, "error_reason": "",
         "recoverable": False, "auto_stop_interval": 15, "auto_archive_interval": 10080, "auto_delete_interval": -1,
-        "sandbox_class": "container", "labels": {}, "created_at": None, "updated_at": None,
+        "sandbox_class": "container", "labels": {}, "created_at": None,
         "last_activity_at": None,
     }  # fmt: skip
     return RemoteSandbox(**(values | fields))

@@ -18,7 +18,7 @@ ENDED = ("succeeded", "failed", "cancelled")
 QUICK = {
     "RETRY_BASE_SECONDS": "0.2",
     "RETRY_MAX_SECONDS": "1",
-    "CALL_ECHO_SECONDS": "0.5",
+    "READ_CACHE_SECONDS": "0.5",
     "DAYTONA_UNAUTHORIZED_PAUSE": "1",
     "HEARTBEAT_SECONDS": "0.5",
 }

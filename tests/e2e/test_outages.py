@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sandboxes.models import Notice, Sandbox
+from sandboxes.models import ConvexProjection, Notice
 from tests.e2e.conftest import Installation
 from tests.support.waiting import wait_until
 
@@ -24,8 +24,7 @@ def test_while_convex_is_down_operations_go_on_and_the_row_follows(running: Inst
     down = running.emulator.faults.add("status", system="convex", status=503, answer="upstream is away")
     running.do(running.post(f"/sandboxes/{sandbox['id']}/stop"))
     wait_until(lambda: running.emulator.faults.hits(down) > 0, what="a push that failed")
-    row = Sandbox.objects.get(pk=sandbox["id"])
-    assert row.is_dirty
+    assert ConvexProjection.objects.behind().filter(pk=sandbox["id"]).exists()
     running.emulator.faults.remove(down)
     running.agrees(sandbox["id"], status="stopped", state="stopped")
 

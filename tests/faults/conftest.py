@@ -35,7 +35,7 @@ def in_process(emulator: Emulator, settings: Settings, transactional_db: None) -
     settings.CONVEX_URL = emulator.convex_url
     settings.CONVEX_DEPLOY_KEY = emulator.convex_key
     settings.DAYTONA_READ_TIMEOUT = settings.CONVEX_READ_TIMEOUT = 0.4
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     forget_the_process()
     yield emulator
     forget_the_process()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from sandboxes.core.vocabulary import INTENT_OF, Action, Intent, OperationStatus, Source
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import INTENT_OF, Action, Intent, OperationStatus, Source
 from tests.faults.people import ALLOWED, MUTATIONS
 
 LONGEST_CALL = 15.0  # seconds from the decision to Daytona's acceptance, on a machine that is busy

@@ -8,10 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
+from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor, Source, Status
 from tests.faults.history import History
 from tests.support.waiting import wait_until
 

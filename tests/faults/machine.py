@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from sandboxes import clock
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Intent, OperationStatus, Source, Status
 from sandboxes.gateways import convex, daytona
-from sandboxes.models import Lease, Notice, Operation, Owner, Sandbox
+from sandboxes.models import CircuitBreaker, Lease, Notice, Operation, Owner, Sandbox, Schedule
 from sandboxes.services import intent, lifecycle, owners, record
-from sandboxes.states import ACTIVE, Action, Actor, Intent, OperationStatus, Source, Status
 from tests.faults import queue
 from tests.faults.people import People, against_the_rules, contradictions, on_hold, undone, unmet
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
@@ -49,7 +49,7 @@ class Machine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         clock.restore()
-        for model in (Sandbox, Owner, Lease, Notice):
+        for model in (Sandbox, Owner, Lease, CircuitBreaker, Schedule, Notice):
             model.objects.all().delete()
         while queue.ready():
             queue.lose(0)
@@ -84,7 +84,7 @@ class Machine(RuleBasedStateMachine):
     def _until_quiet(self) -> None:
         """All faults are over: let time pass, as long as something is to be done, at most for half a day."""
         for row in Sandbox.objects.exclude(status=Status.GONE):
-            Sandbox.objects.filter(pk=row.pk).update(observe_after=clock.now())  # as the sweep does
+            Sandbox.objects.filter(pk=row.pk).update(fetch_due_at=clock.now())  # as the sweep does
         pause, passed = 0.5, 0.0
         while not is_quiet():
             if passed > 12 * 3600:
@@ -347,7 +347,7 @@ class Machine(RuleBasedStateMachine):
     def _hint(self, row: Sandbox) -> None:
         """What the socket or the sweep says of a change that nobody here made."""
         self.moved[row.pk] = clock.now()
-        Sandbox.objects.filter(pk=row.pk).update(observe_after=clock.now())
+        Sandbox.objects.filter(pk=row.pk).update(fetch_due_at=clock.now())
 
     def _pass(self, seconds: float) -> None:
         clock.move(seconds)

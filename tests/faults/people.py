@@ -11,8 +11,8 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
+from sandboxes.core.vocabulary import INTENT_OF, Action, ActorKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import INTENT_OF, Action, ActorKind, Intent, OperationStatus, Source, Status
 
 # The mutations of Daytona that each wish allows; labels and intervals are no matter of intent.
 ALLOWED: dict[str, frozenset[str]] = {

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source, Status
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import ACTIVE, Action, Actor, Source, Status
 from tests.faults.history import History
 from tests.faults.truth import agree
 from tests.faults.workers import QUICK, workers

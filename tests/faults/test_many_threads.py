@@ -13,9 +13,9 @@ from django.db import connection, connections
 from django.db.models import Count, F
 from django_tasks_db.models import DBTaskResult
 
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source, Status
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import ACTIVE, Action, Actor, Source, Status
 from tests.faults.history import History
 from tests.faults.truth import agree
 from tests.faults.workers import QUICK, workers

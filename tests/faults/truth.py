@@ -11,9 +11,10 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 
+from sandboxes.core.shown import wanted
+from sandboxes.core.states import ERROR_STATES, STATES
+from sandboxes.core.vocabulary import ACTIVE, Action, Intent, OperationStatus, Source, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.shown import wanted
-from sandboxes.states import ACTIVE, ERROR_STATES, STATES, Action, Intent, OperationStatus, Source, Status
 from tests.faults.people import is_left_alone, unmet
 from tests.support.emulator import Emulator
 
@@ -68,12 +69,12 @@ def waiting() -> list[str]:
     A wish whose operation failed is answered, and so is that of a victim, which comes back when it is next needed;
     they are watched for good, and that is not waited for.
     """
-    lacking = Q(convex_error__startswith="Function missing")  # a name that Convex cannot be told yet stays due
-    due = Q(observe_after__isnull=False) | (Q(convex_next_push_at__isnull=False) & ~lacking)
+    lacking = Q(projection__error__startswith="Function missing")  # a name that Convex cannot be told stays due
+    due = Q(fetch_due_at__isnull=False) | (Q(projection__due_at__isnull=False) & ~lacking)
     return [
-        f"{row.name} {row.pk}: to be looked at {row.observe_after}, told {row.pending_changes}, pushed "
-        f"{row.convex_next_push_at} after {row.convex_error!r}"
-        for row in Sandbox.objects.filter(due)
+        f"{row.name} {row.pk}: to be looked at {row.fetch_due_at}, told {row.pending_changes}, pushed "
+        f"{row.projection.due_at} after {row.projection.error!r}"
+        for row in Sandbox.objects.select_related("projection").filter(due)
         if not _is_answered(row)
     ]
 
@@ -83,7 +84,7 @@ def _is_answered(row: Sandbox) -> bool:
     if latest is None:
         return False
     failed = latest.status == OperationStatus.FAILED or latest.source == Source.EVICTION or is_left_alone(row)
-    doubts = row.calls.in_doubt().exists() or row.missing_since or row.pending_changes or row.convex_next_push_at
+    doubts = row.calls.in_doubt().exists() or row.missing_since or row.pending_changes or row.projection.due_at
     return failed and row.intent_met_at is None and not doubts
 
 
@@ -112,11 +113,11 @@ def _of_row(row: Sandbox, remote: dict[str, Any] | None) -> list[str]:
 
 def _of_convex(row: Sandbox, shown: dict[str, list[dict[str, Any]]]) -> list[str]:
     lines = shown.get(row.daytona_id or "", [])
-    want = wanted(row) if row.daytona_id else None
+    want = wanted(row.projection)
     if want is None:
         return [f"{row.status} here, {line['status']} in Convex" for line in lines]
     if len(lines) != 1:
-        return [f"{len(lines)} rows in Convex, {row.convex_error!r}"]
+        return [f"{len(lines)} rows in Convex, {row.projection.error!r}"]
     (line,) = lines
     problems = []
     if (line["status"], line["userId"]) != (want.status, row.owner_id):

@@ -17,7 +17,7 @@ from django.db import transaction
 from django.test import Client
 from pytest_django import Settings
 
-from sandboxes.models import Sandbox, ServiceKey
+from sandboxes.models import ConvexProjection, Sandbox, ServiceKey
 from tests.admin import people
 from tests.api.callers import ALL, program
 from tests.hostile.hostility import Asked, Generator
@@ -131,3 +131,4 @@ def fill(number: int) -> None:
             for n in range(start, min(start + 5_000, number))
         ]  # fmt: skip
         Sandbox.objects.bulk_create(boxes)
+        ConvexProjection.objects.bulk_create([ConvexProjection(sandbox=box) for box in boxes])

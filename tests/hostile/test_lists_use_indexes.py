@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.core import checks
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from sandboxes.checks import parts_of_names_are_indexed
-from sandboxes.models import Sandbox
+from sandboxes.models import ConvexProjection, Sandbox
 from tests.api.callers import Api, problem, program
 from tests.support import rows
 
@@ -97,3 +101,20 @@ def test_a_missing_index_of_names_is_told_with_the_command() -> None:
     (found,) = parts_of_names_are_indexed(None, databases=["default"])
     assert isinstance(found, checks.Warning)
     assert "CREATE EXTENSION IF NOT EXISTS pg_trgm" in str(found.hint)
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("found", "index"),
+    [
+        (ConvexProjection.objects.behind().values("pk"), "projection_behind"),
+        (ConvexProjection.objects.due(timezone.now()).order_by("due_at", "pk"), "projection_due"),
+    ],
+    ids=["behind", "due"],
+)
+def test_an_index_leads_to_what_convex_is_to_be_told(found: QuerySet[Any], index: str) -> None:
+    with connection.cursor() as cursor:
+        for way in ("seqscan", "bitmapscan"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+    assert index in found.explain().split()

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from project import logs
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
 from sandboxes.management.output import ReadableCommand, ReadableConsole, table
 from sandboxes.metrics import _gauges
 from sandboxes.models import SandboxEvent

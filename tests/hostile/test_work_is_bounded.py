@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Lease, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import leases, lifecycle, turns
-from sandboxes.states import Action, Actor, Source
 from tests.admin import people
 from tests.api.callers import Api, problem, program, signed_in
 from tests.support import rows
@@ -57,7 +57,7 @@ def test_done_together_each_gets_what_it_would_get_alone(alice: Api) -> None:
 
 def told(pk: Any) -> str:
     """Row, operation and timeline, but for what no two have in common."""
-    row = Sandbox.objects.filter(pk=pk).values("intent", "intent_reason", "intent_actor_id", "status", "revision")
+    row = Sandbox.objects.filter(pk=pk).values("intent", "intent_reason", "intent_actor_id", "status")
     operation = Operation.objects.filter(sandbox=pk).values("action", "status", "reason", "actor_id", "source")
     events = SandboxEvent.objects.filter(sandbox=pk).order_by("pk").values_list("kind", "text", "actor", "data")
     return f"{row.get()} {operation.get()} {list(events)}"

@@ -9,12 +9,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, ActorKind, OperationStatus, Source, Status
 from sandboxes.metrics import exposition
-from sandboxes.models import Lease, Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.models import CircuitBreaker, Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
 from sandboxes.services.doctor.local import look_at_projection
-from sandboxes.states import Action, ActorKind, OperationStatus, Source, Status
+from tests.support import rows
 from tests.support.environment import ROOT
 
 pytestmark = pytest.mark.django_db
@@ -36,16 +37,15 @@ def scraped() -> dict[tuple[str, ...], float]:
 @pytest.fixture
 def sandbox() -> Sandbox:
     now = clock.now()
-    return Sandbox.objects.create(
+    row = Sandbox.objects.create(
         name="s",
         owner=Owner.objects.create(id="user_m"),
         status=Status.RUNNING,
         daytona_id="d",
         created_at=now,
-        dirty_since=now - timedelta(minutes=3),
-        revision=2,
-        convex_next_push_at=now,
     )
+    rows.project(row, wanted_generation=2, behind_since=now - timedelta(minutes=3))
+    return row
 
 
 def operation(sandbox: Sandbox, action: Action, **fields: object) -> Operation:
@@ -63,27 +63,26 @@ def test_an_empty_installation_has_every_gauge_at_nought() -> None:
 
 
 def test_sandboxes_and_what_convex_has_not_been_told(sandbox: Sandbox) -> None:
-    assert scraped()["dirty_sandboxes",] == 0, "no worker has a Convex"
-    Lease.objects.create(name="convex")
+    assert scraped()["behind_sandboxes",] == 0, "no worker has a Convex"
+    CircuitBreaker.objects.create(name="convex")
     found = scraped()
     assert found["sandboxes", "running"] == 1
-    assert found["dirty_sandboxes",] == 1
-    assert 180 <= found["dirty_oldest_seconds",] < 240
+    assert found["behind_sandboxes",] == 1
+    assert 180 <= found["behind_oldest_seconds",] < 240
 
 
-def test_one_that_daytona_does_not_have_is_not_behind(sandbox: Sandbox, settings: Settings) -> None:
-    """Convex names its rows by Daytona's id: there is nothing to push yet, or ever if its create failed."""
+def test_what_convex_was_told_is_not_behind(sandbox: Sandbox, settings: Settings) -> None:
     settings.CONVEX_URL = "https://x.convex.cloud"
-    Sandbox.objects.update(daytona_id=None)
+    rows.level(sandbox)
     found = scraped()
-    assert (found["dirty_sandboxes",], found["dirty_oldest_seconds",]) == (0, 0)
+    assert (found["behind_sandboxes",], found["behind_oldest_seconds",]) == (0, 0)
     assert [finding.text for finding in look_at_projection()] == ["0 sandboxes wait for Convex, none for long."]
 
 
 def test_operations_in_flight_and_ended(sandbox: Sandbox) -> None:
     now = clock.now()
     ago = now - timedelta(minutes=2)
-    operation(sandbox, Action.STOP, created_at=ago, next_check_at=ago)
+    operation(sandbox, Action.STOP, created_at=ago, due_at=ago)
     ended = {"status": OperationStatus.FAILED, "code": "timeout", "finished_at": now}
     operation(sandbox, Action.START, created_at=now - timedelta(seconds=60), **ended)
     operation(sandbox, Action.START, created_at=now - timedelta(seconds=20), **ended)

@@ -36,7 +36,7 @@ def test_every_variable_of_the_example_is_explained() -> None:
         ("SECRET_KEY", ""),
         ("EVICTION_SCOPE", "everyone"),
         ("DEBUG", "ture"),
-        ("TICK_SECONDS", "-1"),
+        ("ATTEMPT_SECONDS", "-1"),
         ("DATABASE_URL", "postgres://h/n?sslmoode=require"),
         ("TRUST_PROXY", "1"),
     ],

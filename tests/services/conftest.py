@@ -6,10 +6,10 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Actor, Source
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Actor, Source
 from tests.support.driving import reload, settle
 from tests.support.emulator import Emulator
 
@@ -29,7 +29,7 @@ def world(emulator: Emulator, settings: Settings, transactional_db: None) -> Ite
     settings.DAYTONA_API_KEY = emulator.daytona_key
     settings.DAYTONA_TARGET = "us"
     settings.CONVEX_URL = settings.CONVEX_DEPLOY_KEY = ""
-    settings.CALL_ECHO_SECONDS = 1.0
+    settings.READ_CACHE_SECONDS = 1.0
     settings.INTENT_RETRY_SECONDS = 0.2
     settings.RETRY_BASE_SECONDS = 0.1
     daytona.reset()
@@ -40,7 +40,7 @@ def world(emulator: Emulator, settings: Settings, transactional_db: None) -> Ite
 @pytest.fixture
 def no_tick_waits(world: Emulator, settings: Settings) -> None:
     """Time passes between the ticks: for a driver that lets it pass for Daytona as for us (`settle_in`)."""
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
 
 
 @pytest.fixture

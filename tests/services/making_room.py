@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
-from sandboxes.states import Action
 from tests.support.driving import ask, do, settle_in
 from tests.support.emulator import Emulator
 

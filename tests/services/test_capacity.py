@@ -7,10 +7,10 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, quota_search, victims
-from sandboxes.states import Action, Actor, Source
 from tests.services.making_room import full, idle, start, stopped, used
 from tests.support.driving import ask, reload, settle_in, step, step_until
 from tests.support.emulator import Emulator
@@ -138,7 +138,7 @@ def test_one_with_an_operation_is_never_a_victim(world: Emulator, running: Calla
     idle(world, only)
     full(world, 1)
     sync = ask(only, Action.SYNC)
-    Operation.objects.filter(pk=sync.pk).update(next_check_at=clock.now() + timedelta(hours=1))
+    Operation.objects.filter(pk=sync.pk).update(due_at=clock.now() + timedelta(hours=1))
     operation = ask(wanted, Action.START)
 
     def ended() -> bool:

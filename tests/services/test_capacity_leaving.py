@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor
 from tests.services.making_room import full, idle, stopped
 from tests.support.driving import ask, reload, settle_in, step_until
 from tests.support.emulator import Emulator

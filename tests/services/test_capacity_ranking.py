@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
+from sandboxes.core.vocabulary import Actor, Source
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, quota_search, victims
-from sandboxes.states import Actor, Source
 from tests.services.making_room import full, idle
 from tests.support import rows
 from tests.support.driving import reload, settle_in

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, reconcile, victims
 from sandboxes.services.evict_ahead import Outcome, Wanted, evict_ahead
 from sandboxes.services.reconcile import Options
-from sandboxes.states import Action, Actor
 from tests.support.driving import ask, reload, settle
 from tests.support.emulator import Emulator
 

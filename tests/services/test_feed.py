@@ -14,12 +14,12 @@ from pytest_django import Settings
 from sandboxes import clock
 from sandboxes.core.causes import Cause, cause_of
 from sandboxes.core.observation import mark_gone, refresh_status
+from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import Feed, Sandbox, SandboxEvent
 from sandboxes.services import feed, lifecycle, record
 from sandboxes.services.decisions import drafting
 from sandboxes.services.facts import facts_of
 from sandboxes.services.prune import erase_owner, prune
-from sandboxes.states import Action, Actor, Source, Status
 from tests.support import rows
 from tests.support.driving import reload
 from tests.support.waiting import PATIENCE
@@ -158,7 +158,7 @@ def test_a_change_that_nobody_speaks_of_is_told_all_the_same() -> None:
     with record.locked(box.pk) as row:
         row.status = Status.STOPPING
     with record.locked(box.pk) as row:
-        row.observe_after = clock.now()  # our own work is no change
+        row.fetch_due_at = clock.now()  # our own work is no change
     told = SandboxEvent.objects.get()
     assert (told.kind, told.text, told.changes) == ("change", "Now stopping", {"status": "stopping"})
 
@@ -210,6 +210,6 @@ def test_updated_at_is_the_databases_time_whoever_saves() -> None:
 def test_mere_use_and_our_own_work_leave_updated_at_alone() -> None:
     box = rows.sandbox(of="alice")
     before = reload(box.pk).updated_at
-    Sandbox.objects.filter(pk=box.pk).update(last_accessed_at=clock.now(), observe_after=clock.now())
+    Sandbox.objects.filter(pk=box.pk).update(last_accessed_at=clock.now(), fetch_due_at=clock.now())
     assert record.claim(box.pk) is not None
     assert reload(box.pk).updated_at == before

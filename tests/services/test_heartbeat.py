@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Notice, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.heartbeat import Heartbeat

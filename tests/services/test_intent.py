@@ -8,11 +8,11 @@ from django.db import connection
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, owners, record
 from sandboxes.services.intent import Ready
-from sandboxes.states import ACTIVE, Action, Actor, Source
 from tests.support.driving import ask, do, pass_time, reload, settle
 from tests.support.emulator import Emulator
 
@@ -225,6 +225,6 @@ def test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few
 
 def tick_due() -> None:
     """What a worker does: advance the operations whose time has come."""
-    due = Operation.objects.filter(status__in=ACTIVE, next_check_at__lte=clock.now())
+    due = Operation.objects.filter(status__in=ACTIVE, due_at__lte=clock.now())
     for pk in list(due.values_list("pk", flat=True)):
         lifecycle.attempt(pk)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.db import connection
 from django.test import Client
 
-from sandboxes.models import Operation, Sandbox
+from sandboxes.core.vocabulary import Actor
+from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.lifecycle.create import labels_of
-from sandboxes.states import Action, Actor, Status
 from tests.admin.people import root
 from tests.api.callers import program
 from tests.support import rows
@@ -53,21 +49,3 @@ def test_naming_it_is_a_rename_like_any_other() -> None:
 
 def test_no_label_says_a_name_that_nobody_gave() -> None:
     assert "harness_name" not in labels_of(unnamed())
-
-
-def test_what_was_taken_over_under_daytonas_name_loses_it_and_what_people_named_does_not() -> None:
-    migration = import_module("sandboxes.migrations.0007_projection_provenance")
-    taken = rows.sandbox(UUID_NAME, daytona_name=UUID_NAME, labels={"harness_user_id": "alice"})
-    same = rows.sandbox("box", daytona_name="box", labels={"harness_name": "box"})
-    ours = rows.sandbox("atlas", daytona_name="atlas-5a91f1c20000", convex_sent={"row": True}, convex_revision=1)
-    linked = rows.sandbox("new", harness_id="h1", convex_revision=0, convex_known=False, status=Status.CREATING)
-    rows.operation(linked, Action.CREATE, "in_progress")
-    assert Operation.objects.count() == 1
-    editor = SimpleNamespace(connection=connection)
-    migration.remember_what_convex_has(apps, editor)
-    migration.forget_names_of_machines(apps, editor)
-    migration.date_links(apps, editor)
-    found = {row.pk: row for row in Sandbox.objects.all()}
-    assert [found[row.pk].name for row in (taken, same, ours)] == ["", "box", "atlas"]
-    assert found[ours.pk].convex_sent == {"row": True, "status": "running", "error": "", "name": "atlas"}
-    assert [found[row.pk].convex_link_due for row in (ours, linked)] == [False, True]

@@ -9,10 +9,19 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.models import IdempotencyAnswer, Lease, Notice, Operation, Sandbox, SandboxEvent, Sweep
+from sandboxes.core.shown import wanted
+from sandboxes.core.vocabulary import OperationStatus, Status
+from sandboxes.models import (
+    CircuitBreaker,
+    ConvexProjection,
+    IdempotencyAnswer,
+    Notice,
+    Operation,
+    Sandbox,
+    SandboxEvent,
+    Sweep,
+)
 from sandboxes.services.prune import prune
-from sandboxes.shown import wanted
-from sandboxes.states import OperationStatus, Status
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db
@@ -72,8 +81,8 @@ def test_old_tombstones_go_with_their_timeline() -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"revision": 7, "convex_revision": 6, "convex_known": True},
-        {"convex_again_at": rows.ago(minutes=1)},
+        {"projection": {"wanted_generation": 7}},
+        {"projection": {"known": False, "resend_at": rows.ago(minutes=1)}},
         {"in_doubt_until": rows.ago(seconds=-60)},
     ],
     ids=["Convex still shows it", "Convex is to be told once more", "a call may still run"],
@@ -91,8 +100,8 @@ def test_a_tombstone_stays_while_something_waits_for_it(fields: dict[str, Any], 
 
 def test_a_process_that_is_not_told_of_convex_forgets_it_neither(settings: Settings) -> None:
     settings.CONVEX_URL = ""
-    Lease.objects.create(name="convex")  # a worker has pushed
-    rows.sandbox(status=Status.GONE, deleted_at=rows.ago(**OLD), revision=7, convex_revision=6)
+    CircuitBreaker.objects.create(name="convex")  # a worker has pushed
+    rows.sandbox(status=Status.GONE, deleted_at=rows.ago(**OLD), projection={"wanted_generation": 7})
     assert prune()["tombstones"] == 0
 
 
@@ -101,19 +110,20 @@ def test_a_tombstone_that_convex_still_shows_is_taken_off_its_list_first(setting
     old = rows.sandbox(status=Status.GONE, intent="running", deleted_at=rows.ago(**OLD))
     rows.sandbox("young", status=Status.GONE, intent="running", deleted_at=rows.ago(**YOUNG))
     assert prune()["tombstones"] == 0
-    dirty = Sandbox.objects.get(Sandbox.dirty())
-    assert (dirty, wanted(dirty)) == (old, None)
-    assert dirty.convex_next_push_at is not None
-    revision = dirty.revision
+    behind = ConvexProjection.objects.due(clock.now()).behind().get()
+    assert (behind.sandbox, wanted(behind)) == (old, None)
     prune()
-    assert Sandbox.objects.get(pk=old.pk).revision == revision, "once is enough"
-    Sandbox.objects.filter(pk=old.pk).update(convex_known=False, convex_revision=revision)
+    now = ConvexProjection.objects.get(pk=old.pk)
+    assert now.wanted_generation == behind.wanted_generation, "once is enough"
+    rows.level(old, known=False)
     assert prune()["tombstones"] == 1
 
 
 def test_without_a_convex_no_tombstone_waits_for_one(settings: Settings) -> None:
     settings.CONVEX_URL = ""
-    rows.sandbox(status=Status.GONE, deleted_at=rows.ago(**OLD), revision=7, convex_revision=0)
+    rows.sandbox(
+        status=Status.GONE, deleted_at=rows.ago(**OLD), projection={"wanted_generation": 7, "pushed_generation": 0}
+    )
     assert prune()["tombstones"] == 1
 
 

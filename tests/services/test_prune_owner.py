@@ -1,23 +1,33 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode, Refused
-from sandboxes.models import IdempotencyAnswer, Notice, Operation, Owner, Sandbox, SandboxEvent, Sweep
+from sandboxes.core.codes import NoticeCode, Refused
+from sandboxes.core.vocabulary import Status
+from sandboxes.models import (
+    ConvexProjection,
+    IdempotencyAnswer,
+    Notice,
+    Operation,
+    Owner,
+    Sandbox,
+    SandboxEvent,
+    Sweep,
+)
 from sandboxes.services import notices
 from sandboxes.services.prune import ERASED, erase_owner
-from sandboxes.states import Status
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db
 ADA = 'user_"ada"'
 
 
-def gone(**fields: object) -> Sandbox:
+def gone(**fields: Any) -> Sandbox:
     return rows.sandbox("ada's", of=ADA, status=Status.GONE, **fields)
 
 
@@ -54,7 +64,7 @@ def test_one_living_sandbox_refuses_it() -> None:
 
 def test_a_removal_that_convex_has_not_heard_of_refuses_it(settings: Settings) -> None:
     settings.CONVEX_URL = "http://127.0.0.1:9"
-    gone(revision=3, convex_revision=2)
+    gone(projection={"wanted_generation": 3, "pushed_generation": 2})
     with pytest.raises(Refused, match="not settled yet"):
         erase_owner(ADA)
     assert Owner.objects.filter(pk=ADA).exists()
@@ -65,11 +75,11 @@ def test_what_convex_still_shows_is_taken_off_its_list_before(settings: Settings
     row = gone(intent="running")
     with pytest.raises(Refused, match="not settled yet"):
         erase_owner(ADA, dry_run=True)
-    assert not Sandbox.objects.get().is_dirty
+    assert not ConvexProjection.objects.behind().exists()
     with pytest.raises(Refused, match="not settled yet"):
         erase_owner(ADA)
-    assert Sandbox.objects.get().is_dirty
-    Sandbox.objects.filter(pk=row.pk).update(convex_known=False, convex_revision=2)
+    assert ConvexProjection.objects.behind().exists()
+    rows.level(row, known=False)
     assert erase_owner(ADA)["sandboxes"] == 1
 
 

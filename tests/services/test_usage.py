@@ -4,9 +4,9 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox
 from sandboxes.services import usage
-from sandboxes.states import Status
 from tests.support import rows
 
 pytestmark = pytest.mark.django_db

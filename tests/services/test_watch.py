@@ -8,13 +8,13 @@ import pytest
 import socketio
 from pytest_django import Settings
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action
 from sandboxes.gateways import daytona_events
 from sandboxes.models import Notice, Sandbox, SandboxEvent, Sweep
 from sandboxes.services import leases
 from sandboxes.services.sweeps import LEASE
 from sandboxes.services.watch import Watch
-from sandboxes.states import Action
 from tests.support.driving import do, reload
 from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE, wait_until

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from sandboxes import clock
-from sandboxes.models import Operation, Sandbox
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
+from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import lifecycle, projection
-from sandboxes.states import ACTIVE, Action, Actor, Source
 from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE, wait_until
 
@@ -23,10 +23,10 @@ def tick_all() -> bool:
         lifecycle.attempt(pk)
         busy = True
     now = clock.now()
-    for pk in list(Sandbox.objects.filter(observe_after__lte=now).values_list("pk", flat=True)):
+    for pk in list(Sandbox.objects.filter(fetch_due_at__lte=now).values_list("pk", flat=True)):
         lifecycle.observe(pk)
         busy = True
-    for pk in list(Sandbox.objects.filter(convex_next_push_at__lte=now).values_list("pk", flat=True)):
+    for pk in list(ConvexProjection.objects.due(now).values_list("pk", flat=True)):
         projection.push(pk)
     return busy
 

@@ -9,7 +9,7 @@ import pytest
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from sandboxes.codes import MEANINGS, Code
+from sandboxes.core.codes import MEANINGS, Code
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "cure", "request_id"}
 MORE = {

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from django.db.models import F
 from django.utils import timezone
 
 from sandboxes.core.asked import labels_of
-from sandboxes.models import DaytonaCall, Operation, Owner, Sandbox, SandboxEvent
-from sandboxes.states import ACTIVE, Action, ActorKind, Intent, OperationStatus, Source, Status
+from sandboxes.core.vocabulary import ACTIVE, Action, ActorKind, Intent, OperationStatus, Source, Status
+from sandboxes.models import ConvexProjection, DaytonaCall, Operation, Owner, Sandbox, SandboxEvent
 
 STATE_OF = {
     Status.CREATING: "creating",
@@ -33,7 +34,14 @@ def owner(name: str = "user_alice", **fields: Any) -> Owner:
     return row
 
 
-def sandbox(name: str = "atlas", *, of: str = "user_alice", status: str = Status.RUNNING, **fields: Any) -> Sandbox:
+def sandbox(
+    name: str = "atlas",
+    *,
+    of: str = "user_alice",
+    status: str = Status.RUNNING,
+    projection: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Sandbox:
     """A sandbox as it stands after a quiet life: observed, pushed, its intent met."""
     moment = ago(hours=1)
     values: dict[str, Any] = {
@@ -58,17 +66,37 @@ def sandbox(name: str = "atlas", *, of: str = "user_alice", status: str = Status
         "disk_gb": 3,
         "target": "eu",
         "sandbox_class": "container",
-        "convex_revision": 1,
-        "convex_known": True,
-        "convex_sent": {"row": True, "status": str(status), "error": "", "name": name},
-        "convex_pushed_at": moment,
         "deleted_at": moment if status == Status.GONE else None,
     }
     row = Sandbox(**{**values, **fields})
     row.daytona_name = fields.get("daytona_name", row.compose_daytona_name())
     row.labels = fields.get("labels", labels_of(row))
     row.save(force_insert=True)
+    pushed = {
+        "wanted_generation": 1,
+        "pushed_generation": 1,
+        "known": True,
+        "sent": {"row": True, "status": str(status), "error": "", "name": name},
+        "pushed_at": moment,
+    }
+    project(row, **pushed | (projection or {}))
     return row
+
+
+def project(row: Sandbox, **fields: Any) -> ConvexProjection:
+    """The projection of a sandbox: behind, and due, where the wanted generation is higher than the pushed one."""
+    made = ConvexProjection(sandbox=row, **fields)
+    if made.wanted_generation > made.pushed_generation:
+        made.behind_since = made.behind_since or timezone.now()
+        made.due_at = made.due_at or timezone.now()
+    made.save(force_insert=True)
+    return made
+
+
+def level(row: Sandbox, **fields: Any) -> None:
+    """Convex was told all that there is to tell."""
+    rows = ConvexProjection.objects.filter(pk=row.pk)
+    rows.update(pushed_generation=F("wanted_generation"), behind_since=None, due_at=None, **fields)
 
 
 def intervals(auto_delete: int) -> dict[str, int]:

@@ -18,10 +18,10 @@ from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.representations import OperationShape, SandboxShape
 from sandboxes.api.requests import ActionBody, BulkBody, NothingBody, Reason
 from sandboxes.api.views.base import ApiView
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, OperationStatus, Source
 from sandboxes.models import Operation
 from sandboxes.services import intent, lifecycle, lookup, turns, waiting
-from sandboxes.states import Action, OperationStatus, Source
 
 log = structlog.get_logger(__name__)
 

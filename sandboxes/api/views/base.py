@@ -26,10 +26,10 @@ from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.principals import Principal
 from sandboxes.api.representations import OperationShape, SandboxShape
 from sandboxes.api.views.strict import StrictView
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor, OperationStatus
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import idempotency, lookup, waiting
-from sandboxes.states import Actor, OperationStatus
 
 log = structlog.get_logger(__name__)
 KEPT_HEADERS = ("Location", "Preference-Applied", "Retry-After", "Content-Type")

@@ -25,7 +25,7 @@ from sandboxes.api.representations import EventShape
 from sandboxes.api.requests import FeedQuery
 from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
-from sandboxes.codes import Code
+from sandboxes.core.codes import Code
 from sandboxes.services import lookup, waiting
 
 

@@ -16,7 +16,7 @@ from sandboxes.api import schema
 from sandboxes.api.documented import CodeShape, answer_responses, problem_responses
 from sandboxes.api.views.base import METHODS
 from sandboxes.api.views.strict import StrictView
-from sandboxes.codes import MEANINGS, Code, Refused
+from sandboxes.core.codes import MEANINGS, Code, Refused
 
 CODES = inline_serializer("CodeList", {"results": CodeShape(many=True)})
 

@@ -28,9 +28,9 @@ from sandboxes.api.representations import OperationShape, SandboxShape
 from sandboxes.api.requests import INTERVALS, Changes, NewSandbox
 from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Source
 from sandboxes.services import lifecycle, lookup
-from sandboxes.states import Action, Source
 
 
 class SandboxList(ListView):
@@ -46,7 +46,7 @@ class SandboxList(ListView):
         parameters=[*page_parameters(orders, default_order), *filter_parameters(filters)],
     )
     def get(self, request: Request) -> Response:
-        return self.page(reading.sandboxes(self.actor))
+        return self.page(reading.sandboxes(self.actor, for_staff=self.principal.is_staff))
 
     @documented(
         "Create a sandbox",

@@ -8,7 +8,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
 
 
 class StrictView(APIView):

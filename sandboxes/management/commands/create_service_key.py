@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from sandboxes import clock
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
 from sandboxes.management.output import ReadableCommand
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from rich.table import Table
 
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
 from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.management.output import ReadableCommand, table
 from sandboxes.services.evict_ahead import Line, Outcome, Wanted, evict_ahead

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
 from sandboxes.management.output import ReadableCommand
 from sandboxes.services import prune
 

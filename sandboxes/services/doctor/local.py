@@ -14,10 +14,10 @@ from django.db.models import Min
 
 from project.logs import redact
 from sandboxes import clock
-from sandboxes.models import Notice, Operation, Sandbox
+from sandboxes.core.vocabulary import ACTIVE
+from sandboxes.models import ConvexProjection, Notice, Operation
 from sandboxes.services import heartbeat, projection, sweeps, verifications
 from sandboxes.services.doctor.finding import Finding, broken, length, ok, warning
-from sandboxes.states import ACTIVE
 
 LATE = timedelta(seconds=60)
 
@@ -73,10 +73,10 @@ def look_at_workers() -> Iterator[Finding]:
 def look_at_operations() -> Iterator[Finding]:
     now = clock.now()
     active = Operation.objects.filter(status__in=ACTIVE)
-    overdue = active.filter(next_check_at__lte=now - LATE)
+    overdue = active.filter(due_at__lte=now - LATE)
     late = overdue.count()
     if late:
-        oldest = overdue.aggregate(oldest=Min("next_check_at"))["oldest"] or now
+        oldest = overdue.aggregate(oldest=Min("due_at"))["oldest"] or now
         text = f"{late} operations are due and nobody takes them; the oldest since {length(now - oldest)}."
         yield broken("operations", text, "Start more workers, or give them more --threads.")
     else:
@@ -87,14 +87,14 @@ def look_at_projection() -> Iterator[Finding]:
     if not projection.is_used():
         return
     now = clock.now()
-    dirty = Sandbox.objects.filter(Sandbox.dirty())
-    oldest = dirty.aggregate(oldest=Min("dirty_since"))["oldest"] or now
+    behind = ConvexProjection.objects.behind()
+    oldest = behind.aggregate(oldest=Min("behind_since"))["oldest"] or now
     if now - oldest > LATE:
-        text = f"{dirty.count()} sandboxes wait for Convex, the oldest change is {length(now - oldest)} old."
+        text = f"{behind.count()} sandboxes wait for Convex, the oldest change is {length(now - oldest)} old."
         cure = "See the lines about Convex; a sandbox's page shows what Convex said."
-        yield warning("dirty", text, cure)
+        yield warning("behind", text, cure)
     else:
-        yield ok("dirty", f"{dirty.count()} sandboxes wait for Convex, none for long.")
+        yield ok("behind", f"{behind.count()} sandboxes wait for Convex, none for long.")
 
 
 def look_at_verification() -> Iterator[Finding]:

@@ -55,11 +55,11 @@ class _Attempt:
             return
         self.wait = min(self.pause, step.after) if step.may_be_sooner else step.after
         self.pause = min(self.pause * 1.6, LONGEST_PAUSE)
-        self.is_over = time.monotonic() + self.wait > self.ends or step.after > settings.TICK_SECONDS
+        self.is_over = time.monotonic() + self.wait > self.ends or step.after > settings.ATTEMPT_SECONDS
 
 
 def attempt(operation_id: UUID) -> bool:
-    """Move the operation on until it has to wait longer than TICK_SECONDS.
+    """Move the operation on until it has to wait longer than ATTEMPT_SECONDS.
 
     Returns whether there was anything to do: False for an operation that has ended, or whose sandbox another
     worker is busy with.
@@ -69,7 +69,7 @@ def attempt(operation_id: UUID) -> bool:
         _come_back(operation_id)
         return False
     operation = _read(operation_id)
-    turn = _Attempt(operation_id, operation.sandbox_id, token, ends=time.monotonic() + settings.TICK_SECONDS)
+    turn = _Attempt(operation_id, operation.sandbox_id, token, ends=time.monotonic() + settings.ATTEMPT_SECONDS)
     with structlog.contextvars.bound_contextvars(
         operation_id=str(operation_id), sandbox_id=str(turn.sandbox_id), request_id=operation.request_id
     ):
@@ -87,9 +87,9 @@ def attempt(operation_id: UUID) -> bool:
 
 def _come_back(operation_id: UUID) -> None:
     """Whoever holds the sandbox may be dead: it is tried again as soon as the lease is over, not later."""
-    later = Operation.objects.active().filter(pk=operation_id, next_check_at__gt=F("sandbox__lease_until"))
+    later = Operation.objects.active().filter(pk=operation_id, due_at__gt=F("sandbox__lease_until"))
     until = Sandbox.objects.filter(pk=OuterRef("sandbox_id")).values("lease_until")
-    later.update(next_check_at=Subquery(until))
+    later.update(due_at=Subquery(until))
 
 
 def _hand_over(operation: Operation) -> None:

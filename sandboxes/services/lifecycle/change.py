@@ -10,14 +10,14 @@ from uuid import UUID
 from django.conf import settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused, invalid
 from sandboxes.core import pending
 from sandboxes.core.asked import NAME_LABEL, Value, drift, lost_labels
+from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.intervals import checked, is_made_ephemeral
+from sandboxes.core.vocabulary import Actor, ActorKind, Status
 from sandboxes.models import Sandbox, SandboxEvent
 from sandboxes.services import lookup, record
 from sandboxes.services.queue import enqueue
-from sandboxes.states import Actor, ActorKind, Status
 
 
 class Intervals(TypedDict, total=False):
@@ -143,6 +143,6 @@ def _changed(row: Sandbox, words: str, *, actor: Actor, data: Mapping[str, Any] 
 
 
 def _tell_daytona(row: Sandbox, changes: Mapping[str, Value | None]) -> None:
-    row.pending_changes = pending.ask(row.pending_changes, changes, read_cache=settings.CALL_ECHO_SECONDS)
-    row.observe_after = clock.now()
+    row.pending_changes = pending.ask(row.pending_changes, changes, read_cache=settings.READ_CACHE_SECONDS)
+    row.fetch_due_at = clock.now()
     enqueue("observe_sandbox", row.pk)

@@ -8,13 +8,13 @@ from django.conf import settings
 from django.db import transaction
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
 from sandboxes.core.asked import labels_of
+from sandboxes.core.codes import Code, Refused
 from sandboxes.core.intervals import checked
-from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import Action, Actor, Intent, Source
+from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import budget, cap, record
 from sandboxes.services.decisions import create_operation
-from sandboxes.states import Action, Actor, Intent, Source
 
 GRANTED = ("snapshot", "target", "cpu", "memory_gb", "disk_gb")  # asked of Daytona once, at the create
 
@@ -56,6 +56,7 @@ def create(
         row = _row(owner, actor=actor, new=new, reason=reason)
         row.save(force_insert=True)
         row.known_calls = []
+        ConvexProjection.objects.create(sandbox=row, link_due=bool(new.harness_id))
         with record.telling(row, since={}):
             record.event(row, SandboxEvent.Kind.CREATED, "Created", actor=actor, at=row.created_at)
             operation = create_operation(
@@ -73,7 +74,6 @@ def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox
         owner=owner,
         name=new.name,
         harness_id=new.harness_id,
-        convex_link_due=bool(new.harness_id),
         language=new.language,
         resource_tier=new.tier,
         cpu=tier["cpu"],

@@ -29,8 +29,8 @@ def observe(sandbox_id: UUID, *, raises: bool = False, ended: bool = False) -> b
     """
     token = record.claim(sandbox_id)
     if token is None:  # whoever holds it may be dead
-        held = Sandbox.objects.filter(pk=sandbox_id, observe_after__gt=F("lease_until"))
-        held.update(observe_after=F("lease_until"))
+        held = Sandbox.objects.filter(pk=sandbox_id, fetch_due_at__gt=F("lease_until"))
+        held.update(fetch_due_at=F("lease_until"))
         return False
     try:
         return _observe(sandbox_id, token, raises=raises, ended=ended)
@@ -45,7 +45,7 @@ def _observe(sandbox_id: UUID, token: str, *, raises: bool, ended: bool) -> bool
     active = record.active_operation(sandbox_id)
     if active is not None:
         enqueue("advance_operation", active.pk)
-        Sandbox.objects.filter(pk=sandbox_id, lease_token=token).update(observe_after=None)
+        Sandbox.objects.filter(pk=sandbox_id, lease_token=token).update(fetch_due_at=None)
         return False
     try:
         daytona = gateway()

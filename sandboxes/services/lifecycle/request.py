@@ -8,14 +8,14 @@ from datetime import datetime
 from uuid import UUID
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, Intent, OperationStatus, Source, Status
 from sandboxes.models import IntentChange, Operation, Sandbox, SandboxEvent
 from sandboxes.services import budget, lookup, record
 from sandboxes.services.decisions import create_operation, refresh
 from sandboxes.services.lifecycle.allowed import allowed_actions, refusal
 from sandboxes.services.operations import close_operation, keep_intent, revert_intent, set_intent
 from sandboxes.services.queue import enqueue
-from sandboxes.states import INTENT_OF, Action, Actor, Intent, OperationStatus, Source, Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def _join(row: Sandbox, active: Operation, asked: Asked, *, now: datetime) -> Op
     active.reason = asked.reason[:500] or active.reason
     active.force = active.force or asked.force
     _make_due(row, active, now=now)
-    active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "next_check_at", "intent_change"])
+    active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "due_at", "intent_change"])
     refresh(row, active=active, now=now)
     return active
 
@@ -142,7 +142,7 @@ def _join(row: Sandbox, active: Operation, asked: Asked, *, now: datetime) -> Op
 def _make_due(row: Sandbox, active: Operation, *, now: datetime) -> None:
     """Let the operation look now, unless it waits for Daytona to find the sandbox: asking faster shows nothing."""
     if row.missing_since is None:
-        active.next_check_at = now
+        active.due_at = now
         enqueue("advance_operation", active.pk)
 
 
@@ -162,7 +162,7 @@ def _sync(row: Sandbox, asked: Asked, *, active: Operation | None, now: datetime
     if active is None:
         return _begin(row, asked, now=now)
     _make_due(row, active, now=now)
-    active.save(update_fields=["next_check_at"])
+    active.save(update_fields=["due_at"])
     return active
 
 

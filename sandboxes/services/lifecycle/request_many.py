@@ -9,12 +9,12 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError, connection
 
 from sandboxes import clock
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import budget, lookup, record
 from sandboxes.services.decisions import read_calls
 from sandboxes.services.lifecycle.request import Asked, ask, begins, carry_out, refuse
-from sandboxes.states import Action, Actor, Source
 
 Outcome = Operation | Exception
 

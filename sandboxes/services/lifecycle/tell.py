@@ -82,7 +82,7 @@ def _after_failure(one: Pending, error: DaytonaError) -> Outcome:
         result.retry_after or MEANINGS[result.kind].pause,
         backoff(one.tries, first=FIRST_PAUSE, longest=LONGEST_PAUSE, jitter=random.random()),
     )
-    doubt = now + timedelta(seconds=settings.UNSETTLED_SECONDS) if is_lost else None
+    doubt = now + timedelta(seconds=settings.IN_DOUBT_SECONDS) if is_lost else None
     return one.retry(at=now + timedelta(seconds=pause), doubt_until=doubt)
 
 
@@ -98,7 +98,7 @@ def _write(row: Sandbox, due: Mapping[str, Pending], outcomes: Mapping[str, Outc
         elif now_wanted is not None and now_wanted.value == outcome.value:
             changes[key] = outcome
         elif now_wanted is not None:
-            changes[key] = replace(now_wanted, doubt_until=outcome.may_show_until(settings.CALL_ECHO_SECONDS))
+            changes[key] = replace(now_wanted, doubt_until=outcome.may_show_until(settings.READ_CACHE_SECONDS))
     row.pending_changes = pending.as_data(changes)
 
 

@@ -1,4 +1,4 @@
-"""A push by our own functions in Convex: up to 100 rows in one call, each with its revision.
+"""A push by our own functions in Convex: up to 100 rows in one call, each with its generation.
 
 Convex writes only what is newer, so a late or repeated call can never win and nothing has to be asked first.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from sandboxes.core.shown import as_known, wanted
 from sandboxes.gateways.convex import MAX_CHANGES, Applied, ConvexError, ConvexGateway, ConvexRejected
-from sandboxes.services.projection import lease, outcome
-from sandboxes.services.projection.outcome import Report
+from sandboxes.services.projection import lease, push_result
+from sandboxes.services.projection.push_result import Report
 from sandboxes.services.projection.values import change_of
-from sandboxes.shown import as_known, wanted
 
 NOT_LINKED = "not linked: it is not its owner's, or it is linked to another sandbox already"
 
@@ -24,7 +24,7 @@ def push(convex: ConvexGateway, ids: Sequence[UUID]) -> int:
         held = lease.claim(ids[start : start + MAX_CHANGES])
         found += len(held.rows)
         try:
-            _send(convex, held, [outcome.report_of(held, row) for row in held.rows])
+            _send(convex, held, [push_result.report_of(held, row) for row in held.rows])
         except lease.Lost:
             continue
     return found
@@ -33,19 +33,19 @@ def push(convex: ConvexGateway, ids: Sequence[UUID]) -> int:
 def _send(convex: ConvexGateway, held: lease.Held, reports: list[Report]) -> None:
     if not reports:
         return
-    lease.keep(held)
+    lease.renew(held)
     try:
         answers = convex.apply([change_of(report.row) for report in reports])
     except ConvexRejected as error:
         if len(reports) == 1:
-            outcome.failed(held, reports, error)
+            push_result.record_failure(held, reports, error)
             return
         # All or nothing: one row that Convex does not take shall not hold up the others.
         middle = len(reports) // 2
         _send(convex, held, reports[:middle])
         _send(convex, held, reports[middle:])
     except ConvexError as error:
-        outcome.failed(held, reports, error)
+        push_result.record_failure(held, reports, error)
     else:
         _settle(held, reports, answers)
 
@@ -56,13 +56,13 @@ def _settle(held: lease.Held, reports: list[Report], answers: list[Applied]) -> 
         if answer.outcome == "applied":
             applied.append(_as_sent(report, answer))
         elif answer.outcome == "foreign_owner":
-            outcome.failed(held, [report], outcome.foreign(report.row))
+            push_result.record_failure(held, [report], push_result.foreign(report.sandbox))
         elif answer.outcome == "removed":
             report.leave_removed()
             applied.append(report)
         else:
-            outcome.go_above(held, report, stored=answer.revision)
-    outcome.pushed(held, applied)
+            push_result.raise_generation(held, report, stored=answer.revision)
+    push_result.record_pushed(held, applied)
 
 
 def _as_sent(report: Report, answer: Applied) -> Report:
@@ -71,8 +71,10 @@ def _as_sent(report: Report, answer: Applied) -> Report:
     report.sent = {} if shown is None else as_known(shown, report.sent)
     report.did.append("row removed" if shown is None else f"shows {shown.status}")
     if answer.harness_linked is not None:
-        report.did.append(f"harness {report.row.harness_id} {'linked' if answer.harness_linked else NOT_LINKED}")
+        report.did.append(
+            f"harness {report.sandbox.harness_id} {'linked' if answer.harness_linked else NOT_LINKED}"
+        )
     report.links = report.removed = False
-    if report.is_again:
-        report.again = None
+    if report.is_resend:
+        report.resend_at = None
     return report

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from sandboxes.core.shown import Push
 from sandboxes.gateways.convex import ConvexApplicationError, ConvexGateway, ConvexRejected
 from sandboxes.services.projection import looking
-from sandboxes.services.projection.outcome import Report
+from sandboxes.services.projection.push_result import Report
 from sandboxes.services.projection.values import row_of
-from sandboxes.shown import Push
 
 
 def create_row(convex: ConvexGateway, report: Report, push: Push) -> None:
@@ -19,9 +19,9 @@ def create_row(convex: ConvexGateway, report: Report, push: Push) -> None:
     for harness_id in (harness, harness, "") if harness else ("",):
         try:
             convex.create_row(
-                report.row.daytona_id or "",
-                owner=report.row.owner_id,
-                row=row_of(report.row, push, harness=harness_id),
+                report.sandbox.daytona_id or "",
+                owner=report.sandbox.owner_id,
+                row=row_of(report.sandbox, push, harness=harness_id),
             )
             break
         except ConvexApplicationError:
@@ -37,8 +37,8 @@ def create_row(convex: ConvexGateway, report: Report, push: Push) -> None:
 
 def _harness(convex: ConvexGateway, report: Report) -> str:
     """The harness to link, "" for none. The function links whatever it is given: whose it is, is asked here."""
-    row = report.row
-    if not row.convex_link_due:
+    row = report.sandbox
+    if not report.row.link_due:
         return ""
     why_not = _why_not(convex, row.owner_id, row.harness_id)
     if why_not:

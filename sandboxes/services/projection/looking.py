@@ -11,7 +11,7 @@ from sandboxes.gateways.convex import (
     FunctionMissing,
 )
 from sandboxes.models import Sandbox
-from sandboxes.services.projection import outcome
+from sandboxes.services.projection import push_result
 
 CANNOT_BE_READ = (ConvexRejected, ConvexUnauthorized, FunctionMissing)
 
@@ -34,7 +34,7 @@ def is_there(convex: ConvexGateway, row: Sandbox) -> bool:
     """Whether Convex has a row of it. Raises ForeignOwner."""
     owner = convex.owner_of(row.daytona_id or "")
     if owner not in (None, row.owner_id):
-        raise outcome.foreign(row, str(owner))
+        raise push_result.foreign(row, str(owner))
     return owner is not None
 
 

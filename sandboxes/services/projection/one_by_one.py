@@ -1,6 +1,6 @@
 """A push by the functions the application publishes: one call for each value that is to be sent.
 
-They take no revision, so order is all there is: one pusher at a time, and after a call that got lost the values
+They take no generation, so order is all there is: one pusher at a time, and after a call that got lost the values
 are sent once more, and read back, when that call must have ended. They look at no owner either, so it is asked
 whose the row is before anything is written.
 """
@@ -10,7 +10,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from sandboxes import clock
-from sandboxes.codes import Code
+from sandboxes.core.codes import Code
+from sandboxes.core.shown import Absent, Push, as_known, our_messages, to_push, wanted
+from sandboxes.core.vocabulary import Status
 from sandboxes.gateways.convex import (
     ApplicationRow,
     ConvexApplicationError,
@@ -19,13 +21,11 @@ from sandboxes.gateways.convex import (
     Function,
     FunctionMissing,
 )
-from sandboxes.models import Sandbox
-from sandboxes.services.projection import lease, looking, outcome
+from sandboxes.models import ConvexProjection
+from sandboxes.models.projection import ProjectionRows
+from sandboxes.services.projection import lease, looking, push_result
 from sandboxes.services.projection.creating import create_row
-from sandboxes.services.projection.outcome import NotYet, Report
-from sandboxes.services.projection.withdraw import withdraw
-from sandboxes.shown import Absent, Push, as_known, is_to_be_removed, our_messages, to_push
-from sandboxes.states import Status
+from sandboxes.services.projection.push_result import NotYet, Report
 
 # The functions look at the first row of an id only: a row written twice takes two removals.
 MOST_REMOVALS = 6
@@ -36,7 +36,7 @@ def push(convex: ConvexGateway, sandbox_id: UUID) -> bool:
     held = lease.claim([sandbox_id])
     if not held.rows:
         return False
-    report = outcome.report_of(held, held.rows[0])
+    report = push_result.report_of(held, held.rows[0])
     try:
         _push(convex, held, report)
     except lease.Lost:
@@ -49,17 +49,17 @@ def _push(convex: ConvexGateway, held: lease.Held, report: Report) -> None:
         _OneRow(convex, held, report).bring_in_line()
     except ConvexError as error:
         if error.ambiguous:
-            report.lost(lease.again_at(clock.now()))
+            report.lost(lease.resend_at(clock.now()))
         if _is_limit(error):
-            outcome.no_room(held, report, error)
+            push_result.record_no_room(held, report, error)
         else:
-            outcome.failed(held, [report], error)
-    except (outcome.ForeignOwner, NotYet) as error:
-        outcome.failed(held, [report], error)
+            push_result.record_failure(held, [report], error)
+    except (push_result.ForeignOwner, NotYet) as error:
+        push_result.record_failure(held, [report], error)
     else:
-        if report.is_again:
+        if report.is_resend:
             report.settled()
-        if not outcome.pushed(held, [report]):
+        if not push_result.record_pushed(held, [report]):
             raise lease.Lost
 
 
@@ -75,7 +75,8 @@ class _OneRow:
         self.held = held
         self.report = report
         self.row = report.row
-        self.id = report.row.daytona_id or ""
+        self.sandbox = report.sandbox
+        self.id = report.sandbox.daytona_id or ""
 
     def bring_in_line(self) -> None:
         push = to_push(self.row, self.report.sent)
@@ -90,13 +91,13 @@ class _OneRow:
             return
         else:
             self._create(push)
-        if self.report.is_again:
+        if self.report.is_resend:
             self._read_back(push)
 
     def _look(self) -> ApplicationRow | None:
         """Convex's row; None: there is none. Raises ForeignOwner."""
-        lease.keep(self.held)
-        return looking.look(self.convex, self.row, is_expected=self.report.has_row)
+        lease.renew(self.held)
+        return looking.look(self.convex, self.sandbox, is_expected=self.report.has_row)
 
     # an existing row
 
@@ -113,17 +114,17 @@ class _OneRow:
         """Convex has a row of ours: what is not known of it, and can be read there, is known now."""
         self.report.found()
         known = self.report.sent
-        if seen.name is not None and seen.name == self.row.name:
+        if seen.name is not None and seen.name == self.sandbox.name:
             known.setdefault("name", seen.name)
         if seen.message is not None and "error" not in known:
-            known["error"] = seen.message if seen.message in our_messages(self.row, known) else ""
+            known["error"] = seen.message if seen.message in our_messages(self.sandbox, known) else ""
 
     def _send_status(self, push: Push, seen: ApplicationRow | None) -> None:
         # Until it succeeds nobody knows what Convex shows, so nothing counts as sent.
         is_known = self.report.sent.pop("error", None) is not None
         self.report.sent.pop("status", None)
         self.report.about_to("status")
-        lease.keep(self.held)
+        lease.renew(self.held)
         self.convex.update_status(self.id, status=push.shown.status, error_message=_message(push, seen))
         self.report.sent["status"] = push.shown.status
         if push.error is not None or is_known:
@@ -133,7 +134,7 @@ class _OneRow:
     def _send_name(self, name: str) -> None:
         if self.convex.has(Function.UPDATE_NAME) is False:
             raise FunctionMissing(Function.UPDATE_NAME)
-        lease.keep(self.held)
+        lease.renew(self.held)
         self.report.about_to("name")
         before = self.report.sent.get("name")
         try:
@@ -154,7 +155,7 @@ class _OneRow:
         self._make_room()
         self.report.about_to("create")
         try:
-            lease.keep(self.held)
+            lease.renew(self.held)
             self.report.known = True
             create_row(self.convex, self.report, push)
         except ConvexError as error:
@@ -180,24 +181,27 @@ class _OneRow:
 
     def _make_room(self) -> None:
         """Convex counts an owner's rows: those that are to go, go first."""
-        gone = Sandbox.objects.filter(
-            Sandbox.dirty(), owner_id=self.row.owner_id, status=Status.GONE, convex_known=True
-        )
-        ids = [row.pk for row in gone if is_to_be_removed(row)]
+        gone = self._gone().filter(known=True)
+        ids = [row.pk for row in gone.behind().select_related("sandbox") if wanted(row) is None]
         for sandbox_id in ids:
-            lease.keep(self.held)
+            lease.renew(self.held)
             push(self.convex, sandbox_id)
-        if gone.filter(pk__in=ids).exclude(convex_lease_token="").exists():
+        if gone.behind().filter(pk__in=ids).exclude(lease_token="").exists():
             raise NotYet("the removal of another sandbox of its owner is under way")
 
     def _withdraw_one(self) -> bool:
         """Full: what is gone gives way, the oldest first; what is itself gone gives way to the others."""
-        gone = Sandbox.objects.filter(owner_id=self.row.owner_id, status=Status.GONE, convex_withdrawn=False)
-        if self.row.status == Status.GONE:
-            withdraw(gone.filter(pk=self.row.pk))
+        gone = self._gone().filter(withdrawn=False)
+        if self.sandbox.status == Status.GONE:
+            gone.filter(pk=self.row.pk).withdraw()
             return False
-        oldest = gone.filter(convex_known=True).order_by("deleted_at", "pk").first()
-        return oldest is not None and withdraw(gone.filter(pk=oldest.pk)) == 1
+        oldest = gone.filter(known=True).order_by("sandbox__deleted_at", "pk").first()
+        return oldest is not None and gone.filter(pk=oldest.pk).withdraw() == 1
+
+    def _gone(self) -> ProjectionRows:
+        """Those of the owner's sandboxes that are gone."""
+        owners: ProjectionRows = ConvexProjection.objects.filter(sandbox__owner_id=self.sandbox.owner_id)
+        return owners.filter(sandbox__status=Status.GONE)
 
     # no row wanted
 
@@ -206,10 +210,10 @@ class _OneRow:
             self.report.forget()
             return
         self.report.about_to("remove")
-        lease.note(self.held, self.row, convex_sent=self.report.without_row, convex_known=True)
+        lease.note(self.held, self.row, sent=self.report.without_row, known=True)
         self.report.sent = self.report.without_row
         for _ in range(MOST_REMOVALS):
-            lease.keep(self.held)
+            lease.renew(self.held)
             self.convex.remove(self.id)
             if not self._is_there():
                 self.report.did.append("row removed")
@@ -218,8 +222,8 @@ class _OneRow:
         raise NotYet(f"Convex still has a row after {MOST_REMOVALS} removals")
 
     def _is_there(self) -> bool:
-        lease.keep(self.held)
-        return looking.is_there(self.convex, self.row)
+        lease.renew(self.held)
+        return looking.is_there(self.convex, self.sandbox)
 
     # after a lost call
 
@@ -228,7 +232,7 @@ class _OneRow:
         if seen is None:
             self.report.sent = self.report.without_row
             raise NotYet("Convex's row has vanished; it is created again")
-        status = seen.status or looking.status(self.convex, self.row)
+        status = seen.status or looking.status(self.convex, self.sandbox)
         if status not in (None, push.shown.status):
             raise NotYet(f"Convex shows {status}, though {push.shown.status} was sent")
 

@@ -1,4 +1,4 @@
-"""Dirty rows to Convex: which way, how many at once, and when not at all."""
+"""Rows that are behind to Convex: which way, how many at once, when not at all, and when once more."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from django.db import transaction
 from django.utils.module_loading import import_string
 
 from sandboxes import clock
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.gateways.convex import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
-from sandboxes.models import Sandbox
-from sandboxes.services.projection import batch, lease, looking, one_by_one, outcome, rest
-from sandboxes.services.projection.again import push_what_was_lacking
+from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox, SandboxEvent
+from sandboxes.services import lookup, record
+from sandboxes.services.projection import batch, circuit_breaker, lease, looking, one_by_one, push_result
 from sandboxes.services.projection.values import touch_of
 from sandboxes.services.queue import enqueue
 
 log = structlog.get_logger(__name__)
+NO_ID = "Convex names its rows by Daytona's id, and there is none yet."
 
 # A row that was enqueued is not due again before then.
 AGAIN_AFTER = timedelta(seconds=30)
@@ -39,12 +42,12 @@ def push(sandbox_id: UUID) -> bool:
 
 def push_many(ids: Sequence[UUID]) -> int:
     """The same for many; returns how many had something to push. 100 take one call where our own functions are."""
-    state = rest.look() if is_on() else None
-    if state is None or state.lasts(clock.now()):
+    breaker = circuit_breaker.read() if is_on() else None
+    if breaker is None or breaker.is_open(clock.now()):
         return 0
     try:
         convex = _gateway()
-        own = look_at_functions(convex, state)
+        own = look_at_functions(convex, breaker)
     except ConvexError as error:
         return _nobody_home(ids, error)
     if own:
@@ -52,25 +55,51 @@ def push_many(ids: Sequence[UUID]) -> int:
     return sum(one_by_one.push(convex, sandbox_id) for sandbox_id in ids)
 
 
-def look_at_functions(convex: ConvexGateway, state: rest.Rest) -> bool:
+def look_at_functions(convex: ConvexGateway, breaker: CircuitBreaker) -> bool:
     """Whether our own functions are there. What could not be shown for want of one that now is becomes due."""
     own = convex.own_functions()
-    present = frozenset(convex.capabilities().present)
-    if (own, present) != (state.own, state.functions):
-        rest.remember(own=own, functions=present)
-        if present - state.functions:
-            push_what_was_lacking()
+    before, present = frozenset(breaker.functions), frozenset(convex.capabilities().present)
+    if (own, present) != (breaker.has_own_functions, before):
+        circuit_breaker.remember(has_own_functions=own, functions=present)
+        if present - before:
+            _push_what_was_lacking()
     return own
 
 
-def touch(row: Sandbox) -> bool:
+def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
+    """Have it looked up in Convex and every value sent, whether or not it differs from what was sent before.
+
+    What its user took off the list there is put back: a person wants it now.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, SANDBOX_CREATING while Daytona has not given it an id.
+    """
+    with lookup.locked(sandbox_id, actor=actor) as sandbox:
+        if sandbox.daytona_id is None:
+            raise Refused(Code.SANDBOX_CREATING, NO_ID)
+        sent = ConvexProjection.objects.select_for_update().get(pk=sandbox.pk).sent
+        # A call that got lost may still be carried out: `resend_at` stays as it is.
+        late = {"late": sent["late"]} if "late" in sent else {}
+        rows = ConvexProjection.objects.filter(pk=sandbox.pk)
+        rows.make_due(sent={"again": True, **late}, removed=False, attempt=0)
+        record.event(sandbox, SandboxEvent.Kind.CONVEX, "Push to Convex requested again", actor=actor)
+        enqueue("push_sandbox", sandbox.pk)
+
+
+@transaction.atomic
+def _push_what_was_lacking() -> None:
+    """Rows that met a function that was not there are due."""
+    push_result.met(push_result.LACKS).in_order().make_due()
+
+
+def touch(sandbox: Sandbox) -> bool:
     """Tell Convex that a sandbox was used; returns whether it was told. The next use tells it again if not."""
-    if not is_on() or not row.convex_known or rest.look().lasts(clock.now()):
+    if not is_on() or not sandbox.projection.known or circuit_breaker.read().is_open(clock.now()):
         return False
     try:
-        return _touch(_gateway(), row)
+        return _touch(_gateway(), sandbox)
     except ConvexError as error:
-        log.info("convex_touch_failed", sandbox_id=str(row.pk), code=error.code)
+        log.info("convex_touch_failed", sandbox_id=str(sandbox.pk), code=error.code)
         return False
 
 
@@ -80,20 +109,20 @@ def enqueue_due(now: datetime) -> int:
     Each is moved ahead in the same transaction, so that no other pump enqueues it too. While Convex is left
     alone nothing is, and when that is over a single row tries for all of them.
     """
-    state = rest.look() if is_on() else None
-    if state is None or state.lasts(now):
+    breaker = circuit_breaker.read() if is_on() else None
+    if breaker is None or breaker.is_open(now):
         return 0
     with transaction.atomic():
-        due = Sandbox.objects.filter(convex_next_push_at__lte=now).order_by("convex_next_push_at", "pk")
-        ids = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True)[: _room(state, now)])
-        Sandbox.objects.filter(pk__in=ids).update(convex_next_push_at=now + AGAIN_AFTER)
-        _enqueue(ids, in_batches=state.own is True)
+        due = ConvexProjection.objects.due(now).order_by("due_at", "pk")
+        ids = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True)[: _room(breaker, now)])
+        ConvexProjection.objects.filter(pk__in=ids).update(due_at=now + AGAIN_AFTER)
+        _enqueue(ids, in_batches=breaker.has_own_functions is True)
     return len(ids)
 
 
 def is_used() -> bool:
     """Whether the installation has a Convex. Web has no key of it, but sees that a worker once pushed."""
-    return bool(settings.CONVEX_URL) or rest.in_use().exists()
+    return bool(settings.CONVEX_URL) or circuit_breaker.in_use().exists()
 
 
 def is_on() -> bool:
@@ -107,13 +136,13 @@ def _gateway() -> ConvexGateway:
     return convex
 
 
-def _room(state: rest.Rest, now: datetime) -> int:
+def _room(breaker: CircuitBreaker, now: datetime) -> int:
     """How many more rows may be enqueued, those counted that were and that nobody has come to yet."""
-    if state.is_probing:
+    if breaker.is_half_open:
         return 1
-    moved_ahead = Sandbox.objects.filter(convex_next_push_at__gt=now, convex_next_push_at__lte=now + AGAIN_AFTER)
-    enqueued = moved_ahead.filter(Sandbox.dirty(), convex_attempt=0).count()
-    return max(0, MOST_ENQUEUED[state.own] - enqueued)
+    moved_ahead = ConvexProjection.objects.behind().filter(due_at__gt=now, due_at__lte=now + AGAIN_AFTER)
+    enqueued = moved_ahead.filter(attempt=0).count()
+    return max(0, MOST_ENQUEUED[breaker.has_own_functions] - enqueued)
 
 
 def _enqueue(ids: list[UUID], *, in_batches: bool) -> None:
@@ -129,23 +158,23 @@ def _enqueue(ids: list[UUID], *, in_batches: bool) -> None:
 def _nobody_home(ids: Sequence[UUID], error: ConvexError) -> int:
     """Convex does not even say which functions it has: the rows wait."""
     held = lease.claim(ids)
-    outcome.failed(held, [outcome.report_of(held, row) for row in held.rows], error)
+    push_result.record_failure(held, [push_result.report_of(held, row) for row in held.rows], error)
     return len(held.rows)
 
 
-def _is_ours(convex: ConvexGateway, row: Sandbox) -> bool:
+def _is_ours(convex: ConvexGateway, sandbox: Sandbox) -> bool:
     """The application's function looks at no owner."""
     try:
-        return looking.is_there(convex, row)
-    except outcome.ForeignOwner:
+        return looking.is_there(convex, sandbox)
+    except push_result.ForeignOwner:
         return False
 
 
-def _touch(convex: ConvexGateway, row: Sandbox) -> bool:
+def _touch(convex: ConvexGateway, sandbox: Sandbox) -> bool:
     if convex.own_functions():
-        (answer,) = convex.apply([touch_of(row)])
+        (answer,) = convex.apply([touch_of(sandbox.projection)])
         return answer.outcome == "applied"
-    if row.daytona_id is None or convex.has(Function.TOUCH) is False or not _is_ours(convex, row):
+    if sandbox.daytona_id is None or convex.has(Function.TOUCH) is False or not _is_ours(convex, sandbox):
         return False
-    convex.touch(row.daytona_id)
+    convex.touch(sandbox.daytona_id)
     return True

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sandboxes.core.shown import Push, our_messages, to_push
 from sandboxes.gateways.convex import Change, Row
-from sandboxes.models import Sandbox
-from sandboxes.shown import Push, our_messages, to_push
+from sandboxes.models import ConvexProjection, Sandbox
 
 # The application's own name for a sandbox without one. Convex has no row without a name, so one that is created
 # there for a sandbox that nobody named bears it; a row that exists keeps its own.
@@ -31,30 +31,32 @@ def row_of(row: Sandbox, push: Push, *, harness: str = "") -> Row:
     )
 
 
-def change_of(row: Sandbox) -> Change:
+def change_of(row: ConvexProjection) -> Change:
     """What is to be pushed, or the removal of the row, for our own functions in Convex."""
-    push = to_push(row, row.convex_sent)
+    push = to_push(row, row.sent)
     change = touch_of(row)
     if push is None:
         return replace(change, remove=True)
+    sandbox = row.sandbox
     return replace(
         change,
-        row=row_of(row, push, harness=row.harness_id if row.convex_link_due else ""),
-        first_creation=row.convex_link_due,
+        row=row_of(sandbox, push, harness=sandbox.harness_id if row.link_due else ""),
+        first_creation=row.link_due,
         renames=push.name is not None,
-        takes_back=our_messages(row, row.convex_sent),
+        takes_back=our_messages(sandbox, row.sent),
         absent=push.absent,
     )
 
 
-def touch_of(row: Sandbox) -> Change:
+def touch_of(row: ConvexProjection) -> Change:
     """Only that it was used."""
+    sandbox = row.sandbox
     return Change(
-        sandbox_id=str(row.pk),
-        daytona_id=row.daytona_id or "",
-        owner=row.owner_id,
-        revision=row.revision,
-        last_accessed_ms=accessed_ms(row),
+        sandbox_id=str(sandbox.pk),
+        daytona_id=sandbox.daytona_id or "",
+        owner=sandbox.owner_id,
+        revision=row.wanted_generation,
+        last_accessed_ms=accessed_ms(sandbox),
     )
 
 

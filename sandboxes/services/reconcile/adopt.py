@@ -22,9 +22,12 @@ from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import apply_observation, refresh_status
+from sandboxes.core.shown import shown_of, to_push
+from sandboxes.core.states import STATES
+from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.gateways.convex import ApplicationRow
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
-from sandboxes.models import Owner, Sandbox, SandboxEvent
+from sandboxes.models import ConvexProjection, Owner, Sandbox, SandboxEvent
 from sandboxes.services import record
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
@@ -35,8 +38,6 @@ from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
-from sandboxes.shown import to_push, wanted
-from sandboxes.states import STATES, Action, Actor, Intent, Source, Status
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
@@ -141,7 +142,7 @@ def _remote_changes(row: Sandbox, listing: Listing, *, deletes: bool) -> list[Ch
 
 def _pushed(row: Sandbox, listing: Listing) -> list[Change]:
     """What the push that follows changes in Convex. A push of any kind counts as use there (`lastAccessedAt`)."""
-    push = to_push(row, row.convex_sent)
+    push = to_push(row.projection, row.projection.sent)
     if push is None:
         return []
     there = listing.row
@@ -191,15 +192,22 @@ def _take_over(found: Found, listing: Listing) -> Sandbox:
     row.name = _name(found.remote, listing)
     row.intent, row.intent_actor_kind, row.intent_actor_id = _intent_of(found.remote), ADOPTER.kind, ADOPTER.id
     row.intent_reason, row.intent_at, row.intent_met_at = AS_FOUND, now, now
-    row.convex_known = listing.standing == Standing.LISTED
     _save(row, found, message=AS_FOUND, actor=ADOPTER, now=now)
-    row.convex_sent = _as_listed(row, listing.row) if row.convex_known else {}
-    if listing.row is not None and not _pushed(row, listing):
-        row.convex_revision = row.revision
-    row.convex_next_push_at = now if row.is_dirty else None
-    row.dirty_since = now if row.is_dirty else None
-    row.save()
+    _project(row, listing, now=now)
     return row
+
+
+def _project(row: Sandbox, listing: Listing, *, now: datetime) -> None:
+    """Its projection: clean where Convex shows already what there is to show."""
+    known = listing.standing == Standing.LISTED
+    made = ConvexProjection(
+        sandbox=row, known=known, sent=_as_listed(row, listing.row) if known else {}, wanted_generation=1
+    )
+    if listing.row is not None and not _pushed(row, listing):
+        made.pushed_generation = 1
+    else:
+        made.due_at = made.behind_since = now
+    made.save(force_insert=True)
 
 
 def _name(remote: RemoteSandbox, listing: Listing) -> str:
@@ -218,7 +226,7 @@ def _as_listed(row: Sandbox, there: ApplicationRow | None) -> dict[str, Any]:
     """
     if there is None:
         return {"row": True}
-    shown = wanted(row)
+    shown = shown_of(row)
     ours = there.message if shown is not None and there.message == shown.error else ""
     return {"row": True, "status": there.status, "error": ours, "name": row.name}
 
@@ -229,8 +237,8 @@ def _delete(found: Found, owner: str, *, reason: str, actor: Actor) -> Sandbox:
     row = _row(found.remote, owner=owner, now=now)
     row.intent, row.intent_actor_kind, row.intent_actor_id = Intent.DELETED, actor.kind, actor.id
     row.intent_reason, row.intent_at = reason, now
-    row.convex_removed = True
     _save(row, found, message=reason, actor=actor, now=now)
+    ConvexProjection.objects.create(sandbox=row, removed=True)
     with record.telling(row, since=facts_of(row)):
         create_operation(row, Action.DELETE, actor=actor, source=Source.SWEEP, now=now, reason=reason)
         row.save()
@@ -261,7 +269,6 @@ def _save(row: Sandbox, found: Found, *, message: str, actor: Actor, now: dateti
         with drafting(row, None, now=now) as draft:
             apply_observation(draft, Fetched(found.started, found.remote))
             refresh_status(draft)
-        row.dirty_since = now if row.is_dirty else None
         row.save()
 
 

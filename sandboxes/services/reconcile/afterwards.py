@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.conf import settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode, Refused
+from sandboxes.core.codes import NoticeCode, Refused
 from sandboxes.gateways.daytona import DaytonaError
-from sandboxes.services import evict_ahead, leases, notices, projection, prune, verifications, verify_convex
+from sandboxes.services import evict_ahead, notices, projection, prune, schedules, verifications, verify_convex
 from sandboxes.services.reconcile import intents
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
@@ -110,12 +110,10 @@ def _stop_idle(run: Run) -> None:
 
 
 def _prune_daily(run: Run) -> None:
-    """Once a day over all machines: the lease is kept for a day, and given back only when it failed."""
-    held = leases.take("prune", holder="the daily prune", seconds=DAY)
-    if held is None:
-        return
-    try:
+    """Once a day over all machines; one that failed is due again."""
+
+    def carry_out() -> bool:
         run.report.count("pruned", sum(prune.prune(beat=run.beat).values()))
-    except BaseException:
-        leases.release(held)
-        raise
+        return True
+
+    schedules.when_due("prune", carry_out, every=DAY)

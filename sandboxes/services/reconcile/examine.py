@@ -14,6 +14,7 @@ from sandboxes.core import asked
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import with_observation
+from sandboxes.core.vocabulary import ACTIVE, Actor
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
@@ -23,7 +24,6 @@ from sandboxes.services.reconcile.compare import Known
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
-from sandboxes.states import ACTIVE, Actor
 
 log = structlog.get_logger(__name__)
 SWEEPER = Actor.system("sweep")

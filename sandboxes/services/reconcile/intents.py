@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from sandboxes import clock
-from sandboxes.core.states import STATES
+from sandboxes.core.states import ERROR_STATES, STATES, Seen, is_met
+from sandboxes.core.vocabulary import Intent
 from sandboxes.models import Sandbox
 from sandboxes.services import record
 from sandboxes.services.operations import keep_intent
@@ -18,7 +19,6 @@ from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import in_chunks
-from sandboxes.states import ERROR_STATES, Intent, Seen, is_met
 
 CHUNK = 200
 

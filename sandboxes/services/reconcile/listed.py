@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from sandboxes.core.vocabulary import Intent
 from sandboxes.gateways.daytona import DaytonaGateway, Page, RemoteSandbox
 from sandboxes.models import Sandbox
 from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
@@ -14,7 +15,6 @@ from sandboxes.services.reconcile.examine import is_busy, setting_of
 from sandboxes.services.reconcile.listings import LABEL, Listings
 from sandboxes.services.reconcile.result import Kind
 from sandboxes.services.reconcile.run import Run, update_free
-from sandboxes.states import Intent
 
 
 def compare(run: Run, daytona: DaytonaGateway, listings: Listings, page: Page) -> list[UUID]:

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.states import STATES
+from sandboxes.core.vocabulary import ACTIVE, MOVING, Intent, Status
 from sandboxes.models import DaytonaCall, Operation, Sandbox
 from sandboxes.services import heartbeat, notices, pump
 from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run, update_free
-from sandboxes.states import ACTIVE, MOVING, STATES, Intent, Status
 
 MOST_ROUNDS = 20  # of the pump, in one sweep
 MOST_STUCK = 100
@@ -52,20 +53,16 @@ def make_due(run: Run) -> None:
 
 def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
     """The rows that nobody would look at again, by kind, each with the column that makes them due."""
-    idle = Sandbox.objects.filter(~is_busy(), observe_after=None)
+    idle = Sandbox.objects.filter(~is_busy(), fetch_due_at=None)
     living = idle.filter(deleted_at=None)
     may_change = Q(deleted_at=None) | Q(pk__in=DaytonaCall.objects.in_doubt().values("sandbox"))
-    found: dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]] = {
-        "operations": (Operation.objects.filter(status__in=ACTIVE, next_check_at=None), "next_check_at"),
-        "intents": (idle.filter(may_change, intent_met_at=None), "observe_after"),
-        "changes": (living.exclude(pending_changes={}), "observe_after"),
-        "doubts": (living.filter(missing_since__isnull=False), "observe_after"),
-        "moving": (living.filter(status__in=MOVING), "observe_after"),
+    return {
+        "operations": (Operation.objects.filter(status__in=ACTIVE, due_at=None), "due_at"),
+        "intents": (idle.filter(may_change, intent_met_at=None), "fetch_due_at"),
+        "changes": (living.exclude(pending_changes={}), "fetch_due_at"),
+        "doubts": (living.filter(missing_since__isnull=False), "fetch_due_at"),
+        "moving": (living.filter(status__in=MOVING), "fetch_due_at"),
     }
-    if settings.CONVEX_URL:
-        unpushed = Sandbox.objects.filter(Sandbox.dirty(), convex_next_push_at=None)
-        found["pushes"] = (unpushed, "convex_next_push_at")
-    return found
 
 
 def stuck_deletes(now: datetime) -> QuerySet[Sandbox]:

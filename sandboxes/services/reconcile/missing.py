@@ -8,13 +8,13 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import QuerySet
 
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
 from sandboxes.gateways.daytona import DaytonaGateway
 from sandboxes.models import Sandbox
 from sandboxes.services import notices
 from sandboxes.services.reconcile.examine import examine, is_busy
 from sandboxes.services.reconcile.run import Run
-from sandboxes.services.shown_ids import ShownIds
+from sandboxes.services.rows import ShownIds
 
 CHUNK = 500
 FEW = 10

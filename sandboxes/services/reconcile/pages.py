@@ -9,7 +9,7 @@ from django.conf import settings
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Page, RateLimited
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run
-from sandboxes.services.shown_ids import ShownIds
+from sandboxes.services.rows import ShownIds
 
 PATIENCE = 3  # throttled answers in a row that are waited for
 LONGEST_WAIT = 30.0

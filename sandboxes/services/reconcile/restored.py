@@ -12,7 +12,8 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from sandboxes import clock
-from sandboxes.codes import Code
+from sandboxes.core.codes import Code
+from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Intent, OperationStatus
 from sandboxes.models import DaytonaCall, Operation, Sandbox
 from sandboxes.services import feed, record
 from sandboxes.services.decisions import refresh
@@ -21,7 +22,6 @@ from sandboxes.services.operations import close_operation, revert_intent, set_in
 from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import in_chunks
-from sandboxes.states import ACTIVE, Action, Actor, Intent, OperationStatus
 
 CHUNK = 200
 RESTORER = Actor.system("restore")

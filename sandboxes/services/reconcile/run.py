@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import leases, notices
 from sandboxes.services.reconcile.result import Options, Report
-from sandboxes.services.shown_ids import ShownIds
+from sandboxes.services.rows import ShownIds
 from sandboxes.services.sweeps import LEASE
 
 T = TypeVar("T")

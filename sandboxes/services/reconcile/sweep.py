@@ -23,7 +23,7 @@ from sandboxes.services.reconcile.listings import Listings
 from sandboxes.services.reconcile.pages import walk, words
 from sandboxes.services.reconcile.result import Finding, Options, Report, SweepResult
 from sandboxes.services.reconcile.run import LEASE_SECONDS, Interrupted, Run
-from sandboxes.services.shown_ids import ShownIds
+from sandboxes.services.rows import ShownIds
 from sandboxes.services.sweeps import LEASE
 
 LOOKS_AT_ONCE = 100

@@ -56,7 +56,6 @@ def test_an_owners_rows_come_whole_and_nobody_elses(
             ephemeral=False,
             language="python",
             last_used_ms=7,
-            created_ms=1000,
         )
     ]
     assert [(row.message, row.harness_id) for row in gateway.rows_as_owner("user_bob")] == [("", "")]

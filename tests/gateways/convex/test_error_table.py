@@ -44,7 +44,6 @@ class Expected:
 
     error: type[convex.ConvexError]
     code: str
-    retry: str
     words: str
     ambiguous: bool = False
     commits: bool = False
@@ -67,16 +66,15 @@ def threw(words: str, **more: Any) -> dict[str, Any]:
     return http(200, {"status": "error", "errorMessage": f"[Request ID: 1f] Server Error\n{words}"}, **more)
 
 
-REJECTED = (convex.ConvexRejected, "convex_rejected", "no")
-FAILED = (convex.FunctionFailed, "convex_rejected", "no")
-REFUSED = (convex.ConvexApplicationError, "convex_refused", "no")
-MISSING = (convex.FunctionMissing, "convex_function_missing", "no")
-BAD_KEY = (convex.ConvexUnauthorized, "convex_unauthorized", "no")
-PAUSED = (convex.ConvexPaused, "convex_paused", "yes")
-THROTTLED = (convex.ConvexThrottled, "convex_throttled", "yes")
-CONFLICT = (convex.ConvexConflict, "convex_conflict", "yes")
-BUSY = (convex.ConvexUnavailable, "convex_unavailable", "yes")
-UNKNOWN = (convex.ConvexUnavailable, "convex_unavailable", "idempotent_only")
+REJECTED = (convex.ConvexRejected, "convex_rejected")
+FAILED = (convex.FunctionFailed, "convex_rejected")
+REFUSED = (convex.ConvexApplicationError, "convex_refused")
+MISSING = (convex.FunctionMissing, "convex_function_missing")
+BAD_KEY = (convex.ConvexUnauthorized, "convex_unauthorized")
+PAUSED = (convex.ConvexPaused, "convex_paused")
+THROTTLED = (convex.ConvexThrottled, "convex_throttled")
+CONFLICT = (convex.ConvexConflict, "convex_conflict")
+UNAVAILABLE = (convex.ConvexUnavailable, "convex_unavailable")
 MAIN, SECOND, REDACTED = {"functions": "main"}, {"functions": "second"}, {"redact": True, "functions": "second"}
 MUTATIONS = "deployment:functions:runInternalMutations"
 
@@ -135,53 +133,53 @@ TABLE = {
     "lost to other writes": Expected(
         *CONFLICT, "Other writes", fault=coded(503, "OptimisticConcurrencyControlFailure")
     ),
-    "committer full": Expected(*BUSY, "too busy", fault=coded(503, "CommitterFullError")),
-    "worker overloaded": Expected(*BUSY, "too busy", fault=coded(503, "WorkerOverloaded")),
-    "misdirected": Expected(*BUSY, "too busy", fault=coded(421, "MisdirectedRequest")),
-    "too early": Expected(*BUSY, "too busy", fault=coded(425, "TooEarly")),
-    "nobody listens": Expected(*BUSY, "cannot be reached", options={"url": "http://127.0.0.1:9"}),
+    "committer full": Expected(*UNAVAILABLE, "too busy", fault=coded(503, "CommitterFullError")),
+    "worker overloaded": Expected(*UNAVAILABLE, "too busy", fault=coded(503, "WorkerOverloaded")),
+    "misdirected": Expected(*UNAVAILABLE, "too busy", fault=coded(421, "MisdirectedRequest")),
+    "too early": Expected(*UNAVAILABLE, "too busy", fault=coded(425, "TooEarly")),
+    "nobody listens": Expected(*UNAVAILABLE, "cannot be reached", options={"url": "http://127.0.0.1:9"}),
     # Carried out or not: nobody knows
-    "server timeout": Expected(*UNKNOWN, "HTTP 408", ambiguous=True, fault=http(408, None)),
+    "server timeout": Expected(*UNAVAILABLE, "HTTP 408", ambiguous=True, fault=http(408, None)),
     "server timeout after the work": Expected(
-        *UNKNOWN, "HTTP 408", ambiguous=True, commits=True, fault=http(408, None, execute=True)
+        *UNAVAILABLE, "HTTP 408", ambiguous=True, commits=True, fault=http(408, None, execute=True)
     ),
     "server noticed that we left": Expected(
-        *UNKNOWN, "HTTP 408", ambiguous=True, fault=coded(408, "ClientDisconnected")
+        *UNAVAILABLE, "HTTP 408", ambiguous=True, fault=coded(408, "ClientDisconnected")
     ),
-    "internal error": Expected(*UNKNOWN, "unknown", ambiguous=True, fault=coded(500, "InternalServerError")),
+    "internal error": Expected(*UNAVAILABLE, "unknown", ambiguous=True, fault=coded(500, "InternalServerError")),
     "internal error after the work": Expected(
-        *UNKNOWN, "unknown", ambiguous=True, commits=True, fault=coded(500, "InternalServerError", execute=True)
+        *UNAVAILABLE, "unknown", ambiguous=True, commits=True, fault=coded(500, "InternalServerError", execute=True)
     ),
     "no answer": Expected(
-        *UNKNOWN, "did not answer", ambiguous=True, fault={"kind": "hang"}, options={"read_timeout": 0.2}
+        *UNAVAILABLE, "did not answer", ambiguous=True, fault={"kind": "hang"}, options={"read_timeout": 0.2}
     ),
     "no answer, and done later": Expected(
-        *UNKNOWN,
+        *UNAVAILABLE,
         "did not answer",
         ambiguous=True,
         commits=True,
         fault={"kind": "hang", "execute_after": 0.5},
         options={"read_timeout": 0.2},
     ),
-    "connection lost": Expected(*UNKNOWN, "did not answer", ambiguous=True, fault={"kind": "drop_before"}),
+    "connection lost": Expected(*UNAVAILABLE, "did not answer", ambiguous=True, fault={"kind": "drop_before"}),
     "connection lost after the work": Expected(
-        *UNKNOWN, "did not answer", ambiguous=True, commits=True, fault={"kind": "drop_after"}
+        *UNAVAILABLE, "did not answer", ambiguous=True, commits=True, fault={"kind": "drop_after"}
     ),
     "connection lost, and done later": Expected(
-        *UNKNOWN,
+        *UNAVAILABLE,
         "did not answer",
         ambiguous=True,
         commits=True,
         fault={"kind": "drop_before", "execute_after": 0.3},
     ),
-    "proxy found no server": Expected(*UNKNOWN, "HTTP 502", ambiguous=True, fault=http(502, HTML)),
-    "proxy is overloaded": Expected(*UNKNOWN, "HTTP 503", ambiguous=True, fault=http(503, HTML)),
-    "proxy gave up": Expected(*UNKNOWN, "HTTP 504", ambiguous=True, fault=http(504, None)),
-    "proxy's own status": Expected(*UNKNOWN, "not Convex", ambiguous=True, fault=http(520, HTML)),
-    "HTML with HTTP 200": Expected(*UNKNOWN, "not Convex", ambiguous=True, fault=http(200, HTML)),
-    "HTML with HTTP 404": Expected(*UNKNOWN, "not Convex", ambiguous=True, fault=http(404, HTML)),
-    "JSON that is no envelope": Expected(*UNKNOWN, "not Convex", ambiguous=True, fault=http(200, {"ok": True})),
-    "a list": Expected(*UNKNOWN, "not Convex", ambiguous=True, fault=http(200, [1])),
+    "proxy found no server": Expected(*UNAVAILABLE, "HTTP 502", ambiguous=True, fault=http(502, HTML)),
+    "proxy is overloaded": Expected(*UNAVAILABLE, "HTTP 503", ambiguous=True, fault=http(503, HTML)),
+    "proxy gave up": Expected(*UNAVAILABLE, "HTTP 504", ambiguous=True, fault=http(504, None)),
+    "proxy's own status": Expected(*UNAVAILABLE, "not Convex", ambiguous=True, fault=http(520, HTML)),
+    "HTML with HTTP 200": Expected(*UNAVAILABLE, "not Convex", ambiguous=True, fault=http(200, HTML)),
+    "HTML with HTTP 404": Expected(*UNAVAILABLE, "not Convex", ambiguous=True, fault=http(404, HTML)),
+    "JSON that is no envelope": Expected(*UNAVAILABLE, "not Convex", ambiguous=True, fault=http(200, {"ok": True})),
+    "a list": Expected(*UNAVAILABLE, "not Convex", ambiguous=True, fault=http(200, [1])),
 }
 
 
@@ -195,7 +193,7 @@ def test_the_error_says_what_happened(emulator: Emulator, connect: Connect, expe
 
     error = caught.value
     assert type(error) is expected.error
-    assert (error.code, error.retry, error.ambiguous) == (expected.code, expected.retry, expected.ambiguous)
+    assert (error.code, error.ambiguous) == (expected.code, expected.ambiguous)
     assert expected.words in str(error)
     assert error.cause_unknown is expected.cause_unknown
     if expected.commits:

@@ -142,7 +142,6 @@ def test_every_row_is_listed_once_and_whole(emulator: Emulator, gateway: ConvexG
         ephemeral=True,
         language="",
         last_used_ms=7,
-        created_ms=1000,
     )
     assert [(one.daytona_id, one.sandbox_id, one.revision, one.message) for one in listed[1:]] == [
         (f"d{number}", f"s{number}", 1, "") for number in range(10)

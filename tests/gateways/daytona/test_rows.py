@@ -54,7 +54,6 @@ def test_every_field_of_a_recorded_sandbox_is_read() -> None:
     assert sandbox.sandbox_class == row["sandboxClass"]
     assert sandbox.labels == row["labels"]
     assert sandbox.created_at == datetime.fromisoformat(row["createdAt"])
-    assert sandbox.updated_at == datetime.fromisoformat(row["updatedAt"])
     assert sandbox.last_activity_at == datetime.fromisoformat(row["lastActivityAt"])
 
 

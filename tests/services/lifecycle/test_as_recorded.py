@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from sandboxes.codes import Code
+from sandboxes.core.codes import Code
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor, Source
 from tests.api.callers import problem, program
 from tests.api.working import working
 from tests.services.making_room import full, idle, stopped
@@ -50,10 +50,6 @@ def in_error(world: Emulator, running: Callable[..., Sandbox], *, recoveries: in
 # A start that was carried out and failed
 
 
-REFUSED = not_yet("a call that was carried out and failed is told as refused")
-
-
-@REFUSED
 def test_a_start_with_a_full_disk_is_recovered_once(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = stopped(running)
     disk_is_full(world)
@@ -63,7 +59,6 @@ def test_a_start_with_a_full_disk_is_recovered_once(world: Emulator, running: Ca
     assert reload(sandbox.pk).status == "error"
 
 
-@REFUSED
 def test_a_recover_with_a_full_disk_is_made_once(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = in_error(world, running)
     disk_is_full(world)
@@ -72,7 +67,6 @@ def test_a_recover_with_a_full_disk_is_made_once(world: Emulator, running: Calla
     assert calls(world, sandbox) == ["create", "recover"]
 
 
-@REFUSED
 def test_a_create_with_a_full_disk_is_recovered_once(world: Emulator) -> None:
     """The row stays in Daytona, and its name is taken."""
     disk_is_full(world)
@@ -107,7 +101,6 @@ def test_what_cannot_be_expanded_further_is_unrecoverable(
     assert calls(world, sandbox) == ["create"]
 
 
-@REFUSED
 @pytest.mark.parametrize(
     ("recoveries", "code"), [(0, Code.SANDBOX_ERRORED), (2, Code.SANDBOX_UNRECOVERABLE)], ids=str
 )
@@ -147,13 +140,12 @@ def its_owner_deletes_it(world: Emulator, victim: Sandbox) -> None:
 
 
 ENDS_OTHERWISE = [it_is_deleted_in_daytona, it_vanishes, its_owner_deletes_it]
-FAILS = not_yet("a second victim is chosen where the stop of the first one failed")
 
 
 @pytest.mark.usefixtures("no_tick_waits")
 @pytest.mark.parametrize(
     "ends",
-    [*ENDS_OTHERWISE, *(pytest.param(ends, marks=FAILS) for ends in (its_stop_fails, it_fails_by_itself))],
+    [*ENDS_OTHERWISE, its_stop_fails, it_fails_by_itself],
     ids=lambda ends: ends.__name__,
 )
 def test_a_victim_makes_room_however_it_ends(
@@ -192,9 +184,6 @@ def impatient(no_tick_waits: None, settings: Settings) -> None:
     daytona.reset()
 
 
-DOUBT = not_yet("the doubt about the call excuses every state for five minutes")
-
-
 def slow_start(world: Emulator, running: Callable[..., Sandbox]) -> Operation:
     sandbox = stopped(running, auto_stop_minutes=1)
     world.settings(transition=5)
@@ -212,7 +201,6 @@ def pass_together(world: Emulator, seconds: int) -> None:
         pass_time(10)
 
 
-@DOUBT
 @pytest.mark.parametrize("slow_call", [slow_create, slow_start])
 def test_what_daytona_stops_by_itself_after_a_slow_call_stays_stopped(
     world: Emulator,
@@ -232,7 +220,6 @@ def test_what_daytona_stops_by_itself_after_a_slow_call_stays_stopped(
     assert (row.status, row.intent) == ("stopped", "running")
 
 
-@DOUBT
 @pytest.mark.parametrize(("call", "then"), [(Action.START, "stop"), (Action.STOP, "start")])
 def test_what_somebody_does_in_daytona_after_a_call_without_an_answer_stays_done(
     world: Emulator, running: Callable[..., Sandbox], impatient: None, call: Action, then: str
@@ -255,16 +242,13 @@ def test_what_somebody_does_in_daytona_after_a_call_without_an_answer_stays_done
 THROTTLED = {"statusCode": 429, "error": "Too Many Requests", "message": "ThrottlerException: Too Many Requests"}
 
 
-LATE = not_yet("the time between late attempts counts against the deadline")
-
-
 @pytest.mark.parametrize(
     ("rounds", "every"),
     [
         (13, 4.0),
-        pytest.param(20, 4.0, marks=LATE),
-        pytest.param(13, 5.0, marks=LATE),
-        pytest.param(7, 30.0, marks=LATE),
+        (20, 4.0),
+        (13, 5.0),
+        (7, 30.0),
     ],
 )
 def test_a_throttled_stop_does_not_time_out(
@@ -301,8 +285,8 @@ def no_runners(world: Emulator, settings: Settings) -> None:
 REFUSALS = [
     *((refusal, action) for refusal in (a_bad_key, no_key) for action in (Action.CREATE, Action.START)),
     (a_suspended_organisation, Action.CREATE),
-    pytest.param(a_suspended_organisation, Action.START, marks=LATE),
-    pytest.param(no_runners, Action.CREATE, marks=LATE),
+    (a_suspended_organisation, Action.START),
+    (no_runners, Action.CREATE),
 ]
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
+from sandboxes.core.states import ERROR_STATES
+from sandboxes.core.vocabulary import Action, Status
 from sandboxes.gateways import convex as convex_gateway
 from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import ERROR_STATES, Action, Status
 from tests.services.making_room import stopped
 from tests.services.projection.driving import Convex
 from tests.support.driving import ask, do, reload, step, step_until, tick_all

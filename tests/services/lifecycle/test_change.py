@@ -8,11 +8,11 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor
 from tests.support.driving import do, pass_time, reload, tick_all
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
@@ -27,7 +27,7 @@ def told(sandbox: Sandbox) -> bool:
 
 def test_a_rename_merges_the_label_and_keeps_the_others(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running(name="old", harness_id="h1")
-    revision = reload(sandbox.pk).revision
+    generation = reload(sandbox.pk).projection.wanted_generation
     lifecycle.rename(sandbox.pk, " new ", actor=ALICE)
     wait_until(lambda: told(sandbox), what="labels")
     remote = world.sandbox(str(sandbox.daytona_id))
@@ -35,7 +35,7 @@ def test_a_rename_merges_the_label_and_keeps_the_others(world: Emulator, running
     assert remote["labels"] == {**sandbox.labels, "harness_name": "new"}
     row = reload(sandbox.pk)
     assert (row.name, row.daytona_name) == ("new", sandbox.daytona_name)
-    assert row.revision > revision
+    assert row.projection.wanted_generation > generation
 
 
 def test_a_label_of_somebody_else_survives_a_rename(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -76,7 +76,7 @@ def test_a_rename_that_ran_late_does_not_undo_a_later_one(
     wait_until(lambda: not told(sandbox) and label(world, sandbox) == "third", what="labels")
     world.advance(60.0)
     wait_until(lambda: label(world, sandbox) == "second", what="late rename")
-    pass_time(settings.UNSETTLED_SECONDS)
+    pass_time(settings.IN_DOUBT_SECONDS)
     wait_until(lambda: told(sandbox), what="labels")
     assert (label(world, sandbox), reload(sandbox.pk).name) == ("third", "third")
 

@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries, Settings
 
+from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, OperationStatus
 from tests.support.driving import ask, reload
 from tests.support.emulator import Emulator
 
@@ -20,7 +20,7 @@ ASKS_THE_TIME = {"sqlite": 0, "postgresql": 1}
 
 @pytest.fixture
 def asks_the_time(settings: Settings) -> int:
-    settings.TICK_SECONDS = 0.0  # one look in each tick
+    settings.ATTEMPT_SECONDS = 0.0  # one look in each tick
     return ASKS_THE_TIME[connection.vendor]
 
 

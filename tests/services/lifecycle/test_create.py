@@ -7,10 +7,10 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, pass_time, reload, settle, settled_status
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
@@ -98,7 +98,7 @@ def test_a_start_that_fails_while_creating_leaves_an_errored_sandbox_that_can_be
 
 def test_a_delete_during_an_unknown_create_deletes_what_appears_later(world: Emulator, settings: Settings) -> None:
     settings.DAYTONA_READ_TIMEOUT = 0.3
-    settings.UNSETTLED_SECONDS = 30.0
+    settings.IN_DOUBT_SECONDS = 30.0
     from sandboxes.gateways import daytona
 
     daytona.reset()

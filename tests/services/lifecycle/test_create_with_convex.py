@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from pytest_django import Settings
 
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import convex as gateway
 from sandboxes.models import Operation
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor, Source
 from tests.services.projection.driving import Convex
 from tests.support import convex as wire
 from tests.support.driving import ask, pass_time, reload, settle
@@ -89,8 +89,8 @@ def test_an_existing_sandbox_is_never_deleted_because_of_convex(world: Emulator,
         pass_time(120)
     row = reload(operation.sandbox_id)
     assert (row.status, row.intent) == ("running", "running")
-    assert row.is_dirty
-    assert row.convex_error
+    assert row.projection.is_behind
+    assert row.projection.error
 
 
 def test_a_deleted_sandbox_makes_room_in_convex_for_the_next(world: Emulator, convex: Convex) -> None:

@@ -9,11 +9,11 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.reconcile.local import stuck_deletes
-from sandboxes.states import Action
 from tests.support.driving import ask, do, pass_time, reload, settle
 from tests.support.emulator import Emulator
 
@@ -42,7 +42,7 @@ PASSING: list[tuple[str, dict[str, Any], str]] = [
 def test_the_operation_waits_and_finishes(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings, fault: dict[str, Any], words: str
 ) -> None:
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     sandbox = running()
     number = world.faults.add("status", path="/stop$", times=1, **fault)
     stop = ask(sandbox, Action.STOP)
@@ -165,7 +165,7 @@ def test_a_delete_that_is_refused_each_time_is_one_that_is_stuck(
 def test_a_refusal_that_was_overtaken_is_settled_by_observing(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     sandbox = running()
     do(sandbox, Action.STOP)
     start = ask(sandbox, Action.START)
@@ -179,7 +179,7 @@ def test_a_refusal_that_was_overtaken_is_settled_by_observing(
 def test_a_refusal_for_a_state_that_a_cached_get_hides_is_waited_out(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.CALL_ECHO_SECONDS = 3.0
+    settings.READ_CACHE_SECONDS = 3.0
     sandbox = running()
     shown = daytona.gateway().get(str(sandbox.daytona_id))
     world.change(str(sandbox.daytona_id), state="stopped", desiredState="stopped")

@@ -8,10 +8,10 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, owners
-from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, pass_time, reload, settle, settled_status
 from tests.support.emulator import Emulator
 
@@ -39,7 +39,7 @@ def test_an_owner_on_hold_starts_nothing(world: Emulator, running: Callable[...,
 
 
 def test_a_hold_stops_what_is_still_being_created(world: Emulator, settings: Settings) -> None:
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     create = lifecycle.create("alice", actor=STAFF, source=Source.ADMIN, new=lifecycle.NewRequest())
     lifecycle.attempt(create.pk)
     hold()

@@ -9,10 +9,10 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, step_until, tick_all
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
@@ -23,7 +23,7 @@ ALICE = Actor.owner("alice")
 @pytest.fixture(autouse=True)
 def impatient(no_tick_waits: None, settings: Settings) -> Iterator[None]:
     settings.DAYTONA_READ_TIMEOUT = 0.3
-    settings.UNSETTLED_SECONDS = 5.0
+    settings.IN_DOUBT_SECONDS = 5.0
     daytona.reset()
     yield
 
@@ -58,7 +58,7 @@ def test_a_stop_during_a_hung_start_ends_stopped(world: Emulator, running: Calla
 def test_a_stop_whose_superseded_start_runs_half_a_minute_later_ends_stopped(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.UNSETTLED_SECONDS = 300.0
+    settings.IN_DOUBT_SECONDS = 300.0
     sandbox = running()
     do(sandbox, Action.STOP)
     world.stop_clock()
@@ -93,9 +93,9 @@ def test_a_stop_whose_superseded_start_runs_half_a_minute_later_ends_stopped(
 def test_what_was_seen_before_the_last_late_call_proves_nothing(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.UNSETTLED_SECONDS = 300.0
+    settings.IN_DOUBT_SECONDS = 300.0
     settings.INTENT_RETRY_SECONDS = 5.0
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     sandbox = running()
     do(sandbox, Action.STOP)
     world.stop_clock()
@@ -127,7 +127,7 @@ def test_what_was_seen_before_the_last_late_call_proves_nothing(
 def test_the_look_that_settles_a_late_call_comes_as_soon_as_it_can(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.UNSETTLED_SECONDS = 300.0
+    settings.IN_DOUBT_SECONDS = 300.0
     settings.INTENT_RETRY_SECONDS = 5.0
     sandbox = running()
     do(sandbox, Action.STOP)
@@ -138,18 +138,18 @@ def test_the_look_that_settles_a_late_call_comes_as_soon_as_it_can(
     assert doubt is not None
     clock.move(250)
     lifecycle.observe(sandbox.pk)
-    assert reload(sandbox.pk).observe_after == doubt
+    assert reload(sandbox.pk).fetch_due_at == doubt
     clock.move(51)
     lifecycle.observe(sandbox.pk)
     row = reload(sandbox.pk)
-    assert (in_doubt_until(row), row.intent_met_at is not None, row.observe_after) == (None, True, None)
+    assert (in_doubt_until(row), row.intent_met_at is not None, row.fetch_due_at) == (None, True, None)
 
 
 def test_a_create_that_failed_unsettled_is_looked_for_once_more_and_then_no_longer(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.TICK_SECONDS = 0.0
-    settings.UNSETTLED_SECONDS = 300.0
+    settings.ATTEMPT_SECONDS = 0.0
+    settings.IN_DOUBT_SECONDS = 300.0
     settings.INTENT_RETRY_SECONDS = 5.0
     world.stop_clock()
     world.faults.add("hang", method="POST", path="/sandbox$", times=1, execute_after=290.0)
@@ -162,7 +162,7 @@ def test_a_create_that_failed_unsettled_is_looked_for_once_more_and_then_no_long
         row = reload(create.sandbox_id)
         looks = world.counts()["daytona"].get("GET /sandbox/{id}", 0)
     assert (row.status, in_doubt_until(row), row.intent_met_at is not None) == ("gone", None, True)
-    assert row.observe_after is None
+    assert row.fetch_due_at is None
     clock.move(1000)
     pass_time(1)
     assert world.counts()["daytona"]["GET /sandbox/{id}"] == looks

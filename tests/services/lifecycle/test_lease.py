@@ -6,9 +6,9 @@ from datetime import timedelta
 import pytest
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, record
-from sandboxes.states import Action
 from tests.support.driving import ask, reload, settle
 from tests.support.emulator import Emulator
 
@@ -55,10 +55,10 @@ def test_an_operation_is_due_again_as_soon_as_a_dead_workers_lease_is_over(
     record.claim(sandbox.pk)
     ends = reload(sandbox.pk).lease_until
     assert ends
-    Operation.objects.filter(pk=stop.pk).update(next_check_at=ends + timedelta(seconds=15))
+    Operation.objects.filter(pk=stop.pk).update(due_at=ends + timedelta(seconds=15))
     assert not lifecycle.attempt(stop.pk)
     stop.refresh_from_db()
-    assert stop.next_check_at == ends
+    assert stop.due_at == ends
 
 
 def test_a_sandbox_is_looked_at_as_soon_as_a_dead_workers_lease_is_over(
@@ -68,6 +68,6 @@ def test_a_sandbox_is_looked_at_as_soon_as_a_dead_workers_lease_is_over(
     record.claim(sandbox.pk)
     ends = reload(sandbox.pk).lease_until
     assert ends
-    Sandbox.objects.filter(pk=sandbox.pk).update(observe_after=ends + timedelta(seconds=15))
+    Sandbox.objects.filter(pk=sandbox.pk).update(fetch_due_at=ends + timedelta(seconds=15))
     assert not lifecycle.observe(sandbox.pk)
-    assert reload(sandbox.pk).observe_after == ends
+    assert reload(sandbox.pk).fetch_due_at == ends

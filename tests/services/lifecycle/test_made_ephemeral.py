@@ -7,12 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import Refused
+from sandboxes.core.codes import Refused
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.services.decisions import create_operation
 from sandboxes.services.victims import EVICTOR
-from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, pass_time, reload, settle, step_until, tick_all
 from tests.support.emulator import Emulator
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.shown import wanted
+from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor
 from tests.support.driving import ask, do, pass_time, reload, settle, tick_all
 from tests.support.emulator import Emulator
 
@@ -79,7 +80,7 @@ def test_after_the_stop_of_an_ephemeral_one_a_404_and_the_list_are_the_end(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
     sandbox = running(ephemeral=True)
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     world.settings(transition=60.0)
     stop = ask(sandbox, Action.STOP, force=True)
     lifecycle.attempt(stop.pk)
@@ -92,7 +93,7 @@ def test_after_a_delete_that_was_lost_in_an_outage_a_404_alone_proves_nothing(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
     sandbox = running()
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     world.faults.add("drop_before", method="DELETE", times=1)
     delete = ask(sandbox, Action.DELETE)
     lifecycle.attempt(delete.pk)
@@ -140,7 +141,7 @@ def test_a_sandbox_believed_gone_and_seen_again_lives_again(
     pass_time(61)
     assert reload(sandbox.pk).status == "gone"
     world.seed([{"id": sandbox.daytona_id, "name": remote["name"], "labels": remote["labels"]}])
-    Sandbox.objects.filter(pk=sandbox.pk).update(observe_after=reload(sandbox.pk).observed_at)
+    Sandbox.objects.filter(pk=sandbox.pk).update(fetch_due_at=reload(sandbox.pk).observed_at)
     pass_time(1)
     row = reload(sandbox.pk)
     assert (row.status, row.deleted_at) == ("running", None)
@@ -161,7 +162,7 @@ def test_what_is_gone_may_be_deleted_once_and_asks_nothing_of_daytona(
     row = reload(sandbox.pk)
     assert (delete.status, row.status, row.intent, row.intent_reason) == ("succeeded", "gone", "deleted", "tidy")
     assert row.intent_met_at is not None
-    assert (row.observe_after, row.revision) == (None, gone.revision + 1)
+    assert (row.fetch_due_at, wanted(row.projection)) == (None, None)
     assert world.counts()["daytona"] == before
     for action in (Action.DELETE, Action.START, Action.SYNC):
         with pytest.raises(Refused) as no:
@@ -182,4 +183,4 @@ def test_what_is_gone_is_not_looked_at_for_ever(
     for _ in range(4):
         pass_time(61)
     row = reload(sandbox.pk)
-    assert (row.status, row.observe_after) == ("gone", None)
+    assert (row.status, row.fetch_due_at) == ("gone", None)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from sandboxes.codes import NoticeCode, Refused
 from sandboxes.core import asked
+from sandboxes.core.codes import NoticeCode, Refused
+from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor
 from tests.support.driving import do, pass_time, reload, step_until, tick_all
 from tests.support.emulator import Emulator
 
@@ -66,7 +66,7 @@ def test_a_change_ends_when_daytona_shows_it(world: Emulator, running: Callable[
     assert [one.pending for one in asked.differences(reload(sandbox.pk))] == [True, True]
     step_until(world, lambda: at_rest(sandbox), what="read back")
     row = reload(sandbox.pk)
-    assert (row.observed_auto_stop, row.observed_auto_archive, row.observe_after) == (30, 43_200, None)
+    assert (row.observed_auto_stop, row.observed_auto_archive, row.fetch_due_at) == (30, 43_200, None)
     assert differences(sandbox) == []
     assert calls(world) == [("autostop", 30), ("autoarchive", 43_200)]
 
@@ -90,7 +90,7 @@ def test_an_accepted_value_that_daytona_stores_otherwise_is_shown_and_not_told_a
     step_until(world, lambda: at_rest(sandbox), what="end of the change")
     assert differences(sandbox) == [("auto_stop_minutes", 30, 15)]
     assert said(sandbox)[-1] == "auto_stop_minutes is 15 in Daytona, 30 was asked for"
-    assert reload(sandbox.pk).observe_after is None
+    assert reload(sandbox.pk).fetch_due_at is None
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_refused_change_ends_with_an_event_and_a_notice(
     notice = Notice.objects.get(code=NoticeCode.SETTINGS_DIFFER)
     assert fault["answer"]["message"] in notice.message
     row = reload(sandbox.pk)
-    assert (row.pending_changes, row.observe_after) == ({}, None)
+    assert (row.pending_changes, row.fetch_due_at) == ({}, None)
     assert differences(sandbox) == [("auto_delete_minutes", 60, -1)]
 
 
@@ -194,7 +194,7 @@ def test_a_late_call_is_undone_and_a_quick_change_of_mind_is_not_lost(
     assert reload(sandbox.pk).pending_changes["auto_stop"]["value"] == 15
     world.advance(60.0)
     step_until(world, lambda: held(world, sandbox)["auto_stop"] == 30, what="late change")
-    pass_time(settings.UNSETTLED_SECONDS)
+    pass_time(settings.IN_DOUBT_SECONDS)
     step_until(world, lambda: at_rest(sandbox), what="read back")
     assert held(world, sandbox)["auto_stop"] == 15
 

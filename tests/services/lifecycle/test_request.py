@@ -9,12 +9,12 @@ from django.db import connections
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, lookup, record
 from sandboxes.services.decisions import create_operation
 from sandboxes.services.victims import EVICTOR
-from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, reload, settle, tick_all
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
@@ -140,7 +140,7 @@ def test_who_asks_for_the_same_during_the_look_is_answered_by_it(
     tick.join()
     settle(stop)
     row = reload(sandbox.pk)
-    assert (stop.status, row.intent_met_at is not None, row.observe_after) == ("succeeded", True, None)
+    assert (stop.status, row.intent_met_at is not None, row.fetch_due_at) == ("succeeded", True, None)
 
 
 def test_cancel_is_refused_once_daytona_was_asked(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -228,7 +228,7 @@ def test_a_create_goes_on_when_the_delete_that_replaced_it_is_taken_back(world: 
 def test_a_move_that_outlives_its_operation_is_followed_to_its_end(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     world.settings(archive=3.0)
     sandbox = running()
     do(sandbox, Action.STOP)

@@ -10,10 +10,10 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action
 from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import leases, lifecycle, quota_search
-from sandboxes.states import Action
 from tests.support.driving import ask, do, reload, settle
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
@@ -25,7 +25,7 @@ FULL: dict[str, Any] = {
 
 @pytest.fixture
 def wanted(running: Callable[..., Sandbox], settings: Settings) -> Sandbox:
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     sandbox = running()
     do(sandbox, Action.STOP)
     return reload(sandbox.pk)

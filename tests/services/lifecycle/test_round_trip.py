@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Sandbox
-from sandboxes.states import Action
 from tests.support.driving import do, reload
 from tests.support.emulator import Emulator
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action
 from tests.api.callers import program
 from tests.services.making_room import full, idle, start, stopped
 from tests.support.driving import ask, do, reload, settle_in

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from pytest_django import Settings
 
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.states import Action, Actor, Source
 from tests.support.driving import ask, do, pass_time, settle, settle_in
 from tests.support.emulator import Emulator
 
@@ -14,7 +14,7 @@ from tests.support.emulator import Emulator
 def test_an_operation_waits_as_often_as_it_has_to(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.TICK_SECONDS = 0.0
+    settings.ATTEMPT_SECONDS = 0.0
     sandbox = running()
     world.faults.add("status", path="/stop$", status=503, answer={"statusCode": 503, "message": "later"})
     stop = ask(sandbox, Action.STOP)

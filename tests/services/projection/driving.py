@@ -6,12 +6,14 @@ import itertools
 from typing import Any
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, ActorKind, Intent, OperationStatus, Source, Status
 from sandboxes.gateways import convex as gateway
-from sandboxes.models import Notice, Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.models import ConvexProjection, Notice, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import projection, record
-from sandboxes.states import Action, ActorKind, Intent, OperationStatus, Source, Status
+from sandboxes.services.verify_convex import Verified
 from tests.support import convex as wire
+from tests.support import rows
 from tests.support.emulator import Emulator
 
 _numbers = itertools.count(1)
@@ -66,10 +68,11 @@ def may_not_act(convex: Convex) -> None:
     convex.configure()
 
 
-def sandbox(*, owner: str = "alice", pushed: bool = False, **fields: Any) -> Sandbox:
+def sandbox(
+    *, owner: str = "alice", pushed: bool = False, projection: dict[str, Any] | None = None, **fields: Any
+) -> Sandbox:
     """A running sandbox that Convex has not heard of; `pushed` does that first."""
     number = next(_numbers)
-    now = clock.now()
     row = Sandbox.objects.create(
         **{
             "daytona_id": f"daytona-{number}",
@@ -79,21 +82,22 @@ def sandbox(*, owner: str = "alice", pushed: bool = False, **fields: Any) -> San
             "cpu": 1,
             "memory_gb": 1,
             "disk_gb": 3,
-            "created_at": now,
-            "convex_next_push_at": now,
-            "convex_link_due": bool(fields.get("harness_id")),
+            "created_at": clock.now(),
             **fields,
         }
     )
+    is_there = row.daytona_id is not None
+    untold = {"wanted_generation": int(is_there), "link_due": bool(row.harness_id), "due_at": clock.now()}
+    rows.project(row, **(untold if is_there else {}) | (projection or {}))
     if pushed:
         push(row)
-        assert reload(row).convex_error == "", reload(row).convex_error
-        assert not reload(row).is_dirty
+        assert projected(row).error == "", projected(row).error
+        assert not projected(row).is_behind
     return reload(row)
 
 
 def change(row: Sandbox, **fields: Any) -> None:
-    """A change as the services make it: the revision goes up with it."""
+    """A change as the services make it: the generation goes up with it."""
     with record.locked(row.pk) as fresh:
         for name, value in fields.items():
             setattr(fresh, name, value)
@@ -114,13 +118,13 @@ def push_until_clean(*rows: Sandbox, rounds: int = 10) -> None:
         waits = []
         for row in rows:
             push(row)
-            fresh = reload(row)
-            if fresh.convex_next_push_at is not None:
-                waits.append((fresh.convex_next_push_at - clock.now()).total_seconds())
+            due = projected(row).due_at
+            if due is not None:
+                waits.append((due - clock.now()).total_seconds())
         if not waits:
             return
         clock.move(max(0.0, max(waits)) + 0.01)
-    raise AssertionError(f"still due after {rounds} pushes: {[reload(row).convex_error for row in rows]}")
+    raise AssertionError(f"still due after {rounds} pushes: {[projected(row).error for row in rows]}")
 
 
 def creating(row: Sandbox) -> Operation:
@@ -140,6 +144,10 @@ def reload(row: Sandbox) -> Sandbox:
     return Sandbox.objects.get(pk=row.pk)
 
 
+def projected(row: Sandbox) -> ConvexProjection:
+    return ConvexProjection.objects.get(pk=row.pk)
+
+
 def timeline(row: Sandbox) -> list[str]:
     events = SandboxEvent.objects.filter(sandbox=row, kind=SandboxEvent.Kind.CONVEX).order_by("pk")
     return list(events.values_list("text", flat=True))
@@ -147,3 +155,8 @@ def timeline(row: Sandbox) -> list[str]:
 
 def is_open(code: NoticeCode) -> bool:
     return Notice.objects.filter(code=code, closed_at=None).exists()
+
+
+def is_clean(found: Verified) -> bool:
+    """A verification went to its end and found nothing."""
+    return not found.counts and not found.error

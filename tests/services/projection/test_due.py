@@ -8,10 +8,10 @@ import pytest
 from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
-from sandboxes.models import Sandbox
+from sandboxes.core.vocabulary import Status
+from sandboxes.models import ConvexProjection
 from sandboxes.services import projection
-from sandboxes.states import Status
-from tests.services.projection.driving import Convex, change, push, reload, sandbox
+from tests.services.projection.driving import Convex, change, projected, push, sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -48,10 +48,10 @@ def test_clean_rows_are_not_due(convex: Convex) -> None:
 
 def test_a_row_that_was_enqueued_for_nothing_is_not_due_again(convex: Convex) -> None:
     box = sandbox(pushed=True)
-    Sandbox.objects.filter(pk=box.pk).update(convex_next_push_at=clock.now())
+    ConvexProjection.objects.filter(pk=box.pk).update(due_at=clock.now())
     projection.enqueue_due(clock.now())
     assert not push(box)
-    assert reload(box).convex_next_push_at is None
+    assert projected(box).due_at is None
 
 
 def test_a_change_makes_it_due(convex: Convex) -> None:
@@ -83,14 +83,14 @@ def test_rows_that_nobody_has_come_to_yet_are_not_enqueued_in_ever_greater_numbe
         sandbox()
     assert projection.enqueue_due(clock.now()) == 500
     assert projection.enqueue_due(clock.now()) == 0
-    assert Sandbox.objects.filter(convex_next_push_at__lte=clock.now()).count() == 10
+    assert ConvexProjection.objects.due(clock.now()).count() == 10
 
 
 def test_rows_that_failed_do_not_hold_up_the_others(convex: Convex) -> None:
     push(sandbox())
     later = clock.now() + timedelta(hours=1)
     for _ in range(510):
-        sandbox(convex_attempt=3, convex_next_push_at=later)
+        sandbox(projection={"attempt": 3, "due_at": later})
     sandbox()
     assert projection.enqueue_due(clock.now()) == 1
 

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Status
 from sandboxes.gateways import convex as gateway
 from sandboxes.models import Notice
 from sandboxes.services import projection
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,
     delete,
     is_open,
+    projected,
     push,
     push_until_clean,
-    reload,
     sandbox,
     timeline,
 )
@@ -96,31 +96,31 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_every_error_leaves_the_row_dirty_says_why_and_passes(convex: Convex, case: Case) -> None:
+def test_every_error_leaves_the_row_behind_says_why_and_passes(convex: Convex, case: Case) -> None:
     box = sandbox(pushed=True)
     events = timeline(box)
     convex.faults.add(**case.fault, system="convex", body="updateStatus", times=1)
     change(box, status=Status.STOPPED)
     assert push(box)
 
-    stuck = reload(box)
-    assert stuck.is_dirty
-    assert stuck.convex_attempt == 1
-    assert stuck.convex_next_push_at is not None
-    assert stuck.convex_next_push_at > clock.now()
-    assert stuck.convex_error.startswith(f"{case.label}: ")
-    assert case.said in stuck.convex_error
-    assert (stuck.convex_again_at is not None) == case.again
+    stuck = projected(box)
+    assert stuck.is_behind
+    assert stuck.attempt == 1
+    assert stuck.due_at is not None
+    assert stuck.due_at > clock.now()
+    assert stuck.error.startswith(f"{case.label}: ")
+    assert case.said in stuck.error
+    assert (stuck.resend_at is not None) == case.again
     notices = set(Notice.objects.filter(closed_at=None).values_list("code", flat=True))
     assert notices == ({case.notice} if case.notice else set())
     # What passes by itself is no news for the timeline.
-    assert timeline(box)[len(events) :] == ([] if case.label == "Waiting" else [stuck.convex_error])
+    assert timeline(box)[len(events) :] == ([] if case.label == "Waiting" else [stuck.error])
 
     clock.move(61)
     gateway.reset()  # its own pause after a refused key counts real seconds
     push_until_clean(box)
     assert convex.row(box)["status"] == "stopped"
-    assert reload(box).convex_error == ""
+    assert projected(box).error == ""
     assert not Notice.objects.filter(closed_at=None).exists()
 
 
@@ -132,7 +132,7 @@ def test_pauses_grow_and_end_at_the_longest(convex: Convex) -> None:
     pauses = []
     for _ in range(9):
         push(box)
-        due = reload(box).convex_next_push_at
+        due = projected(box).due_at
         assert due is not None
         pauses.append((due - clock.now()).total_seconds())
         clock.move(pauses[-1] + 0.1)
@@ -161,7 +161,7 @@ def test_the_key_appears_nowhere(convex: Convex) -> None:
     convex.faults.add("status", system="convex", body="updateStatus", status=200, answer=answer)
     change(box, status=Status.STOPPED)
     push(box)
-    for words in [reload(box).convex_error, *timeline(box), Notice.objects.get().message]:
+    for words in [projected(box).error, *timeline(box), Notice.objects.get().message]:
         assert key not in words
         assert key.partition("|")[2] not in words
 
@@ -243,7 +243,7 @@ def test_a_row_of_another_owner_is_reported_and_left_alone(any_convex: Convex) -
     push(box)
     assert any_convex.row(box) == before
     assert is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
-    assert reload(box).is_dirty
+    assert projected(box).is_behind
 
 
 def test_a_deleted_sandbox_does_not_take_another_owners_row_with_it(any_convex: Convex) -> None:

@@ -7,17 +7,19 @@ from datetime import timedelta
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import Code, NoticeCode
+from sandboxes.core.codes import Code, NoticeCode
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox
 from sandboxes.services.projection import lease
 from sandboxes.services.verify_convex import verify_all
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,
     creating,
     delete,
+    is_clean,
     is_open,
+    projected,
     push,
     push_until_clean,
     reload,
@@ -38,18 +40,18 @@ def test_a_sandbox_that_is_being_created_is_marked_refused(convex: Convex, full:
     sixth = sandbox()
     creating(sixth)
     push(sixth)
-    assert reload(sixth).convex_refusal == Code.SANDBOX_LIMIT_REACHED
+    assert projected(sixth).refusal == Code.SANDBOX_LIMIT_REACHED
     assert convex.rows(sixth) == []
-    assert not reload(sixth).convex_known
+    assert not projected(sixth).known
 
 
 def test_an_existing_sandbox_is_not_marked_but_tried_again(convex: Convex, full: list[Sandbox]) -> None:
     sixth = sandbox()
     push(sixth)
-    stuck = reload(sixth)
-    assert stuck.convex_refusal == ""
-    assert stuck.is_dirty
-    assert "limit of 5" in stuck.convex_error
+    stuck = projected(sixth)
+    assert stuck.refusal == ""
+    assert stuck.is_behind
+    assert "limit of 5" in stuck.error
     assert is_open(NoticeCode.CONVEX_REFUSED)
 
 
@@ -62,8 +64,8 @@ def test_a_place_that_becomes_free_takes_the_refusal_back(convex: Convex, full: 
     clock.move(61)
     push(sixth)
     assert convex.row(sixth)["status"] == "running"
-    assert reload(sixth).convex_refusal == ""
-    assert reload(sixth).convex_error == ""
+    assert projected(sixth).refusal == ""
+    assert projected(sixth).error == ""
 
 
 def test_removals_of_the_owner_go_first(convex: Convex, full: list[Sandbox]) -> None:
@@ -72,7 +74,7 @@ def test_removals_of_the_owner_go_first(convex: Convex, full: list[Sandbox]) -> 
     creating(sixth)
     push(sixth)
     assert convex.rows(full[2]) == []
-    assert not reload(full[2]).is_dirty
+    assert not projected(full[2]).is_behind
     assert convex.row(sixth)["status"] == "running"
 
 
@@ -82,9 +84,9 @@ def test_a_removal_under_way_is_waited_for(convex: Convex, full: list[Sandbox]) 
     sixth = sandbox()
     creating(sixth)
     push(sixth)
-    waiting = reload(sixth)
-    assert waiting.convex_refusal == ""
-    assert waiting.convex_error.startswith("Waiting: ")
+    waiting = projected(sixth)
+    assert waiting.refusal == ""
+    assert waiting.error.startswith("Waiting: ")
     assert not is_open(NoticeCode.CONVEX_REFUSED)
 
 
@@ -98,7 +100,7 @@ def test_a_row_that_a_lost_call_created_is_no_refusal(convex: Convex, full: list
     push(box)
     clock.move(2)
     push(box)
-    assert reload(box).convex_refusal == ""
+    assert projected(box).refusal == ""
     assert convex.row(box)["status"] == "running"
     assert reload(box).status == Status.RUNNING
 
@@ -115,19 +117,19 @@ def test_what_is_gone_gives_way_to_a_new_sandbox_the_oldest_first(convex: Convex
     sixth, seventh = sandbox(), sandbox()
     creating(sixth)
     push(sixth)
-    assert reload(sixth).convex_refusal == ""
+    assert projected(sixth).refusal == ""
     assert convex.row(sixth)["status"] == "running"
     assert [len(convex.rows(box)) for box in full] == [0, 1, 1, 1, 1]
     push(seventh)
     assert [len(convex.rows(box)) for box in full] == [0, 0, 1, 1, 1]
-    assert not any(reload(box).is_dirty for box in full)
+    assert not any(projected(box).is_behind for box in full)
 
 
 def test_what_gave_way_stays_away(convex: Convex, full: list[Sandbox]) -> None:
     vanished(full[0])
     push(sandbox())
     clock.move(1)
-    assert verify_all().is_clean
+    assert is_clean(verify_all())
     change(full[0], name="renamed though gone")
     push_until_clean(full[0])
     assert convex.rows(full[0]) == []

@@ -8,15 +8,15 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Status
 from sandboxes.services.projection import lease
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,
     delete,
+    projected,
     push,
     push_until_clean,
-    reload,
     sandbox,
 )
 from tests.support import convex as wire
@@ -42,12 +42,12 @@ def pass_time(seconds: float) -> None:
 
 
 def test_a_lost_write_that_commits_late_does_not_win(convex: Convex, settings: Settings) -> None:
-    settings.CONVEX_AGAIN_SECONDS = LATE + 5
+    settings.CONVEX_RESEND_SECONDS = LATE + 5
     box = sandbox(pushed=True)
     lose(convex, "updateStatus")
     change(box, status=Status.STOPPED)
     push(box)
-    assert reload(box).is_dirty
+    assert projected(box).is_behind
     change(box, status=Status.STARTING)
     push(box)
     assert convex.row(box)["status"] == "starting"
@@ -57,11 +57,11 @@ def test_a_lost_write_that_commits_late_does_not_win(convex: Convex, settings: S
 
     push_until_clean(box)
     assert convex.row(box)["status"] == "starting"
-    assert reload(box).convex_again_at is None
+    assert projected(box).resend_at is None
 
 
 def test_a_lost_name_that_commits_late_does_not_win(convex: Convex, settings: Settings) -> None:
-    settings.CONVEX_AGAIN_SECONDS = LATE + 5
+    settings.CONVEX_RESEND_SECONDS = LATE + 5
     box = sandbox(name="first", pushed=True)
     lose(convex, "updateMetadataInternal")
     change(box, name="second")
@@ -78,7 +78,7 @@ def test_a_lost_name_that_commits_late_does_not_win(convex: Convex, settings: Se
 
 
 def test_a_lost_create_that_commits_late_makes_no_second_row(any_convex: Convex, settings: Settings) -> None:
-    settings.CONVEX_AGAIN_SECONDS = LATE + 5
+    settings.CONVEX_RESEND_SECONDS = LATE + 5
     box = sandbox()
     lose(any_convex, "createInternal|sandkeeper:apply")
     push(box)
@@ -95,7 +95,7 @@ def test_a_lost_create_that_commits_late_makes_no_second_row(any_convex: Convex,
 def test_a_create_that_was_never_carried_out_is_made_again_when_it_must_have_ended(
     convex: Convex, settings: Settings
 ) -> None:
-    settings.CONVEX_AGAIN_SECONDS = 20
+    settings.CONVEX_RESEND_SECONDS = 20
     convex.faults.add("drop_before", system="convex", body="createInternal", times=1)
     box = sandbox()
     push(box)
@@ -114,7 +114,7 @@ def test_a_create_that_was_carried_out_without_an_answer_is_found(convex: Convex
     push(box)
     pass_time(2)
     push(box)
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
     assert convex.row(box)["status"] == "running"
     assert convex.accepted("sandboxes:createInternal") == ["sandboxes:createInternal"]
 
@@ -127,7 +127,7 @@ def test_a_create_that_convex_broke_off_after_the_commit_is_found(convex: Convex
     pass_time(2)
     push(box)
     assert len(convex.rows(box)) == 1
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
 
 
 def test_a_create_that_convex_broke_off_before_the_commit_is_made_again_soon(convex: Convex) -> None:
@@ -141,13 +141,13 @@ def test_a_create_that_convex_broke_off_before_the_commit_is_made_again_soon(con
 
 
 def test_a_lost_create_of_a_deleted_sandbox_leaves_no_row(convex: Convex, settings: Settings) -> None:
-    settings.CONVEX_AGAIN_SECONDS = LATE + 5
+    settings.CONVEX_RESEND_SECONDS = LATE + 5
     box = sandbox()
     lose(convex, "createInternal")
     push(box)
     delete(box)
     push(box)
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
     let_it_commit(convex, seen=0)
     assert len(convex.rows(box)) == 1, "the lost call was carried out late"
     push_until_clean(box)
@@ -157,7 +157,7 @@ def test_a_lost_create_of_a_deleted_sandbox_leaves_no_row(convex: Convex, settin
 def test_a_removal_that_commits_late_does_not_take_the_row_of_a_sandbox_that_came_back(
     convex: Convex, settings: Settings
 ) -> None:
-    settings.CONVEX_AGAIN_SECONDS = LATE + 5
+    settings.CONVEX_RESEND_SECONDS = LATE + 5
     box = sandbox(pushed=True)
     lose(convex, "removeByDaytonaId")
     delete(box)
@@ -182,7 +182,7 @@ def test_after_a_lost_write_nothing_counts_as_sent(convex: Convex) -> None:
 
 
 def test_a_row_that_was_removed_after_a_lost_write_stays_removed(convex: Convex, settings: Settings) -> None:
-    settings.CONVEX_AGAIN_SECONDS = 20
+    settings.CONVEX_RESEND_SECONDS = 20
     box = sandbox(pushed=True)
     convex.faults.add("drop_after", system="convex", body="updateStatus", times=1)
     change(box, status=Status.STOPPED)
@@ -190,7 +190,7 @@ def test_a_row_that_was_removed_after_a_lost_write_stays_removed(convex: Convex,
     convex.forget(box)
     push_until_clean(box)
     assert convex.rows(box) == []
-    assert reload(box).convex_removed
+    assert projected(box).removed
 
 
 def test_a_timeout_counts_as_lost(convex: Convex, settings: Settings) -> None:
@@ -200,10 +200,10 @@ def test_a_timeout_counts_as_lost(convex: Convex, settings: Settings) -> None:
     convex.faults.add("hang", system="convex", body="updateStatus", times=1)
     change(box, status=Status.STOPPED)
     push(box)
-    box = reload(box)
-    assert box.is_dirty
-    assert box.convex_again_at is not None
-    assert "did not answer" in box.convex_error
+    row = projected(box)
+    assert row.is_behind
+    assert row.resend_at is not None
+    assert "did not answer" in row.error
 
 
 def test_a_pusher_killed_after_the_create_leaves_no_second_row(convex: Convex) -> None:
@@ -215,7 +215,7 @@ def test_a_pusher_killed_after_the_create_leaves_no_second_row(convex: Convex) -
     assert held.rows
     push(box)
     assert convex.row(box)["status"] == "running"
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
 
 
 def test_a_row_whose_pusher_was_killed_before_the_create_is_created_as_soon_as_its_lease_is_over(
@@ -226,7 +226,7 @@ def test_a_row_whose_pusher_was_killed_before_the_create_is_created_as_soon_as_i
     pass_time(lease.seconds() + 1)
     push(box)
     assert convex.row(box)["status"] == "running"
-    assert reload(box).convex_again_at, "it is looked at once more, when no call can be under way any longer"
+    assert projected(box).resend_at, "it is looked at once more, when no call can be under way any longer"
 
 
 def test_after_a_killed_pusher_nothing_counts_as_sent(convex: Convex) -> None:

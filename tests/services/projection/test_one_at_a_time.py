@@ -10,10 +10,11 @@ from django.db import connections
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.models import Sandbox
+from sandboxes.core.vocabulary import Actor, Status
+from sandboxes.models import ConvexProjection, Sandbox
+from sandboxes.services import projection, record
 from sandboxes.services.projection import lease
-from sandboxes.states import Status
-from tests.services.projection.driving import Convex, change, push, reload, sandbox
+from tests.services.projection.driving import Convex, change, projected, push, sandbox
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,7 +46,7 @@ def slowly(convex: Convex) -> int:
     )
 
 
-def test_a_change_during_a_push_leaves_the_row_dirty_and_due(any_convex: Convex) -> None:
+def test_a_change_during_a_push_leaves_the_row_behind_and_due(any_convex: Convex) -> None:
     box = sandbox(pushed=True)
     change(box, status=Status.STOPPING)
     fault = slowly(any_convex)
@@ -56,14 +57,42 @@ def test_a_change_during_a_push_leaves_the_row_dirty_and_due(any_convex: Convex)
     any_convex.emulator.advance(5)
     pusher.join()
 
-    box = reload(box)
-    assert box.is_dirty
-    assert box.convex_next_push_at is not None
-    assert box.convex_next_push_at <= clock.now()
+    row = projected(box)
+    assert row.is_behind
+    assert row.due_at is not None
+    assert row.due_at <= clock.now()
     assert any_convex.row(box)["status"] == "stopping"
     push(box)
     assert any_convex.row(box)["status"] == "stopped"
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
+
+
+def test_a_push_requested_while_another_is_under_way_puts_the_row_back(any_convex: Convex) -> None:
+    box = sandbox(pushed=True)
+    change(box, status=Status.STOPPING)
+    fault = slowly(any_convex)
+    pusher = Pusher(box)
+    pusher.start()
+    wait_until(lambda: is_called(any_convex, fault), what="call of the pusher")
+    projection.push_again(box.pk, actor=Actor.staff("sam"))
+    any_convex.emulator.advance(5)
+    pusher.join()
+    any_convex.forget(box)  # its user takes it off the list
+    push(box)
+    assert any_convex.row(box)["status"] == "stopping"
+
+
+@pytest.mark.postgres
+def test_a_push_ends_while_the_sandbox_is_locked(any_convex: Convex) -> None:
+    """Its event names the sandbox, whose lock must not hold it up: the locker may wait for the projection."""
+    box = sandbox()
+    pusher = Pusher(box)
+    with record.locked(box.pk) as row:
+        pusher.start()
+        pusher.join(timeout=20)
+        assert not pusher.is_alive()
+        row.name = "other"
+    assert projected(box).is_behind
 
 
 def test_while_one_pushes_another_does_nothing(any_convex: Convex) -> None:
@@ -82,11 +111,11 @@ def test_while_one_pushes_another_does_nothing(any_convex: Convex) -> None:
 def test_a_row_is_due_again_as_soon_as_a_dead_pushers_lease_is_over(any_convex: Convex) -> None:
     box = sandbox()
     lease.claim([box.pk])
-    ends = reload(box).convex_lease_until
+    ends = projected(box).lease_until
     assert ends
-    Sandbox.objects.filter(pk=box.pk).update(convex_next_push_at=ends + timedelta(seconds=15))
+    ConvexProjection.objects.filter(pk=box.pk).update(due_at=ends + timedelta(seconds=15))
     assert not push(box)
-    assert reload(box).convex_next_push_at == ends
+    assert projected(box).due_at == ends
 
 
 def test_many_pushers_at_once_make_one_row(any_convex: Convex) -> None:
@@ -110,15 +139,15 @@ def test_a_pusher_whose_lease_was_taken_over_writes_nothing(convex: Convex, sett
     change(box, status=Status.STOPPED)
     clock.move(lease.seconds() + 1)
     push(box)
-    after = reload(box)
+    after = projected(box)
     convex.emulator.advance(5)
     late.join()
 
     assert late.worked is False
-    assert reload(box).convex_sent == after.convex_sent
-    assert reload(box).convex_revision == after.convex_revision
+    assert projected(box).sent == after.sent
+    assert projected(box).pushed_generation == after.pushed_generation
     # The late call did win in Convex: that is what the second look is for.
     assert convex.row(box)["status"] == "stopping"
-    clock.move(settings.CONVEX_AGAIN_SECONDS + 1)
+    clock.move(settings.CONVEX_RESEND_SECONDS + 1)
     push(box)
     assert convex.row(box)["status"] == "stopped"

@@ -1,22 +1,22 @@
-"""Our own functions in Convex: many rows in one call, each with its revision."""
+"""Our own functions in Convex: many rows in one call, each with its generation."""
 
 from __future__ import annotations
 
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
-from sandboxes.models import Sandbox
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Status
+from sandboxes.models import ConvexProjection, Sandbox
 from sandboxes.services import projection
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,
     delete,
     is_open,
+    projected,
     push,
     push_until_clean,
-    reload,
     sandbox,
     timeline,
 )
@@ -41,7 +41,7 @@ def test_a_hundred_rows_take_one_call(own: Convex) -> None:
     assert push_all(boxes) == 100
     assert own.calls()["mutation sandkeeper:apply"] == 1
     assert all(own.row(box)["status"] == "running" for box in boxes[::20])
-    assert not Sandbox.objects.filter(Sandbox.dirty()).exists()
+    assert not ConvexProjection.objects.behind().exists()
 
 
 def test_more_than_a_hundred_take_several(own: Convex) -> None:
@@ -63,7 +63,7 @@ def test_convex_remembers_the_revision(own: Convex) -> None:
     change(box, status=Status.STOPPED)
     push(box)
     (stored,) = own.emulator.state("convex", table="sandkeeperRevisions")["sandkeeperRevisions"]
-    assert stored["revision"] == reload(box).revision == reload(box).convex_revision
+    assert stored["revision"] == projected(box).wanted_generation == projected(box).pushed_generation
 
 
 def test_a_lost_call_that_commits_late_does_not_win(own: Convex) -> None:
@@ -81,18 +81,20 @@ def test_a_lost_call_that_commits_late_does_not_win(own: Convex) -> None:
 
 def test_a_restored_old_database_converges(own: Convex) -> None:
     box = sandbox(pushed=True)
-    old = {name: getattr(box, name) for name in ("revision", "convex_revision", "convex_sent", "status")}
+    status = box.status
+    old = {name: getattr(projected(box), name) for name in ("wanted_generation", "pushed_generation", "sent")}
     for status in (Status.STOPPING, Status.STOPPED, Status.STARTING, Status.ERROR, Status.STOPPED):
         change(box, status=status)
         push(box)
     assert own.row(box)["status"] == "stopped"
 
-    Sandbox.objects.filter(pk=box.pk).update(**old)  # the backup of this morning
+    Sandbox.objects.filter(pk=box.pk).update(status=status)  # the backup of this morning
+    ConvexProjection.objects.filter(pk=box.pk).update(**old)
     change(box, status=Status.STARTING)
     push_until_clean(box)
     assert own.row(box)["status"] == "starting"
-    assert reload(box).revision > 6
-    assert any("had revision 6" in text for text in timeline(box))
+    assert projected(box).wanted_generation > 6
+    assert any("had generation 6" in text for text in timeline(box))
     change(box, status=Status.RUNNING)
     push(box)
     assert own.row(box)["status"] == "running"
@@ -101,7 +103,7 @@ def test_a_restored_old_database_converges(own: Convex) -> None:
 def test_a_row_changed_over_there_is_put_right_when_it_is_sent_again(own: Convex) -> None:
     box = sandbox(pushed=True)
     wire.call(own.emulator, "sandboxes:updateStatus", daytonaSandboxId=box.daytona_id, status="stopped")
-    Sandbox.objects.filter(pk=box.pk).update(convex_revision=0)
+    ConvexProjection.objects.filter(pk=box.pk).make_due(sent={})
     push_until_clean(box)
     assert own.row(box)["status"] == "running"
 
@@ -139,7 +141,7 @@ def test_one_bad_row_does_not_hold_up_the_others(own: Convex) -> None:
         answer={"status": "error", "errorMessage": "ArgumentValidationError"},
     )  # fmt: skip
     push_all(boxes)
-    assert [reload(box).is_dirty for box in boxes] == [box is boxes[4] for box in boxes]
+    assert [projected(box).is_behind for box in boxes] == [box is boxes[4] for box in boxes]
     assert is_open(NoticeCode.CONVEX_REFUSED)
 
 
@@ -147,7 +149,7 @@ def test_one_foreign_row_does_not_hold_up_the_others(own: Convex) -> None:
     boxes = [sandbox() for _ in range(3)]
     own.seed(boxes[1], userId="mallory")
     push_all(boxes)
-    assert [reload(box).is_dirty for box in boxes] == [False, True, False]
+    assert [projected(box).is_behind for box in boxes] == [False, True, False]
     assert own.row(boxes[1])["userId"] == "mallory"
     assert is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
 
@@ -175,5 +177,5 @@ def test_functions_taken_away_while_running_are_noticed(own: Convex) -> None:
     change(box, status=Status.STOPPED)
     push(box)
     clock.move(61)
-    wait_until(lambda: not reload(box).is_dirty or (push(box) and False), what="push by other functions")
+    wait_until(lambda: not projected(box).is_behind or (push(box) and False), what="push by other functions")
     assert own.row(box)["status"] == "stopped"

@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Actor, Status
 from sandboxes.models import Sandbox
 from sandboxes.services import projection
 from sandboxes.services.projection import lease
-from sandboxes.services.projection.outcome import REMOVED
+from sandboxes.services.projection.push_result import REMOVED
 from sandboxes.services.projection.values import UNNAMED
-from sandboxes.states import Actor, Status
 from tests.services.projection.driving import (
     Convex,
     change,
     delete,
     may_not_act,
+    projected,
     push,
     push_until_clean,
-    reload,
     sandbox,
     timeline,
 )
@@ -126,9 +126,9 @@ def test_a_rename_whose_pusher_was_killed_is_not_lost(convex: Convex, functions:
 def _is_told_or_due(convex: Convex, box: Sandbox, functions: str) -> None:
     is_main = functions == "main"
     assert convex.row(box)["name"] == ("old" if is_main else "new")
-    assert reload(box).is_dirty == is_main
+    assert projected(box).is_behind == is_main
     if is_main:
-        assert "updateMetadataInternal" in reload(box).convex_error
+        assert "updateMetadataInternal" in projected(box).error
         convex.configure(functions="second")
         clock.move(61)
         push(box)
@@ -142,7 +142,7 @@ def test_a_name_that_is_seen_to_be_there_lacks_nothing(convex: Convex) -> None:
     push(box)
     clock.move(2)
     push(box)
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
 
 
 # rows that people removed, or gave away
@@ -156,7 +156,7 @@ def test_a_row_that_its_user_removed_is_left_and_that_is_said_once(any_convex: C
         push_until_clean(box)
     assert any_convex.rows(box) == []
     assert timeline(box).count(f"Convex: {REMOVED}") == 1
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
 
 
 def test_a_person_who_pushes_it_again_puts_it_back(any_convex: Convex) -> None:
@@ -168,7 +168,7 @@ def test_a_person_who_pushes_it_again_puts_it_back(any_convex: Convex) -> None:
     push_until_clean(box)
     assert (any_convex.row(box)["name"], any_convex.row(box)["status"]) == ("back", "stopped")
     assert linked(any_convex) is None, "a harness is linked once"
-    assert not reload(box).convex_removed
+    assert not projected(box).removed
 
 
 def test_a_row_of_another_owner_is_never_written_until_it_is_corrected(any_convex: Convex) -> None:
@@ -185,7 +185,7 @@ def test_a_row_of_another_owner_is_never_written_until_it_is_corrected(any_conve
     clock.move(61)
     push(box)
     assert any_convex.row(box) == before
-    assert reload(box).convex_error.startswith("Foreign owner: ")
+    assert projected(box).error.startswith("Foreign owner: ")
     any_convex.forget(box)
     any_convex.seed(box)
     push_until_clean(box)
@@ -223,7 +223,7 @@ def test_a_harness_that_its_owner_linked_by_hand_keeps_its_link(any_convex: Conv
 
 
 def test_a_row_that_is_made_without_a_persons_create_links_nothing(any_convex: Convex) -> None:
-    sandbox(harness_id=harness(any_convex, "alice"), convex_link_due=False, pushed=True)
+    sandbox(harness_id=harness(any_convex, "alice"), projection={"link_due": False}, pushed=True)
     assert linked(any_convex) is None
 
 

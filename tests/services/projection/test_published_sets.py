@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Status
 from sandboxes.models import Notice
 from sandboxes.services import projection
-from sandboxes.states import Status
-from tests.services.projection.driving import Convex, change, is_open, push, reload, sandbox
+from tests.services.projection.driving import Convex, change, is_open, projected, push, sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,11 +31,11 @@ def test_main_cannot_show_a_new_name_and_a_notice_says_so(convex: Convex) -> Non
     assert not Notice.objects.exists(), "nobody renamed anything yet"
     change(box, name="new")
     push(box)
-    assert reload(box).is_dirty, "it is still to be told"
-    due = reload(box).convex_next_push_at
+    assert projected(box).is_behind, "it is still to be told"
+    due = projected(box).due_at
     assert due is not None
     assert due > clock.now(), "and not again and again"
-    assert "sandboxes:updateMetadataInternal" in reload(box).convex_error
+    assert "sandboxes:updateMetadataInternal" in projected(box).error
     assert "sandboxes:updateMetadataInternal" in Notice.objects.get(code=NoticeCode.CONVEX_FUNCTION_MISSING).message
 
 
@@ -59,7 +59,7 @@ def test_the_name_follows_once_the_function_is_deployed(convex: Convex) -> None:
     change(box, status=Status.STOPPED)
     push(box)
     assert convex.row(box)["name"] == "new"
-    assert reload(box).convex_error == ""
+    assert projected(box).error == ""
     assert not is_open(NoticeCode.CONVEX_FUNCTION_MISSING)
 
 
@@ -78,11 +78,11 @@ def test_a_name_that_could_not_be_shown_is_due_once_the_function_is_deployed(
     convex.configure(**later)
     change(other, status=Status.RUNNING)
     push(other)
-    assert reload(box).is_dirty
+    assert projected(box).is_behind
     assert projection.enqueue_due(clock.now()) >= 1
     push(box)
     assert convex.row(box)["name"] == "new"
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
     assert not is_open(NoticeCode.CONVEX_FUNCTION_MISSING)
 
 
@@ -97,14 +97,14 @@ def test_a_needed_function_that_is_missing_is_named(convex: Convex) -> None:
     )
     change(box, status=Status.STOPPED)
     push(box)
-    assert reload(box).is_dirty
-    assert reload(box).convex_error.startswith("Function missing: ")
+    assert projected(box).is_behind
+    assert projected(box).error.startswith("Function missing: ")
     assert "sandboxes:updateStatus" in Notice.objects.get(code=NoticeCode.CONVEX_FUNCTION_MISSING).message
     convex.faults.remove(fault)
     convex.configure()  # what was missing is believed to be missing for some minutes
     clock.move(61)
     push(box)
-    assert reload(box).convex_error == ""
+    assert projected(box).error == ""
     assert not is_open(NoticeCode.CONVEX_FUNCTION_MISSING)
 
 
@@ -115,5 +115,5 @@ def test_a_key_that_may_not_list_functions_pushes_all_the_same(any_convex: Conve
     change(box, status=Status.STOPPED, name="new")
     push(box)
     assert any_convex.row(box)["status"] == "stopped"
-    lacks = "updateMetadataInternal" in reload(box).convex_error
-    assert reload(box).is_dirty == lacks == (any_convex.row(box)["name"] == "old")
+    lacks = "updateMetadataInternal" in projected(box).error
+    assert projected(box).is_behind == lacks == (any_convex.row(box)["name"] == "old")

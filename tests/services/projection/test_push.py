@@ -6,16 +6,16 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.shown import GONE_WORDS
+from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.services import lifecycle, projection
-from sandboxes.shown import GONE_WORDS
-from sandboxes.states import Action, Actor, Source, Status
 from tests.services.projection.driving import (
     Convex,
     change,
     delete,
+    projected,
     push,
     push_until_clean,
-    reload,
     sandbox,
     timeline,
 )
@@ -36,12 +36,12 @@ def test_the_first_push_creates_the_row(any_convex: Convex) -> None:
 def test_a_pushed_row_is_clean_and_not_due(any_convex: Convex) -> None:
     box = sandbox()
     push(box)
-    box = reload(box)
-    assert not box.is_dirty
-    assert box.convex_next_push_at is None
-    assert box.convex_known
-    assert box.convex_pushed_at is not None
-    assert box.convex_lease_token == ""
+    row = projected(box)
+    assert not row.is_behind
+    assert row.due_at is None
+    assert row.known
+    assert row.pushed_at is not None
+    assert row.lease_token == ""
 
 
 def test_a_change_of_status_is_shown(any_convex: Convex) -> None:
@@ -73,8 +73,8 @@ def test_a_deleted_sandbox_is_removed(any_convex: Convex) -> None:
     delete(box)
     assert push(box)
     assert any_convex.rows(box) == []
-    assert not reload(box).is_dirty
-    assert not reload(box).convex_known
+    assert not projected(box).is_behind
+    assert not projected(box).known
 
 
 def test_an_ephemeral_sandbox_that_ended_is_removed(any_convex: Convex) -> None:
@@ -97,10 +97,10 @@ def test_a_sandbox_that_vanished_is_taken_off_the_list_by_a_delete(any_convex: C
     change(box, status=Status.GONE, deleted_at=clock.now())
     push(box)
     lifecycle.request(box.pk, Action.DELETE, actor=Actor.owner(box.owner_id), source=Source.API)
-    assert reload(box).is_dirty
+    assert projected(box).is_behind
     push(box)
     assert any_convex.rows(box) == []
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
 
 
 def test_a_sandbox_that_comes_back_is_shown_again(any_convex: Convex) -> None:
@@ -116,8 +116,8 @@ def test_removing_what_convex_never_had_is_no_error(any_convex: Convex) -> None:
     box = sandbox()
     delete(box)
     push(box)
-    assert not reload(box).is_dirty
-    assert reload(box).convex_error == ""
+    assert not projected(box).is_behind
+    assert projected(box).error == ""
 
 
 def test_a_row_that_convex_has_already_is_taken_over_not_doubled(any_convex: Convex) -> None:
@@ -155,7 +155,7 @@ def test_without_convex_nothing_is_pushed_and_nothing_is_lost(any_convex: Convex
     settings.CONVEX_URL = settings.CONVEX_DEPLOY_KEY = ""
     assert not push(box)
     assert projection.enqueue_due(clock.now()) == 0
-    assert reload(box).is_dirty
+    assert projected(box).is_behind
 
 
 def test_the_timeline_says_what_was_pushed(any_convex: Convex) -> None:

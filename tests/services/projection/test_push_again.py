@@ -6,10 +6,10 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, Refused
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor
 from sandboxes.services import projection
-from sandboxes.states import Actor
-from tests.services.projection.driving import Convex, push, push_until_clean, reload, sandbox, timeline
+from tests.services.projection.driving import Convex, projected, push, push_until_clean, sandbox, timeline
 from tests.support import convex as wire
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -33,7 +33,7 @@ def test_a_row_that_vanished_is_created_again(any_convex: Convex) -> None:
 
 
 def test_it_makes_no_second_row_while_a_lost_create_may_still_commit(convex: Convex, settings: Settings) -> None:
-    settings.CONVEX_AGAIN_SECONDS = 30
+    settings.CONVEX_RESEND_SECONDS = 30
     box = sandbox()
     convex.faults.add("drop_before", system="convex", body="createInternal", times=1, execute_after=10)
     push(box)
@@ -57,13 +57,13 @@ def test_nobody_pushes_a_foreign_sandbox(convex: Convex) -> None:
     with pytest.raises(Refused) as refused:
         projection.push_again(box.pk, actor=Actor.owner("bob"))
     assert refused.value.code == Code.SANDBOX_NOT_FOUND
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
 
 
 def test_one_that_daytona_does_not_have_yet_is_refused_and_never_due(convex: Convex) -> None:
-    box = sandbox(daytona_id=None, convex_next_push_at=None)
+    box = sandbox(daytona_id=None)
     with pytest.raises(Refused) as refused:
         projection.push_again(box.pk, actor=STAFF)
     assert refused.value.code == Code.SANDBOX_CREATING
-    assert reload(box).convex_next_push_at is None
-    assert not reload(box).is_dirty
+    assert projected(box).due_at is None
+    assert not projected(box).is_behind

@@ -8,23 +8,24 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import Code, NoticeCode, Refused
-from sandboxes.models import Lease, Notice, Owner, Sandbox
+from sandboxes.core.codes import Code, NoticeCode, Refused
+from sandboxes.core.vocabulary import Status
+from sandboxes.models import CircuitBreaker, Notice, Owner, Sandbox
 from sandboxes.services import notices
 from sandboxes.services.convex_differences import Kind
-from sandboxes.services.projection import rest
-from sandboxes.services.projection.outcome import REMOVED
+from sandboxes.services.projection import circuit_breaker
+from sandboxes.services.projection.push_result import REMOVED
 from sandboxes.services.verify_convex import Verified, verify_all, verify_owner
-from sandboxes.states import Status
 from tests.services.projection.driving import (
     Convex,
     change,
     delete,
+    is_clean,
     is_open,
     may_not_act,
+    projected,
     push,
     push_until_clean,
-    reload,
     sandbox,
     timeline,
 )
@@ -55,7 +56,7 @@ def test_all_is_well(any_convex: Convex) -> None:
     boxes = [sandbox(owner=f"owner-{number % 2}", pushed=True) for number in range(4)]
     later()
     verified = verify_all()
-    assert verified.is_clean
+    assert is_clean(verified)
     assert verified.checked == len(boxes)
 
 
@@ -73,7 +74,7 @@ def test_a_row_that_its_user_removed_is_said_once_and_left(any_convex: Convex) -
 
 
 def test_a_row_that_convex_never_had_is_created(any_convex: Convex) -> None:
-    box = sandbox(convex_revision=1, convex_next_push_at=None)
+    box = sandbox(projection={"pushed_generation": 1, "due_at": None})
     assert found(verify_all()) == {"vanished": 1}
     push_until_clean(box)
     assert any_convex.row(box)["status"] == "running"
@@ -139,7 +140,7 @@ def test_a_row_written_twice_is_reported(convex: Convex) -> None:
     convex.seed(box)
     later()
     assert found(verify_all()) == {"duplicate": 1}
-    assert not reload(box).is_dirty, "removing one of them would unlink its harness"
+    assert not projected(box).is_behind, "removing one of them would unlink its harness"
 
 
 def test_a_row_written_twice_becomes_one_by_our_own_functions(convex: Convex) -> None:
@@ -171,7 +172,7 @@ def test_names_and_messages_are_compared_by_our_own_list(convex: Convex) -> None
     verified = verify_all()
     assert verified.findings[0].kind == Kind.RENAMED
     assert "another name (“wrong”)" in verified.findings[0].detail
-    assert not reload(box).is_dirty, "whoever wrote that there may have meant it"
+    assert not projected(box).is_behind, "whoever wrote that there may have meant it"
     change(box, status=Status.ERROR, error_reason="disk broke")
     push(box)
     assert (convex.row(box)["name"], convex.row(box)["errorMessage"]) == ("wrong", "disk broke")
@@ -182,7 +183,7 @@ def test_a_sandbox_with_a_push_due_is_not_judged(any_convex: Convex) -> None:
     change(box, status=Status.STOPPED)
     later()
     verified = verify_all()
-    assert verified.is_clean
+    assert is_clean(verified)
     assert verified.checked == 0
 
 
@@ -201,8 +202,8 @@ def test_one_owner_can_be_verified_alone(any_convex: Convex) -> None:
     any_convex.forget(bobs)
     later()
     assert found(verify_owner("alice")) == {"vanished": 1}
-    assert reload(alices).is_dirty
-    assert not reload(bobs).is_dirty
+    assert projected(alices).is_behind
+    assert not projected(bobs).is_behind
 
 
 def test_our_own_functions_take_a_call_for_two_hundred_rows(convex: Convex) -> None:
@@ -238,7 +239,7 @@ def test_what_is_rightly_absent_costs_no_call(convex: Convex) -> None:
         push(box)
     later()
     before = Counter(convex.calls())
-    assert verify_all().is_clean
+    assert is_clean(verify_all())
     assert Counter(convex.calls()) - before == {"query sandkeeper:list": 1}
 
 
@@ -284,7 +285,7 @@ def test_one_owner_is_compared_by_our_own_list(convex: Convex, functions: str) -
     wire.seed(convex.emulator, sandboxes=[wire.sandbox_row("nobody-knows", userId="carol")])
     later()
     assert found(verify_owner("alice")) == {"renamed": 1}
-    assert not reload(bobs).is_dirty
+    assert not projected(bobs).is_behind
 
 
 def test_our_own_functions_are_all_it_takes_to_compare_one_owner(convex: Convex) -> None:
@@ -295,7 +296,7 @@ def test_our_own_functions_are_all_it_takes_to_compare_one_owner(convex: Convex)
     convex.forget(lost)
     later()
     assert found(verify_owner("alice")) == {"vanished": 1}
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
     assert found(verify_all()) == {}
 
 
@@ -333,10 +334,10 @@ def test_a_complete_verification_closes_what_it_disproves(any_convex: Convex) ->
     notices.tell(NoticeCode.CONVEX_FOREIGN_OWNER, "of a row that is no more")
     assert is_open(NoticeCode.CONVEX_PAUSED)
     any_convex.configure(state="running")
-    assert verify_all().is_clean
+    assert is_clean(verify_all())
     assert not is_open(NoticeCode.CONVEX_PAUSED)
     assert not is_open(NoticeCode.CONVEX_FOREIGN_OWNER)
-    assert rest.look().until is None
+    assert circuit_breaker.read().open_until is None
 
 
 def test_a_key_that_was_refused_and_may_write_again_closes_its_notice(
@@ -350,7 +351,7 @@ def test_a_key_that_was_refused_and_may_write_again_closes_its_notice(
     assert is_open(NoticeCode.CONVEX_UNAUTHORIZED)
     settings.CONVEX_DEPLOY_KEY = any_convex.emulator.convex_key
     any_convex.configure()
-    assert verify_all().is_clean
+    assert is_clean(verify_all())
     assert not is_open(NoticeCode.CONVEX_UNAUTHORIZED)
 
 
@@ -359,11 +360,11 @@ def test_looking_tells_nobody_and_lets_nobody_rest(convex: Convex, state: str) -
     convex.configure(sandkeeper=True)
     box, _ = _with_foreign_row(convex)
     convex.configure(state=state)
-    before = list(Lease.objects.values())
+    before = list(CircuitBreaker.objects.values())
     verify_all(repair=False)
-    assert list(Lease.objects.values()) == before
+    assert list(CircuitBreaker.objects.values()) == before
     assert not Notice.objects.exists()
-    assert not reload(box).is_dirty
+    assert not projected(box).is_behind
 
 
 def test_convex_failing_ends_it_early_and_says_why(convex: Convex) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sandboxes.codes import NoticeCode
 from sandboxes.core import asked
+from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Notice, Sandbox, SandboxEvent
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Kind, Options

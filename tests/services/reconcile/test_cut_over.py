@@ -20,7 +20,7 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.gateways import convex as gateway
-from sandboxes.models import Operation, Sandbox
+from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import projection
 from sandboxes.services.reconcile.changes import MOMENT
 from tests.support import convex
@@ -103,7 +103,7 @@ def import_(*options: str) -> int:
 def push_all() -> None:
     """What is due now, and what becomes due by a lost call or a refusal within the next day."""
     for _ in range(3):
-        due = Sandbox.objects.filter(convex_next_push_at__lte=clock.now())
+        due = ConvexProjection.objects.due(clock.now())
         projection.push_many(list(due.values_list("pk", flat=True)))
         clock.move(3600)
 

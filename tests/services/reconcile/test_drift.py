@@ -6,12 +6,12 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Actor
 from sandboxes.gateways import convex as convex_gateway
 from sandboxes.models import Notice, Sandbox, Sweep
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Kind, Options
-from sandboxes.states import Actor
 from tests.support import convex
 from tests.support.driving import pass_time, reload, tick_all
 from tests.support.emulator import Emulator

@@ -12,7 +12,7 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.gateways import convex as gateway
-from sandboxes.models import Operation, Sandbox, Sweep
+from sandboxes.models import ConvexProjection, Operation, Sandbox, Sweep
 from sandboxes.services import projection, reconcile
 from sandboxes.services.reconcile import Options, SweepResult
 from tests.support import convex
@@ -137,7 +137,7 @@ def test_an_import_takes_over_all_and_changes_nothing_remote(
     assert kinds(result)["checked"] == 110
     assert (kinds(result)["unknown"], kinds(result)["duplicate"]) == (20, 15)
     twins = 15 if functions == "own" else 0  # only our own function can make one row of two
-    assert Sandbox.objects.filter(Sandbox.dirty()).count() == 40 + twins
+    assert ConvexProjection.objects.behind().count() == 40 + twins
     assert {finding.daytona_id for finding in result.report.findings if finding.text.startswith("unknown")} == {
         f"lost-{n}" for n in range(20)
     }
@@ -149,14 +149,17 @@ def test_an_import_takes_over_all_and_changes_nothing_remote(
 def test_an_import_may_run_again(world: Emulator, small: Installation) -> None:
     with_functions(world, "second")
     reconcile.sweep(IMPORT)
-    before = list(Sandbox.objects.order_by("pk").values_list("pk", "name", "owner", "intent", "status", "revision"))
+    before = told()
     again = reconcile.sweep(IMPORT)
     assert (again.result, again.report.counts["adopted"]) == (Sweep.Result.COMPLETE, 0)
     assert kinds(again)["unknown"] == 2
-    assert before == list(
-        Sandbox.objects.order_by("pk").values_list("pk", "name", "owner", "intent", "status", "revision")
-    )
+    assert told() == before
     assert remote_changes(world) == []
+
+
+def told() -> list[tuple[Any, ...]]:
+    columns = ("pk", "name", "owner", "intent", "status", "projection__wanted_generation")
+    return list(Sandbox.objects.order_by("pk").values_list(*columns))
 
 
 def test_only_what_differs_is_pushed_afterwards(world: Emulator, small: Installation) -> None:
@@ -171,7 +174,7 @@ def test_only_what_differs_is_pushed_afterwards(world: Emulator, small: Installa
 
 
 def push_what_is_due() -> None:
-    due = Sandbox.objects.filter(convex_next_push_at__lte=clock.now())
+    due = ConvexProjection.objects.due(clock.now())
     assert projection.push_many(list(due.values_list("pk", flat=True))) == 4
 
 

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
+from sandboxes.core.states import Seen
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Kind, Options
 from sandboxes.services.reconcile.intents import is_broken
-from sandboxes.states import Action, Seen
 from tests.support.driving import ask, do, reload, settle
 from tests.support.emulator import Emulator
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from sandboxes.core.asked import labels_of
+from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Kind, Options
-from sandboxes.states import Action, Actor
 from tests.support.driving import do, reload, settled_status, step_until, tick_all
 from tests.support.emulator import Emulator
 

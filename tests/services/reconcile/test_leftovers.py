@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sandboxes.core.vocabulary import Action, Actor, Intent, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Kind, Options
-from sandboxes.states import Action, Actor, Intent, Source
 from tests.support.driving import do, reload, settle
 from tests.support.emulator import Emulator
 

@@ -9,12 +9,12 @@ from django_tasks_db.models import DBTaskResult
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox, Sweep
 from sandboxes.services import notices, reconcile
 from sandboxes.services.reconcile import Kind, Options
-from sandboxes.states import Action, Intent, OperationStatus, Status
 from tests.support import rows
 from tests.support.emulator import Emulator
 
@@ -37,8 +37,8 @@ def enqueued(task: str) -> list[str]:
 @pytest.mark.usefixtures("down")
 def test_what_is_due_is_enqueued_while_daytona_is_down() -> None:
     sandbox = rows.sandbox()
-    operation = rows.operation(sandbox, Action.STOP, OperationStatus.QUEUED, next_check_at=clock.now())
-    looked_at = rows.sandbox(observe_after=clock.now())
+    operation = rows.operation(sandbox, Action.STOP, OperationStatus.QUEUED, due_at=clock.now())
+    looked_at = rows.sandbox(fetch_due_at=clock.now())
     result = reconcile.sweep()
     assert (result.result, result.report.counts["enqueued"]) == (Sweep.Result.PARTIAL, 2)
     assert enqueued("advance_operation") == [str(operation.pk)]
@@ -73,26 +73,17 @@ def test_what_is_gone_has_not_slipped_unless_a_call_of_ours_may_bring_it_back() 
 @pytest.mark.usefixtures("down")
 def test_a_row_whose_operation_is_active_has_not_slipped() -> None:
     sandbox = rows.sandbox(intent="stopped", intent_met_at=None)
-    rows.operation(sandbox, Action.STOP, OperationStatus.IN_PROGRESS, next_check_at=rows.ago(seconds=-60))
+    rows.operation(sandbox, Action.STOP, OperationStatus.IN_PROGRESS, due_at=rows.ago(seconds=-60))
     result = reconcile.sweep()
     assert [name for name in result.report.counts if name.startswith("slipped")] == []
 
 
 @pytest.mark.usefixtures("down")
 def test_an_operation_without_a_next_tick_gets_one() -> None:
-    operation = rows.operation(rows.sandbox(), Action.STOP, OperationStatus.IN_PROGRESS, next_check_at=None)
+    operation = rows.operation(rows.sandbox(), Action.STOP, OperationStatus.IN_PROGRESS, due_at=None)
     result = reconcile.sweep()
     assert result.report.counts["slipped_operations"] == 1
     assert enqueued("advance_operation") == [str(operation.pk)]
-
-
-@pytest.mark.usefixtures("down")
-def test_a_dirty_row_without_a_next_push_gets_one(settings: Settings) -> None:
-    settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY = "http://127.0.0.1:9", "dev:x|0123"
-    sandbox = rows.sandbox(revision=2, convex_revision=1)
-    result = reconcile.sweep()
-    assert result.report.counts["slipped_pushes"] == 1
-    assert enqueued("push_sandbox") == [str(sandbox.pk)]
 
 
 @pytest.mark.usefixtures("down")
@@ -163,7 +154,7 @@ def test_staff_are_told_when_no_worker_lives() -> None:
 def test_a_process_without_daytonas_key_does_its_local_steps_and_says_so(settings: Settings) -> None:
     settings.DAYTONA_API_KEY = ""
     daytona.reset()
-    rows.sandbox(observe_after=clock.now())
+    rows.sandbox(fetch_due_at=clock.now())
     result = reconcile.sweep()
     assert (result.result, result.report.counts["enqueued"]) == (Sweep.Result.PARTIAL, 1)
     assert "DAYTONA_API_KEY" in result.detail

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 from pytest_django import Settings
 
+from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Sandbox, SandboxEvent, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Kind, Options
-from sandboxes.states import Action, Status
 from tests.support.driving import do, reload
 from tests.support.emulator import Emulator
 

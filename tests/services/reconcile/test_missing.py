@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
+from sandboxes.core.vocabulary import Action
 from sandboxes.models import Notice, Sandbox, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Kind, Options
-from sandboxes.states import Action
 from tests.support.driving import ask, reload
 from tests.support.emulator import Emulator
 

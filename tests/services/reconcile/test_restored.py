@@ -11,16 +11,16 @@ from django.db.models import Model
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import convex as gateway
-from sandboxes.models import DaytonaCall, IntentChange, Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Options
-from sandboxes.states import Action, Actor, Source
 from tests.support import convex
 from tests.support.driving import ask, do, pass_time, reload, settle, settled_status
 from tests.support.emulator import Emulator
 
-MODELS: list[type[Model]] = [Owner, Sandbox, IntentChange, Operation, DaytonaCall, SandboxEvent]
+MODELS: list[type[Model]] = [Owner, Sandbox, ConvexProjection, IntentChange, Operation, DaytonaCall, SandboxEvent]
 pytestmark = pytest.mark.usefixtures("no_tick_waits")
 AFTER_A_RESTORE = Options(adopt=True, verify_convex=True, restored=True)
 
@@ -114,18 +114,18 @@ def test_an_old_copy_becomes_true_again(
         assert (shown["status"], shown["name"]) == (row.status, row.name)
 
 
-def test_revisions_in_convex_go_on_above_those_of_before(both: Emulator, running: Callable[..., Sandbox]) -> None:
+def test_generations_in_convex_go_on_above_those_of_before(both: Emulator, running: Callable[..., Sandbox]) -> None:
     box = running(name="first")
     settled_status(box.pk)
     copy = Copy()
     for name in ("second", "third", "fourth"):
         lifecycle.rename(box.pk, name, actor=Actor.owner("alice"))
         settled_status(box.pk)
-    highest = reload(box.pk).revision
+    highest = reload(box.pk).projection.wanted_generation
     copy.put_back()
-    assert reload(box.pk).revision < highest
+    assert reload(box.pk).projection.wanted_generation < highest
     sweep_and_settle(AFTER_A_RESTORE)
-    assert reload(box.pk).revision > highest
+    assert reload(box.pk).projection.wanted_generation > highest
     assert [row["name"] for row in convex.rows(both, str(box.daytona_id))] == ["fourth"]
 
 
@@ -172,7 +172,7 @@ def test_a_delete_that_was_tried_for_long_is_not_tried_again(
     world: Emulator, running: Callable[..., Sandbox]
 ) -> None:
     box = running()
-    values: dict[str, Any] = {"intent": "deleted", "intent_met_at": None, "observe_after": None}
+    values: dict[str, Any] = {"intent": "deleted", "intent_met_at": None, "fetch_due_at": None}
     Sandbox.objects.filter(pk=box.pk).update(**values, intent_at=clock.now() - timedelta(hours=1))
     last = world.last_log()
     reconcile.sweep(Options(restored=True))

@@ -8,7 +8,7 @@ import pytest
 from pytest_django import Settings
 
 from sandboxes import clock
-from sandboxes.codes import NoticeCode
+from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Notice
 from sandboxes.services import reconcile, verifications
 from sandboxes.services.doctor import local

@@ -9,13 +9,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
-from sandboxes.models import Sandbox
-from sandboxes.states import Intent, Status
+from sandboxes.core.vocabulary import Intent, Status
 
 GONE_WORDS = "This sandbox no longer exists in Daytona. Delete it to take it off the list."
 MESSAGE_LIMIT = 1000
+
+
+class Row(Protocol):
+    """What of a sandbox there is to show."""
+
+    @property
+    def daytona_id(self) -> str | None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def error_reason(self) -> str: ...
+    @property
+    def intent(self) -> str: ...
+    @property
+    def ephemeral(self) -> bool: ...
+    @property
+    def auto_delete(self) -> int | None: ...
+
+
+class Projected(Protocol):
+    """What Convex is to show of one, and what became of it there."""
+
+    @property
+    def sandbox(self) -> Row: ...
+    @property
+    def withdrawn(self) -> bool: ...
+    @property
+    def removed(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +75,33 @@ class Push:
     absent: Absent
 
 
-def wanted(row: Sandbox) -> Shown | None:
-    """What Convex shall show; None: no row at all."""
+def shown_of(row: Row) -> Shown | None:
+    """What there is to show of a sandbox; None: nothing yet, or nothing any more."""
+    if row.daytona_id is None:  # Convex names its rows by that id
+        return None
     if row.status != Status.GONE:
         error = row.error_reason[:MESSAGE_LIMIT] if row.status == Status.ERROR else ""
         return Shown(row.status, error, row.name)
-    if is_to_be_removed(row):
+    ends_itself = row.ephemeral or (row.auto_delete is not None and row.auto_delete >= 0)
+    if row.intent == Intent.DELETED or ends_itself:  # as its owner wanted, or as Daytona was told to do by itself
         return None
     # Convex knows no word for a sandbox that went without anybody asking: the message says it.
     return Shown(Status.ARCHIVED, GONE_WORDS, row.name)
 
 
-def is_to_be_removed(row: Sandbox) -> bool:
-    """Gone as its owner wanted, or as Daytona was told to do by itself; or Convex's list has no place for it."""
-    ends_itself = row.ephemeral or (row.auto_delete is not None and row.auto_delete >= 0)
-    return row.status == Status.GONE and (row.intent == Intent.DELETED or ends_itself or row.convex_withdrawn)
+def wanted(projection: Projected) -> Shown | None:
+    """What Convex shall show; None: no row at all. What is gone may have been withdrawn to make room there."""
+    is_withdrawn = projection.withdrawn and projection.sandbox.status == Status.GONE
+    return None if is_withdrawn else shown_of(projection.sandbox)
 
 
-def to_push(row: Sandbox, known: Mapping[str, Any]) -> Push | None:
+def to_push(projection: Projected, known: Mapping[str, Any]) -> Push | None:
     """What is to be sent, given what Convex is known to have from us; None: its row is to be removed.
 
-    `known` is as `Sandbox.convex_sent` holds it. A value that is not in it is unknown, which is not equal: it is
+    `known` is as `ConvexProjection.sent` holds it. A value that is not in it is unknown, which is not equal: it is
     sent. But for an empty message: where nobody knows whose one is there, it is left.
     """
-    shown = wanted(row)
+    shown = wanted(projection)
     if shown is None:
         return None
     taken_back = "" if known.get("error") else None
@@ -78,7 +110,7 @@ def to_push(row: Sandbox, known: Mapping[str, Any]) -> Push | None:
         status=None if known.get("status") == shown.status else shown.status,
         error=_unless(known, "error", shown.error) if shown.error else taken_back,
         name=_unless(known, "name", shown.name) if shown.name else None,
-        absent=_absent(row, known),
+        absent=_absent(projection, known),
     )
 
 
@@ -88,7 +120,7 @@ def as_known(shown: Shown, before: Mapping[str, Any]) -> dict[str, Any]:
     return {"row": True, "status": shown.status, "error": shown.error, **name}
 
 
-def our_messages(row: Sandbox, known: Mapping[str, Any]) -> list[str]:
+def our_messages(row: Row, known: Mapping[str, Any]) -> list[str]:
     """The messages that we may have written: only these are ours to take back."""
     return sorted({str(known.get("error") or ""), row.error_reason[:MESSAGE_LIMIT], GONE_WORDS} - {""})
 
@@ -97,7 +129,7 @@ def _unless(known: Mapping[str, Any], what: str, value: str) -> str | None:
     return None if known.get(what) == value else value
 
 
-def _absent(row: Sandbox, known: Mapping[str, Any]) -> Absent:
+def _absent(projection: Projected, known: Mapping[str, Any]) -> Absent:
     if "again" in known:
         return Absent.RECREATE
-    return Absent.LEAVE if row.convex_removed or "row" in known else Absent.CREATE
+    return Absent.LEAVE if projection.removed or "row" in known else Absent.CREATE

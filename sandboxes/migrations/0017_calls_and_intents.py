@@ -78,7 +78,7 @@ def carry_operations(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("sandboxes", "0013_notice_codes")]
+    dependencies = [("sandboxes", "0016_sandbox_without_projection")]
 
     operations = [
         migrations.CreateModel(

@@ -6,7 +6,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("sandboxes", "0014_calls_and_intents")]
+    dependencies = [("sandboxes", "0017_calls_and_intents")]
 
     operations = [
         migrations.RemoveField(model_name="operation", name="calls"),

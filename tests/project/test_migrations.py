@@ -1,0 +1,188 @@
+"""Rows made at an earlier migration, carried forwards and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+pytestmark = pytest.mark.django_db(transaction=True)
+BEFORE = ("sandboxes", "0013_notice_codes")
+BEFORE_NAMES = ("sandboxes", "0006_statistics_of_names")
+NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
+EARLIER = NOW - timedelta(hours=2)
+SENT = {"row": True, "status": "running", "error": "", "name": "Ünïcode", "late": ["name"]}
+
+
+def migrate(target: tuple[str, str] | None = None) -> Any:
+    """The models as they are at this migration, or at the latest."""
+    executor = MigrationExecutor(connection)
+    targets: list[tuple[str, str]] = [target] if target else executor.loader.graph.leaf_nodes("sandboxes")
+    executor.migrate(targets)
+    return MigrationExecutor(connection).loader.project_state(targets).apps
+
+
+@pytest.fixture
+def old(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """The models as they were; afterwards the database is as the other tests have it."""
+    yield migrate(getattr(request, "param", BEFORE))
+    migrate()
+
+
+def sandbox(old: Any, **fields: Any) -> UUID:
+    owner, _ = old.get_model("sandboxes", "Owner").objects.get_or_create(pk="alice")
+    values = {"id": uuid4(), "owner": owner, "created_at": EARLIER, "daytona_id": str(uuid4())}
+    row = old.get_model("sandboxes", "Sandbox").objects.create(**values | fields)
+    return UUID(str(row.pk))
+
+
+CLEAN = {
+    "revision": 7,
+    "convex_revision": 7,
+    "convex_known": True,
+    "convex_sent": SENT,
+    "convex_pushed_at": EARLIER,
+}
+STUCK = {
+    "revision": 9,
+    "convex_revision": 4,
+    "dirty_since": EARLIER,
+    "convex_next_push_at": NOW,
+    "convex_again_at": NOW,
+    "convex_attempt": 3,
+    "convex_error": "Waiting: for Convex",
+    "convex_refusal": "sandbox_limit_reached",
+    "convex_known": True,
+    "convex_sent": SENT,
+    "convex_withdrawn": True,
+    "convex_removed": True,
+    "convex_link_due": True,
+    "convex_lease_token": "a1",
+    "convex_lease_until": NOW,
+}
+# As the old row was: what the projection is.
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "clean": (
+        CLEAN,
+        {
+            "wanted_generation": 7,
+            "pushed_generation": 7,
+            "behind_since": None,
+            "due_at": None,
+            "known": True,
+            "sent": SENT,
+            "pushed_at": EARLIER,
+        },
+    ),
+    "clean, to be sent once more": (
+        CLEAN | {"convex_again_at": NOW, "convex_next_push_at": NOW},
+        {"wanted_generation": 7, "behind_since": None, "due_at": NOW, "resend_at": NOW},
+    ),
+    "behind, with all that a row can have": (
+        STUCK,
+        {
+            "wanted_generation": 9,
+            "pushed_generation": 4,
+            "behind_since": EARLIER,
+            "due_at": NOW,
+            "resend_at": NOW,
+            "attempt": 3,
+            "error": "Waiting: for Convex",
+            "refusal": "sandbox_limit_reached",
+            "known": True,
+            "sent": SENT,
+            "withdrawn": True,
+            "removed": True,
+            "link_due": True,
+            "lease_token": "a1",
+            "lease_until": NOW,
+        },
+    ),
+    "not in Daytona yet": (
+        {"daytona_id": None, "revision": 3, "convex_link_due": True},
+        {"wanted_generation": 0, "pushed_generation": 0, "behind_since": None, "due_at": None, "link_due": True},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_sandbox_gets_its_projection(old: Any, case: str) -> None:
+    fields, expected = CASES[case]
+    pk = sandbox(old, **fields)
+    new = migrate().get_model("sandboxes", "ConvexProjection").objects.get(pk=pk)
+    assert {name: getattr(new, name) for name in expected} == expected
+
+
+def test_a_row_that_was_behind_and_never_due_is_due(old: Any) -> None:
+    pk = sandbox(old, revision=2, convex_revision=1)
+    before = old.get_model("sandboxes", "Sandbox").objects.get(pk=pk)
+    new = migrate().get_model("sandboxes", "ConvexProjection").objects.get(pk=pk)
+    assert (new.behind_since, new.due_at) == (before.updated_at, before.updated_at)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_and_gives_it_back(old: Any, case: str) -> None:
+    fields, _ = CASES[case]
+    pk = sandbox(old, **fields)
+    migrate()
+    back = migrate(BEFORE).get_model("sandboxes", "Sandbox").objects.get(pk=pk)
+    fields = fields | {"revision": fields["revision"] if fields.get("daytona_id", "") is not None else 1}
+    assert {name: getattr(back, name) for name in fields} == fields
+
+
+def test_batches_leave_nobody_out(old: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sandboxes.migrations.0015_projection.BATCH", 3)
+    pks = {sandbox(old, **CLEAN) for _ in range(10)}
+    new = migrate().get_model("sandboxes", "ConvexProjection").objects
+    assert {row.pk for row in new.filter(wanted_generation=7)} == pks
+    back = migrate(BEFORE).get_model("sandboxes", "Sandbox").objects
+    assert {row.pk for row in back.filter(revision=7)} == pks
+
+
+def test_the_breaker_and_the_schedules_leave_the_leases_and_come_back(old: Any) -> None:
+    leases = old.get_model("sandboxes", "Lease").objects
+    functions = {"own": True, "functions": ["sandkeeper:apply"]}
+    made = [
+        {"name": "convex", "holder": "unanswered", "until": NOW, "data": {"failures": 4} | functions},
+        {"name": "convex_verification", "until": NOW, "data": {"at": "2026-05-01T12:00:00+00:00", "checked": 3}},
+        {"name": "prune", "until": NOW, "data": {}},
+        {"name": "sweep", "holder": "host-7", "token": "t", "until": NOW, "data": {}},
+    ]
+    for values in made:
+        leases.create(**values)
+    new = migrate()
+    breaker = new.get_model("sandboxes", "CircuitBreaker").objects.get()
+    assert (breaker.reason, breaker.failures, breaker.open_until) == ("unanswered", 4, NOW)
+    assert (breaker.has_own_functions, breaker.functions) == (True, ["sandkeeper:apply"])
+    schedules = new.get_model("sandboxes", "Schedule").objects.order_by("name")
+    assert [(row.name, row.due_at, row.result) for row in schedules] == [
+        ("convex_verification", NOW, made[1]["data"]),
+        ("prune", NOW, {}),
+    ]
+    sweep = new.get_model("sandboxes", "Lease").objects.get()
+    assert (sweep.name, sweep.holder, sweep.lease_token, sweep.lease_until) == ("sweep", "host-7", "t", NOW)
+    back = migrate(BEFORE).get_model("sandboxes", "Lease").objects.order_by("name")
+    assert [{name: getattr(row, name) for name in values} for row, values in zip(back, made, strict=True)] == made
+
+
+@pytest.mark.parametrize("old", [BEFORE_NAMES], indirect=True)
+def test_what_was_taken_over_under_daytonas_name_loses_it_and_what_people_named_does_not(old: Any) -> None:
+    machine = "5a91f1c2-0000-4000-8000-000000000001"
+    shown = {"status": "running", "revision": 1, "convex_revision": 1, "convex_sent": {"row": True}}
+    taken = sandbox(old, name=machine, daytona_name=machine, labels={"harness_user_id": "alice"})
+    same = sandbox(old, name="box", daytona_name="box", labels={"harness_name": "box"})
+    ours = sandbox(old, name="atlas", daytona_name="atlas-5a91f1c20000", **shown)
+    linked = sandbox(old, name="new", harness_id="h1", status="creating")
+    old.get_model("sandboxes", "Operation").objects.create(
+        sandbox_id=linked, action="create", status="in_progress", created_at=NOW
+    )
+    sandboxes = migrate().get_model("sandboxes", "Sandbox").objects
+    found = {row.pk: row for row in sandboxes.select_related("projection")}
+    assert [found[pk].name for pk in (taken, same, ours)] == ["", "box", "atlas"]
+    assert found[ours].projection.sent == {"row": True, "status": "running", "error": "", "name": "atlas"}
+    assert [found[pk].projection.link_due for pk in (ours, linked)] == [False, True]
