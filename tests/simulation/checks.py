@@ -36,7 +36,9 @@ class Checks:
         self.fine_since = 0.0
         self.longest_lie = 0.0
         self._not_now: dict[UUID, float] = {}
-        self._last: dict[UUID, tuple[float, bool]] = {}  # when it was last decided of, and whether that was "not now"
+        self._last: dict[
+            UUID, tuple[float, bool]
+        ] = {}  # when it was last decided of, and whether that was "not now"
 
     def decided(self, row: Row, facts: Facts, decision: Decision) -> None:
         """A decision was written."""
@@ -133,7 +135,7 @@ class Checks:
         if box is not None and (_is_opposite(row, box) or (not box.is_moving and one.status in _MOVING)):
             yield f"{row.name} is shown {one.status} and is {box.state}"
         doubt = doubt_against_intent(one, row.calls)
-        if doubt is not None and doubt < self.time.now and one.observe_after is not None:
+        if doubt is not None and doubt < self.time.now and one.fetch_due_at is not None:
             yield f"{row.name}: it is looked at for ever, for a call that is over"
         if not self._is_answered(row, box):
             yield f"{row.name}: wanted {one.intent}, is {box.state if box else 'gone'}"
@@ -154,7 +156,9 @@ class Checks:
         if last is None:
             return False
         if one.intent == Intent.RUNNING:
-            return last.status == OperationStatus.FAILED or last.source == "eviction" or one.intent_met_at is not None
+            return (
+                last.status == OperationStatus.FAILED or last.source == "eviction" or one.intent_met_at is not None
+            )
         return last.code in ANSWERS and INTENT_OF.get(last.action) == one.intent
 
 
@@ -170,4 +174,3 @@ def _is_opposite(row: Row, box: Box) -> bool:
 
 def _may_have_run(call: CallFacts, operation: UUID) -> bool:
     return call.operation_id == operation and call.name == Action.RECOVER and call.outcome != CallOutcome.REFUSED
-

@@ -117,7 +117,7 @@ class Run:
 
     def _look(self, row: Row) -> None:
         if row.active is None:
-            row.sandbox = replace(row.sandbox, observe_after=self.time.now)
+            row.sandbox = replace(row.sandbox, fetch_due_at=self.time.now)
             row.version += 1
             self.arm(row)
 
@@ -222,7 +222,11 @@ class Run:
         if facts.daytona_id is None or not (sure or may_have_ended(facts, calls)):
             return Fetched(started)
         listed = self.daytona.lists(facts)
-        return FetchFailed(Result(listed)) if isinstance(listed, ResultKind) else Fetched(started, confirmed=not listed)
+        return (
+            FetchFailed(Result(listed))
+            if isinstance(listed, ResultKind)
+            else Fetched(started, confirmed=not listed)
+        )
 
     def _decide(
         self, row: Row, id: UUID | None, answer: Answer, *, token: str, version: int | None = None

@@ -31,7 +31,11 @@ JOBS = {
     "destroy": (("destroying", 0.3), ("destroyed", 1.0)),
 }
 # What people in its dashboard do, and its own intervals.
-OUTSIDE = {"started": ("stop", "stop", "stop", "destroy"), "stopped": ("start", "archive"), "archived": ("restore",)}
+OUTSIDE = {
+    "started": ("stop", "stop", "stop", "destroy"),
+    "stopped": ("start", "archive"),
+    "archived": ("restore",),
+}
 # What is the matter with Daytona for a while, and how often.
 WEATHER = {
     "fine": 12, "throttling": 2, "outage": 1, "deaf": 1, "not found": 1, "suspended": 1, "key refused": 1, "no runner": 1,
@@ -299,7 +303,9 @@ class Daytona:
             failed = state == "error"
             held, box.lasting = box.lasting, []
             for reply in held:
-                reply.give(Result(K.START_FAILED, "broken") if failed else Result(K.ACCEPTED, remote=self._show(box)))
+                reply.give(
+                    Result(K.START_FAILED, "broken") if failed else Result(K.ACCEPTED, remote=self._show(box))
+                )
         self.hint(box.id)
 
     def stir(self) -> None:
@@ -331,4 +337,3 @@ def _not_in_this_state(name: str, box: Box) -> ResultKind | None:
     if name == Action.START:
         return None
     return None if box.state == {"stop": "started", "archive": "stopped"}[name] else K.WRONG_STATE
-
