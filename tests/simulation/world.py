@@ -174,7 +174,7 @@ class Daytona:
             state=PROJECTED.get((box.state, box.desired), box.state), desired_state=box.desired,
             error_reason="broken" if box.state in ERROR_STATES else "", recoverable=box.recoverable,
             auto_stop_interval=box.auto_stop, auto_archive_interval=10080, auto_delete_interval=box.auto_delete,
-            sandbox_class="container", labels=box.labels, created_at=None, updated_at=None, last_activity_at=used,
+            sandbox_class="container", labels=box.labels, created_at=None, last_activity_at=used,
         )  # fmt: skip
 
     # --- what is asked
