@@ -18,7 +18,7 @@ from sandboxes.admin import outcomes, selectors
 from sandboxes.admin.cures import told
 from sandboxes.admin.fields import Text
 from sandboxes.admin.plan import Plan
-from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform, pointless
+from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform
 from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
@@ -28,7 +28,6 @@ CHOSEN = "_selected_action"  # Django's name for the checkboxes of a list
 SKIPPED = "skipped"
 QUERY = "query"  # of the list where the choice was made
 AT_MOST = 100
-MAY_DESTROY = ("stop", "archive")
 LEVELS = {"requested": messages.SUCCESS, "skipped": messages.WARNING, "failed": messages.ERROR}
 
 
@@ -47,10 +46,7 @@ class ReasonForm(forms.Form):
 
     def __init__(self, verb: Verb, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if verb.name != "protect":
-            del self.fields["hours"]
-        if verb.name not in MAY_DESTROY:
-            del self.fields["force"]
+        self.fields = {name: field for name, field in self.fields.items() if name in verb.asks}
 
     def wish(self, actor: Actor) -> Wish:
         data = self.cleaned_data
@@ -87,7 +83,7 @@ def act(model_admin: Any, request: HttpRequest, verb: Verb) -> HttpResponse:
 
 def _agreed(form: ReasonForm, verb: Verb, ids: list[UUID]) -> bool:
     """A stop of nothing but what it destroys does nothing unless it may."""
-    if verb.name not in MAY_DESTROY or form.cleaned_data["force"]:
+    if not verb.may_destroy or form.cleaned_data["force"]:
         return True
     plan = Plan.of(verb, list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=ids))))
     if plan.todo or not plan.destroyed:
@@ -159,7 +155,7 @@ def _sentence(verb: Verb, row: outcomes.Row) -> str:
 def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -> outcomes.Row:
     """One sandbox; what goes wrong with it stops none of the others."""
     name = sandbox.display_name if sandbox is not None else str(sandbox_id)
-    if sandbox is not None and (why := pointless(verb, sandbox, active=selectors.active_of(sandbox))):
+    if sandbox is not None and (why := verb.pointless(sandbox, selectors.active_of(sandbox))):
         return outcomes.Row(str(sandbox_id), name, "skipped", why)
     try:
         operation = perform(verb, sandbox_id, wish)

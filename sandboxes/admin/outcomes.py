@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from sandboxes.admin import selectors
 from sandboxes.admin.cures import cure
 from sandboxes.admin.verbs import VERBS, Verb, Wish, obstacle
+from sandboxes.core import intents
 from sandboxes.core.vocabulary import OperationStatus
 from sandboxes.models import Operation, Sandbox
 
@@ -54,12 +55,12 @@ class Line:
     obstacle: str = ""
 
     @property
-    def is_kept_at(self) -> bool:
+    def is_pursued(self) -> bool:
         """It failed, and Sandkeeper goes on by itself with what it was for."""
         return (
             self.sandbox is not None
-            and selectors.has_failed_at(self.sandbox, self.operation)
-            and (selectors.is_kept_at(self.sandbox) or selectors.active_of(self.sandbox) is not None)
+            and intents.has_failed(self.sandbox, self.operation)
+            and (intents.is_pursued(self.sandbox) or selectors.active_of(self.sandbox) is not None)
         )
 
     @property
@@ -68,7 +69,7 @@ class Line:
         if self.sandbox is None or self.operation is None or self.operation.finished_at is None:
             return False
         met = self.sandbox.intent_met_at
-        has_failed = selectors.has_failed_at(self.sandbox, self.operation)
+        has_failed = intents.has_failed(self.sandbox, self.operation)
         return has_failed and met is not None and met >= self.operation.finished_at
 
     @property
@@ -76,14 +77,14 @@ class Line:
         if self.operation is None or self.sandbox is None:
             return False
         active = selectors.active_of(self.sandbox)
-        return self.is_kept_at or self.operation.is_active or selectors.is_moving(self.sandbox, active)
+        return self.is_pursued or self.operation.is_active or selectors.is_moving(self.sandbox, active)
 
     @property
     def has_failed(self) -> bool:
         """For good."""
         if self.operation is None:
             return self.row.result == "failed"
-        return self.operation.status == OperationStatus.FAILED and not (self.is_kept_at or self.is_done_later)
+        return self.operation.status == OperationStatus.FAILED and not (self.is_pursued or self.is_done_later)
 
     @property
     def may_be_retried(self) -> bool:

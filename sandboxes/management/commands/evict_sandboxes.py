@@ -11,19 +11,11 @@ from django.core.management.base import CommandError
 from rich.table import Table
 
 from sandboxes.core.codes import Refused
+from sandboxes.core.ranking import RULES
 from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.management.output import ReadableCommand, table
 from sandboxes.services.evict_ahead import Line, Outcome, Wanted, evict_ahead
 
-WHY_NOT = {
-    "running": "it does not run, or is to be deleted",
-    "survives_a_stop": "a stop would destroy it",
-    "not_protected": "protected",
-    "no_operation": "an operation is under way",
-    "idle": "used too recently",
-    "readable": "Daytona does not answer for it",
-    "unchanged": "used just now",
-}
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -101,7 +93,7 @@ def _table(wanted: Wanted, lines: list[Line]) -> Table:
 def _row(wanted: Wanted, line: Line) -> tuple[str, ...]:
     one = line.verdict.candidate
     yes = "would be stopped" if wanted.dry_run else "is stopped"
-    words = yes if line.stopped else "kept: " + ", ".join(WHY_NOT[rule] for rule in line.verdict.broken)
+    words = yes if line.stopped else "kept: " + ", ".join(RULES[rule].broken for rule in line.verdict.broken)
     return one.name, one.owner, f"{one.last_used_at:%Y-%m-%d %H:%M}", str(one.cpu), str(one.memory_gb), words
 
 

@@ -14,7 +14,6 @@ from django.db.models import Min
 
 from project.logs import redact
 from sandboxes import clock
-from sandboxes.core.vocabulary import ACTIVE
 from sandboxes.models import ConvexProjection, Notice, Operation
 from sandboxes.services import heartbeat, projection, sweeps, verifications
 from sandboxes.services.doctor.finding import Finding, broken, length, ok, warning
@@ -72,7 +71,7 @@ def look_at_workers() -> Iterator[Finding]:
 
 def look_at_operations() -> Iterator[Finding]:
     now = clock.now()
-    active = Operation.objects.filter(status__in=ACTIVE)
+    active = Operation.objects.active()
     overdue = active.filter(due_at__lte=now - LATE)
     late = overdue.count()
     if late:

@@ -8,15 +8,14 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
-from django.db.models import Exists, OuterRef
 
 from sandboxes.core import asked
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import with_observation
-from sandboxes.core.vocabulary import ACTIVE, Actor
+from sandboxes.core.vocabulary import Actor
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway
-from sandboxes.models import Operation, Sandbox
+from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.decisions import SANDBOX_FIELDS, sandbox_facts
 from sandboxes.services.fetching import fetch
@@ -29,11 +28,6 @@ log = structlog.get_logger(__name__)
 SWEEPER = Actor.system("sweep")
 NOT_ALL = "some sandboxes could not be looked at"
 UNANSWERED_MOST = 10  # looks in one sweep that may fail before it gives Daytona up
-
-
-def is_busy() -> Exists:
-    """Whether an operation is active, whose own ticks look at the sandbox."""
-    return Exists(Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE))
 
 
 @dataclass(frozen=True, slots=True)

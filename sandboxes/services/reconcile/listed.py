@@ -11,7 +11,7 @@ from sandboxes.gateways.daytona import DaytonaGateway, Page, RemoteSandbox
 from sandboxes.models import Sandbox
 from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
 from sandboxes.services.reconcile.compare import FIELDS, Known, differs, is_ending, is_of, label_id
-from sandboxes.services.reconcile.examine import is_busy, setting_of
+from sandboxes.services.reconcile.examine import setting_of
 from sandboxes.services.reconcile.listings import LABEL, Listings
 from sandboxes.services.reconcile.result import Kind
 from sandboxes.services.reconcile.run import Run, update_free
@@ -34,7 +34,7 @@ def compare(run: Run, daytona: DaytonaGateway, listings: Listings, page: Page) -
 
 
 def _known(which: Q) -> list[Known]:
-    rows = Sandbox.objects.filter(which).annotate(busy=is_busy())
+    rows = Sandbox.objects.filter(which).with_busy()
     return [Known(**values) for values in rows.values(*FIELDS, "busy")]
 
 

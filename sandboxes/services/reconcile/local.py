@@ -9,10 +9,9 @@ from django.db.models import Q, QuerySet
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.states import STATES
-from sandboxes.core.vocabulary import ACTIVE, MOVING, Intent, Status
+from sandboxes.core.vocabulary import MOVING, Intent, Status
 from sandboxes.models import DaytonaCall, Operation, Sandbox
 from sandboxes.services import heartbeat, notices, pump
-from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.result import Finding, Kind
 from sandboxes.services.reconcile.run import Run, update_free
 
@@ -53,11 +52,11 @@ def make_due(run: Run) -> None:
 
 def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
     """The rows that nobody would look at again, by kind, each with the column that makes them due."""
-    idle = Sandbox.objects.filter(~is_busy(), fetch_due_at=None)
+    idle = Sandbox.objects.idle().filter(fetch_due_at=None)
     living = idle.filter(deleted_at=None)
     may_change = Q(deleted_at=None) | Q(pk__in=DaytonaCall.objects.in_doubt().values("sandbox"))
     return {
-        "operations": (Operation.objects.filter(status__in=ACTIVE, due_at=None), "due_at"),
+        "operations": (Operation.objects.active().filter(due_at=None), "due_at"),
         "intents": (idle.filter(may_change, intent_met_at=None), "fetch_due_at"),
         "changes": (living.exclude(pending_changes={}), "fetch_due_at"),
         "doubts": (living.filter(missing_since__isnull=False), "fetch_due_at"),
