@@ -23,7 +23,7 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, Source, Status
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import heartbeat, projection, sweeps, verifications
-from sandboxes.services.reconcile import Kind
+from sandboxes.services.reconcile import FindingKind
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -133,7 +133,7 @@ def _sweeps(now: datetime) -> Iterator[Metric]:
         return
     yield _gauge("sweep_seconds", "How long the last sweep took.", _age(last.finished_at, last.started_at))
     yield _gauge("sweep_complete", "1 when the last sweep saw everything.", last.result == Sweep.Result.COMPLETE)
-    counts = {kind.value: 0 for kind in Kind} | last.counts
+    counts = {kind.value: 0 for kind in FindingKind} | last.counts
     rows = [([name], float(number)) for name, number in counts.items()]
     yield _gauges("sweep_found", "What the last sweep found, such as drift and orphan.", ["kind"], rows)
 

@@ -20,7 +20,7 @@ KEPT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ActionResult:
     """One sandbox: `result` is requested, skipped or failed; what became of a request its operation says."""
 
     sandbox: str
@@ -32,24 +32,24 @@ class Row:
 
 
 @dataclass(slots=True)
-class Outcome:
+class BulkOutcome:
     verb: str
     reason: str
     force: bool
     hours: int
     query: str = ""
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ActionResult] = field(default_factory=list)
 
     @classmethod
-    def of(cls, verb: Verb, wish: Wish, *, query: str = "") -> Outcome:
+    def of(cls, verb: Verb, wish: Wish, *, query: str = "") -> BulkOutcome:
         return cls(verb.name, wish.reason, wish.force, wish.hours, query)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class OutcomeLine:
     """A row of the page: the stored result with the sandbox and the operation as they are now."""
 
-    row: Row
+    row: ActionResult
     sandbox: Sandbox | None
     operation: Operation | None
     obstacle: str = ""
@@ -96,7 +96,7 @@ class Line:
         return cure(code) if code else ""
 
 
-def remember(request: HttpRequest, outcome: Outcome) -> UUID:
+def remember(request: HttpRequest, outcome: BulkOutcome) -> UUID:
     """Keep it in the session, which holds the last ten."""
     outcome_id = uuid4()
     kept: dict[str, Any] = request.session.get(KEY, {})
@@ -105,11 +105,11 @@ def remember(request: HttpRequest, outcome: Outcome) -> UUID:
     return outcome_id
 
 
-def recall(request: HttpRequest, outcome_id: UUID) -> Outcome:
+def recall(request: HttpRequest, outcome_id: UUID) -> BulkOutcome:
     stored = request.session.get(KEY, {}).get(str(outcome_id))
     if stored is None:
         raise Http404("This outcome is of another session, or of long ago. The sandboxes' pages have it all.")
-    return Outcome(**{**stored, "rows": [Row(**row) for row in stored["rows"]]})
+    return BulkOutcome(**{**stored, "rows": [ActionResult(**row) for row in stored["rows"]]})
 
 
 def show(model_admin: Any, request: HttpRequest, outcome_id: UUID) -> HttpResponse:
@@ -132,7 +132,7 @@ def show(model_admin: Any, request: HttpRequest, outcome_id: UUID) -> HttpRespon
     )
 
 
-def _lines(outcome: Outcome) -> list[Line]:
+def _lines(outcome: BulkOutcome) -> list[OutcomeLine]:
     rows = selectors.with_latest_operation(Sandbox.objects.all())
     sandboxes = rows.in_bulk([UUID(row.sandbox) for row in outcome.rows])
     operations = Operation.objects.in_bulk([UUID(row.operation) for row in outcome.rows if row.operation])
@@ -140,7 +140,7 @@ def _lines(outcome: Outcome) -> list[Line]:
     for row in outcome.rows:
         sandbox = sandboxes.get(UUID(row.sandbox))
         operation = operations.get(UUID(row.operation)) if row.operation else None
-        lines.append(Line(row, sandbox, operation, _in_the_way(VERBS[outcome.verb], sandbox)))
+        lines.append(OutcomeLine(row, sandbox, operation, _in_the_way(VERBS[outcome.verb], sandbox)))
     return lines
 
 

@@ -10,7 +10,7 @@ from random import Random
 
 from sandboxes.core.facts import RemoteSandbox, Result, SandboxFacts
 from sandboxes.core.results import ResultKind
-from sandboxes.core.states import COMPUTE_STATES, ERROR_STATES, EFFECTS
+from sandboxes.core.states import COMPUTE_STATES, EFFECTS, ERROR_STATES
 from sandboxes.core.vocabulary import Action
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -31,7 +31,15 @@ JOBS = {
     "destroy": (("destroying", 0.3), ("destroyed", 1.0)),
 }
 # What is the matter with Daytona for a while, and how often.
-WEATHER = {"fine": 12, "throttling": 2, "outage": 1, "not found": 1, "suspended": 1, "key refused": 1, "no runner": 1}
+WEATHER = {
+    "fine": 12,
+    "throttling": 2,
+    "outage": 1,
+    "not found": 1,
+    "suspended": 1,
+    "key refused": 1,
+    "no runner": 1,
+}
 NOT_NOW = {
     "throttling": K.THROTTLED, "suspended": K.SUSPENDED, "key refused": K.UNAUTHORIZED, "no runner": K.NO_RUNNERS,
 }  # fmt: skip
@@ -290,13 +298,19 @@ class Daytona:
             failed = state == "error"
             held, box.lasting = box.lasting, []
             for reply in held:
-                reply.give(Result(K.START_FAILED, "broken") if failed else Result(K.ACCEPTED, remote=self._show(box)))
+                reply.give(
+                    Result(K.START_FAILED, "broken") if failed else Result(K.ACCEPTED, remote=self._show(box))
+                )
         self.hint(box.id)
 
     def stir(self) -> None:
         """Somebody in Daytona's dashboard, or its own auto-stop."""
         box = self.rng.choice(list(self.boxes.values())) if self.boxes else None
-        jobs = {"started": ("stop", "stop", "stop", "destroy"), "stopped": ("start", "archive"), "archived": ("restore",)}
+        jobs = {
+            "started": ("stop", "stop", "stop", "destroy"),
+            "stopped": ("start", "archive"),
+            "archived": ("restore",),
+        }
         if box is not None and not box.is_moving and box.state in jobs:
             job = self.rng.choice(jobs[box.state])
             if box.auto_delete == 0 and job == "stop":

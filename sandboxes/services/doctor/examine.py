@@ -6,11 +6,11 @@ from django.db import DatabaseError
 
 from project.logs import redact
 from sandboxes.services.doctor import local, remote
-from sandboxes.services.doctor.finding import Finding, Level, broken
+from sandboxes.services.doctor.finding import DoctorFinding, Level, broken
 
-__all__ = ["Finding", "Level", "examine"]
+__all__ = ["DoctorFinding", "Level", "examine"]
 
-Look = Callable[[], Iterator[Finding]]
+Look = Callable[[], Iterator[DoctorFinding]]
 
 # What needs the tables comes after what says whether they are there.
 FIRST: list[Look] = [local.look_at_configuration, local.look_at_database, local.look_at_migrations]
@@ -26,7 +26,7 @@ TABLES: list[Look] = [
 REMOTE: list[Look] = [remote.look_at_daytona, remote.look_at_convex]
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[DoctorFinding]:
     """Look at everything, in an order in which the first broken line explains the later ones. Never raises."""
     usable = True
     for look in FIRST:
@@ -39,7 +39,7 @@ def examine() -> Iterator[Finding]:
         yield from _safely(look)
 
 
-def _safely(look: Look) -> Iterator[Finding]:
+def _safely(look: Look) -> Iterator[DoctorFinding]:
     try:
         yield from look()
     except DatabaseError as error:

@@ -36,7 +36,7 @@ from sandboxes.services.reconcile.compare import Known, is_ending, is_of, label_
 from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
 from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
 from sandboxes.services.reconcile.pages import words
-from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
 
 log = structlog.get_logger(__name__)
@@ -72,29 +72,31 @@ def adopt(
             findings = [_decide(run, one, listings[one.remote.id]) for one in found[start : start + BATCH]]
             if run.would_adopt is not None:
                 transaction.set_rollback(True)
-                run.would_adopt.add(one.daytona_id for one in findings if one.kind == Kind.ADOPTED)
+                run.would_adopt.add(one.daytona_id for one in findings if one.kind == FindingKind.ADOPTED)
         run.report.add(*findings)
 
 
-def _decide(run: Run, found: Found, listing: Listing) -> Finding:
+def _decide(run: Run, found: Found, listing: Listing) -> SweepFinding:
     """What becomes of one, by what Convex says and what the operator chose."""
     remote = found.remote
     try:
         checked_owner_id(listing.owner)
     except UnreadableText as error:
-        return finding(Kind.UNMATCHED, remote, f"nobody can be its owner: {error}")
+        return finding(FindingKind.UNMATCHED, remote, f"nobody can be its owner: {error}")
     match listing.standing:
         case Standing.FOREIGN:
             labelled = remote.labels.get(LABEL, "")
             text = f"its label says that it is {labelled!r}'s, Convex shows it to {listing.owner!r}: left alone"
-            return finding(Kind.UNMATCHED, remote, text, owner=labelled)
+            return finding(FindingKind.UNMATCHED, remote, text, owner=labelled)
         case Standing.UNKNOWN:
-            return finding(Kind.UNANSWERED, remote, "Convex did not say whether it lists it", owner=listing.owner)
+            return finding(
+                FindingKind.UNANSWERED, remote, "Convex did not say whether it lists it", owner=listing.owner
+            )
         case Standing.UNLISTED if run.options.deletes(remote.id):
-            return _written(run, found, listing, Kind.DELETED, deletes=True)
+            return _written(run, found, listing, FindingKind.DELETED, deletes=True)
         case Standing.UNLISTED if not (run.options.adopt_unlisted or _lost_row(run, remote)):
-            return finding(Kind.UNLISTED, remote, _unlisted_text(remote), owner=listing.owner)
-    return _written(run, found, listing, Kind.ADOPTED)
+            return finding(FindingKind.UNLISTED, remote, _unlisted_text(remote), owner=listing.owner)
+    return _written(run, found, listing, FindingKind.ADOPTED)
 
 
 def _lost_row(run: Run, remote: RemoteSandbox) -> bool:
@@ -107,7 +109,7 @@ def _unlisted_text(remote: RemoteSandbox) -> str:
     return f"{remote.state} in Daytona{age}; Convex does not list it: left alone"
 
 
-def _written(run: Run, found: Found, listing: Listing, kind: Kind, *, deletes: bool = False) -> Finding:
+def _written(run: Run, found: Found, listing: Listing, kind: FindingKind, *, deletes: bool = False) -> SweepFinding:
     try:
         with transaction.atomic():
             row = (
@@ -117,7 +119,7 @@ def _written(run: Run, found: Found, listing: Listing, kind: Kind, *, deletes: b
             )
     except (DataError, IntegrityError) as error:  # one bad row spoils no other
         log.warning("not_adopted", daytona_id=found.remote.id, error=str(error))
-        return finding(Kind.UNMATCHED, found.remote, f"the database refuses it: {type(error).__name__}")
+        return finding(FindingKind.UNMATCHED, found.remote, f"the database refuses it: {type(error).__name__}")
     changes = [*_new_row(row), *_remote_changes(row, listing, deletes=deletes)]
     text = f"{row.status}; {row.resource_tier}" if not deletes else "deleted in Daytona: Convex does not list it"
     return finding(kind, found.remote, text, row=row, changes=changes)
@@ -169,7 +171,7 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
         return None
     except DaytonaError as error:
         run.partial(NOT_ALL)
-        run.report.add(finding(Kind.UNANSWERED, item, words(error)))
+        run.report.add(finding(FindingKind.UNANSWERED, item, words(error)))
         return None
     return None if is_ending(remote) else Found(remote, started)
 
@@ -183,7 +185,7 @@ def delete_leftover(run: Run, daytona: DaytonaGateway, item: RemoteSandbox, row:
             return
         with transaction.atomic():
             _delete(found, row.owner_id, reason=f"Made for {row.pk}, which is deleted", actor=SWEEPER)
-    run.report.add(finding(Kind.LEFTOVER, item, text))
+    run.report.add(finding(FindingKind.LEFTOVER, item, text))
 
 
 def _take_over(found: Found, listing: Listing) -> Sandbox:
@@ -288,15 +290,15 @@ def _tier_of(remote: RemoteSandbox) -> str:
 
 
 def finding(
-    kind: Kind,
+    kind: FindingKind,
     remote: RemoteSandbox,
     text: str,
     *,
     row: Sandbox | None = None,
     owner: str = "",
     changes: Sequence[Change] = (),
-) -> Finding:
-    return Finding(
+) -> SweepFinding:
+    return SweepFinding(
         kind=kind,
         text=text,
         daytona_id=remote.id,

@@ -15,7 +15,7 @@ from sandboxes.core.vocabulary import Intent
 from sandboxes.models import Sandbox
 from sandboxes.services import record
 from sandboxes.services.operations import keep_intent
-from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import in_chunks
 
@@ -27,12 +27,12 @@ def review(run: Run) -> None:
     for row in _suspects(run):
         if not is_broken(row.intent, row.seen):
             continue
-        kind = Kind.INTENT_BROKEN
+        kind = FindingKind.INTENT_BROKEN
         if run.options.enforce_intent and not run.options.dry_run and _enforce(row.pk):
-            kind = Kind.ENFORCED
+            kind = FindingKind.ENFORCED
         who = f"{row.intent_actor_kind}:{row.intent_actor_id}"
         run.report.add(
-            Finding(
+            SweepFinding(
                 kind=kind,
                 text=f"{who} wants it {row.intent}; it is {row.observed_state}",
                 sandbox_id=row.pk,

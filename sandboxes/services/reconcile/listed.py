@@ -13,7 +13,7 @@ from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
 from sandboxes.services.reconcile.compare import FIELDS, Known, differs, is_ending, is_of, label_id
 from sandboxes.services.reconcile.examine import setting_of
 from sandboxes.services.reconcile.listings import LABEL, Listings
-from sandboxes.services.reconcile.result import Kind
+from sandboxes.services.reconcile.result import FindingKind
 from sandboxes.services.reconcile.run import Run, update_free
 
 
@@ -67,6 +67,8 @@ def _orphans(run: Run, daytona: DaytonaGateway, listings: Listings, unclaimed: l
         return
     for item in unclaimed:
         if owner := item.labels.get(LABEL, ""):
-            run.report.add(finding(Kind.ORPHAN, item, f"{item.state} in Daytona, and no row here", owner=owner))
+            run.report.add(
+                finding(FindingKind.ORPHAN, item, f"{item.state} in Daytona, and no row here", owner=owner)
+            )
         else:
             run.report.count("foreign")

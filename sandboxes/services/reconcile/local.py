@@ -12,7 +12,7 @@ from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import MOVING, Intent, Status
 from sandboxes.models import DaytonaCall, Operation, Sandbox
 from sandboxes.services import heartbeat, notices, pump
-from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run, update_free
 
 MOST_ROUNDS = 20  # of the pump, in one sweep
@@ -71,10 +71,10 @@ def stuck_deletes(now: datetime) -> QuerySet[Sandbox]:
     return rows.exclude(status=Status.GONE).order_by("intent_at")
 
 
-def _stuck(row: Sandbox) -> Finding:
+def _stuck(row: Sandbox) -> SweepFinding:
     text = f"it has been wanted deleted since {row.intent_at:%Y-%m-%d %H:%M} UTC"
-    return Finding(
-        kind=Kind.STUCK, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "", name=row.display_name,
+    return SweepFinding(
+        kind=FindingKind.STUCK, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "", name=row.display_name,
         owner=row.owner_id,
     )  # fmt: skip
 

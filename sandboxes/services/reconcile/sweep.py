@@ -21,7 +21,7 @@ from sandboxes.services.reconcile import afterwards, listed, local, missing, res
 from sandboxes.services.reconcile.examine import examine
 from sandboxes.services.reconcile.listings import Listings
 from sandboxes.services.reconcile.pages import walk, words
-from sandboxes.services.reconcile.result import Finding, Options, Report, SweepResult
+from sandboxes.services.reconcile.result import Options, Report, SweepFinding, SweepResult
 from sandboxes.services.reconcile.run import LEASE_SECONDS, Interrupted, Run
 from sandboxes.services.rows import ShownIds
 from sandboxes.services.sweeps import LEASE
@@ -43,7 +43,7 @@ def sweep(
     *,
     stop: threading.Event | None = None,
     progress: Callable[[int], None] = lambda shown: None,
-    on_finding: Callable[[Finding], None] = lambda finding: None,
+    on_finding: Callable[[SweepFinding], None] = lambda finding: None,
 ) -> SweepResult:
     """One full pass. `stop` ends it between two pages; `progress` gets how many sandboxes the list has shown,
     `on_finding` each finding as it is made.
