@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sandboxes import html
-from sandboxes.admin.reading import worker_badge
+from sandboxes.admin.read_only import worker_badge
 from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import projection, usage

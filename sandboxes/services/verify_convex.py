@@ -21,7 +21,7 @@ from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway
 from sandboxes.models import ConvexProjection, Owner, Sandbox
 from sandboxes.models.projection import ProjectionRows
 from sandboxes.services.convex_differences import Aspect, ConvexDifference, DifferenceKind, compared, difference
-from sandboxes.services.projection import circuit_breaker, is_on, looking, push_result
+from sandboxes.services.projection import application_rows, circuit_breaker, is_on, push_result
 from sandboxes.services.projection.pushing import look_at_functions
 from sandboxes.services.rows import ShownIds, in_chunks
 
@@ -137,7 +137,7 @@ class _Verifier:
 
     def _listed(self, owner_id: str) -> list[ApplicationRow]:
         """An owner's rows, by a function that lists them. What it does not list may be there all the same."""
-        listed = looking.rows_of(self.convex, owner_id)
+        listed = application_rows.rows_of(self.convex, owner_id)
         if not listed and self.convex.has(Function.LIST_FOR_RECONCILE):
             listed = [replace(item, owner=owner_id) for item in self.convex.list_for_reconcile(owner_id)]
         self.has_answered = self.has_answered or listed is not None

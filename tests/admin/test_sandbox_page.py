@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import CircuitBreaker, SandboxEvent
-from tests.admin.looking import page, text_of
+from tests.admin.pages import page, text_of
 from tests.support import rows
 
 

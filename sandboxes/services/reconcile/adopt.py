@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
@@ -32,12 +32,14 @@ from sandboxes.services import record
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
-from sandboxes.services.reconcile.compare import Known, is_ending, is_of, label_id
 from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
 from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
+
+if TYPE_CHECKING:
+    from sandboxes.services.reconcile.compare import Known
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
@@ -101,7 +103,7 @@ def _decide(run: Run, found: Found, listing: Listing) -> SweepFinding:
 
 def _lost_row(run: Run, remote: RemoteSandbox) -> bool:
     """Made by us after the backup that was restored: Convex may not have heard of it before the row was lost."""
-    return run.options.restored and label_id(remote) is not None
+    return run.options.restored and remote.labelled_id is not None
 
 
 def _unlisted_text(remote: RemoteSandbox) -> str:
@@ -173,7 +175,7 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
         run.partial(NOT_ALL)
         run.report.add(finding(FindingKind.UNANSWERED, item, words(error)))
         return None
-    return None if is_ending(remote) else Found(remote, started)
+    return None if remote.is_ending else Found(remote, started)
 
 
 def delete_leftover(run: Run, daytona: DaytonaGateway, item: RemoteSandbox, row: Known) -> None:
@@ -181,7 +183,7 @@ def delete_leftover(run: Run, daytona: DaytonaGateway, item: RemoteSandbox, row:
     text = f"made for “{row.display_name}”, which is deleted here; it is deleted, too"
     if not run.options.dry_run:
         found = look(run, daytona, item)
-        if found is None or not is_of(row, found.remote):
+        if found is None or not found.remote.was_made_for(row.pk, row.daytona_name):
             return
         with transaction.atomic():
             _delete(found, row.owner_id, reason=f"Made for {row.pk}, which is deleted", actor=SWEEPER)

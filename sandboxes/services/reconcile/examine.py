@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
@@ -19,10 +20,12 @@ from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.decisions import SANDBOX_FIELDS, sandbox_facts
 from sandboxes.services.fetching import fetch
-from sandboxes.services.reconcile.compare import Known
 from sandboxes.services.reconcile.pages import words
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
+
+if TYPE_CHECKING:
+    from sandboxes.services.reconcile.compare import Known
 
 log = structlog.get_logger(__name__)
 SWEEPER = Actor.system("sweep")
@@ -79,8 +82,8 @@ def setting_of(run: Run, row: Sandbox | Known) -> SweepFinding | None:
         with suppress(Refused):  # pruned meanwhile
             lifecycle.put_labels_back(row.pk, actor=SWEEPER)
     return SweepFinding(
-        kind=FindingKind.SETTING, text="; ".join(map(str, found)), sandbox_id=row.pk, daytona_id=row.daytona_id or "",
-        name=row.display_name, owner=row.owner_id,
+        kind=FindingKind.SETTING, text="; ".join(map(str, found)), sandbox_id=row.pk,
+        daytona_id=row.daytona_id or "", name=row.display_name, owner=row.owner_id,
     )  # fmt: skip
 
 

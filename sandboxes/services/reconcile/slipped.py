@@ -74,8 +74,8 @@ def stuck_deletes(now: datetime) -> QuerySet[Sandbox]:
 def _stuck(row: Sandbox) -> SweepFinding:
     text = f"it has been wanted deleted since {row.intent_at:%Y-%m-%d %H:%M} UTC"
     return SweepFinding(
-        kind=FindingKind.STUCK, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "", name=row.display_name,
-        owner=row.owner_id,
+        kind=FindingKind.STUCK, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "",
+        name=row.display_name, owner=row.owner_id,
     )  # fmt: skip
 
 
