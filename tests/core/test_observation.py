@@ -181,9 +181,7 @@ def test_a_confirmed_404_is_the_end() -> None:
     assert texts(made) == ["It no longer exists in Daytona"]
 
 
-@pytest.mark.parametrize(
-    "row", [sandbox("", daytona_id=None, observed_at=None), sandbox(deleted_at=at(-9))]
-)
+@pytest.mark.parametrize("row", [sandbox("", daytona_id=None, observed_at=None), sandbox(deleted_at=at(-9))])
 def test_what_is_not_there_yet_or_no_more_is_not_missing(row: SandboxFacts) -> None:
     made = observed(row, Fetched(NOW, confirmed=True))
     assert (made.sandbox, made.effects) == (row, [])
