@@ -107,7 +107,8 @@ def test_a_refusal_that_is_repeated_is_told_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "result", [Result(K.REJECTED, "another no"), Result(K.ACCEPTED), Result(K.THROTTLED), Result(K.START_FAILED, "no")]
+    "result",
+    [Result(K.REJECTED, "another no"), Result(K.ACCEPTED), Result(K.THROTTLED), Result(K.START_FAILED, "no")],
 )
 def test_another_answer_than_those_before_is_a_line_of_its_own(result: Result) -> None:
     pending = call("stop", -1, CallOutcome.PENDING, times=3, message="no", first_at=at(-60))

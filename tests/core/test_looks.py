@@ -104,6 +104,9 @@ def waiting(**changes: Pending) -> SandboxFacts:
     return sandbox(daytona_name="foreign", auto_stop_minutes=5, pending_changes=pending.as_data(changes))
 
 
+DOUBTED = Pending(value=5, told_at=NOW, due_at=at(9), doubt_until=at(9))
+
+
 def told(decision: Decision) -> list[tuple[str, ...]]:
     return [one.keys for one in decision.effects if isinstance(one, TellDaytona)]
 
@@ -120,11 +123,13 @@ def told(decision: Decision) -> list[tuple[str, ...]]:
         (Pending(value=5, told_at=at(-10)), 5, None, False),
         (Pending(value=5, told_at=at(-10), doubt_until=at(9)), 15, Pending(value=5, doubt_until=at(9)), True),
         (Pending(value=5, told_at=at(-10), doubt_until=at(0)), 15, Pending(value=5), True),
-        (Pending(value=5, doubt_until=at(9)), 5, Pending(value=5, told_at=NOW, due_at=at(9), doubt_until=at(9)), False),
+        (Pending(value=5, doubt_until=at(9)), 5, DOUBTED, False),
         (Pending(value=5, doubt_until=at(0)), 5, None, False),
     ],
 )  # fmt: skip
-def test_what_is_left_of_a_change_after_a_look(one: Pending, holds: int, left: Pending | None, is_told: bool) -> None:
+def test_what_is_left_of_a_change_after_a_look(
+    one: Pending, holds: int, left: Pending | None, is_told: bool
+) -> None:
     decision = look(waiting(auto_stop=one), fetched("started", auto_stop_interval=holds))
     assert decision.sandbox.pending_changes == pending.as_data({"auto_stop": left} if left else {})
     assert told(decision) == ([("auto_stop",)] if is_told else [])
@@ -149,7 +154,9 @@ def test_labels_that_somebody_took_away_are_told_with_a_new_one() -> None:
     assert sorted(changes) == ["code-toolbox-language", "harness_name", "harness_resource_tier", "sandkeeper_id"]
     alone = sandbox(pending_changes=pending.as_data({"auto_stop": Pending(value=5)}))
     assert sorted(look(alone, fetched("started", labels={})).sandbox.pending_changes) == ["auto_stop"]
-    told_of = sandbox(name="new", pending_changes=pending.as_data({"harness_name": Pending(value="new", told_at=NOW)}))
+    told_of = sandbox(
+        name="new", pending_changes=pending.as_data({"harness_name": Pending(value="new", told_at=NOW)})
+    )
     assert sorted(look(told_of, fetched("started", labels={})).sandbox.pending_changes) == ["harness_name"]
 
 
