@@ -26,7 +26,7 @@ def now() -> datetime:
         return here()
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        (value,) = cursor.fetchone()
+        value: datetime = cursor.fetchone()[0]
     return value.astimezone(UTC) + _ahead
 
 

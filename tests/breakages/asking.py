@@ -14,7 +14,7 @@ BREAKAGES = [
         "sandboxes/core/backoff.py",
         "return grown * (0.5 + jitter / 2)",
         "return grown",
-        f"{CORE}/test_backoff.py::test_a_pause_grows_to_its_end_and_is_drawn_from_the_upper_half_of_that",
+        f"{CORE}/test_backoff.py::test_a_pause_grows_to_its_end_and_is_drawn_from_its_upper_half",
     ),
     Breakage(
         "all that were refused together back together",
@@ -74,9 +74,9 @@ BREAKAGES = [
     ),
     Breakage(
         "a hold that leaves what is starting",
-        "sandboxes/services/owners.py",
-        "resting = (Status.GONE, ",
-        "resting = (Status.STARTING, Status.GONE, ",
+        "sandboxes/models/scope.py",
+        "at_rest = (Status.GONE, ",
+        "at_rest = (Status.STARTING, Status.GONE, ",
         f"{TESTS}/test_hold.py::test_a_hold_stops_what_is_starting",
     ),
     Breakage(

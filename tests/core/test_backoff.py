@@ -1,4 +1,4 @@
-"""How long is waited before something is tried again."""
+"""Pauses grow, end somewhere, and differ."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sandboxes.core import quota
-from sandboxes.core.backoff import backoff
+from sandboxes.core.backoff import backoff, by_age
 from sandboxes.core.decide import decide
 from sandboxes.core.facts import CallAnswered, Result
 from sandboxes.core.results import ResultKind
@@ -15,10 +14,36 @@ from sandboxes.core.vocabulary import Action, CallOutcome, OperationStatus
 from tests.core.building import NOW, call, facts, operation, sandbox
 
 
-@pytest.mark.parametrize(("attempt", "longest"), [(0, 1.0), (1, 2.0), (3, 8.0), (4, 10.0), (10**6, 10.0)])
-def test_a_pause_grows_to_its_end_and_is_drawn_from_the_upper_half_of_that(attempt: int, longest: float) -> None:
-    pauses = [backoff(attempt, first=1.0, longest=10.0, jitter=jitter) for jitter in (0.0, 0.5, 1.0)]
-    assert pauses == [longest / 2, longest * 0.75, longest]
+@pytest.mark.parametrize(
+    ("attempt", "jitter", "expected"),
+    [
+        (0, 1.0, 1.0),
+        (1, 1.0, 2.0),
+        (3, 1.0, 8.0),
+        (4, 1.0, 10.0),  # the longest
+        (5_000, 1.0, 10.0),  # no overflow after days
+        (0, 0.0, 0.5),
+        (3, 0.5, 6.0),
+    ],
+)
+def test_a_pause_grows_to_its_end_and_is_drawn_from_its_upper_half(
+    attempt: int, jitter: float, expected: float
+) -> None:
+    assert backoff(attempt, first=1, longest=10, jitter=jitter) == pytest.approx(expected)
+
+
+def test_the_factor_says_how_fast() -> None:
+    assert backoff(2, first=1, longest=100, factor=1.5, jitter=1) == pytest.approx(2.25)
+
+
+def test_the_exponent_has_an_end() -> None:
+    assert backoff(60, first=1, longest=1e30, jitter=1) == backoff(61, first=1, longest=1e30, jitter=1)
+    assert backoff(59, first=1, longest=1e30, jitter=1) < backoff(60, first=1, longest=1e30, jitter=1)
+
+
+@pytest.mark.parametrize(("age", "expected"), [(0, 5), (9, 5), (30, 15), (1_000, 100)])
+def test_what_has_lasted_is_looked_at_after_half_of_that_again(age: float, expected: float) -> None:
+    assert by_age(age, first=5, longest=100) == expected
 
 
 def test_two_that_were_refused_together_do_not_come_back_together() -> None:
@@ -35,8 +60,3 @@ def _pause_after_a_refusal(jitter: float) -> timedelta:
     assert decision.operation is not None
     assert decision.operation.due_at is not None
     return decision.operation.due_at - NOW
-
-
-def test_two_that_found_the_quota_full_together_do_not_ask_again_together() -> None:
-    found = [quota.begin("full", now=NOW, jitter=jitter).not_before for jitter in (0.0, 0.5, 1.0)]
-    assert found == [NOW + timedelta(seconds=seconds) for seconds in (0.2, 0.5, 0.8)]
