@@ -15,6 +15,7 @@ from types import ModuleType
 import pytest
 
 from tests.breakages.breakage import Breakage
+from tests.breakages.core import BREAKAGES as CORE
 from tests.breakages.projection import BREAKAGES as PROJECTION
 from tests.breakages.reading import BREAKAGES as READING
 from tests.breakages.seeing import BREAKAGES as SEEING
@@ -31,6 +32,7 @@ BREAKAGES = [
     *READING,
     *SEEING,
     *PROJECTION,
+    *CORE,
     Breakage(
         "no lease check",
         "sandboxes/services/record.py",
