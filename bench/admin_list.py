@@ -16,7 +16,7 @@ import re
 import sys
 import time
 
-from bench.ground import machine, postgres
+from bench.environment import machine, postgres
 from tests.support.environment import DEVELOPMENT, clean_environment
 
 AIM = 0.3

@@ -17,7 +17,7 @@ import tempfile
 from itertools import cycle
 from pathlib import Path
 
-from bench.ground import cpu, machine, memory, postgres
+from bench.environment import cpu, machine, memory, postgres
 from bench.load_client import Load, measure
 from bench.web import add_options, serving
 

@@ -18,7 +18,7 @@ from itertools import product
 from typing import Any
 from uuid import uuid4
 
-from bench.ground import machine, postgres
+from bench.environment import machine, postgres
 from tests.support.environment import DEVELOPMENT, clean_environment
 
 IDS = 200

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-from bench.ground import database, machine
+from bench.environment import database, machine
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
 from tests.support.waiting import wait_until

@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
 
-from bench.ground import machine, memory, postgres
+from bench.environment import machine, memory, postgres
 from bench.web import Web, add_options, serving
 
 PATIENCE = 2.0  # seconds

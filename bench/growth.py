@@ -20,7 +20,7 @@ import httpx
 import psycopg
 from psycopg import sql
 
-from bench.ground import machine, postgres
+from bench.environment import machine, postgres
 from bench.time_to_running import ask, deployed
 from project.database import conninfo
 from tests.support.emulator import Emulator

@@ -19,7 +19,7 @@ from itertools import product
 from typing import Any
 
 from bench import admin_list
-from bench.ground import machine, postgres
+from bench.environment import machine, postgres
 from tests.support.environment import DEVELOPMENT, clean_environment
 
 AIM = 50.0

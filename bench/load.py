@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench.ground import memory, postgres
+from bench.environment import memory, postgres
 from bench.load_calls import OWNERS, Caller, Tally
 from project.database import conninfo
 from tests.support import convex

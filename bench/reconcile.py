@@ -20,7 +20,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.ground import database, machine
+from bench.environment import database, machine
 from tests.support import convex
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment

@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.ground import both, machine, run_module
+from bench.environment import both, machine, run_module
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, clean_environment
 from tests.support.processes import manage, run_command, running

@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from bench.ground import both, machine
+from bench.environment import both, machine
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, clean_environment
 from tests.support.processes import run_command, web, worker

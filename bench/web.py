@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.ground import run_module
+from bench.environment import run_module
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
 from tests.support.processes import answers, free_port, running, web_command
 from tests.support.waiting import wait_until

@@ -18,12 +18,12 @@ log = structlog.get_logger(__name__)
 WINDOW = 60
 
 
-class Kind(StrEnum):
+class AttemptKind(StrEnum):
     CREDENTIALS = "credentials"
     SIGN_IN = "sign_in"
 
 
-def seconds_to_wait(kind: Kind, address: str) -> int:
+def seconds_to_wait(kind: AttemptKind, address: str) -> int:
     """0 while the address may try; else the seconds until it may again."""
     limit, now = settings.ATTEMPT_LIMITS[kind], int(time.time())
     if not limit:
@@ -36,7 +36,7 @@ def seconds_to_wait(kind: Kind, address: str) -> int:
     return WINDOW - now % WINDOW if used >= limit else 0
 
 
-def count(kind: Kind, address: str) -> None:
+def count(kind: AttemptKind, address: str) -> None:
     """Count one attempt of this address."""
     if not settings.ATTEMPT_LIMITS[kind]:
         return
@@ -48,7 +48,7 @@ def count(kind: Kind, address: str) -> None:
         log.warning("attempt_not_counted", error=repr(error))
 
 
-def _key(kind: Kind, address: str, now: int) -> str:
+def _key(kind: AttemptKind, address: str, now: int) -> str:
     return f"attempts:{kind}:{_network(address)}:{now // WINDOW}"
 
 

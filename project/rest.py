@@ -22,7 +22,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "sandboxes.api.authentication.StaffSessionAuthentication",
     ],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["sandboxes.api.parsing.Json"],
+    "DEFAULT_PARSER_CLASSES": ["sandboxes.api.http.StrictJson"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "sandboxes.api.schema.ViewSchema",
     "EXCEPTION_HANDLER": "sandboxes.api.problems.handler",

@@ -20,10 +20,10 @@ from prometheus_client.registry import Collector
 from project.readable import visible
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
-from sandboxes.core.vocabulary import ACTIVE, Action, Source, Status
+from sandboxes.core.vocabulary import Action, Source, Status
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import heartbeat, projection, sweeps, verifications
-from sandboxes.services.reconcile import Kind
+from sandboxes.services.reconcile import FindingKind
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
@@ -90,7 +90,7 @@ def _operations_ended(now: datetime) -> Iterator[Metric]:
 
 
 def _operations_active(now: datetime) -> Iterator[Metric]:
-    active = Operation.objects.filter(status__in=ACTIVE)
+    active = Operation.objects.active()
     counted = dict(active.values_list("action").annotate(number=Count("pk")).order_by())
     rows = (([action.value], counted.get(action.value, 0)) for action in Action)
     yield _gauges("operations_active", "Operations in flight.", ["action"], rows)
@@ -99,7 +99,7 @@ def _operations_active(now: datetime) -> Iterator[Metric]:
 
 
 def _queue(now: datetime) -> Iterator[Metric]:
-    unclaimed = Operation.objects.filter(status__in=ACTIVE, due_at__lte=now - UNCLAIMED)
+    unclaimed = Operation.objects.active().filter(due_at__lte=now - UNCLAIMED)
     yield _gauge("operations_unclaimed", "Operations due for half a minute that no worker took.", unclaimed.count())
     waiting = DBTaskResult.objects.filter(status=TaskResultStatus.READY).count()
     yield _gauge("tasks_waiting", "Tasks that wait for a worker's thread.", waiting)
@@ -133,7 +133,7 @@ def _sweeps(now: datetime) -> Iterator[Metric]:
         return
     yield _gauge("sweep_seconds", "How long the last sweep took.", _age(last.finished_at, last.started_at))
     yield _gauge("sweep_complete", "1 when the last sweep saw everything.", last.result == Sweep.Result.COMPLETE)
-    counts = {kind.value: 0 for kind in Kind} | last.counts
+    counts = {kind.value: 0 for kind in FindingKind} | last.counts
     rows = [([name], float(number)) for name, number in counts.items()]
     yield _gauges("sweep_found", "What the last sweep found, such as drift and orphan.", ["kind"], rows)
 

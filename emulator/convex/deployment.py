@@ -10,7 +10,7 @@ from typing import Any
 from emulator.convex import harness, people, sandkeeper
 from emulator.convex.functions import Context, ConvexError, Function, UserError
 from emulator.convex.keys import ACT_AS_USER, DATA_VIEW, TO_RUN, DeployKey
-from emulator.convex.tables import INDEXES, Row, Tables
+from emulator.convex.tables import INDEXES, Document, Tables
 from emulator.convex.values import encode
 from emulator.core import Core
 from emulator.settings import BadSetting
@@ -35,7 +35,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 @dataclass
-class Outcome:
+class FunctionResult:
     """What ran inside the envelope: a value, or an error with or without its data."""
 
     value: Any = None
@@ -79,14 +79,14 @@ class Deployment:
 
     # calls
 
-    def call(self, path: str, args: Any, *, kind: str | None, key: DeployKey | None) -> Outcome:
+    def call(self, path: str, args: Any, *, kind: str | None, key: DeployKey | None) -> FunctionResult:
         """Run one function; `kind` None takes whatever it is (`/api/function`)."""
         try:
             if path.startswith("_system/"):
-                return Outcome(value=self._system(path, key))
+                return FunctionResult(value=self._system(path, key))
             return self._run(self._checked(path, args, kind=kind, key=key), args, _subject(key))
         except Failed as error:
-            return Outcome(error=str(error))
+            return FunctionResult(error=str(error))
 
     def _checked(self, path: str, args: Any, *, kind: str | None, key: DeployKey | None) -> Function:
         """In Convex's order: running, found and visible, permitted, of the right kind, arguments."""
@@ -111,7 +111,7 @@ class Deployment:
             raise Failed(f"ArgumentValidationError: {wrong}")
         return function
 
-    def _run(self, function: Function, args: Any, subject: str | None) -> Outcome:
+    def _run(self, function: Function, args: Any, subject: str | None) -> FunctionResult:
         now = float(int(self.core.clock.now() * 1000))
         context = Context(self.tables, now, subject, frozenset(self.setting("lacks")))
         self.tables.begin()
@@ -120,14 +120,14 @@ class Deployment:
         except ConvexError as error:
             self.tables.rollback()
             text = f"Uncaught ConvexError: {json.dumps(encode(error.data))}"
-            return Outcome(error=text, data=error.data, has_data=True)
+            return FunctionResult(error=text, data=error.data, has_data=True)
         except UserError as error:
             self.tables.rollback()
             raise Failed(f"Uncaught Error: {error}\n    at handler (../convex/sandboxes.ts)\n") from error
         if function.kind == "Mutation":
             self._commit(function, args, context)
         lines = [f"[LOG] '{function.path}'"] if self.setting("log_lines") else []
-        return Outcome(value=value, log_lines=lines)
+        return FunctionResult(value=value, log_lines=lines)
 
     def _commit(self, function: Function, args: Any, context: Context) -> None:
         self._persist()
@@ -149,10 +149,10 @@ class Deployment:
 
     # rows
 
-    def rows(self, table: str | None = None) -> dict[str, list[Row]]:
+    def rows(self, table: str | None = None) -> dict[str, list[Document]]:
         return {name: self.tables.all(name) for name in ([table] if table else INDEXES)}
 
-    def seed(self, rows: dict[str, list[Row]]) -> dict[str, str]:
+    def seed(self, rows: dict[str, list[Document]]) -> dict[str, str]:
         """Insert rows; a value `"$name"` stands for the row of this request whose `_id` is `"$name"`."""
         self.tables.begin()
         now = float(int(self.core.clock.now() * 1000))

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from emulator.convex import keys
-from emulator.convex.deployment import Deployment, Outcome
+from emulator.convex.deployment import Deployment, FunctionResult
 from emulator.convex.keys import DeployKey
 from emulator.convex.values import FORMATS, BadValue, decode, encode
 
@@ -89,7 +89,7 @@ class Endpoints:
         outcome = self.deployment.call(call.path, call.args, kind=kind, key=key)
         return _json(200, self._envelope(outcome, request, form=call.form))
 
-    def _envelope(self, outcome: Outcome, request: Request, *, form: str) -> dict[str, Any]:
+    def _envelope(self, outcome: FunctionResult, request: Request, *, form: str) -> dict[str, Any]:
         # The format is looked at after the function ran: a mutation is committed by now.
         if form not in FORMATS:
             raise HttpError(400, "BadFormat", f"Unknown format {form!r}.")

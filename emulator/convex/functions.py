@@ -9,7 +9,7 @@ from typing import Any, Literal
 from emulator.convex.tables import Tables
 from emulator.convex.validators import ANY, Validator
 
-Kind = Literal["Query", "Mutation", "Action"]
+FunctionKind = Literal["Query", "Mutation", "Action"]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class ConvexError(Exception):
 @dataclass(frozen=True)
 class Function:
     path: str  # module:export
-    kind: Kind
+    kind: FunctionKind
     handler: Callable[[Context, dict[str, Any]], Any]
     args: Validator = ANY
     public: bool = False

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from emulator.convex.functions import Context, ConvexError, Function
-from emulator.convex.tables import Row
+from emulator.convex.tables import Document
 from emulator.convex.validators import BOOLEAN, NUMBER, STRING, Id, Object, literals
 
 SETS = ("first", "second", "main")
@@ -46,7 +46,7 @@ NEW_ROW_OPTIONAL = {"harnessId": Id("harnesses"), "language": STRING}
 Handler = Callable[[Context, dict[str, Any]], Any]
 
 
-def first_row(ctx: Context, args: dict[str, Any]) -> Row | None:
+def first_row(ctx: Context, args: dict[str, Any]) -> Document | None:
     rows = ctx.tables.by("sandboxes", "daytonaSandboxId", args["daytonaSandboxId"])
     return rows[0] if rows else None
 
@@ -86,12 +86,12 @@ def get_status(ctx: Context, args: dict[str, Any]) -> str | None:
     return row["status"] if row else None
 
 
-def list_for_reconcile(ctx: Context, args: dict[str, Any]) -> list[Row]:
+def list_for_reconcile(ctx: Context, args: dict[str, Any]) -> list[Document]:
     rows = ctx.tables.by("sandboxes", "userId", args["userId"])
     return [{"daytonaSandboxId": row["daytonaSandboxId"], "status": row["status"]} for row in rows]
 
 
-def list_siblings(ctx: Context, args: dict[str, Any]) -> list[Row]:
+def list_siblings(ctx: Context, args: dict[str, Any]) -> list[Document]:
     target = first_row(ctx, args)
     if target is None:
         return []
@@ -141,7 +141,7 @@ def remove_first_and_unlink(ctx: Context, args: dict[str, Any]) -> None:
     ctx.tables.delete("sandboxes", row["_id"])
 
 
-def unlink_harnesses(ctx: Context, row: Row) -> None:
+def unlink_harnesses(ctx: Context, row: Document) -> None:
     for harness in ctx.tables.by("harnesses", "userId", row["userId"]):
         linked = harness.get("daytonaSandboxId") == row["daytonaSandboxId"]
         if linked or harness.get("sandboxId") == row["_id"]:
@@ -149,7 +149,7 @@ def unlink_harnesses(ctx: Context, row: Row) -> None:
             ctx.tables.patch("harnesses", harness["_id"], unlinked)
 
 
-def remove_all(ctx: Context, args: dict[str, Any]) -> Row:
+def remove_all(ctx: Context, args: dict[str, Any]) -> Document:
     rows = ctx.tables.by("sandboxes", "daytonaSandboxId", args["daytonaSandboxId"])
     for row in rows:
         ctx.tables.delete("sandboxes", row["_id"])

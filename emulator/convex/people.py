@@ -16,7 +16,7 @@ from emulator.convex.harness import (
     refuse_over_cap,
     unlink_harnesses,
 )
-from emulator.convex.tables import Row
+from emulator.convex.tables import Document
 from emulator.convex.validators import NUMBER, STRING, Id, Object
 
 
@@ -39,25 +39,25 @@ def functions(published: str) -> list[Function]:
     ]
 
 
-def list_rows(ctx: Context, args: dict[str, Any]) -> list[Row]:
+def list_rows(ctx: Context, args: dict[str, Any]) -> list[Document]:
     return ctx.tables.by("sandboxes", "userId", ctx.subject) if ctx.subject else []
 
 
-def get_row(ctx: Context, args: dict[str, Any]) -> Row | None:
+def get_row(ctx: Context, args: dict[str, Any]) -> Document | None:
     return _own(ctx, "sandboxes", args["id"])
 
 
-def get_by_harness(ctx: Context, args: dict[str, Any]) -> Row | None:
+def get_by_harness(ctx: Context, args: dict[str, Any]) -> Document | None:
     """The first row alone is looked at: somebody else's hides the user's own behind it."""
     rows = ctx.tables.by("sandboxes", "harnessId", args["harnessId"])
     return _own(ctx, "sandboxes", rows[0]["_id"]) if rows else None
 
 
-def list_harnesses(ctx: Context, args: dict[str, Any]) -> list[Row]:
+def list_harnesses(ctx: Context, args: dict[str, Any]) -> list[Document]:
     return ctx.tables.by("harnesses", "userId", ctx.subject) if ctx.subject else []
 
 
-def get_harness(ctx: Context, args: dict[str, Any]) -> Row | None:
+def get_harness(ctx: Context, args: dict[str, Any]) -> Document | None:
     return _own(ctx, "harnesses", args["id"])
 
 
@@ -98,12 +98,12 @@ def _user(ctx: Context) -> str:
     return ctx.subject
 
 
-def _own(ctx: Context, table: str, row_id: str | None) -> Row | None:
+def _own(ctx: Context, table: str, row_id: str | None) -> Document | None:
     row = ctx.tables.get(table, row_id)
     return row if row is not None and row["userId"] == ctx.subject else None
 
 
-def _own_or_refused(ctx: Context, row_id: str) -> Row:
+def _own_or_refused(ctx: Context, row_id: str) -> Document:
     _user(ctx)
     row = _own(ctx, "sandboxes", row_id)
     if row is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from emulator.convex.functions import Context, ConvexError, Function, UserError
 from emulator.convex.harness import RESOURCES, STATUS
-from emulator.convex.tables import Row
+from emulator.convex.tables import Document
 from emulator.convex.validators import BOOLEAN, NULL, NUMBER, STRING, Array, Object, Union, literals
 
 MAX_CHANGES = 100
@@ -56,7 +56,7 @@ def functions() -> list[Function]:
     ]
 
 
-def apply(ctx: Context, args: dict[str, Any]) -> list[Row]:
+def apply(ctx: Context, args: dict[str, Any]) -> list[Document]:
     changes = args["changes"]
     if len(changes) > MAX_CHANGES:
         message = f"{len(changes)} changes in one call; send at most {MAX_CHANGES}."
@@ -64,7 +64,7 @@ def apply(ctx: Context, args: dict[str, Any]) -> list[Row]:
     return [_apply_one(ctx, change) for change in changes]
 
 
-def list_rows(ctx: Context, args: dict[str, Any]) -> Row:
+def list_rows(ctx: Context, args: dict[str, Any]) -> Document:
     limit = args.get("limit", float(PAGE))
     if not (float(limit).is_integer() and 1 <= limit <= MAX_PAGE):
         message = f"limit is {limit:g}; send a whole number from 1 to {MAX_PAGE}."
@@ -76,17 +76,17 @@ def list_rows(ctx: Context, args: dict[str, Any]) -> Row:
     return {"rows": page, "cursor": str(end) if end < len(rows) else None}
 
 
-def probe(ctx: Context, args: dict[str, Any]) -> Row:
+def probe(ctx: Context, args: dict[str, Any]) -> Document:
     return {"missing": [name for name in NEEDED if name in ctx.lacks]}
 
 
-def _apply_one(ctx: Context, change: Row) -> Row:
+def _apply_one(ctx: Context, change: Document) -> Document:
     daytona_id = change["daytonaSandboxId"]
     seen = _revision_of(ctx, daytona_id)
     stored = seen["revision"] if seen else 0.0
     rows = _by(ctx, "sandboxes.by_daytona_id", daytona_id)
 
-    def answer(outcome: str, revision: float) -> Row:
+    def answer(outcome: str, revision: float) -> Document:
         if outcome == "applied":
             ctx.accepted.append((daytona_id, change))
         return {"daytonaSandboxId": daytona_id, "outcome": outcome, "revision": revision}
@@ -112,7 +112,7 @@ def _apply_one(ctx: Context, change: Row) -> Row:
     return answer("applied", change["revision"]) | _linked_or_not(ctx, change)
 
 
-def _is_to_be_left(seen: Row | None, wanted: Row) -> bool:
+def _is_to_be_left(seen: Document | None, wanted: Document) -> bool:
     """Its user took it off the list: it was there by our own doing, or by what is known over there."""
     rule = wanted.get("ifAbsent", "create")
     if rule == "recreate":
@@ -120,7 +120,7 @@ def _is_to_be_left(seen: Row | None, wanted: Row) -> bool:
     return not seen["removed"] if seen else rule == "leave"
 
 
-def _update(ctx: Context, rows: list[Row], change: Row) -> None:
+def _update(ctx: Context, rows: list[Document], change: Document) -> None:
     _touch(ctx, rows, change)
     kept, *twins = rows
     for twin in twins:
@@ -128,7 +128,7 @@ def _update(ctx: Context, rows: list[Row], change: Row) -> None:
     ctx.tables.patch("sandboxes", kept["_id"], _differences(kept, change["row"]))
 
 
-def _create(ctx: Context, change: Row, seen: Row | None) -> None:
+def _create(ctx: Context, change: Document, seen: Document | None) -> None:
     fields = {key: value for key, value in change["row"].items() if key not in RULES | {"harnessId"}}
     link = {"userId": change["userId"], "daytonaSandboxId": change["daytonaSandboxId"]}
     is_first = bool(change.get("firstCreation")) and seen is None
@@ -143,7 +143,7 @@ def _create(ctx: Context, change: Row, seen: Row | None) -> None:
         ctx.tables.patch("harnesses", harness["_id"], pointer)
 
 
-def _free_harness(ctx: Context, harness_id: str | None, user: str) -> Row | None:
+def _free_harness(ctx: Context, harness_id: str | None, user: str) -> Document | None:
     harness = ctx.tables.get("harnesses", harness_id)
     if harness is None or harness["userId"] != user:
         return None
@@ -154,7 +154,7 @@ def _free_harness(ctx: Context, harness_id: str | None, user: str) -> Row | None
     return None if is_linked else harness
 
 
-def _linked_or_not(ctx: Context, change: Row) -> Row:
+def _linked_or_not(ctx: Context, change: Document) -> Document:
     harness_id = (change["row"] or {}).get("harnessId")
     if not change.get("firstCreation") or harness_id is None:
         return {}
@@ -162,7 +162,7 @@ def _linked_or_not(ctx: Context, change: Row) -> Row:
     return {"harnessLinked": bool(rows) and rows[0].get("harnessId") == harness_id}
 
 
-def _drop_twin(ctx: Context, twin: Row, kept: Row) -> None:
+def _drop_twin(ctx: Context, twin: Document, kept: Document) -> None:
     for table in ("harnesses", "workspaces"):
         for row in _by(ctx, f"{table}.by_user", twin["userId"]):
             if row.get("sandboxId") == twin["_id"]:
@@ -170,7 +170,7 @@ def _drop_twin(ctx: Context, twin: Row, kept: Row) -> None:
     ctx.tables.delete("sandboxes", twin["_id"])
 
 
-def _remove(ctx: Context, rows: list[Row], change: Row) -> None:
+def _remove(ctx: Context, rows: list[Document], change: Document) -> None:
     ids = {row["_id"] for row in rows}
     for harness in _by(ctx, "harnesses.by_user", change["userId"]):
         linked = harness.get("daytonaSandboxId") == change["daytonaSandboxId"]
@@ -184,13 +184,13 @@ def _remove(ctx: Context, rows: list[Row], change: Row) -> None:
         ctx.tables.delete("sandboxes", row_id)
 
 
-def _touch(ctx: Context, rows: list[Row], change: Row) -> None:
+def _touch(ctx: Context, rows: list[Document], change: Document) -> None:
     at = max([change.get("lastAccessedAt") or 0.0, *(row.get("lastAccessedAt", 0.0) for row in rows[1:])])
     if rows and at > rows[0].get("lastAccessedAt", 0.0):
         ctx.tables.patch("sandboxes", rows[0]["_id"], {"lastAccessedAt": at})
 
 
-def _remember(ctx: Context, seen: Row | None, change: Row) -> None:
+def _remember(ctx: Context, seen: Document | None, change: Document) -> None:
     entry = {key: change[key] for key in ("daytonaSandboxId", "sandboxId", "revision")}
     entry["removed"] = change["row"] is None
     if seen is None:
@@ -199,7 +199,7 @@ def _remember(ctx: Context, seen: Row | None, change: Row) -> None:
         ctx.tables.patch("sandkeeperRevisions", seen["_id"], entry)
 
 
-def _differences(row: Row, wanted: Row) -> Row:
+def _differences(row: Document, wanted: Document) -> Document:
     """What a patch must set; None clears the field. All else was said when the row was created."""
     fields = {"status": wanted["status"]}
     if wanted.get("rename", True):
@@ -211,24 +211,24 @@ def _differences(row: Row, wanted: Row) -> Row:
     return {key: value for key, value in fields.items() if row.get(key) != value}
 
 
-def _already_says(rows: list[Row], wanted: Row | None) -> bool:
+def _already_says(rows: list[Document], wanted: Document | None) -> bool:
     if wanted is None:
         return not rows
     return len(rows) == 1 and not _differences(rows[0], wanted)
 
 
-def _listed(ctx: Context, row: Row) -> Row:
+def _listed(ctx: Context, row: Document) -> Document:
     shown = {key: row[key] for key in SHOWN if key in row}
     seen = _revision_of(ctx, row["daytonaSandboxId"])
     return shown | ({"sandboxId": seen["sandboxId"], "revision": seen["revision"]} if seen else {})
 
 
-def _revision_of(ctx: Context, daytona_id: str) -> Row | None:
+def _revision_of(ctx: Context, daytona_id: str) -> Document | None:
     found = _by(ctx, "sandkeeperRevisions.by_daytona_id", daytona_id)
     return found[0] if found else None
 
 
-def _by(ctx: Context, index: str, value: str) -> list[Row]:
+def _by(ctx: Context, index: str, value: str) -> list[Document]:
     """What an index finds; without that index Convex ends the function."""
     if index in ctx.lacks:
         raise UserError(f"Index {index} not found.")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from sandboxes.admin import keys, owner, people, reading, sandbox
+from sandboxes.admin import accounts, keys, owner, read_only, sandbox
 
 admin.site.index_template = "sandboxes/dashboard.html"
 admin.site.enable_nav_sidebar = True
 
-__all__ = ["keys", "owner", "people", "reading", "sandbox"]
+__all__ = ["accounts", "keys", "owner", "read_only", "sandbox"]

@@ -18,7 +18,7 @@ from sandboxes.admin import outcomes, selectors
 from sandboxes.admin.cures import told
 from sandboxes.admin.fields import Text
 from sandboxes.admin.plan import Plan
-from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform, pointless
+from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform
 from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
@@ -28,7 +28,6 @@ CHOSEN = "_selected_action"  # Django's name for the checkboxes of a list
 SKIPPED = "skipped"
 QUERY = "query"  # of the list where the choice was made
 AT_MOST = 100
-MAY_DESTROY = ("stop", "archive")
 LEVELS = {"requested": messages.SUCCESS, "skipped": messages.WARNING, "failed": messages.ERROR}
 
 
@@ -47,10 +46,7 @@ class ReasonForm(forms.Form):
 
     def __init__(self, verb: Verb, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if verb.name != "protect":
-            del self.fields["hours"]
-        if verb.name not in MAY_DESTROY:
-            del self.fields["force"]
+        self.fields = {name: field for name, field in self.fields.items() if name in verb.asks}
 
     def wish(self, actor: Actor) -> Wish:
         data = self.cleaned_data
@@ -87,7 +83,7 @@ def act(model_admin: Any, request: HttpRequest, verb: Verb) -> HttpResponse:
 
 def _agreed(form: ReasonForm, verb: Verb, ids: list[UUID]) -> bool:
     """A stop of nothing but what it destroys does nothing unless it may."""
-    if verb.name not in MAY_DESTROY or form.cleaned_data["force"]:
+    if not verb.may_destroy or form.cleaned_data["force"]:
         return True
     plan = Plan.of(verb, list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=ids))))
     if plan.todo or not plan.destroyed:
@@ -137,7 +133,7 @@ def finish(request: HttpRequest, verb: Verb, ids: list[UUID], wish: Wish) -> Htt
     """Do it to each and go where the outcome is: the sandbox's page for one, a page of rows for many."""
     skipped = [pk for pk in chosen_ids(request, SKIPPED) if pk not in ids]
     found = selectors.with_latest_operation(Sandbox.objects.all()).in_bulk([*ids, *skipped])
-    outcome = outcomes.Outcome.of(verb, wish, query=request.POST.get(QUERY, ""))
+    outcome = outcomes.BulkOutcome.of(verb, wish, query=request.POST.get(QUERY, ""))
     outcome.rows += [attempt(verb, pk, found.get(pk), wish) for pk in ids]
     outcome.rows += [_left_out(verb, found[pk]) for pk in skipped if pk in found]
     if len(outcome.rows) > 1:
@@ -149,33 +145,35 @@ def finish(request: HttpRequest, verb: Verb, ids: list[UUID], wish: Wish) -> Htt
     return redirect("admin:sandboxes_sandbox_change", row.sandbox)
 
 
-def _sentence(verb: Verb, row: outcomes.Row) -> str:
+def _sentence(verb: Verb, row: outcomes.ActionResult) -> str:
     """How it went, at the top of the sandbox's page, which shows the rest."""
     if row.result != "requested":
         return f"{verb.label}: {row.words}"
     return f"{verb.label} requested; this page follows it." if row.operation else f"{verb.label}: done."
 
 
-def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -> outcomes.Row:
+def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -> outcomes.ActionResult:
     """One sandbox; what goes wrong with it stops none of the others."""
     name = sandbox.display_name if sandbox is not None else str(sandbox_id)
-    if sandbox is not None and (why := pointless(verb, sandbox, active=selectors.active_of(sandbox))):
-        return outcomes.Row(str(sandbox_id), name, "skipped", why)
+    if sandbox is not None and (why := verb.pointless(sandbox, selectors.active_of(sandbox))):
+        return outcomes.ActionResult(str(sandbox_id), name, "skipped", why)
     try:
         operation = perform(verb, sandbox_id, wish)
     except Refused as no:
-        return outcomes.Row(str(sandbox_id), name, "skipped", told(no), code=no.code.value)
+        return outcomes.ActionResult(str(sandbox_id), name, "skipped", told(no), code=no.code.value)
     except DatabaseError:
         log.exception("admin_action_failed", sandbox_id=str(sandbox_id), verb=verb.name)
-        return outcomes.Row(str(sandbox_id), name, "failed", "The database did not answer. Try again.")
+        return outcomes.ActionResult(str(sandbox_id), name, "failed", "The database did not answer. Try again.")
     words = f"{verb.label.lower()} requested" if operation else "done"
-    return outcomes.Row(str(sandbox_id), name, "requested", words, operation=str(operation.pk) if operation else "")
+    return outcomes.ActionResult(
+        str(sandbox_id), name, "requested", words, operation=str(operation.pk) if operation else ""
+    )
 
 
-def _left_out(verb: Verb, row: Sandbox) -> outcomes.Row:
+def _left_out(verb: Verb, row: Sandbox) -> outcomes.ActionResult:
     """What the page that asked had said to be skipped is, even if nothing is in the way any more."""
     why = obstacle(verb, row, active=selectors.active_of(row))
-    return outcomes.Row(
+    return outcomes.ActionResult(
         str(row.pk), row.display_name, "skipped", why or "It was to be skipped when this was agreed."
     )
 

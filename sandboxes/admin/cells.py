@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from sandboxes import html
 from sandboxes.admin import selectors
+from sandboxes.admin.verbs import is_protected
+from sandboxes.core import intents
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.core.vocabulary import MOVING, Action, ActorKind, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
@@ -46,7 +47,7 @@ def status(sandbox: Sandbox) -> SafeString:
     active = selectors.active_of(sandbox)
     if active is not None:
         second = in_flight(active)
-    elif selectors.agrees(sandbox):
+    elif not intents.has_drifted(sandbox):
         second = SafeString("")
     else:
         second = disagreement(sandbox, selectors.latest_of(sandbox))
@@ -76,7 +77,7 @@ def disagreement(sandbox: Sandbox, latest: Operation | None) -> SafeString:
     if sandbox.status == Status.ERROR:
         words = f": {Truncator(sandbox.error_reason).chars(70)}" if sandbox.error_reason else ""
         return format_html('<span class="sk-small sk-bad">failed {}{}</span>', when, words)
-    if latest is not None and selectors.has_failed_at(sandbox, latest) and sandbox.status != Status.GONE:
+    if latest is not None and intents.has_failed(sandbox, latest) and sandbox.status != Status.GONE:
         return _wanted(sandbox, "; ", _failure(latest))
     if sandbox.status in MOVING:
         since = html.since(sandbox.status_changed_at)
@@ -121,7 +122,3 @@ def convex(sandbox: Sandbox) -> SafeString:
     words = format_html("<span>{} behind</span>", html.since(since))
     cell = html.badge(words, colour=colour, symbol=symbol, title=sandbox.projection.error)
     return live(sandbox, "convex", cell, is_active=True)
-
-
-def is_protected(sandbox: Sandbox) -> bool:
-    return sandbox.protected_until is not None and sandbox.protected_until > timezone.now()

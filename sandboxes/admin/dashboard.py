@@ -17,8 +17,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from sandboxes import html
-from sandboxes.admin.reading import worker_badge
-from sandboxes.core.vocabulary import ACTIVE, Action, Actor, OperationStatus, Status
+from sandboxes.admin.read_only import worker_badge
+from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import projection, usage
 
@@ -111,7 +111,7 @@ def _seconds(value: float) -> str:
 
 
 def oldest_in_flight() -> Tile:
-    active = Operation.objects.filter(status__in=ACTIVE)
+    active = Operation.objects.active()
     oldest = active.select_related("sandbox").order_by("created_at").first()
     url = listed(in_flight="yes")
     if oldest is None:

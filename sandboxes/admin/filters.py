@@ -15,6 +15,7 @@ from sandboxes.admin import selectors
 from sandboxes.core.vocabulary import Intent, Status
 from sandboxes.models import Sandbox
 from sandboxes.models.sandbox import LAST_USED
+from sandboxes.models.scope import has_drifted
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -118,7 +119,7 @@ def question(title: str, parameter: str, condition: Callable[[], Q]) -> type[Yes
 
 
 InFlightFilter = question("in flight", "in_flight", selectors.in_flight)
-DriftFilter = question("not as wanted", "drift", selectors.drifted)
+DriftFilter = question("not as wanted", "drift", has_drifted)
 BehindFilter = question("Convex behind", "behind", selectors.behind_convex)
 ProtectedFilter = question("protected", "protected", lambda: Q(protected_until__gt=timezone.now()))
 EphemeralFilter = question("ephemeral", "ephemeral", lambda: Q(ephemeral=True))

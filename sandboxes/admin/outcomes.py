@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from sandboxes.admin import selectors
 from sandboxes.admin.cures import cure
 from sandboxes.admin.verbs import VERBS, Verb, Wish, obstacle
+from sandboxes.core import intents
 from sandboxes.core.vocabulary import OperationStatus
 from sandboxes.models import Operation, Sandbox
 
@@ -19,7 +20,7 @@ KEPT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ActionResult:
     """One sandbox: `result` is requested, skipped or failed; what became of a request its operation says."""
 
     sandbox: str
@@ -31,35 +32,35 @@ class Row:
 
 
 @dataclass(slots=True)
-class Outcome:
+class BulkOutcome:
     verb: str
     reason: str
     force: bool
     hours: int
     query: str = ""
-    rows: list[Row] = field(default_factory=list)
+    rows: list[ActionResult] = field(default_factory=list)
 
     @classmethod
-    def of(cls, verb: Verb, wish: Wish, *, query: str = "") -> Outcome:
+    def of(cls, verb: Verb, wish: Wish, *, query: str = "") -> BulkOutcome:
         return cls(verb.name, wish.reason, wish.force, wish.hours, query)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class OutcomeLine:
     """A row of the page: the stored result with the sandbox and the operation as they are now."""
 
-    row: Row
+    row: ActionResult
     sandbox: Sandbox | None
     operation: Operation | None
     obstacle: str = ""
 
     @property
-    def is_kept_at(self) -> bool:
+    def is_pursued(self) -> bool:
         """It failed, and Sandkeeper goes on by itself with what it was for."""
         return (
             self.sandbox is not None
-            and selectors.has_failed_at(self.sandbox, self.operation)
-            and (selectors.is_kept_at(self.sandbox) or selectors.active_of(self.sandbox) is not None)
+            and intents.has_failed(self.sandbox, self.operation)
+            and (intents.is_pursued(self.sandbox) or selectors.active_of(self.sandbox) is not None)
         )
 
     @property
@@ -68,7 +69,7 @@ class Line:
         if self.sandbox is None or self.operation is None or self.operation.finished_at is None:
             return False
         met = self.sandbox.intent_met_at
-        has_failed = selectors.has_failed_at(self.sandbox, self.operation)
+        has_failed = intents.has_failed(self.sandbox, self.operation)
         return has_failed and met is not None and met >= self.operation.finished_at
 
     @property
@@ -76,14 +77,14 @@ class Line:
         if self.operation is None or self.sandbox is None:
             return False
         active = selectors.active_of(self.sandbox)
-        return self.is_kept_at or self.operation.is_active or selectors.is_moving(self.sandbox, active)
+        return self.is_pursued or self.operation.is_active or selectors.is_moving(self.sandbox, active)
 
     @property
     def has_failed(self) -> bool:
         """For good."""
         if self.operation is None:
             return self.row.result == "failed"
-        return self.operation.status == OperationStatus.FAILED and not (self.is_kept_at or self.is_done_later)
+        return self.operation.status == OperationStatus.FAILED and not (self.is_pursued or self.is_done_later)
 
     @property
     def may_be_retried(self) -> bool:
@@ -95,7 +96,7 @@ class Line:
         return cure(code) if code else ""
 
 
-def remember(request: HttpRequest, outcome: Outcome) -> UUID:
+def remember(request: HttpRequest, outcome: BulkOutcome) -> UUID:
     """Keep it in the session, which holds the last ten."""
     outcome_id = uuid4()
     kept: dict[str, Any] = request.session.get(KEY, {})
@@ -104,11 +105,11 @@ def remember(request: HttpRequest, outcome: Outcome) -> UUID:
     return outcome_id
 
 
-def recall(request: HttpRequest, outcome_id: UUID) -> Outcome:
+def recall(request: HttpRequest, outcome_id: UUID) -> BulkOutcome:
     stored = request.session.get(KEY, {}).get(str(outcome_id))
     if stored is None:
         raise Http404("This outcome is of another session, or of long ago. The sandboxes' pages have it all.")
-    return Outcome(**{**stored, "rows": [Row(**row) for row in stored["rows"]]})
+    return BulkOutcome(**{**stored, "rows": [ActionResult(**row) for row in stored["rows"]]})
 
 
 def show(model_admin: Any, request: HttpRequest, outcome_id: UUID) -> HttpResponse:
@@ -131,7 +132,7 @@ def show(model_admin: Any, request: HttpRequest, outcome_id: UUID) -> HttpRespon
     )
 
 
-def _lines(outcome: Outcome) -> list[Line]:
+def _lines(outcome: BulkOutcome) -> list[OutcomeLine]:
     rows = selectors.with_latest_operation(Sandbox.objects.all())
     sandboxes = rows.in_bulk([UUID(row.sandbox) for row in outcome.rows])
     operations = Operation.objects.in_bulk([UUID(row.operation) for row in outcome.rows if row.operation])
@@ -139,7 +140,7 @@ def _lines(outcome: Outcome) -> list[Line]:
     for row in outcome.rows:
         sandbox = sandboxes.get(UUID(row.sandbox))
         operation = operations.get(UUID(row.operation)) if row.operation else None
-        lines.append(Line(row, sandbox, operation, _in_the_way(VERBS[outcome.verb], sandbox)))
+        lines.append(OutcomeLine(row, sandbox, operation, _in_the_way(VERBS[outcome.verb], sandbox)))
     return lines
 
 

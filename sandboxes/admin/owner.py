@@ -155,8 +155,7 @@ class OwnerAdmin(MirrorAdmin):
         return redirect(html.owner_url(owner.pk))
 
     def _ask_hold(self, request: HttpRequest, owner: Owner, form: HoldForm) -> HttpResponse:
-        resting = (Status.GONE, Status.STOPPED, Status.ARCHIVED, Status.ERROR)
-        rows = list(Sandbox.objects.filter(owner=owner).exclude(status__in=resting).order_by("name"))
+        rows = list(Sandbox.objects.filter(owner=owner).stopped_by_a_hold().order_by("name"))
         return self.page(
             request,
             "sandboxes/ask_hold.html",

@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from sandboxes import html
 from sandboxes.admin import cells, changing, selectors
-from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
+from sandboxes.admin.verbs import Verb, allowed_verbs, is_protected, obstacle
 from sandboxes.admin.why import why
+from sandboxes.core import intents
 from sandboxes.core.asked import INTERVALS, differences
 from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import Status
@@ -69,11 +70,11 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         sandbox=sandbox,
         active=active,
         is_moving=selectors.is_moving(sandbox, active) or is_behind,
-        is_kept_at=selectors.is_kept_at(sandbox),
+        is_pursued=intents.is_pursued(sandbox),
         disagreement=_disagreement(sandbox, active),
         intervals=intervals(sandbox),
         differences=differences(sandbox),
-        is_protected=cells.is_protected(sandbox),
+        is_protected=is_protected(sandbox),
         sources=sources(sandbox, active),
         buttons=buttons(request, sandbox, active),
         may_change=changing.may_change(request.user),
@@ -84,18 +85,17 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
 
 
 def _disagreement(sandbox: Sandbox, active: Operation | None) -> str:
-    if active is not None or selectors.agrees(sandbox):
+    if active is not None or not intents.has_drifted(sandbox):
         return ""
     return cells.disagreement(sandbox, selectors.latest_of(sandbox))
 
 
 def buttons(request: HttpRequest, sandbox: Sandbox, active: Operation | None) -> list[Button]:
     """The verbs this user may do; each with what stands in its way now."""
-    hidden = "protect" if cells.is_protected(sandbox) else "unprotect"
     return [
         Button(verb, obstacle(verb, sandbox, active=active))
         for verb in allowed_verbs(request)
-        if verb.name != hidden
+        if verb.is_offered(sandbox)
     ]
 
 

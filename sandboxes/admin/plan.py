@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from sandboxes.admin import selectors
 from sandboxes.admin.verbs import Verb, obstacle
-from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox
 
 
@@ -31,7 +30,7 @@ class Plan:
             self.skipped.append((row, why))
         elif danger := obstacle(verb, row, active=selectors.active_of(row), force=False):
             self.destroyed.append((row, danger))
-        elif verb.name == "delete" and row.status == Status.GONE:
+        elif verb.only_unlists(row):
             self.vanished.append(row)
         else:
             self.todo.append(row)

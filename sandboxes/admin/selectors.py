@@ -9,27 +9,17 @@ from django.db.models import Exists, Prefetch, Q, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
-from sandboxes.core.vocabulary import ACTIVE, INTENT_OF, Action, Intent, OperationStatus, Status
+from sandboxes.core.vocabulary import MOVING, Action, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox
+from sandboxes.models.scope import is_active
 from sandboxes.services import projection
 from sandboxes.services.projection import circuit_breaker
-
-# The statuses in which an intent is fulfilled, or about to be.
-AGREES: dict[str, frozenset[str]] = {
-    Intent.RUNNING: frozenset({Status.RUNNING, Status.STARTING, Status.CREATING}),
-    Intent.STOPPED: frozenset({Status.STOPPED, Status.STOPPING, Status.ARCHIVED}),
-    Intent.ARCHIVED: frozenset({Status.ARCHIVED, Status.STOPPING}),
-    Intent.DELETED: frozenset({Status.GONE, Status.STOPPING}),
-}
-
-
-MOVING = frozenset({Status.CREATING, Status.STARTING, Status.STOPPING})
 
 
 def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
     """Each row's newest operation, but for looks that have ended, with one more query. It is the active one if any
     is: no operation can be created beside an active one."""
-    telling = ~Q(action=Action.SYNC) | Q(status__in=ACTIVE)
+    telling = ~Q(action=Action.SYNC) | is_active()
     newest = Operation.objects.with_whether_called().filter(telling).order_by("-created_at")[:1]
     # Not select_related: a join is made for the rows before a page too.
     rows = rows.with_doubt().annotate(has_convex=Exists(circuit_breaker.in_use()))  # type: ignore[attr-defined]
@@ -54,21 +44,8 @@ def is_moving(sandbox: Sandbox, active: Operation | None) -> bool:
     return active is not None or sandbox.status in MOVING
 
 
-def agrees(sandbox: Sandbox) -> bool:
-    return sandbox.status in AGREES[sandbox.intent]
-
-
 def in_flight() -> Q:
-    active = Operation.objects.filter(status__in=ACTIVE)
-    return Q(pk__in=active.values("sandbox_id"))
-
-
-def drifted() -> Q:
-    """Rows whose status is not what is wanted of them."""
-    wrong = Q()
-    for intent, statuses in AGREES.items():
-        wrong |= Q(intent=intent) & ~Q(status__in=statuses)
-    return wrong
+    return Q(pk__in=Operation.objects.active().values("sandbox_id"))
 
 
 def behind_convex() -> Q:
@@ -125,22 +102,3 @@ def behind_since(sandbox: Sandbox) -> datetime | None:
     """Since when Convex is behind; None when it is not. For a row that came through `with_latest_operation`."""
     has_convex = settings.CONVEX_URL or getattr(sandbox, "has_convex", False)
     return sandbox.projection.behind_since if has_convex else None
-
-
-def is_kept_at(sandbox: Sandbox) -> bool:
-    """Whether Sandkeeper goes on with an intent that is not met. A start that failed is a person's to repeat, and
-    what is in error can only be deleted."""
-    if sandbox.intent_met_at is not None or sandbox.deleted_at is not None or sandbox.daytona_id is None:
-        return False
-    if sandbox.status == Status.ERROR:
-        return sandbox.intent == Intent.DELETED
-    return sandbox.intent != Intent.RUNNING
-
-
-def has_failed_at(sandbox: Sandbox, operation: Operation | None) -> bool:
-    """Whether this operation was to bring about what is wanted of the sandbox, and did not."""
-    return (
-        operation is not None
-        and operation.status == OperationStatus.FAILED
-        and INTENT_OF.get(operation.action) == sandbox.intent
-    )

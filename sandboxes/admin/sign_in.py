@@ -25,8 +25,8 @@ class SignInLimit:
         if request.method != "POST" or match is None or match.view_name != "admin:login":
             return None
         address = client_address(request)
-        seconds = attempts.seconds_to_wait(attempts.Kind.SIGN_IN, address)
+        seconds = attempts.seconds_to_wait(attempts.AttemptKind.SIGN_IN, address)
         if seconds:
             return too_many_sign_ins(request, seconds)
-        attempts.count(attempts.Kind.SIGN_IN, address)
+        attempts.count(attempts.AttemptKind.SIGN_IN, address)
         return None

@@ -16,27 +16,10 @@ from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox, SandboxEvent
 from sandboxes.services import victims
 
-# The rules of the ranking, as a question that is passed or not.
-RULES: dict[str, tuple[str, str]] = {
-    "running": ("running", "does not run"),
-    "survives_a_stop": ("survives a stop", "a stop would destroy it"),
-    "not_protected": ("not protected", "protected"),
-    "no_operation": ("no operation active", "an operation is active"),
-    "idle": ("idle long enough", "used a moment ago"),
-    "readable": ("Daytona answered", "Daytona did not answer"),
-    "unchanged": ("unchanged since ranked", "changed meanwhile"),
-}
-
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    words: str
-    passed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One candidate of a ranking, with each rule's verdict."""
+class RankingLine:
+    """One candidate of a ranking, with whether it passes each rule, and how people read that."""
 
     place: int
     sandbox: str
@@ -44,12 +27,12 @@ class Line:
     owner: str
     status: str
     last_used_at: datetime
-    verdicts: list[Verdict]
+    verdicts: list[tuple[bool, str]]
     is_this: bool
 
     @property
     def may_be_stopped(self) -> bool:
-        return all(verdict.passed for verdict in self.verdicts)
+        return all(passed for passed, _ in self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +40,7 @@ class Why:
     """`chosen`: the lines are a ranking that led to a stop; else they say who would go first."""
 
     chosen: bool
-    lines: list[Line]
+    lines: list[RankingLine]
     at: datetime | None = None
     reason: str = ""
     asked_by: Sandbox | None = None
@@ -98,23 +81,17 @@ def _if_room_is_needed(sandbox: Sandbox) -> Why | None:
     return Why(chosen=False, lines=_lines(data, this=sandbox.pk), scope=settings.EVICTION_SCOPE)
 
 
-def _lines(verdicts: Iterable[dict[str, Any]], *, this: UUID) -> list[Line]:
+def _lines(verdicts: Iterable[dict[str, Any]], *, this: UUID) -> list[RankingLine]:
     return [
-        Line(
+        RankingLine(
             place=place,
             sandbox=verdict["sandbox"],
             name=verdict["name"],
             owner=verdict["owner"],
             status=verdict["status"],
             last_used_at=datetime.fromisoformat(verdict["last_used_at"]),
-            verdicts=_verdicts(verdict["broken"]),
+            verdicts=ranking.verdicts(verdict["broken"]),
             is_this=verdict["sandbox"] == str(this),
         )
         for place, verdict in enumerate(verdicts, start=1)
     ]
-
-
-def _verdicts(broken: list[str]) -> list[Verdict]:
-    """Each rule of the ranking, and those that forbade it for another reason."""
-    names = [*ranking.RULES, *(name for name in broken if name not in ranking.RULES)]
-    return [Verdict(RULES.get(n, (n, n))[1 if n in broken else 0], n not in broken) for n in names]

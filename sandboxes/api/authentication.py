@@ -37,7 +37,7 @@ class BearerAuthentication(BaseAuthentication):
         except Refused as refused:
             # An expired token was a good one: programs pass them on from one address for many people.
             if refused.code == Code.INVALID_TOKEN and not isinstance(refused, tokens.Expired):
-                attempts.count(attempts.Kind.CREDENTIALS, address)
+                attempts.count(attempts.AttemptKind.CREDENTIALS, address)
             raise
 
     def authenticate_header(self, request: Request) -> str:
@@ -57,7 +57,7 @@ class StaffSessionAuthentication(BaseAuthentication):
 
 def _limit(address: str) -> None:
     """Refuse an address that sent too many wrong credentials, before any are looked at."""
-    seconds = attempts.seconds_to_wait(attempts.Kind.CREDENTIALS, address)
+    seconds = attempts.seconds_to_wait(attempts.AttemptKind.CREDENTIALS, address)
     if seconds:
         words = "Too many wrong tokens or keys came from your address."
         raise Refused(Code.RATE_LIMITED, words, retry_after=seconds)

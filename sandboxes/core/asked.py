@@ -18,7 +18,7 @@ NAME_LABEL = "harness_name"
 Value = str | int
 
 
-class Row(Protocol):
+class AskedRow(Protocol):
     """What of a sandbox is compared: the model, or a part of it that was read for the purpose."""
 
     @property
@@ -66,7 +66,7 @@ class Difference:
         return f"{self.field} is {held} in Daytona, {self.asked} was asked for"
 
 
-def labels_of(row: Row) -> dict[str, str]:
+def labels_of(row: AskedRow) -> dict[str, str]:
     """The labels we put on a sandbox in Daytona; `sandkeeper_id` proves that it is ours."""
     labels = {
         "sandkeeper_id": str(row.pk),
@@ -79,37 +79,37 @@ def labels_of(row: Row) -> dict[str, str]:
     return {name: value for name, value in labels.items() if value}
 
 
-def differences(row: Row) -> list[Difference]:
+def differences(row: AskedRow) -> list[Difference]:
     """Each setting of a living sandbox that Daytona holds otherwise than it was asked for."""
     if row.observed_at is None or row.deleted_at is not None:
         return []
     return [*_of_intervals(row), *_of_labels(row), *_of_create(row)]
 
 
-def drift(row: Row) -> list[Difference]:
+def drift(row: AskedRow) -> list[Difference]:
     """The differences that no change of ours will end: Daytona holds another value for good."""
     return [one for one in differences(row) if not one.pending]
 
 
-def lost_labels(row: Row) -> dict[str, str]:
+def lost_labels(row: AskedRow) -> dict[str, str]:
     """The labels that we put there and Daytona no longer holds, with no change on its way."""
     return {one.key: str(one.asked) for one in drift(row) if one.key and one.key not in INTERVALS}
 
 
-def observed(row: Row, key: str) -> Value | None:
+def observed(row: AskedRow, key: str) -> Value | None:
     """What Daytona holds of a setting, by the name it has among the pending changes."""
     held: Value | None = getattr(row, f"observed_{key}") if key in INTERVALS else row.labels.get(key)
     return held
 
 
-def _of_intervals(row: Row) -> Iterator[Difference]:
+def _of_intervals(row: AskedRow) -> Iterator[Difference]:
     for key in INTERVALS:
         asked, held = getattr(row, f"{key}_minutes"), observed(row, key)
         if asked is not None and held is not None and asked != held:
             yield Difference(f"{key}_minutes", asked, held, key, key in row.pending_changes)
 
 
-def _of_labels(row: Row) -> Iterator[Difference]:
+def _of_labels(row: AskedRow) -> Iterator[Difference]:
     """Ours are all that our create set; of an adopted sandbox it is the name, once Daytona has one."""
     ours = labels_of(row)
     if not row.was_made_here:
@@ -121,7 +121,7 @@ def _of_labels(row: Row) -> Iterator[Difference]:
             yield Difference(field, asked, held, key, key in row.pending_changes)
 
 
-def _of_create(row: Row) -> Iterator[Difference]:
+def _of_create(row: AskedRow) -> Iterator[Difference]:
     for field, asked in row.created_with.items():
         held = getattr(row, field)
         if asked and held and asked != held:

@@ -43,6 +43,24 @@ class RemoteSandbox:
     created_at: datetime | None
     last_activity_at: datetime | None
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether Daytona is deleting it, or has: it is renamed at once (recording 06_delete)."""
+        return self.name.startswith("DESTROYED_") or "destroyed" in (self.desired_state, self.state)
+
+    @property
+    def labelled_id(self) -> UUID | None:
+        """The sandbox of ours that it says it is."""
+        try:
+            return UUID(self.labels.get("sandkeeper_id", ""))
+        except ValueError:
+            return None
+
+    def was_made_for(self, sandbox_id: UUID, daytona_name: str) -> bool:
+        """Whether it was made for this sandbox: by its label, or by a name that only we give."""
+        is_ours = daytona_name.endswith(f"-{sandbox_id.hex[:12]}")
+        return self.labelled_id == sandbox_id or (is_ours and self.name == daytona_name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxFacts:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sandboxes.core.codes import Code
-from sandboxes.core.states import BEFORE, Row, Seen, row_of
+from sandboxes.core.states import BEFORE, PlanRow, Seen, row_of
 from sandboxes.core.vocabulary import Action
 
 
@@ -71,23 +71,23 @@ _DEAD = Fail(Code.SANDBOX_UNRECOVERABLE)
 
 A = Action
 COLUMNS = (A.START, A.STOP, A.ARCHIVE, A.DELETE, A.RECOVER)
-TABLE: dict[Row, tuple[Step, Step, Step, Step, Step]] = {
+TABLE: dict[PlanRow, tuple[Step, Step, Step, Step, Step]] = {
     #                start           stop            archive            delete            recover
-    Row.NO_ID: (_CREATING, _CREATING, _CREATING, _DONE, _CREATING),
-    Row.STARTED: (_DONE, _CALL["stop"], _CALL["stop"], _CALL["delete"], _DONE),
-    Row.STOPPED: (_CALL["start"], _DONE, _CALL["archive"], _CALL["delete"], _DONE),
-    Row.ARCHIVED: (_CALL["start"], _DONE, _DONE, _CALL["delete"], _DONE),
-    Row.ARCHIVING: (_CALL["start"], _DONE, _ARCHIVING, _CALL["delete"], _DONE),
-    Row.PAUSED: (_CALL["start"], _CALL["stop"], _CALL["stop"], _CALL["delete"], _DONE),
-    Row.PENDING_BUILD: (_BUILDING, _BUILDING, _BUILDING, _CALL["delete"], _BUILDING),
-    Row.MOVING: (_MOVING, _MOVING, _MOVING, _MOVING, _MOVING),
-    Row.STOPPING: (_STOPPING, _STOPPING, _STOPPING, _STOPPING, _STOPPING),
-    Row.ACCEPTED: (_ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED),
-    Row.RECOVERABLE: (_CALL["recover"], _ERRORED, _ERRORED, _CALL["delete"], _CALL["recover"]),
-    Row.ERROR: (_DEAD, _ERRORED, _ERRORED, _CALL["delete"], _DEAD),
-    Row.ENDING: (_GONE, _DONE, _DONE, _ENDING, _GONE),
-    Row.MISSING: (_GONE, _DONE, _DONE, _DONE, _GONE),
-    Row.UNKNOWN_WORD: (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN),
+    PlanRow.NO_ID: (_CREATING, _CREATING, _CREATING, _DONE, _CREATING),
+    PlanRow.STARTED: (_DONE, _CALL["stop"], _CALL["stop"], _CALL["delete"], _DONE),
+    PlanRow.STOPPED: (_CALL["start"], _DONE, _CALL["archive"], _CALL["delete"], _DONE),
+    PlanRow.ARCHIVED: (_CALL["start"], _DONE, _DONE, _CALL["delete"], _DONE),
+    PlanRow.ARCHIVING: (_CALL["start"], _DONE, _ARCHIVING, _CALL["delete"], _DONE),
+    PlanRow.PAUSED: (_CALL["start"], _CALL["stop"], _CALL["stop"], _CALL["delete"], _DONE),
+    PlanRow.PENDING_BUILD: (_BUILDING, _BUILDING, _BUILDING, _CALL["delete"], _BUILDING),
+    PlanRow.MOVING: (_MOVING, _MOVING, _MOVING, _MOVING, _MOVING),
+    PlanRow.STOPPING: (_STOPPING, _STOPPING, _STOPPING, _STOPPING, _STOPPING),
+    PlanRow.ACCEPTED: (_ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED),
+    PlanRow.RECOVERABLE: (_CALL["recover"], _ERRORED, _ERRORED, _CALL["delete"], _CALL["recover"]),
+    PlanRow.ERROR: (_DEAD, _ERRORED, _ERRORED, _CALL["delete"], _DEAD),
+    PlanRow.ENDING: (_GONE, _DONE, _DONE, _ENDING, _GONE),
+    PlanRow.MISSING: (_GONE, _DONE, _DONE, _DONE, _GONE),
+    PlanRow.UNKNOWN_WORD: (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN),
 }
 
 
@@ -105,7 +105,7 @@ def plan(action: str, seen: Seen | None, *, awaiting: str | None = None, recover
     if _is_from_before(seen, awaiting):
         return _SHOWING
     row = row_of(seen)
-    if row is Row.NO_ID and action == Action.CREATE:
+    if row is PlanRow.NO_ID and action == Action.CREATE:
         return _CALL["create"]
     column = COLUMNS.index(Action.START if action == Action.CREATE else Action(action))
     step = TABLE[row][column]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,21 +55,51 @@ def survives_a_stop(auto_delete: int | None) -> bool:
     return auto_delete is not None and auto_delete < 0
 
 
-Rule = Callable[[Candidate, datetime, float], bool]
+Check = Callable[[Candidate, datetime, float], bool]
 
-# Each says whether the candidate passes. The names are what people read.
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`check` says whether a candidate passes; None where only the stop itself can tell. `passed` and `broken` are
+    how people read it."""
+
+    passed: str
+    broken: str
+    check: Check | None = None
+
+
+# By the name that a stored ranking and the API have for it.
 RULES: dict[str, Rule] = {
-    "running": lambda c, now, idle: c.status == Status.RUNNING and c.intent != Intent.DELETED,
-    "survives_a_stop": lambda c, now, idle: survives_a_stop(c.auto_delete),
-    "not_protected": lambda c, now, idle: c.protected_until is None or c.protected_until <= now,
-    "no_operation": lambda c, now, idle: not c.busy,
-    "idle": lambda c, now, idle: (now - c.last_used_at).total_seconds() >= idle,
-}
+    "running": Rule(
+        "running", "does not run, or is to be deleted",
+        lambda c, now, idle: c.status == Status.RUNNING and c.intent != Intent.DELETED,
+    ),
+    "survives_a_stop": Rule(
+        "survives a stop", "a stop would destroy it", lambda c, now, idle: survives_a_stop(c.auto_delete)
+    ),
+    "not_protected": Rule(
+        "not protected", "protected", lambda c, now, idle: c.protected_until is None or c.protected_until <= now
+    ),
+    "no_operation": Rule("no operation active", "an operation is active", lambda c, now, idle: not c.busy),
+    "idle": Rule(
+        "idle long enough", "used too recently",
+        lambda c, now, idle: (now - c.last_used_at).total_seconds() >= idle,
+    ),
+    "readable": Rule("Daytona answered", "Daytona did not answer"),
+    "unchanged": Rule("unchanged since ranked", "changed since ranked"),
+}  # fmt: skip
 
 
 def judge(candidate: Candidate, *, now: datetime, min_idle: float) -> Verdict:
     """The rules this candidate breaks; `min_idle` in seconds."""
-    return Verdict(candidate, tuple(name for name, passes in RULES.items() if not passes(candidate, now, min_idle)))
+    checks = ((name, rule.check) for name, rule in RULES.items() if rule.check is not None)
+    return Verdict(candidate, tuple(name for name, check in checks if not check(candidate, now, min_idle)))
+
+
+def verdicts(broken: Collection[str]) -> list[tuple[bool, str]]:
+    """Whether each rule is passed, and how people read that: of all that were checked, and of those broken."""
+    shown = [name for name, rule in RULES.items() if rule.check is not None or name in broken]
+    return [(name not in broken, RULES[name].broken if name in broken else RULES[name].passed) for name in shown]
 
 
 def rank(

@@ -17,7 +17,7 @@ GONE_WORDS = "This sandbox no longer exists in Daytona. Delete it to take it off
 MESSAGE_LIMIT = 1000
 
 
-class Row(Protocol):
+class ShownRow(Protocol):
     """What of a sandbox there is to show."""
 
     @property
@@ -40,7 +40,7 @@ class Projected(Protocol):
     """What Convex is to show of one, and what became of it there."""
 
     @property
-    def sandbox(self) -> Row: ...
+    def sandbox(self) -> ShownRow: ...
     @property
     def withdrawn(self) -> bool: ...
     @property
@@ -75,7 +75,7 @@ class Push:
     absent: Absent
 
 
-def shown_of(row: Row) -> Shown | None:
+def shown_of(row: ShownRow) -> Shown | None:
     """What there is to show of a sandbox; None: nothing yet, or nothing any more."""
     if row.daytona_id is None:  # Convex names its rows by that id
         return None
@@ -120,7 +120,7 @@ def as_known(shown: Shown, before: Mapping[str, Any]) -> dict[str, Any]:
     return {"row": True, "status": shown.status, "error": shown.error, **name}
 
 
-def our_messages(row: Row, known: Mapping[str, Any]) -> list[str]:
+def our_messages(row: ShownRow, known: Mapping[str, Any]) -> list[str]:
     """The messages that we may have written: only these are ours to take back."""
     return sorted({str(known.get("error") or ""), row.error_reason[:MESSAGE_LIMIT], GONE_WORDS} - {""})
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from sandboxes.core.vocabulary import Action, Intent, Status
 
 
-class Row(StrEnum):
+class PlanRow(StrEnum):
     """The rows of the plan (plan.py)."""
 
     NO_ID = "no id yet"
@@ -39,7 +39,7 @@ class State:
 
     word: str
     status: Status
-    row: Row
+    row: PlanRow
     meets: frozenset[Intent] = frozenset()
     is_stable: bool = False
     uses_compute: bool = False
@@ -47,7 +47,7 @@ class State:
 
 _RUNS, _STOPS = frozenset({Intent.RUNNING}), frozenset({Intent.STOPPED})
 _ARCHIVED = frozenset({Intent.STOPPED, Intent.ARCHIVED})
-S, R = Status, Row
+S, R = Status, PlanRow
 
 STATES: dict[str, State] = {
     state.word: state
@@ -78,7 +78,7 @@ STATES: dict[str, State] = {
 }
 
 STABLE_STATES = frozenset(word for word, state in STATES.items() if state.is_stable)
-ERROR_STATES = frozenset(word for word, state in STATES.items() if state.row is Row.ERROR)
+ERROR_STATES = frozenset(word for word, state in STATES.items() if state.row is PlanRow.ERROR)
 COMPUTE_STATES = frozenset(word for word, state in STATES.items() if state.uses_compute)
 RUNNING_STATES = frozenset(word for word, state in STATES.items() if Intent.RUNNING in state.meets)
 
@@ -132,20 +132,20 @@ class Seen:
         return self.state in STABLE_STATES and self.desired_state not in ("", self.state)
 
 
-def row_of(seen: Seen | None) -> Row:
+def row_of(seen: Seen | None) -> PlanRow:
     """The row of the plan that an observation stands in."""
     if seen is None:
-        return Row.NO_ID
+        return PlanRow.NO_ID
     if seen.missing:
-        return Row.MISSING
+        return PlanRow.MISSING
     if seen.desired_state == "destroyed":
-        return Row.ENDING
-    row = STATES[seen.state].row if seen.state in STATES else Row.UNKNOWN_WORD
-    if row is Row.ERROR and seen.recoverable:
-        return Row.RECOVERABLE
-    if row is Row.STOPPED and seen.desired_state == "archived":
-        return Row.ARCHIVING
-    return Row.ACCEPTED if seen.is_on_its_way else row
+        return PlanRow.ENDING
+    row = STATES[seen.state].row if seen.state in STATES else PlanRow.UNKNOWN_WORD
+    if row is PlanRow.ERROR and seen.recoverable:
+        return PlanRow.RECOVERABLE
+    if row is PlanRow.STOPPED and seen.desired_state == "archived":
+        return PlanRow.ARCHIVING
+    return PlanRow.ACCEPTED if seen.is_on_its_way else row
 
 
 def status_of(seen: Seen, *, last: str) -> Status:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import httpx
 
-from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
+from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.demo.plan import Planned, planned
 from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import lifecycle
@@ -74,6 +74,6 @@ def _settle() -> None:
 
 
 def _unfinished() -> int:
-    operations = Operation.objects.filter(status__in=ACTIVE).count()
+    operations = Operation.objects.active().count()
     behind = ConvexProjection.objects.behind().filter(sandbox__deleted_at=None)
     return operations + behind.count()

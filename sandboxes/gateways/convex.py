@@ -33,7 +33,7 @@ from sandboxes.gateways.convex_rows import (
     ApplicationRow,
     Applied,
     Change,
-    Row,
+    ConvexRow,
     RowPage,
     read_applied,
     read_row,
@@ -52,6 +52,7 @@ __all__ = [
     "ConvexGateway",
     "ConvexPaused",
     "ConvexRejected",
+    "ConvexRow",
     "ConvexThrottled",
     "ConvexUnauthorized",
     "ConvexUnavailable",
@@ -59,7 +60,6 @@ __all__ = [
     "Function",
     "FunctionFailed",
     "FunctionMissing",
-    "Row",
     "RowPage",
     "gateway",
     "reset",
@@ -73,7 +73,7 @@ class ConvexGateway(AsOwner):
 
     # one sandbox's row, by the application's functions
 
-    def create_row(self, daytona_id: str, *, owner: str, row: Row) -> str:
+    def create_row(self, daytona_id: str, *, owner: str, row: ConvexRow) -> str:
         """Insert a row and return its id. Not idempotent: after any doubt ask `owner_of` first.
 
         Raises ConvexApplicationError with `application_code` `sandbox_limit_reached` on `main`, and

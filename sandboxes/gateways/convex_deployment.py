@@ -23,7 +23,7 @@ from sandboxes.gateways.convex_functions import (
     UNKNOWN,
     Capabilities,
     Function,
-    Kind,
+    FunctionKind,
     read_spec,
 )
 from sandboxes.gateways.convex_settings import EXAMPLE, address_parts
@@ -41,7 +41,7 @@ ISSUER = "https://sandkeeper.invalid"
 # No sandbox can have it: functions run with it change nothing, and prove that the key may run them.
 NO_SANDBOX = {"daytonaSandboxId": "sandkeeper-probe"}
 Probes = tuple[tuple[Function, dict[str, Any]], ...]
-PROBES: dict[Kind, Probes] = {
+PROBES: dict[FunctionKind, Probes] = {
     "query": (
         (Function.OWNER, NO_SANDBOX),
         (Function.COUNT, {"userId": NOBODY}),
@@ -54,7 +54,7 @@ PROBES: dict[Kind, Probes] = {
         (Function.REMOVE_ON_MAIN, NO_SANDBOX),
     ),
 }
-OWN_PROBES: dict[Kind, Probes] = {
+OWN_PROBES: dict[FunctionKind, Probes] = {
     "query": ((Function.PROBE, {}),),
     "mutation": ((Function.APPLY, {"changes": []}),),
 }
@@ -138,7 +138,7 @@ class Deployment:
             self._own = (time.monotonic(), self.may_run("query", own=True) is True)
         return self._own[1]
 
-    def may_run(self, kind: Kind, *, own: bool = False) -> bool | None:
+    def may_run(self, kind: FunctionKind, *, own: bool = False) -> bool | None:
         """Whether this key can run internal functions of a kind, tried with some that change nothing.
 
         One that fails proves nothing, as it may fail by itself; False: all of them do. None: none is there.

@@ -20,7 +20,7 @@ _KINDS: tuple[tuple[Literal["query", "mutation"], str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CapabilityFinding:
     """`level` error: the projection does not work; warning: it works with less."""
 
     level: Literal["ok", "warning", "error"]
@@ -31,7 +31,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    findings: tuple[Finding, ...]
+    findings: tuple[CapabilityFinding, ...]
     capabilities: Capabilities | None = None
     own_functions: bool = False
 
@@ -56,85 +56,97 @@ def diagnose(gateway: ConvexGateway) -> Diagnosis:
             found += _permissions(gateway, own=own)
             found += _schema(gateway) if own else _acting(gateway)
     except ConvexError as error:
-        return Diagnosis((Finding("error", error.code, error.message, error.detail),))
+        return Diagnosis((CapabilityFinding("error", error.code, error.message, error.detail),))
     return Diagnosis(tuple(found), capabilities, own)
 
 
-def _state(state: str) -> Finding:
+def _state(state: str) -> CapabilityFinding:
     if state == "running":
-        return Finding("ok", "convex_reachable", "Convex answers, the key is valid, the deployment runs.")
-    return Finding("error", "convex_paused", f"Convex's deployment is {state}.", "Resume it on Convex's dashboard.")
+        return CapabilityFinding("ok", "convex_reachable", "Convex answers, the key is valid, the deployment runs.")
+    return CapabilityFinding(
+        "error", "convex_paused", f"Convex's deployment is {state}.", "Resume it on Convex's dashboard."
+    )
 
 
-def _clock(skew: float | None) -> list[Finding]:
+def _clock(skew: float | None) -> list[CapabilityFinding]:
     if skew is None or abs(skew) <= MAX_SKEW:
         return []
     text = f"Convex's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's."
-    return [Finding("warning", "convex_clock_skew", text, "Set this machine's clock (NTP).")]
+    return [CapabilityFinding("warning", "convex_clock_skew", text, "Set this machine's clock (NTP).")]
 
 
-def _functions(capabilities: Capabilities, *, own: bool) -> list[Finding]:
+def _functions(capabilities: Capabilities, *, own: bool) -> list[CapabilityFinding]:
     if own:
-        return [Finding("ok", "convex_own_functions", "Sandkeeper's own functions are deployed and used.")]
+        return [
+            CapabilityFinding("ok", "convex_own_functions", "Sandkeeper's own functions are deployed and used.")
+        ]
     if not capabilities.known:
         text = "The deploy key may not list functions, so nothing tells whether they are all there."
         cure = "Add the permission deployment:data:view to the key."
-        return [Finding("warning", "convex_cannot_list", text, cure)]
+        return [CapabilityFinding("warning", "convex_cannot_list", text, cure)]
     missing = [_missing(name) for name in capabilities.missing if name not in capabilities.mismatched]
     wrong = [_mismatched(name, why) for name, why in capabilities.mismatched.items()]
     less = [
-        Finding("warning", "convex_function_optional", f"Convex has no {text}.", "Deploy it, or do without.")
+        CapabilityFinding(
+            "warning", "convex_function_optional", f"Convex has no {text}.", "Deploy it, or do without."
+        )
         for text in capabilities.missing_optional
     ]
     return [*_own_are_old(capabilities), *missing, *wrong, *less, *_links(capabilities)]
 
 
-def _own_are_old(capabilities: Capabilities) -> list[Finding]:
+def _own_are_old(capabilities: Capabilities) -> list[CapabilityFinding]:
     if not capabilities.own_are_old:
         return []
     text = "Convex has an older sandkeeper.ts, which is not used."
-    return [Finding("warning", "convex_own_functions_old", text, "Deploy this version's convex/sandkeeper.ts.")]
+    return [
+        CapabilityFinding(
+            "warning", "convex_own_functions_old", text, "Deploy this version's convex/sandkeeper.ts."
+        )
+    ]
 
 
-def _links(capabilities: Capabilities) -> list[Finding]:
+def _links(capabilities: Capabilities) -> list[CapabilityFinding]:
     if not capabilities.leaves_links:
         return []
     text = f"After a delete the harness stays enabled and linked: {Function.REMOVE_ON_MAIN} unlinks nothing."
-    return [Finding("warning", "convex_harness_stays_linked", text, "Deploy convex/sandkeeper.ts.")]
+    return [CapabilityFinding("warning", "convex_harness_stays_linked", text, "Deploy convex/sandkeeper.ts.")]
 
 
-def _schema(gateway: ConvexGateway) -> list[Finding]:
+def _schema(gateway: ConvexGateway) -> list[CapabilityFinding]:
     lacking = gateway.lacking()
     if not lacking:
         return []
     text = f"The application's schema lacks {', '.join(lacking)}: sandkeeper.ts fails as soon as it needs that."
     cure = "Add it as convex/schema.ts has it, or correct its name in sandkeeper.ts, and deploy."
-    return [Finding("error", "convex_schema_incomplete", text, cure)]
+    return [CapabilityFinding("error", "convex_schema_incomplete", text, cure)]
 
 
-def _acting(gateway: ConvexGateway) -> list[Finding]:
+def _acting(gateway: ConvexGateway) -> list[CapabilityFinding]:
     if gateway.may_act_as_user() is not False:
         return []
     text = "The deploy key may not act as a user: names cannot be read, and no harness is linked."
     cure = f"Add the permission {ACT_AS_USER} to the key, or deploy convex/sandkeeper.ts."
-    return [Finding("warning", "convex_may_not_act_as_user", text, cure)]
+    return [CapabilityFinding("warning", "convex_may_not_act_as_user", text, cure)]
 
 
-def _missing(name: str) -> Finding:
+def _missing(name: str) -> CapabilityFinding:
     text = f"Convex has no function {name}."
-    return Finding("error", "convex_function_missing", text, "Deploy it, or convex/sandkeeper.ts instead.")
+    return CapabilityFinding(
+        "error", "convex_function_missing", text, "Deploy it, or convex/sandkeeper.ts instead."
+    )
 
 
-def _mismatched(name: str, why: str) -> Finding:
+def _mismatched(name: str, why: str) -> CapabilityFinding:
     needed = name in NEEDED or name in REMOVES
     text = f"Convex's function {name} cannot be used: {why}."
     cure = "Deploy the version that fits, or convex/sandkeeper.ts instead."
-    return Finding("error" if needed else "warning", "convex_function_mismatch", text, cure)
+    return CapabilityFinding("error" if needed else "warning", "convex_function_mismatch", text, cure)
 
 
-def _permissions(gateway: ConvexGateway, *, own: bool) -> list[Finding]:
+def _permissions(gateway: ConvexGateway, *, own: bool) -> list[CapabilityFinding]:
     return [
-        Finding(
+        CapabilityFinding(
             "error",
             "convex_unauthorized",
             f"The deploy key may run no internal {kind}.",

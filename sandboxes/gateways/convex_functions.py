@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
-Kind = Literal["query", "mutation"]
+FunctionKind = Literal["query", "mutation"]
 
 
 class Function(StrEnum):
@@ -37,7 +37,7 @@ class Function(StrEnum):
 class Signature:
     """How we call it. `optional` are sent when there is something to say."""
 
-    kind: Kind
+    kind: FunctionKind
     required: Mapping[str, str]
     optional: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 

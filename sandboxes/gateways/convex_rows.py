@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Outcome = Literal["applied", "stale", "foreign_owner", "no_row", "removed"]
+PushOutcome = Literal["applied", "stale", "foreign_owner", "no_row", "removed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class ConvexRow:
     """What a sandbox's row says. Empty strings are absent keys; `created_at_ms` since the epoch."""
 
     name: str
@@ -61,7 +61,7 @@ class Change:
     daytona_id: str
     owner: str
     revision: int
-    row: Row | None = None
+    row: ConvexRow | None = None
     remove: bool = False
     renames: bool = True
     takes_back: Sequence[str] = ()
@@ -88,7 +88,7 @@ class Change:
             change["lastAccessedAt"] = self.last_accessed_ms
         return change
 
-    def _wire_row(self, row: Row) -> dict[str, Any]:
+    def _wire_row(self, row: ConvexRow) -> dict[str, Any]:
         rules = {"rename": self.renames, "takeBack": list(self.takes_back), "ifAbsent": self.absent}
         return row.whole() | rules
 
@@ -102,7 +102,7 @@ class Applied:
     """
 
     daytona_id: str
-    outcome: Outcome
+    outcome: PushOutcome
     revision: int
     harness_linked: bool | None = None
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from sandboxes.core.vocabulary import ACTIVE, CallOutcome
+from sandboxes.core.vocabulary import CallOutcome
 from sandboxes.models.operation import Operation
 from sandboxes.models.sandbox import Sandbox
+from sandboxes.models.scope import is_active
 
 
 class DaytonaCallRows(models.QuerySet["DaytonaCall"]):
@@ -15,7 +16,7 @@ class DaytonaCallRows(models.QuerySet["DaytonaCall"]):
 
     def relevant(self) -> DaytonaCallRows:
         """Those that a request has to know of: in doubt, or made by an operation that is active."""
-        return self.filter(Q(in_doubt_until__isnull=False) | Q(operation__status__in=ACTIVE))
+        return self.filter(Q(in_doubt_until__isnull=False) | is_active("operation__"))
 
 
 class DaytonaCall(models.Model):

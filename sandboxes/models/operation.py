@@ -10,7 +10,7 @@ from sandboxes.core.codes import FOR_LACK_OF_ROOM
 from sandboxes.core.vocabulary import ACTIVE, Action, ActorKind, EventKind, OperationStatus, Source
 from sandboxes.models.intent import IntentChange
 from sandboxes.models.sandbox import Sandbox
-from sandboxes.models.scope import OperationRows
+from sandboxes.models.scope import OperationRows, is_active
 
 UNUSUAL = (OperationStatus.FAILED, OperationStatus.CANCELLED)
 NO_ROOM = tuple(map(str, FOR_LACK_OF_ROOM))
@@ -59,11 +59,11 @@ class Operation(models.Model):
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(
-                fields=["sandbox"], condition=Q(status__in=ACTIVE), name="one_active_operation_per_sandbox"
+                fields=["sandbox"], condition=is_active(), name="one_active_operation_per_sandbox"
             )
         ]
         indexes = [
-            models.Index(fields=["due_at"], name="operation_due", condition=Q(status__in=ACTIVE)),
+            models.Index(fields=["due_at"], name="operation_due", condition=is_active()),
             models.Index(fields=["sandbox", "created_at", "id"], name="operation_of_sandbox"),
             models.Index(fields=["created_at", "id"], name="operation_created"),
             models.Index(fields=["finished_at"], name="operation_finished", condition=Q(finished_at__isnull=False)),

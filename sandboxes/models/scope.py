@@ -1,16 +1,17 @@
-"""Which rows an actor may see, and which row an id names: asked before anything is locked or read."""
+"""What is asked of rows, once: which an actor may see, which an id names, which are active, moving or adrift."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from django.apps import apps
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
-from sandboxes.core.vocabulary import ACTIVE, Actor
+from sandboxes.core.intents import FULFILLED_BY
+from sandboxes.core.vocabulary import ACTIVE, Actor, Intent, Status
 from sandboxes.models.lease import LeasedRows
 
 
@@ -20,6 +21,23 @@ def as_uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def is_active(operation: str = "") -> Q:
+    """Whether an operation has not ended; `operation` is the path to it, such as `operation__`."""
+    return Q(**{f"{operation}status__in": ACTIVE})
+
+
+def has_drifted() -> Q:
+    """Whether a sandbox's status is not what is wanted of it."""
+    wrong = Q()
+    for intent, statuses in FULFILLED_BY.items():
+        wrong |= Q(intent=intent) & ~Q(status__in=statuses)
+    return wrong
+
+
+def _operations() -> models.QuerySet[Any]:
+    return apps.get_model("sandboxes", "Operation")._default_manager.all()
 
 
 def _calls() -> models.QuerySet[Any]:
@@ -41,6 +59,23 @@ class SandboxRows(LeasedRows):
         ours = {found for text in texts if (found := as_uuid(text))}
         return self.filter(Q(daytona_id__in=texts | {str(one) for one in ours}) | Q(pk__in=ours))
 
+    def with_busy(self) -> Self:
+        """Each with `busy`: whether an operation is active, whose own attempts look at the sandbox."""
+        return self.annotate(busy=_has_active_operation())
+
+    def idle(self) -> Self:
+        """Those that have no active operation."""
+        return self.filter(~_has_active_operation())
+
+    def stopped_by_a_hold(self) -> Self:
+        """Those that use something, or are about to, and that nobody is deleting."""
+        at_rest = (Status.GONE, Status.STOPPED, Status.ARCHIVED, Status.ERROR)
+        return self.exclude(intent=Intent.DELETED).exclude(status__in=at_rest)
+
+
+def _has_active_operation() -> Exists:
+    return Exists(_operations().filter(is_active(), sandbox=OuterRef("pk")))
+
 
 class OperationRows(models.QuerySet[Any]):
     def visible_to(self, actor: Actor) -> OperationRows:
@@ -53,4 +88,7 @@ class OperationRows(models.QuerySet[Any]):
 
     def active(self) -> OperationRows:
         """Those that have not ended."""
-        return self.filter(status__in=ACTIVE)
+        return self.filter(is_active())
+
+    def ended(self) -> OperationRows:
+        return self.exclude(is_active())

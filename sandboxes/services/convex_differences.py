@@ -12,7 +12,7 @@ from sandboxes.gateways.convex import ApplicationRow
 from sandboxes.models import ConvexProjection, Sandbox
 
 
-class Kind(StrEnum):
+class DifferenceKind(StrEnum):
     VANISHED = "vanished"  # Convex has no row, and there shall be one
     STALE = "stale"
     RENAMED = "renamed"  # somebody gave it another name there
@@ -33,10 +33,10 @@ class Aspect(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ConvexDifference:
     """One difference. `sandbox_id` is ours, "" for a row in Convex that we do not know."""
 
-    kind: Kind
+    kind: DifferenceKind
     daytona_id: str
     owner: str
     detail: str
@@ -45,26 +45,28 @@ class Finding:
 
 def difference(
     projection: ConvexProjection, there: Sequence[ApplicationRow], *, is_twin: bool = False
-) -> Finding | None:
+) -> ConvexDifference | None:
     """What is wrong with Convex's rows of one sandbox; `is_twin`: it has one more of it."""
     push = to_push(projection, projection.sent)
     row = projection.sandbox
 
-    def finding(kind: Kind, detail: str) -> Finding:
-        return Finding(kind, row.daytona_id or "", row.owner_id, detail, str(row.pk))
+    def finding(kind: DifferenceKind, detail: str) -> ConvexDifference:
+        return ConvexDifference(kind, row.daytona_id or "", row.owner_id, detail, str(row.pk))
 
     if not there:
-        return None if push is None or projection.removed else finding(Kind.VANISHED, _vanished(row, push))
+        return (
+            None if push is None or projection.removed else finding(DifferenceKind.VANISHED, _vanished(row, push))
+        )
     foreign = next((item.owner for item in there if item.owner not in ("", row.owner_id)), None)
     if foreign is not None:
         words = f"Convex's row of {row.daytona_id} belongs to {foreign!r}, not to {row.owner_id!r}"
-        return finding(Kind.FOREIGN_OWNER, words)
+        return finding(DifferenceKind.FOREIGN_OWNER, words)
     if push is None:
-        return finding(Kind.LEFT_OVER, f"Convex still shows “{row.display_name}”, which is deleted")
+        return finding(DifferenceKind.LEFT_OVER, f"Convex still shows “{row.display_name}”, which is deleted")
     if len(there) + is_twin > 1:
         count = len(there) + is_twin
         words = f"Convex has {count} rows of “{row.display_name}”; `sandkeeper:apply` makes one of them"
-        return finding(Kind.DUPLICATE, words)
+        return finding(DifferenceKind.DUPLICATE, words)
     return _other_values(projection, push, there[0], finding)
 
 
@@ -76,7 +78,9 @@ def _vanished(row: Sandbox, push: Push) -> str:
     return f"Convex has no row of “{row.display_name}”"
 
 
-def _other_values(projection: ConvexProjection, push: Push, item: ApplicationRow, finding: Any) -> Finding | None:
+def _other_values(
+    projection: ConvexProjection, push: Push, item: ApplicationRow, finding: Any
+) -> ConvexDifference | None:
     row = projection.sandbox
     words = list(_stale(projection, push, item))
     renamed = bool(item.name is not None and push.shown.name and item.name != push.shown.name)
@@ -87,8 +91,8 @@ def _other_values(projection: ConvexProjection, push: Push, item: ApplicationRow
     is_ours_to_send = len(words) > renamed or push.name is not None
     said = f"Convex shows “{row.display_name}” with another {', '.join(words)}"
     if is_ours_to_send:
-        return finding(Kind.STALE, said)
-    return finding(Kind.RENAMED, f"{said}; it is left: rename it here, or push it again")
+        return finding(DifferenceKind.STALE, said)
+    return finding(DifferenceKind.RENAMED, f"{said}; it is left: rename it here, or push it again")
 
 
 def _stale(projection: ConvexProjection, push: Push, item: ApplicationRow) -> Iterator[str]:

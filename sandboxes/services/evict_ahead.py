@@ -22,7 +22,7 @@ CHUNK = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class EvictionRequest:
     """What to stop. `idle` in seconds without use (default: EVICTION_MIN_IDLE); `free_cpu` in vCPU and
     `free_memory` in GiB end it when so much is on its way to be free, `limit` after so many stops."""
 
@@ -48,7 +48,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class EvictionLine:
     """One candidate, least recently used first. `stopped` says that it is, or in a dry run would be."""
 
     verdict: Verdict
@@ -56,17 +56,17 @@ class Line:
 
 
 @dataclass
-class Outcome:
+class EvictionOutcome:
     """`enough`: all that was wanted is on its way to be free."""
 
-    lines: list[Line] = field(default_factory=list)
+    lines: list[EvictionLine] = field(default_factory=list)
     stops: int = 0
     cpu: int = 0
     memory_gb: int = 0
     enough: bool = True
 
 
-def evict_ahead(wanted: Wanted, *, beat: Callable[[], None] = lambda: None) -> Outcome:
+def evict_ahead(wanted: EvictionRequest, *, beat: Callable[[], None] = lambda: None) -> EvictionOutcome:
     """Stop what may be stopped; their intents stay, so they come back when they are next needed.
 
     `beat` is called between the candidates and may raise to end it there.
@@ -77,7 +77,7 @@ def evict_ahead(wanted: Wanted, *, beat: Callable[[], None] = lambda: None) -> O
         DaytonaError: this process cannot call Daytona at all.
     """
     _check(wanted)
-    outcome = Outcome()
+    outcome = EvictionOutcome()
     for verdict in _judged(wanted):
         beat()
         if verdict.may_be_stopped:
@@ -86,14 +86,14 @@ def evict_ahead(wanted: Wanted, *, beat: Callable[[], None] = lambda: None) -> O
             outcome.stops += 1
             outcome.cpu += verdict.candidate.cpu
             outcome.memory_gb += verdict.candidate.memory_gb
-        outcome.lines.append(Line(verdict, verdict.may_be_stopped))
+        outcome.lines.append(EvictionLine(verdict, verdict.may_be_stopped))
         if _is_done(wanted, outcome):
             break
     outcome.enough = outcome.cpu >= wanted.free_cpu and outcome.memory_gb >= wanted.free_memory
     return outcome
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: EvictionRequest) -> None:
     room = wanted.free_cpu or wanted.free_memory
     if wanted.idle is None and not room:
         raise Refused(Code.INVALID_REQUEST, "Say what to stop: by idleness, or how much room to make.")
@@ -101,7 +101,7 @@ def _check(wanted: Wanted) -> None:
         _check_quota(wanted)
 
 
-def _check_quota(wanted: Wanted) -> None:
+def _check_quota(wanted: EvictionRequest) -> None:
     """Room in several quotas does not add up."""
     counted = _running(wanted).order_by().values_list("target", "sandbox_class").distinct()
     regions, classes = ({*names} for names in zip(*counted, strict=True)) if counted else (set(), set())
@@ -112,12 +112,12 @@ def _check_quota(wanted: Wanted) -> None:
             raise Refused(Code.INVALID_REQUEST, detail)
 
 
-def _running(wanted: Wanted) -> QuerySet[Sandbox]:
+def _running(wanted: EvictionRequest) -> QuerySet[Sandbox]:
     which = {"owner_id": wanted.owner, "target": wanted.target, "sandbox_class": wanted.sandbox_class}
     return Sandbox.objects.filter(status=Status.RUNNING, **{name: value for name, value in which.items() if value})
 
 
-def _judged(wanted: Wanted) -> Iterator[Verdict]:
+def _judged(wanted: EvictionRequest) -> Iterator[Verdict]:
     """Verdicts, least recently used first, until nobody has been idle for long enough any more."""
     ids = list(_running(wanted).order_by(LAST_USED, "pk").values_list("pk", flat=True))
     for start in range(0, len(ids), CHUNK):
@@ -130,7 +130,7 @@ def _judged(wanted: Wanted) -> Iterator[Verdict]:
             return
 
 
-def _stop(wanted: Wanted, verdict: Verdict) -> Verdict:
+def _stop(wanted: EvictionRequest, verdict: Verdict) -> Verdict:
     """The verdict after a GET and under the row's lock; in a dry run the one from our row."""
     if wanted.dry_run:
         return verdict
@@ -141,7 +141,7 @@ def _stop(wanted: Wanted, verdict: Verdict) -> Verdict:
     return verdict if isinstance(stop, Operation) else stop
 
 
-def _is_done(wanted: Wanted, outcome: Outcome) -> bool:
+def _is_done(wanted: EvictionRequest, outcome: EvictionOutcome) -> bool:
     if wanted.limit is not None and outcome.stops >= wanted.limit:
         return True
     room = wanted.free_cpu or wanted.free_memory

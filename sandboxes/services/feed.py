@@ -7,6 +7,8 @@ none, and an open one keeps nobody waiting. Events of one sandbox keep their ord
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -14,10 +16,12 @@ from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import EventKind
+from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import Actor, EventKind
 from sandboxes.models import Feed, Sandbox, SandboxEvent
 
 BATCH = 5000
+WINDOW = 2000  # events that a page looks at
 # More than there will be events between a backup and the loss of what it was made of.
 LOST_AT_MOST = 10**9
 _NUMBER = """
@@ -81,3 +85,48 @@ def _named(sandbox_id: UUID) -> dict[str, str]:
 def _locked() -> Feed:
     Feed.objects.get_or_create(pk=1)
     return Feed.objects.select_for_update().get(pk=1)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """`cursor` is how far the feed was read; `more` says that it goes on there already."""
+
+    events: list[SandboxEvent]
+    cursor: int
+    more: bool
+
+
+def read_page(
+    actor: Actor, *, after: str, limit: int, kinds: Iterable[str], sandbox_id: UUID | None = None
+) -> FeedPage:
+    """The next events that the actor may see. A page looks at WINDOW events, however few of them fit.
+
+    Raises:
+        Refused: CURSOR_EXPIRED.
+    """
+    feed = number_events()
+    start = feed.last if after == "latest" else int(after or feed.expired)
+    if start > feed.last:
+        raise Refused(Code.CURSOR_EXPIRED, f"The feed has come to {feed.last}, not to {start}: it was begun anew.")
+    scope = _scope(actor, sandbox_id).filter(seq__gt=start, seq__lte=feed.last).order_by("seq")
+    window = list(scope.values_list("seq", flat=True)[WINDOW - 1 : WINDOW])
+    end = window[0] if window else feed.last
+    events = list(scope.filter(seq__lte=end, kind__in=kinds)[:limit])
+    # Read last: what was deleted while we read is not passed over.
+    expired = Feed.objects.values_list("expired", flat=True).first() or 0
+    if start < expired:
+        raise _expired(start, expired)
+    cursor = events[-1].seq if len(events) == limit else end
+    assert cursor is not None
+    return FeedPage(events, cursor, more=cursor < feed.last)
+
+
+def _expired(start: int, expired: int) -> Refused:
+    return Refused(Code.CURSOR_EXPIRED, f"Events are kept from {expired} on, and not from {start}.")
+
+
+def _scope(actor: Actor, sandbox_id: UUID | None) -> QuerySet[SandboxEvent]:
+    if sandbox_id is not None:
+        return SandboxEvent.objects.filter(sandbox_id=sandbox_id)
+    owner = actor.on_behalf_of
+    return SandboxEvent.objects.all() if owner is None else SandboxEvent.objects.filter(owner=owner)

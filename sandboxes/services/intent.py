@@ -15,7 +15,7 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.gate import check_may_run
 from sandboxes.core.states import RUNNING_STATES
-from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source, Status
+from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.gateways.daytona import gateway
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox
@@ -61,7 +61,7 @@ def ensure_running(
 def _read(sandbox_id: UUID | str, actor: Actor) -> Sandbox:
     """All that the gate needs in one SELECT: the row, its owner, the time, and whether anything is active but a
     look."""
-    active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE).exclude(action=Action.SYNC)
+    active = Operation.objects.active().filter(sandbox=OuterRef("pk")).exclude(action=Action.SYNC)
     rows = lookup.visible(sandbox_id, actor=actor).select_related("owner")
     row = one(rows.annotate(busy=Exists(active), present=clock.present()))
     if row is None:

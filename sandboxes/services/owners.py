@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
+from sandboxes.core.vocabulary import Action, Actor, Intent, Source
 from sandboxes.models import Owner, Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.services.cap import Cap, cap, cap_of, limit_of
@@ -34,9 +34,8 @@ def hold(
 
 
 def _live(owner_id: str) -> list[UUID]:
-    rows = Sandbox.objects.filter(owner_id=owner_id).exclude(intent=Intent.DELETED)
-    resting = (Status.GONE, Status.STOPPED, Status.ARCHIVED, Status.ERROR)
-    return list(rows.exclude(status__in=resting).values_list("pk", flat=True))
+    rows = Sandbox.objects.filter(owner_id=owner_id).stopped_by_a_hold()
+    return list(rows.values_list("pk", flat=True))
 
 
 def _stop(sandbox_id: UUID, *, actor: Actor, reason: str, source: Source, force: bool) -> int:

@@ -11,14 +11,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, Model, OuterRef, Q, QuerySet, TextField
+from django.db.models import Model, Q, QuerySet, TextField
 from django.db.models.functions import Cast
 from django_tasks.base import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.vocabulary import ACTIVE
 from sandboxes.models import (
     ConvexProjection,
     DaytonaCall,
@@ -57,7 +56,7 @@ def expired(now: datetime) -> dict[str, QuerySet[Any]]:
 
     return {
         "tombstones": _settled_tombstones(before("tombstones")),
-        "operations": Operation.objects.filter(finished_at__lt=before("operations")).exclude(status__in=ACTIVE),
+        "operations": Operation.objects.filter(finished_at__lt=before("operations")).ended(),
         "events": SandboxEvent.objects.filter(at__lt=before("events")),
         "tasks": DBTaskResult.objects.filter(_is_over(before("tasks"))),
         "idempotency": IdempotencyAnswer.objects.filter(created_at__lt=before("idempotency")),
@@ -68,8 +67,7 @@ def expired(now: datetime) -> dict[str, QuerySet[Any]]:
 
 def _settled_tombstones(before: datetime) -> QuerySet[Sandbox]:
     """Gone for long, no longer shown by Convex, nothing to wait for; their timeline goes with them."""
-    active = Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE)
-    gone = Sandbox.objects.filter(~Exists(active), deleted_at__lt=before, projection__resend_at=None)
+    gone = Sandbox.objects.idle().filter(deleted_at__lt=before, projection__resend_at=None)
     in_doubt = DaytonaCall.objects.in_doubt().filter(in_doubt_until__gte=before)
     settled = gone.exclude(pk__in=in_doubt.values("sandbox"))
     return settled.filter(projection__known=False) if projection.is_used() else settled

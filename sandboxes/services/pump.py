@@ -11,7 +11,6 @@ from uuid import UUID
 from django.db import transaction
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import ACTIVE
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import projection
 from sandboxes.services.queue import enqueue
@@ -32,7 +31,7 @@ def due() -> int:
 
 def _operations(now: datetime) -> int:
     with transaction.atomic():
-        rows = Operation.objects.filter(status__in=ACTIVE, due_at__lte=now).order_by("due_at")
+        rows = Operation.objects.active().filter(due_at__lte=now).order_by("due_at")
         found = _claimed(rows.values_list("pk", flat=True))
         Operation.objects.filter(pk__in=found).update(due_at=now + AGAIN_AFTER)
         for pk in found:

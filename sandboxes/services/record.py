@@ -18,7 +18,6 @@ from django.db.models import Model, QuerySet
 from project.readable import cut
 from sandboxes import clock
 from sandboxes.core.shown import shown_of
-from sandboxes.core.vocabulary import ACTIVE
 from sandboxes.models import ConvexProjection, IntentChange, Operation, Sandbox, SandboxEvent
 from sandboxes.models.scope import SandboxRows
 from sandboxes.services.facts import changed_facts, facts_of
@@ -37,7 +36,7 @@ def claim(sandbox_id: UUID) -> str | None:
 
 def claim_for(operation_id: UUID) -> str | None:
     """Take the lease of this operation's sandbox; None as well when the operation has ended."""
-    active = Operation.objects.filter(pk=operation_id, status__in=ACTIVE)
+    active = Operation.objects.active().filter(pk=operation_id)
     return Sandbox.objects.filter(pk__in=active.values("sandbox_id")).claim(settings.LEASE_SECONDS)
 
 

@@ -20,8 +20,8 @@ from sandboxes.core.shown import our_messages, wanted
 from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import ConvexProjection, Owner, Sandbox
 from sandboxes.models.projection import ProjectionRows
-from sandboxes.services.convex_differences import Aspect, Finding, Kind, compared, difference
-from sandboxes.services.projection import circuit_breaker, is_on, looking, push_result
+from sandboxes.services.convex_differences import Aspect, ConvexDifference, DifferenceKind, compared, difference
+from sandboxes.services.projection import application_rows, circuit_breaker, is_on, push_result
 from sandboxes.services.projection.pushing import look_at_functions
 from sandboxes.services.rows import ShownIds, in_chunks
 
@@ -40,8 +40,8 @@ class Verified:
     checked: int = 0
     compared: Counter[Aspect] = field(default_factory=Counter)
     unread: Counter[Aspect] = field(default_factory=Counter)
-    counts: Counter[Kind] = field(default_factory=Counter)
-    findings: list[Finding] = field(default_factory=list)
+    counts: Counter[DifferenceKind] = field(default_factory=Counter)
+    findings: list[ConvexDifference] = field(default_factory=list)
     error: str = ""
 
 
@@ -137,7 +137,7 @@ class _Verifier:
 
     def _listed(self, owner_id: str) -> list[ApplicationRow]:
         """An owner's rows, by a function that lists them. What it does not list may be there all the same."""
-        listed = looking.rows_of(self.convex, owner_id)
+        listed = application_rows.rows_of(self.convex, owner_id)
         if not listed and self.convex.has(Function.LIST_FOR_RECONCILE):
             listed = [replace(item, owner=owner_id) for item in self.convex.list_for_reconcile(owner_id)]
         self.has_answered = self.has_answered or listed is not None
@@ -208,7 +208,7 @@ class _Verifier:
             daytona_id = row.sandbox.daytona_id or ""
             is_twin = daytona_id in listed_before
             finding = difference(row, there[daytona_id], is_twin=is_twin)
-            is_foreign = finding is not None and finding.kind == Kind.FOREIGN_OWNER
+            is_foreign = finding is not None and finding.kind == DifferenceKind.FOREIGN_OWNER
             if _is_moving(row, started) and not is_foreign:  # no push of ours changes whose a row is
                 continue
             self.found.checked += not is_twin
@@ -220,16 +220,16 @@ class _Verifier:
         for aspect, was_compared in compared(row, there).items():
             (self.found.compared if was_compared else self.found.unread)[aspect] += 1
 
-    def _handle(self, row: ConvexProjection, finding: Finding, there: Sequence[ApplicationRow]) -> None:
+    def _handle(self, row: ConvexProjection, finding: ConvexDifference, there: Sequence[ApplicationRow]) -> None:
         self._note(finding)
         if not self.repair:
             return
-        if finding.kind == Kind.FOREIGN_OWNER:
+        if finding.kind == DifferenceKind.FOREIGN_OWNER:
             # The push does not overwrite it: it says so for as long as that is so.
             error = push_result.ForeignOwner(finding.detail)
             push_result.tell(error)
             _make_due(row, row.sent, error=push_result.words_of(error))
-        elif finding.kind != Kind.RENAMED and (self.own or finding.kind != Kind.DUPLICATE):
+        elif finding.kind != DifferenceKind.RENAMED and (self.own or finding.kind != DifferenceKind.DUPLICATE):
             _make_due(row, _known(row, there))
 
     def close_notices(self) -> None:
@@ -247,10 +247,12 @@ class _Verifier:
         for daytona_id in unknown if self.expected is None else self.expected.lacks(sorted(unknown)):
             owner = items[daytona_id].owner
             self._note(
-                Finding(Kind.UNKNOWN, daytona_id, owner, f"Convex shows {daytona_id}, which is unknown here")
+                ConvexDifference(
+                    DifferenceKind.UNKNOWN, daytona_id, owner, f"Convex shows {daytona_id}, which is unknown here"
+                )
             )
 
-    def _note(self, finding: Finding) -> None:
+    def _note(self, finding: ConvexDifference) -> None:
         self.found.counts[finding.kind] += 1
         if len(self.found.findings) < MOST_FINDINGS:
             self.found.findings.append(finding)

@@ -5,7 +5,7 @@ from django.test import Client
 from django.utils import timezone
 
 from sandboxes.models import CircuitBreaker
-from tests.admin import people
+from tests.admin import members
 
 
 @pytest.fixture(autouse=True)
@@ -19,19 +19,19 @@ def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 def admin(db: None, client: Client) -> Client:
     """A browser in which a superuser is signed in, of an installation that has a Convex."""
     CircuitBreaker.objects.create(name="convex")
-    client.force_login(people.root())
+    client.force_login(members.root())
     return client
 
 
 @pytest.fixture
 def viewer(db: None) -> Client:
     browser = Client()
-    browser.force_login(people.viewer())
+    browser.force_login(members.viewer())
     return browser
 
 
 @pytest.fixture
 def operator(db: None) -> Client:
     browser = Client()
-    browser.force_login(people.operator())
+    browser.force_login(members.operator())
     return browser

@@ -18,8 +18,8 @@ from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Owner, ServiceKey, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
-from tests.admin import people
-from tests.admin.looking import confirm
+from tests.admin import members
+from tests.admin.pages import confirm
 from tests.support import rows
 from tests.support.emulator import Emulator
 
@@ -51,7 +51,7 @@ def world(emulator: Emulator, settings: Settings, transactional_db: None) -> Ite
 @pytest.fixture
 def furnished(world: Emulator, client: Client) -> Client:
     """At least one row of everything, a sandbox in Daytona, and the outcome of a bulk action in the session."""
-    client.force_login(people.root())
+    client.force_login(members.root())
     (daytona_id,) = world.seed(count=1, name="atlas", state="started")
     row = rows.sandbox("atlas", daytona_id=daytona_id, protected_until=rows.ago(hours=-1))
     rows.event(row, operation=rows.operation(row, Action.START, OperationStatus.IN_PROGRESS))

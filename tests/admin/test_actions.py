@@ -14,7 +14,7 @@ from sandboxes.admin.plan import Plan
 from sandboxes.admin.verbs import VERBS
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Source, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
-from tests.admin.looking import act, confirm, page, text_of
+from tests.admin.pages import act, confirm, page, text_of
 from tests.support import rows
 
 ASKING = [verb.name for verb in VERBS.values() if verb.asks]

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Owner, Sandbox
-from tests.admin.looking import text_of
+from tests.admin.pages import text_of
 from tests.support import rows
 
 ADD = "admin:sandboxes_sandbox_add"

@@ -16,7 +16,7 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.models import CircuitBreaker, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
-from tests.admin.looking import text_of
+from tests.admin.pages import text_of
 from tests.support import rows
 
 

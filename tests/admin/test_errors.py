@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from tests.admin import people
-from tests.admin.looking import text_of
+from tests.admin import members
+from tests.admin.pages import text_of
 from tests.support import rows
 
 DASHBOARD = 'href="/admin/">'
@@ -32,7 +32,7 @@ def test_what_is_forbidden_is_said_in_the_frame(viewer: Client) -> None:
 
 def test_a_page_that_was_too_old_to_be_sent_says_what_to_do(db: None) -> None:
     browser = Client(enforce_csrf_checks=True)
-    browser.force_login(people.root())
+    browser.force_login(members.root())
     row = rows.sandbox()
     answer = browser.post(reverse("admin:sandboxes_sandbox_act_sync"), {"_selected_action": [str(row.pk)]})
     content = answer.content.decode()

@@ -10,7 +10,7 @@ from django.urls import reverse
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Sandbox
-from tests.admin.looking import listing, text_of
+from tests.admin.pages import listing, text_of
 from tests.services.conftest import present, running, world
 from tests.support.driving import do
 from tests.support.emulator import Emulator

@@ -10,7 +10,7 @@ from django.urls import reverse
 from sandboxes.core.codes import Refused
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
-from tests.admin.looking import text_of
+from tests.admin.pages import text_of
 
 ADD = "admin:sandboxes_servicekey_add"
 GOOD: dict[str, Any] = {"name": "harness", "scopes": ["sandboxes:read", "sandboxes:use"]}

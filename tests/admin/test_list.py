@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import CircuitBreaker, Operation
-from tests.admin.looking import listing, names_listed
+from tests.admin.pages import listing, names_listed
 from tests.support import rows
 
 LIST = "admin:sandboxes_sandbox_changelist"

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from sandboxes.core.vocabulary import Intent, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
-from tests.admin.looking import act, confirm, text_of
+from tests.admin.pages import act, confirm, text_of
 from tests.support import rows
 
 

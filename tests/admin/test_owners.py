@@ -12,7 +12,7 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import Operation, Owner
 from sandboxes.services import intent
-from tests.admin.looking import text_of
+from tests.admin.pages import text_of
 from tests.support import rows
 
 

@@ -12,14 +12,14 @@ from django.urls import reverse
 from sandboxes.admin.verbs import VERBS
 from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.models import Operation, Owner, Sandbox, SandboxEvent, ServiceKey
-from tests.admin import people
-from tests.admin.looking import confirm, listing, page, text_of
+from tests.admin import members
+from tests.admin.pages import confirm, listing, page, text_of
 from tests.support import rows
 
 
 def signed_in(*codenames: str) -> Client:
     browser = Client()
-    browser.force_login(people.member("mia", *codenames))
+    browser.force_login(members.member("mia", *codenames))
     return browser
 
 
@@ -32,7 +32,7 @@ def test_each_verb_needs_its_own_permission_and_no_other(db: None, verb: str) ->
     browser = signed_in("view_sandbox", *others)
     assert confirm(browser, verb, row).status_code == 403
     assert Operation.objects.count() == 1
-    browser.force_login(people.member("noa", "view_sandbox", own))
+    browser.force_login(members.member("noa", "view_sandbox", own))
     assert confirm(browser, verb, row).status_code == 200
 
 
@@ -111,7 +111,7 @@ def test_the_migration_makes_the_two_groups_and_can_be_taken_back() -> None:
         for group in Group.objects.filter(name__startswith="Sandbox ")
     }
     assert found == {
-        "Sandbox viewers": set(people.GROUPS.VIEW),
-        "Sandbox operators": {*people.GROUPS.VIEW, *people.GROUPS.ACT},
+        "Sandbox viewers": set(members.GROUPS.VIEW),
+        "Sandbox operators": {*members.GROUPS.VIEW, *members.GROUPS.ACT},
     }
     assert {verb.permission.removeprefix("sandboxes.") for verb in VERBS.values()} <= found["Sandbox operators"]

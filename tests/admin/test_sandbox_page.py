@@ -13,7 +13,7 @@ from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import CircuitBreaker, SandboxEvent
-from tests.admin.looking import page, text_of
+from tests.admin.pages import page, text_of
 from tests.support import rows
 
 
@@ -111,14 +111,14 @@ def test_the_intent_says_who_when_and_why(admin: Client) -> None:
         intent_met_at=None,
     )
     words = text_of(page(admin, row))
-    assert "Wanted stopped by staff rosa 9 min ago : “mining coins”. Not met yet; it is kept at." in words
+    assert "Wanted stopped by staff rosa 9 min ago : “mining coins”. Not reached yet; retried until it is." in words
 
 
 def test_a_start_that_failed_is_not_kept_at(admin: Client) -> None:
     row = rows.sandbox(status=Status.STOPPED, intent=Intent.RUNNING, intent_met_at=None)
     rows.operation(row, Action.START, OperationStatus.FAILED, code="timeout")
     words = text_of(page(admin, row))
-    assert "Not met yet; somebody must ask again." in words
+    assert "Not reached yet; needs a new request." in words
     assert "wanted running; the start failed: Daytona did not finish in time" in words
 
 
@@ -193,7 +193,7 @@ def test_why_of_an_evicted_sandbox_shows_the_ranking_with_each_verdict(admin: Cl
     assert "for hungry of user_bob" in words
     spared, victim = words.split("Timeline")[0].split("victim this one")
     assert "close protected" in spared
-    assert "close used a moment ago" in spared
+    assert "close used too recently" in spared
     assert "check running" in spared
     assert "kept" in spared
     assert "stopped" in victim.split("check idle long enough")[1]
@@ -207,7 +207,7 @@ def test_why_of_a_running_sandbox_shows_who_would_be_stopped_before_it(admin: Cl
     rows.sandbox("stranger", of="user_bob", last_accessed_at=rows.ago(days=9))
     words = text_of(page(admin, row)).split("Why?")[1].split("Timeline")[0]
     assert words.index("older") < words.index("mine this one") < words.index("busy")
-    assert "used a moment ago" in words
+    assert "used too recently" in words
     assert "stranger" not in words
 
 

@@ -10,8 +10,8 @@ from django.urls import reverse
 from sandboxes.core.vocabulary import Actor, Status
 from sandboxes.models import ConvexProjection, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle
-from tests.admin import people
-from tests.admin.looking import page, text_of
+from tests.admin import members
+from tests.admin.pages import page, text_of
 from tests.support import rows
 
 AS_THEY_ARE = {"name": "atlas", "auto_stop": "15", "auto_archive": "10080", "auto_delete": "-1"}
@@ -120,10 +120,10 @@ def test_where_both_changed_the_same_the_second_is_asked(operator: Client) -> No
 def test_each_field_has_its_permission(operator: Client) -> None:
     row = rows.sandbox("atlas")
     browser = Client()
-    browser.force_login(people.member("renamer", "view_sandbox", "rename_sandbox"))
+    browser.force_login(members.member("renamer", "view_sandbox", "rename_sandbox"))
     assert asked(post(browser, row).content.decode()) == ["name"]
     save(browser, row, name="borealis", auto_stop="30")
-    browser.force_login(people.member("timer", "view_sandbox", "change_sandbox"))
+    browser.force_login(members.member("timer", "view_sandbox", "change_sandbox"))
     assert asked(post(browser, row).content.decode()) == ["auto_stop", "auto_archive", "auto_delete"]
     save(browser, row, name="third", auto_archive="60")
     row.refresh_from_db()

@@ -7,8 +7,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from tests.admin import people
-from tests.admin.looking import text_of
+from tests.admin import members
+from tests.admin.pages import text_of
 
 SECRET = "correct horse battery staple"
 
@@ -19,7 +19,7 @@ def sign_in(browser: Client, password: str, *, address: str = "192.0.2.7", follo
 
 
 def test_signing_in_leads_to_the_dashboard(client: Client, db: None) -> None:
-    people.root(password=SECRET)
+    members.root(password=SECRET)
     assert "Operations per hour" in text_of(sign_in(client, SECRET, follow=True))
 
 
@@ -27,7 +27,7 @@ def test_too_many_failed_sign_ins_lock_the_name_and_address_for_a_while(
     client: Client, db: None, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.AXES_FAILURE_LIMIT = 3
-    people.root(password=SECRET)
+    members.root(password=SECRET)
     answers = [sign_in(client, "wrong").status_code for _ in range(3)]
     assert answers == [200, 200, 429]
     locked = sign_in(client, SECRET)
@@ -43,7 +43,7 @@ def test_behind_a_trusted_proxy_the_address_is_the_one_that_it_appended(
 ) -> None:
     settings.AXES_FAILURE_LIMIT = 2
     settings.TRUSTED_PROXIES = ["10.0.0.1"]
-    people.root(password=SECRET)
+    members.root(password=SECRET)
 
     def try_from(forwarded: str) -> int:
         data = {"username": "admin", "password": "wrong"}
@@ -65,7 +65,7 @@ def test_every_page_carries_a_content_security_policy_and_may_not_be_framed(clie
 
 @pytest.mark.django_db
 def test_a_session_outlives_the_rotation_of_the_secret_key(client: Client, settings: Settings) -> None:
-    client.force_login(people.root())
+    client.force_login(members.root())
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a-new-one" * 8, [settings.SECRET_KEY]
     assert client.get(reverse("admin:index")).status_code == 200
     # The session is signed anew at its first use, so the old key may go at any time after that.
@@ -75,6 +75,6 @@ def test_a_session_outlives_the_rotation_of_the_secret_key(client: Client, setti
 
 @pytest.mark.django_db
 def test_without_the_old_secret_key_a_session_ends(client: Client, settings: Settings) -> None:
-    client.force_login(people.root())
+    client.force_login(members.root())
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a-new-one" * 8, []
     assert client.get(reverse("admin:index")).status_code == 302

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pytest_django import Settings
 
-from tests.admin import people
+from tests.admin import members
 from tests.api.callers import ALL, Api, problem, program, signed_in
 from tests.support import rows
 
@@ -76,7 +76,7 @@ def test_staff_see_every_candidate(settings: Settings) -> None:
     settings.EVICTION_SCOPE = "organization"
     wanted = rows.sandbox("wanted", of="alice", status="stopped")
     rows.sandbox("bobs", of="bob", last_accessed_at=rows.ago(hours=5))
-    ranked = signed_in(people.viewer()).get(f"/capacity?sandbox={wanted.daytona_id}").json()["next"]
+    ranked = signed_in(members.viewer()).get(f"/capacity?sandbox={wanted.daytona_id}").json()["next"]
     assert [line["name"] for line in ranked["own"]] == ["bobs"]
     assert ranked["others"] == {}
 

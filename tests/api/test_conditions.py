@@ -8,7 +8,7 @@ from django.db import connection
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
-from tests.admin import people
+from tests.admin import members
 from tests.api.callers import Api, problem, signed_in
 from tests.support import rows
 from tests.support.driving import reload
@@ -143,7 +143,7 @@ def test_another_owners_sandbox_does_not_exist(alice: Api) -> None:
 
 
 def test_staff_see_more_and_have_etags_of_their_own(atlas: Sandbox, etag: str) -> None:
-    staff = signed_in(people.member("mover", "view_sandbox", "stop_sandbox"))
+    staff = signed_in(members.member("mover", "view_sandbox", "stop_sandbox"))
     mine = staff.get(f"/sandboxes/{atlas.pk}")["ETag"]
     assert mine != etag
     assert staff.post(f"/sandboxes/{atlas.pk}/stop", If_Match=mine).status_code == 202

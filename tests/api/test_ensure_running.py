@@ -13,10 +13,10 @@ from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import owners, waiting
 from tests.api.callers import Api, problem, program
-from tests.api.working import working
 from tests.support import rows
 from tests.support.driving import do
 from tests.support.emulator import Emulator
+from tests.support.worker_thread import working
 
 pytestmark = pytest.mark.django_db
 

@@ -15,7 +15,7 @@ from sandboxes.core.vocabulary import Status
 from sandboxes.models import Feed, Sandbox, SandboxEvent
 from sandboxes.services import feed
 from sandboxes.services.prune import prune
-from tests.admin import people
+from tests.admin import members
 from tests.api.callers import ALL, Api, problem, program, signed_in
 from tests.support import rows
 from tests.support.issuer import Issuer
@@ -75,7 +75,7 @@ def test_who_sees_whose(issuer: Issuer, caller: str) -> None:
         "token": lambda: Api(Authorization=f"Bearer {issuer.token('alice')}"),
         "key": lambda: program("alice"),
         "key for any": lambda: program(None, scopes=[*ALL, "sandboxes:any"]),
-        "staff": lambda: signed_in(people.member("reader", "view_sandboxevent")),
+        "staff": lambda: signed_in(members.member("reader", "view_sandboxevent")),
     }[caller]()
     found = api.get("/events").json()["results"]
     seen = {event["message"] for event in found}
@@ -88,7 +88,7 @@ def test_who_sees_whose(issuer: Issuer, caller: str) -> None:
 
 
 def test_staff_need_the_permission() -> None:
-    problem(signed_in(people.member("nobody", "view_sandbox")).get("/events"), "permission_denied")
+    problem(signed_in(members.member("nobody", "view_sandbox")).get("/events"), "permission_denied")
 
 
 def test_filters(alice: Api, atlas: Sandbox) -> None:
@@ -116,7 +116,7 @@ def test_a_query_that_does_not_fit_is_named(alice: Api, query: str) -> None:
 def test_a_rare_type_is_looked_for_in_bounded_pages(
     alice: Api, atlas: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sandboxes.api.reading.WINDOW", 10)
+    monkeypatch.setattr("sandboxes.services.feed.WINDOW", 10)
     for _ in range(24):
         rows.event(atlas)
     rows.event(atlas, SandboxEvent.Kind.RENAMED, text="rare")

@@ -4,7 +4,7 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from tests.admin import people
+from tests.admin import members
 from tests.api.callers import Api, problem, signed_in
 from tests.support import rows
 
@@ -122,7 +122,7 @@ def test_the_words_of_other_systems_do_not_reach_clients(alice: Api, failed: Ope
 
 
 def test_staff_read_them(failed: Operation) -> None:
-    staff = signed_in(people.viewer())
+    staff = signed_in(members.viewer())
     for path in addresses(failed):
         assert "10.4.2.9" in staff.get(path).content.decode(), path
     assert (

@@ -14,7 +14,7 @@ import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 
-from tests.admin import people
+from tests.admin import members
 from tests.api.live import live_api
 from tests.support import rows
 from tests.support.issuer import AUDIENCE, Issuer
@@ -55,7 +55,7 @@ def callers(tmp_path: Path, issuer_server: Issuer) -> Iterator[tuple[str, dict[s
 
 def session() -> str:
     """The key of a session in which an administrator is signed in."""
-    account = people.root()
+    account = members.root()
     store = SessionStore()
     store[SESSION_KEY] = str(account.pk)
     store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"

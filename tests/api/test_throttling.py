@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.core.cache.backends.base import BaseCache
 from pytest_django import Settings
 
-from tests.admin import people
+from tests.admin import members
 from tests.api.callers import Api, problem, program, signed_in
 from tests.support.issuer import Issuer
 
@@ -62,7 +62,7 @@ def test_errors_count_and_say_so_too(alice: Api, limited: None) -> None:
 def test_callers_have_limits_of_their_own(alice: Api, limited: None, issuer: Issuer) -> None:
     answers(alice, 7)
     owner = Api(Authorization=f"Bearer {issuer.token('alice')}")
-    staff = signed_in(people.viewer())
+    staff = signed_in(members.viewer())
     for other in (program("alice"), owner, staff):
         assert other.get("/sandboxes").status_code == 200
     assert any(answer.status_code == 429 for answer in answers(owner, 5))

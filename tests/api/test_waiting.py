@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connection
 
-from sandboxes.api.preferences import wait_seconds
+from sandboxes.api.http import wait_seconds
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import waiting
 from tests.api.callers import Api, problem, program
-from tests.api.working import working
 from tests.support import rows
 from tests.support.driving import do
 from tests.support.emulator import Emulator
+from tests.support.worker_thread import working
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ BREAKAGES = [
     ),
     Breakage(
         "a foreign row overwritten",
-        f"{PROJECTION}/looking.py",
+        f"{PROJECTION}/application_rows.py",
         "if owner not in (None, row.owner_id):",
         "if False:",
         f"{TESTS}/test_people.py::test_a_row_of_another_owner_is_never_written_until_it_is_corrected",

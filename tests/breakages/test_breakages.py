@@ -152,14 +152,14 @@ BREAKAGES = [
     ),
     Breakage(
         "events deleted during the look passed over",
-        "sandboxes/api/reading.py",
+        "sandboxes/services/feed.py",
         "if start < expired:",
         "if False:",
         "tests/api/test_feed.py::test_what_is_deleted_during_the_look_is_not_passed_over",
     ),
     Breakage(
         "another owner's events",
-        "sandboxes/api/reading.py",
+        "sandboxes/services/feed.py",
         "return SandboxEvent.objects.all() if owner is None else SandboxEvent.objects.filter(owner=owner)",
         "return SandboxEvent.objects.all()",
         "tests/api/test_feed.py::test_who_sees_whose",

@@ -8,7 +8,7 @@ from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Operation, Sandbox
-from tests.admin import people
+from tests.admin import members
 from tests.browser.conftest import Desk
 from tests.support.driving import reload, tick_all
 from tests.support.emulator import Emulator
@@ -26,7 +26,7 @@ def test_a_delete_asks_first_and_then_removes_it_from_daytona(
     desk: Desk, running: Callable[..., Sandbox], world: Emulator
 ) -> None:
     row = running(name="atlas")
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open_sandbox(row)
     desk.page.get_by_role("button", name="Delete…").click()
     expect(desk.page.get_by_role("heading", name="Delete atlas?")).to_be_visible()
@@ -43,7 +43,7 @@ def test_a_delete_asks_first_and_then_removes_it_from_daytona(
 
 def test_a_delete_can_be_thought_better_of(desk: Desk, running: Callable[..., Sandbox]) -> None:
     row = running(name="atlas")
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open_sandbox(row)
     desk.page.get_by_role("button", name="Delete…").click()
     desk.page.get_by_role("link", name="Cancel").click()
@@ -56,7 +56,7 @@ def test_an_ephemeral_sandbox_is_destroyed_by_a_stop_only_when_agreed(
 ) -> None:
     settings.MISSING_CONFIRM_SECONDS = 0.2  # it may be gone before we look, and “not found” is believed slowly
     row = running(name="fleeting", ephemeral=True)
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open_sandbox(row)
     desk.page.get_by_role("button", name="Stop…").click()
     expect(desk.page.get_by_role("heading", name="Destroyed within a day: 1 sandbox")).to_be_visible()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.admin import people
+from tests.admin import members
 from tests.browser.conftest import Desk
 from tests.support import rows
 
@@ -24,7 +24,7 @@ def tab_to(page: Page, target: Locator) -> None:
 def test_filters_are_opened_and_chosen_by_keys(desk: Desk, transactional_db: None) -> None:
     rows.sandbox("running")
     rows.sandbox("resting", status="stopped")
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.open("sandboxes_sandbox_changelist")
     tab_to(desk.page, desk.page.get_by_role("button", name="Filters"))
     desk.page.keyboard.press("Enter")
@@ -36,7 +36,7 @@ def test_filters_are_opened_and_chosen_by_keys(desk: Desk, transactional_db: Non
 
 
 def test_the_menu_of_the_user_is_opened_by_keys(desk: Desk, transactional_db: None) -> None:
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.open("index")
     menu = desk.page.get_by_role("button", name="vera")
     tab_to(desk.page, menu)
@@ -45,7 +45,7 @@ def test_the_menu_of_the_user_is_opened_by_keys(desk: Desk, transactional_db: No
 
 
 def test_what_appears_later_can_be_reached_too(desk: Desk, transactional_db: None) -> None:
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.open("index")
     desk.page.evaluate(
         "document.querySelector('#content').insertAdjacentHTML('beforeend', '<a x-on:click=\"1\">x</a>')"
@@ -54,7 +54,7 @@ def test_what_appears_later_can_be_reached_too(desk: Desk, transactional_db: Non
 
 
 def test_a_new_key_is_copied_by_a_button(desk: Desk, transactional_db: None) -> None:
-    desk.sign_in(people.root())
+    desk.sign_in(members.root())
     desk.open("sandboxes_servicekey_add")
     desk.page.get_by_role("textbox", name="Name").fill("harness")
     desk.page.get_by_label("sandboxes:read").check()

@@ -12,7 +12,7 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import Sandbox, ServiceKey, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
-from tests.admin import people
+from tests.admin import members
 from tests.browser.conftest import Desk
 from tests.support import rows
 
@@ -78,7 +78,7 @@ def furnish() -> Sandbox:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_is_quiet_readable_and_fits(desk: Desk, transactional_db: None, theme: Any) -> None:
     row = furnish()
-    desk.sign_in(people.root())
+    desk.sign_in(members.root())
     desk.page.emulate_media(color_scheme=theme)
     addresses: list[tuple[object, ...]] = [(name,) for name in PAGES]
     addresses += [
@@ -109,7 +109,7 @@ def test_every_page_is_quiet_readable_and_fits(desk: Desk, transactional_db: Non
 
 def test_the_numbers_of_the_dashboard_lead_to_what_they_count(desk: Desk, transactional_db: None) -> None:
     furnish()
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     for status in ("running", "stopped", "gone"):
         desk.open("index")
         tile = desk.page.locator(f'a[data-status="{status}"]')
@@ -132,7 +132,7 @@ def test_long_names_and_owners_leave_the_page_as_wide_as_it_is(desk: Desk, trans
     name, owner = LONG
     row = rows.sandbox(name, of=owner)
     rows.operation(row)
-    desk.sign_in(people.root())
+    desk.sign_in(members.root())
     too_wide = """() => [...document.querySelectorAll(".sk-scroll, #result_list, #main")]
         .map(e => e.closest(".sk-scroll") || e.parentElement)
         .filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.className)"""
@@ -149,7 +149,7 @@ def test_long_names_and_owners_leave_the_page_as_wide_as_it_is(desk: Desk, trans
 
 def test_the_bar_of_actions_leaves_the_end_of_the_list_in_reach(desk: Desk, transactional_db: None) -> None:
     made = [rows.sandbox(f"box-{number}", created_at=rows.ago(hours=number)) for number in range(25)]
-    desk.sign_in(people.root())
+    desk.sign_in(members.root())
     desk.page.set_viewport_size({"width": 768, "height": 900})
     desk.open("sandboxes_sandbox_changelist")
     desk.choose(made[0])
@@ -164,7 +164,7 @@ def test_the_bar_of_actions_leaves_the_end_of_the_list_in_reach(desk: Desk, tran
 
 def test_the_words_of_the_chart_follow_the_theme(desk: Desk, transactional_db: None) -> None:
     furnish()
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     colour = "Chart.getChart(document.querySelector('canvas.chart')).scales.x.options.ticks.color"
     for theme, expected in (("light", "#4b5563"), ("dark", "#9ca3af")):
         desk.page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ def test_the_words_of_the_chart_follow_the_theme(desk: Desk, transactional_db: N
 
 def test_filters_open_and_narrow_the_list(desk: Desk, transactional_db: None) -> None:
     furnish()
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.open("sandboxes_sandbox_changelist")
     desk.page.locator("a", has_text="Filters").click()
     desk.page.get_by_role("region", name="not as wanted").get_by_role("link", name="Yes").click()
@@ -185,7 +185,7 @@ def test_filters_open_and_narrow_the_list(desk: Desk, transactional_db: None) ->
 
 def test_ages_grow_while_a_page_stays_open(desk: Desk, transactional_db: None) -> None:
     row = rows.sandbox(last_accessed_at=rows.ago(seconds=10))
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.page.clock.install(time=rows.ago())
     desk.open_sandbox(row)
     used = desk.page.locator("dt", has_text="Last used").locator("+ dd")

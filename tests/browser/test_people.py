@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Operation, Sandbox
-from tests.admin import people
+from tests.admin import members
 from tests.browser.conftest import Desk
 from tests.support import rows
 from tests.support.driving import settle
@@ -17,7 +17,7 @@ PASSWORD = "correct horse battery staple"
 
 
 def test_signing_in_with_the_keyboard_leads_to_the_dashboard(desk: Desk, transactional_db: None) -> None:
-    people.operator(password=PASSWORD)
+    members.operator(password=PASSWORD)
     desk.open("login")
     desk.page.get_by_label("Username").fill("otto")
     desk.page.keyboard.press("Tab")
@@ -30,7 +30,7 @@ def test_signing_in_with_the_keyboard_leads_to_the_dashboard(desk: Desk, transac
 def test_a_viewer_sees_and_cannot_act(desk: Desk, running: Callable[..., Sandbox]) -> None:
     row = running(name="atlas")
     before = Operation.objects.count()
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.open("sandboxes_sandbox_changelist")
     expect(desk.page.get_by_role("link", name="atlas")).to_be_visible()
     expect(desk.page.get_by_role("checkbox")).to_have_count(0)
@@ -45,7 +45,7 @@ def test_a_viewer_sees_and_cannot_act(desk: Desk, running: Callable[..., Sandbox
 
 def test_a_hold_stops_what_runs_and_says_so_until_it_is_lifted(desk: Desk, running: Callable[..., Sandbox]) -> None:
     running(name="atlas")
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open("sandboxes_owner_change", "alice")
     desk.page.get_by_role("button", name="Put on hold…").click()
     expect(desk.page.get_by_role("heading", name="Stopping 1 sandbox")).to_be_visible()
@@ -69,7 +69,7 @@ def test_a_hold_stops_what_runs_and_says_so_until_it_is_lifted(desk: Desk, runni
 
 def test_a_disabled_button_says_why_on_hover_and_on_focus(desk: Desk, transactional_db: None) -> None:
     row = rows.sandbox(status=Status.ARCHIVED)
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open_sandbox(row)
     reason = desk.page.get_by_label("Recover: Only a sandbox in error can be recovered.")
     words = "getComputedStyle(document.activeElement, '::after').display"
@@ -80,7 +80,7 @@ def test_a_disabled_button_says_why_on_hover_and_on_focus(desk: Desk, transactio
 
 def test_the_room_is_said_while_the_owner_is_typed(desk: Desk, transactional_db: None) -> None:
     rows.owner("user_full", sandbox_limit=0)
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open("sandboxes_sandbox_add")
     owner = desk.page.get_by_label("Owner")
     owner.press_sequentially("user_full")

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Operation, Sandbox
-from tests.admin import people
+from tests.admin import members
 from tests.browser.conftest import Desk
 from tests.support.driving import ask, do, reload, settle
 from tests.support.emulator import Emulator
@@ -20,7 +20,7 @@ def test_three_sandboxes_are_stopped_with_a_reason_and_settle_before_ones_eyes(
 ) -> None:
     chosen = [running(name=name) for name in ("one", "two", "three")]
     left = running(name="left")
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open("sandboxes_sandbox_changelist")
     desk.choose(*chosen)
     expect(desk.page.get_by_text("3 of 4 selected")).to_be_visible()
@@ -44,7 +44,7 @@ def test_three_sandboxes_are_stopped_with_a_reason_and_settle_before_ones_eyes(
 def test_a_row_in_flight_changes_by_itself(desk: Desk, running: Callable[..., Sandbox]) -> None:
     row = running(name="atlas")
     ask(row, Action.STOP)
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.open("sandboxes_sandbox_changelist")
     expect(desk.page.locator(f'[data-live="{row.pk}-status"]')).to_contain_text("Stop: queued")
     desk.remember()
@@ -56,7 +56,7 @@ def test_a_row_in_flight_changes_by_itself(desk: Desk, running: Callable[..., Sa
 
 def test_a_hidden_tab_does_not_ask(desk: Desk, running: Callable[..., Sandbox]) -> None:
     ask(running(), Action.STOP)
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.page.clock.install()
     asked: list[str] = []
     desk.page.on("request", lambda request: asked.append(request.url) if "/live/" in request.url else None)
@@ -74,7 +74,7 @@ def test_a_hidden_tab_does_not_ask(desk: Desk, running: Callable[..., Sandbox]) 
 
 def test_a_stop_by_keyboard_alone(desk: Desk, running: Callable[..., Sandbox]) -> None:
     row = running(name="atlas")
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open_sandbox(row)
     keyboard = desk.page.keyboard
     for _ in range(60):
@@ -95,7 +95,7 @@ def test_a_stop_by_keyboard_alone(desk: Desk, running: Callable[..., Sandbox]) -
 
 def test_the_keyboard_reaches_the_buttons_of_the_list(desk: Desk, running: Callable[..., Sandbox]) -> None:
     row = running(name="atlas")
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open("sandboxes_sandbox_changelist")
     desk.page.locator(f'input[value="{row.pk}"]').focus()
     desk.page.keyboard.press("Space")
@@ -111,7 +111,7 @@ def test_what_failed_can_be_retried(desk: Desk, running: Callable[..., Sandbox],
     for row in broken:
         do(row, Action.STOP)
     world.settings(quota={"cpu": 0, "memory": 500, "disk": 2000, "gpu": 0})
-    desk.sign_in(people.operator())
+    desk.sign_in(members.operator())
     desk.open("sandboxes_sandbox_changelist")
     desk.choose(*broken)
     desk.page.get_by_role("button", name="Start", exact=True).click()

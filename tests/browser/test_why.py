@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Sandbox
-from tests.admin import people
+from tests.admin import members
 from tests.browser.conftest import Desk
 from tests.support.driving import ask, do, reload, settle
 from tests.support.emulator import Emulator
@@ -29,7 +29,7 @@ def test_an_evicted_sandbox_explains_itself(desk: Desk, running: Callable[..., S
     world.settings(quota={"cpu": 2, "memory": 500, "disk": 2000, "gpu": 0})
     settle(ask(wanted, Action.START))
     assert reload(newer.pk).status == "stopped"
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.open_sandbox(newer)
     expect(desk.page.get_by_text("wanted running, stopped by evictor")).to_be_visible()
     why = desk.page.locator("#why")
@@ -48,7 +48,7 @@ def test_a_running_sandbox_shows_who_would_go_before_it(desk: Desk, running: Cal
     older, newer = running(name="older"), running(name="newer")
     then = clock.now() - timedelta(hours=5)
     Sandbox.objects.filter(pk=older.pk).update(last_accessed_at=then, last_activity_at=then)
-    desk.sign_in(people.viewer())
+    desk.sign_in(members.viewer())
     desk.open_sandbox(newer)
     lines = desk.page.locator("#why tbody tr")
     expect(lines).to_have_count(2)

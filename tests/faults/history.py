@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sandboxes.core.vocabulary import INTENT_OF, Action, Intent, OperationStatus, Source
 from sandboxes.models import Operation, Sandbox
-from tests.faults.people import ALLOWED, MUTATIONS
+from tests.faults.wishes import ALLOWED, MUTATIONS
 
 LONGEST_CALL = 15.0  # seconds from the decision to Daytona's acceptance, on a machine that is busy
 

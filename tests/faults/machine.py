@@ -20,9 +20,9 @@ from sandboxes.gateways import convex, daytona
 from sandboxes.models import CircuitBreaker, Lease, Notice, Operation, Owner, Sandbox, Schedule
 from sandboxes.services import intent, lifecycle, owners, record
 from tests.faults import queue
-from tests.faults.people import People, against_the_rules, contradictions, on_hold, undone, unmet
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
 from tests.faults.truth import disagreements, is_quiet, waiting
+from tests.faults.wishes import People, against_the_rules, contradictions, on_hold, undone, unmet
 from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
 

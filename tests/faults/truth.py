@@ -15,7 +15,7 @@ from sandboxes.core.shown import wanted
 from sandboxes.core.states import ERROR_STATES, STATES
 from sandboxes.core.vocabulary import ACTIVE, Action, Intent, OperationStatus, Source, Status
 from sandboxes.models import Operation, Sandbox
-from tests.faults.people import is_left_alone, unmet
+from tests.faults.wishes import is_left_alone, unmet
 from tests.support.emulator import Emulator
 
 PAUSE = threading.Event()  # never set: a pause between two looks

@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from sandboxes.services import keys
-from tests.admin import people
+from tests.admin import members
 
 # What the filters of Django's own list of users ask for.
 OF_USERS = ("is_staff", "is_superuser", "is_active", "groups")
@@ -24,7 +24,7 @@ ENDS = ("", "__exact", "__startswith", "__regex", "__gt", "__in", *EXACT)
 @pytest.fixture
 def root(db: None) -> Client:
     browser = Client()
-    browser.force_login(people.root())
+    browser.force_login(members.root())
     return browser
 
 

@@ -10,7 +10,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from sandboxes.models import Operation, Owner, Sandbox
-from tests.admin import people
+from tests.admin import members
 from tests.support import rows
 
 HOSTILE = ["a\x00b", "9" * 5_000, "-1"]
@@ -20,7 +20,7 @@ OF_EVERY_LIST = ("q", "p", "o", "all", "e", "_to_field", "_popup", "a\x00")
 @pytest.fixture
 def root(db: None) -> Client:
     browser = Client()
-    browser.force_login(people.root())
+    browser.force_login(members.root())
     return browser
 
 

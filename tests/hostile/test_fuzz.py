@@ -18,7 +18,7 @@ from django.test import Client
 from pytest_django import Settings
 
 from sandboxes.models import ConvexProjection, Sandbox, ServiceKey
-from tests.admin import people
+from tests.admin import members
 from tests.api.callers import ALL, program
 from tests.hostile.hostility import Asked, Generator
 from tests.support import rows
@@ -47,7 +47,7 @@ def ids(settings: Settings) -> list[str]:
 
 @pytest.fixture
 def principals(issuer: Issuer, ids: list[str]) -> list[Principal]:
-    account = people.root()
+    account = members.root()
     key = program("alice", scopes=[*ALL, ServiceKey.Scope.ANY])
 
     def staff() -> tuple[Client, dict[str, str]]:

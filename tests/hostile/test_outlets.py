@@ -18,7 +18,7 @@ from sandboxes.management.output import ReadableCommand, ReadableConsole, table
 from sandboxes.metrics import _gauges
 from sandboxes.models import SandboxEvent
 from sandboxes.services import notices
-from tests.admin import people
+from tests.admin import members
 from tests.support import rows
 
 NAME = "x\x1b[2J\x1b[31mALL WELL\u202e\x9b"
@@ -92,7 +92,7 @@ def test_a_value_of_a_log_line_has_a_length() -> None:
 def test_the_pages_of_the_admin_show_signs(db: None) -> None:
     """Whatever the database holds: rows are older than the rules, and other systems keep none of them."""
     root = Client()
-    root.force_login(people.root())
+    root.force_login(members.root())
     notices.tell(NoticeCode.ORPHANS, NAME)
     box = rows.sandbox(NAME, status="error", error_reason=NAME, intent_reason=NAME)
     operation = rows.operation(box, "stop", "failed", reason=NAME, message=NAME)

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from sandboxes.models import Owner
-from tests.admin import people
+from tests.admin import members
 from tests.api.callers import Api, problem, program, signed_in
 from tests.hostile.test_foreign_owners import addresses
 from tests.support import rows
@@ -55,7 +55,7 @@ def test_what_is_a_path_is_no_owner(issuer: Issuer, name: str) -> None:
     problem(program(name).get("/sandboxes"), "invalid_request")
     problem(Api(Authorization=f"Bearer {issuer.token(name)}").get("/sandboxes"), "invalid_token")
     form = {"owner": name, "name": "x", "tier": "basic", "language": "python"}
-    signed_in(people.operator()).client.post("/admin/sandboxes/sandbox/add/", form)
+    signed_in(members.operator()).client.post("/admin/sandboxes/sandbox/add/", form)
     assert not Owner.objects.exists()
     assert program("...").get("/sandboxes").status_code == 200
 
@@ -63,7 +63,7 @@ def test_what_is_a_path_is_no_owner(issuer: Issuer, name: str) -> None:
 def test_staff_who_name_an_owner_see_that_one_alone() -> None:
     box, other = rows.sandbox(of="alice"), rows.sandbox(of="bob")
     operation = rows.operation(other, "stop", "in_progress")
-    staff = signed_in(people.operator())
+    staff = signed_in(members.operator())
     assert len(staff.get("/sandboxes").json()["results"]) == 2
     named = {"X_On_Behalf_Of": "alice"}
     assert [row["id"] for row in staff.get("/sandboxes", **named).json()["results"]] == [str(box.pk)]

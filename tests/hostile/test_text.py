@@ -28,7 +28,7 @@ from sandboxes.admin.fields import Text as FormText
 from sandboxes.api.fields import Text as ApiText
 from sandboxes.api.requests import Strict
 from sandboxes.models import Owner, Sandbox
-from tests.admin import people
+from tests.admin import members
 from tests.api.callers import Api, problem, program
 from tests.support import rows
 from tests.support.issuer import Issuer
@@ -130,9 +130,9 @@ def test_every_text_that_staff_may_write_is_checked() -> None:
     assert len(ours) >= 5
     fields = [(form, name, field) for form in ours for name, field in form.base_fields.items()]
     request = RequestFactory().get("/")
-    request.user = people.User(is_superuser=True, is_active=True)
+    request.user = members.User(is_superuser=True, is_active=True)
     for model_admin in (
-        site.site._registry[people.User],
+        site.site._registry[members.User],
         site.site._registry[Group],
     ):
         form = model_admin.get_form(request)
@@ -173,7 +173,7 @@ def test_a_line_feed_at_the_end_is_no_offence(alice: Api, atlas: Sandbox) -> Non
 
 def test_the_admin_says_which_character(db: None) -> None:
     browser = Client()
-    browser.force_login(people.root())
+    browser.force_login(members.root())
     box = rows.sandbox()
     data = {"name": "a\u202eb", "auto_stop": 15, "auto_archive": 10, "auto_delete": -1, "confirmed": "1"}
     page = browser.post(f"/admin/sandboxes/sandbox/{box.pk}/settings/", data)
@@ -220,7 +220,7 @@ def test_a_header_that_is_not_encoded_or_names_no_owner_is_refused(alice: Api, g
 @pytest.mark.parametrize("owner", OWNERS)
 def test_every_page_and_form_of_an_owner_can_be_reached(db: None, owner: str) -> None:
     browser = Client()
-    browser.force_login(people.root())
+    browser.force_login(members.root())
     row = rows.sandbox(of=owner)
     shown = browser.get(reverse("admin:sandboxes_sandbox_change", args=[row.pk])).content.decode()
     address = html.owner_url(owner)

@@ -14,7 +14,7 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Lease, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import leases, lifecycle, turns
-from tests.admin import people
+from tests.admin import members
 from tests.api.callers import Api, problem, program, signed_in
 from tests.support import rows
 
@@ -142,7 +142,7 @@ def test_staff_the_system_and_deletes_are_exempt(alice: Api, few: None) -> None:
     first, second, *others = boxes(5)
     bulk(alice, [first, second])
     staff, system, deleted = others
-    assert signed_in(people.operator()).post(f"/sandboxes/{staff}/stop").status_code == 202
+    assert signed_in(members.operator()).post(f"/sandboxes/{staff}/stop").status_code == 202
     assert lifecycle.request(system, Action.STOP, actor=Actor.system("evictor"), source=Source.EVICTION)
     assert alice.delete(f"/sandboxes/{deleted}").status_code == 202
 

@@ -11,7 +11,7 @@ from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.lifecycle.create import labels_of
-from tests.admin.people import root
+from tests.admin.members import root
 from tests.api.callers import program
 from tests.support import rows
 

@@ -13,8 +13,8 @@ from rest_framework.response import Response
 
 from sandboxes.api import problems
 from sandboxes.api.documented import IF_MATCH, NO_SANDBOX, REQUESTING, SANDBOX_ID, BulkAnswer, documented
+from sandboxes.api.http import wait_seconds
 from sandboxes.api.permissions import USE, WRITE, Need, check_permission
-from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.representations import OperationShape, SandboxShape
 from sandboxes.api.requests import ActionBody, BulkBody, NothingBody, Reason
 from sandboxes.api.views.base import ApiView

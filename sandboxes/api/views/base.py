@@ -19,10 +19,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
-from sandboxes.api import conditions, permissions, problems, reading, throttling
+from sandboxes.api import conditions, permissions, problems, querysets, throttling
 from sandboxes.api.documented import KEY_PATTERN
+from sandboxes.api.http import wait_seconds
 from sandboxes.api.permissions import Need
-from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.principals import Principal
 from sandboxes.api.representations import OperationShape, SandboxShape
 from sandboxes.api.views.strict import StrictView
@@ -183,7 +183,7 @@ class ApiView(StrictView):
             yield
 
     def _sandbox(self, row: Sandbox) -> dict[str, Any]:
-        return dict(SandboxShape(reading.shown(row), context=self.shape_context).data)
+        return dict(SandboxShape(querysets.shown(row), context=self.shape_context).data)
 
     # Asking for a change, and answering it
 
@@ -231,7 +231,7 @@ class ApiView(StrictView):
     def failure(self, operation: Operation) -> Refused:
         """The refusal that a failed or cancelled operation amounts to; staff read the other system's words."""
         words = operation.message if self.principal.is_staff else ""
-        active = reading.active(operation.sandbox_id)
+        active = querysets.active(operation.sandbox_id)
         blocking = {"blocking_operation": str(active.pk)} if active else {}
         return Refused(
             Code(operation.code),

@@ -8,7 +8,7 @@ from functools import partial
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sandboxes.api import reading
+from sandboxes.api import querysets
 from sandboxes.api.documented import (
     FEED_QUERY,
     NO_SANDBOX,
@@ -19,14 +19,14 @@ from sandboxes.api.documented import (
     page_of,
     page_parameters,
 )
+from sandboxes.api.http import wait_seconds
 from sandboxes.api.permissions import READ, Need
-from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.representations import EventShape
 from sandboxes.api.requests import FeedQuery
 from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
 from sandboxes.core.codes import Code
-from sandboxes.services import lookup, waiting
+from sandboxes.services import feed, lookup, waiting
 
 
 class SandboxEvents(ListView):
@@ -43,7 +43,7 @@ class SandboxEvents(ListView):
     )
     def get(self, request: Request, sandbox_id: str) -> Response:
         row = lookup.find(sandbox_id, actor=self.actor)
-        return self.page(reading.events(row, for_staff=self.principal.is_staff))
+        return self.page(querysets.events(row, for_staff=self.principal.is_staff))
 
 
 class Feed(ApiView):
@@ -61,19 +61,19 @@ class Feed(ApiView):
         asked = FeedQuery.of(request)
         sandbox = asked["sandbox"]
         sandbox_id = lookup.identify(sandbox, actor=self.actor) if sandbox else None
-        allowed = reading.kinds(for_staff=self.principal.is_staff)
+        allowed = querysets.kinds(for_staff=self.principal.is_staff)
         kinds = [kind for kind in allowed if kind in asked["type"]] if asked["type"] else allowed
-        look = partial(reading.feed_page, self.actor, limit=asked["limit"], kinds=kinds, sandbox_id=sandbox_id)
+        look = partial(feed.read_page, self.actor, limit=asked["limit"], kinds=kinds, sandbox_id=sandbox_id)
         page = look(after=asked["after"])
         seconds = wait_seconds(request.headers.get("Prefer", ""), asked["wait"])
         if seconds is None or page.events or page.more:
             return self._answer(page)
         return self._wait(page, look, seconds)
 
-    def _wait(self, page: reading.FeedPage, look: partial[reading.FeedPage], seconds: int) -> Response:
+    def _wait(self, page: feed.FeedPage, look: partial[feed.FeedPage], seconds: int) -> Response:
         """Until there is an event for this caller. Events of others move the cursor on."""
 
-        def next_page() -> reading.FeedPage:
+        def next_page() -> feed.FeedPage:
             nonlocal page
             page = look(after=str(page.cursor))
             return page
@@ -86,6 +86,6 @@ class Feed(ApiView):
         response["Preference-Applied"] = f"wait={seconds}"
         return response
 
-    def _answer(self, page: reading.FeedPage) -> Response:
+    def _answer(self, page: feed.FeedPage) -> Response:
         events = EventShape(page.events, many=True, context=self.shape_context).data
         return Response({"results": events, "cursor": page.cursor, "more": page.more})

@@ -7,7 +7,7 @@ from uuid import UUID
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sandboxes.api import reading
+from sandboxes.api import querysets
 from sandboxes.api.documented import (
     NO_OPERATION,
     NO_SANDBOX,
@@ -19,8 +19,8 @@ from sandboxes.api.documented import (
     page_parameters,
 )
 from sandboxes.api.filters import OperationFilter
+from sandboxes.api.http import wait_seconds
 from sandboxes.api.permissions import READ, WRITE, Need
-from sandboxes.api.preferences import wait_seconds
 from sandboxes.api.representations import OperationShape
 from sandboxes.api.requests import Reason
 from sandboxes.api.views.base import ApiView
@@ -42,7 +42,7 @@ class OperationList(ListView):
         parameters=[*page_parameters(orders, default_order), *filter_parameters(filters)],
     )
     def get(self, request: Request) -> Response:
-        return self.page(reading.operations(self.actor))
+        return self.page(querysets.operations(self.actor))
 
 
 class SandboxOperations(OperationList):
@@ -58,7 +58,7 @@ class SandboxOperations(OperationList):
     )
     def get(self, request: Request, sandbox_id: str) -> Response:  # type: ignore[override]
         row = lookup.find(sandbox_id, actor=self.actor)
-        return self.page(reading.operations(self.actor).filter(sandbox=row))
+        return self.page(querysets.operations(self.actor).filter(sandbox=row))
 
 
 class OperationDetail(ApiView):

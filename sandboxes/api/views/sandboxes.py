@@ -9,7 +9,7 @@ from django.db import transaction
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sandboxes.api import conditions, reading
+from sandboxes.api import conditions, querysets
 from sandboxes.api.documented import (
     ETAG,
     IF_MATCH,
@@ -46,7 +46,7 @@ class SandboxList(ListView):
         parameters=[*page_parameters(orders, default_order), *filter_parameters(filters)],
     )
     def get(self, request: Request) -> Response:
-        return self.page(reading.sandboxes(self.actor, for_staff=self.principal.is_staff))
+        return self.page(querysets.sandboxes(self.actor, for_staff=self.principal.is_staff))
 
     @documented(
         "Create a sandbox",

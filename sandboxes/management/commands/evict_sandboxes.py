@@ -11,19 +11,11 @@ from django.core.management.base import CommandError
 from rich.table import Table
 
 from sandboxes.core.codes import Refused
+from sandboxes.core.ranking import RULES
 from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.management.output import ReadableCommand, table
-from sandboxes.services.evict_ahead import Line, Outcome, Wanted, evict_ahead
+from sandboxes.services.evict_ahead import EvictionLine, EvictionOutcome, EvictionRequest, evict_ahead
 
-WHY_NOT = {
-    "running": "it does not run, or is to be deleted",
-    "survives_a_stop": "a stop would destroy it",
-    "not_protected": "protected",
-    "no_operation": "an operation is under way",
-    "idle": "used too recently",
-    "readable": "Daytona does not answer for it",
-    "unchanged": "used just now",
-}
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -50,7 +42,7 @@ class Command(ReadableCommand):
         )
 
     def handle(self, *, as_json: bool, **options: Any) -> None:
-        wanted = Wanted(**{name: options[name] for name in Wanted.__slots__})
+        wanted = EvictionRequest(**{name: options[name] for name in EvictionRequest.__slots__})
         try:
             outcome = evict_ahead(wanted)
         except Refused as no:
@@ -82,7 +74,7 @@ def whole(text: str) -> int:
     return int(text)
 
 
-def _data(wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
+def _data(wanted: EvictionRequest, outcome: EvictionOutcome) -> dict[str, Any]:
     return {
         "dry_run": wanted.dry_run,
         "stopped": outcome.stops,
@@ -93,19 +85,19 @@ def _data(wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _table(wanted: Wanted, lines: list[Line]) -> Table:
+def _table(wanted: EvictionRequest, lines: list[EvictionLine]) -> Table:
     titles = ("sandbox", "owner", "last used (UTC)", "vCPU", "GiB", "verdict")
     return table(titles, [_row(wanted, line) for line in lines])
 
 
-def _row(wanted: Wanted, line: Line) -> tuple[str, ...]:
+def _row(wanted: EvictionRequest, line: EvictionLine) -> tuple[str, ...]:
     one = line.verdict.candidate
     yes = "would be stopped" if wanted.dry_run else "is stopped"
-    words = yes if line.stopped else "kept: " + ", ".join(WHY_NOT[rule] for rule in line.verdict.broken)
+    words = yes if line.stopped else "kept: " + ", ".join(RULES[rule].broken for rule in line.verdict.broken)
     return one.name, one.owner, f"{one.last_used_at:%Y-%m-%d %H:%M}", str(one.cpu), str(one.memory_gb), words
 
 
-def _summary(wanted: Wanted, outcome: Outcome) -> str:
+def _summary(wanted: EvictionRequest, outcome: EvictionOutcome) -> str:
     verb = "would be stopped" if wanted.dry_run else "are being stopped"
     room = f"{outcome.stops} sandboxes {verb}: {outcome.cpu} vCPU and {outcome.memory_gb} GiB of memory."
     return room if outcome.enough else f"{room} That is less than was asked for, and no other may be stopped."

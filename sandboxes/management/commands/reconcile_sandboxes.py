@@ -25,14 +25,14 @@ from project.readable import visible
 from sandboxes.management.output import ReadableCommand, table
 from sandboxes.models import Sandbox, Sweep
 from sandboxes.services import reconcile
-from sandboxes.services.reconcile import Finding, Kind, Options, SweepResult
+from sandboxes.services.reconcile import FindingKind, Options, SweepFinding, SweepResult
 from sandboxes.services.reconcile.changes import System, in_words
 
 log = structlog.get_logger(__name__)
 
 EXIT_TAKEN = 3
 SHOWN = 50  # findings in the table
-HEALED = (Kind.ADOPTED, Kind.DRIFT, Kind.GONE, Kind.REVIVED)
+HEALED = (FindingKind.ADOPTED, FindingKind.DRIFT, FindingKind.GONE, FindingKind.REVIVED)
 
 
 class Command(ReadableCommand):
@@ -78,7 +78,7 @@ class Command(ReadableCommand):
         _refuse_misfits(every, options)
         wanted = Options(**{name: options[name] for name in Options.__slots__ if name != "delete_unlisted"})
         self._as_json = as_json
-        self._on_finding: Callable[[Finding], None] = _nothing
+        self._on_finding: Callable[[SweepFinding], None] = _nothing
         self._stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
@@ -96,11 +96,11 @@ class Command(ReadableCommand):
 
         Only what was shown is deleted, whatever appears meanwhile.
         """
-        found: list[Finding] = []
+        found: list[SweepFinding] = []
         looked = reconcile.sweep(
             replace(options, dry_run=True, verify_convex=False),
             stop=self._stop,
-            on_finding=lambda one: found.append(one) if one.kind == Kind.UNLISTED else None,
+            on_finding=lambda one: found.append(one) if one.kind == FindingKind.UNLISTED else None,
         )
         if looked.result != Sweep.Result.COMPLETE:
             raise CommandError(f"Nothing was deleted: what is unlisted is not known to the end ({looked.detail}).")
@@ -111,7 +111,7 @@ class Command(ReadableCommand):
                 raise CommandError(f"Nothing was changed: {len(found)} are unlisted, and {count} were confirmed.")
         return replace(options, delete_unlisted=frozenset(one.daytona_id for one in found))
 
-    def _asked(self, found: list[Finding]) -> int:
+    def _asked(self, found: list[SweepFinding]) -> int:
         if not sys.stdin.isatty():
             raise CommandError(
                 f"Nothing was changed: {len(found)} would be deleted. Without a terminal, "
@@ -162,7 +162,7 @@ class Command(ReadableCommand):
             )
 
 
-def _nothing(_finding: Finding) -> None:
+def _nothing(_finding: SweepFinding) -> None:
     """Findings are only kept for the result."""
 
 
@@ -180,7 +180,7 @@ def _refuse_misfits(every: float | None, options: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _changes_to(path: str | None) -> Iterator[Callable[[Finding], None]]:
+def _changes_to(path: str | None) -> Iterator[Callable[[SweepFinding], None]]:
     """Writes the changes of each finding, without ids of our own: two runs can be compared line by line."""
     if path is None:
         yield _nothing
@@ -191,7 +191,7 @@ def _changes_to(path: str | None) -> Iterator[Callable[[Finding], None]]:
         raise CommandError(f"--changes {path}: {error.strerror}") from error
     with file:
 
-        def write(finding: Finding) -> None:
+        def write(finding: SweepFinding) -> None:
             for change in finding.changes:
                 line = {"daytona_id": finding.daytona_id, "owner": finding.owner} | change.as_data()
                 file.write(json.dumps(line, sort_keys=True) + "\n")
@@ -222,7 +222,7 @@ def _table(result: SweepResult) -> Table:
     return table(("what", "sandbox", "owner", "in words"), map(_row, findings[:SHOWN]), caption=more)
 
 
-def _row(finding: Finding) -> tuple[str, ...]:
+def _row(finding: SweepFinding) -> tuple[str, ...]:
     which = f"{finding.name} {finding.daytona_id}".strip()
     remote = in_words(one for one in finding.changes if one.system != System.SANDKEEPER)
     text = f"{finding.text}; {remote}" if remote else finding.text

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from sandboxes.services.doctor.examine import Finding, Level, examine
+from sandboxes.services.doctor.examine import DoctorFinding, Level, examine
 
-__all__ = ["Finding", "Level", "examine"]
+__all__ = ["DoctorFinding", "Level", "examine"]

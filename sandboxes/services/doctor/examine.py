@@ -5,28 +5,32 @@ from collections.abc import Callable, Iterator
 from django.db import DatabaseError
 
 from project.logs import redact
-from sandboxes.services.doctor import local, remote
-from sandboxes.services.doctor.finding import Finding, Level, broken
+from sandboxes.services.doctor import connections, installation
+from sandboxes.services.doctor.finding import DoctorFinding, Level, broken
 
-__all__ = ["Finding", "Level", "examine"]
+__all__ = ["DoctorFinding", "Level", "examine"]
 
-Look = Callable[[], Iterator[Finding]]
+Look = Callable[[], Iterator[DoctorFinding]]
 
 # What needs the tables comes after what says whether they are there.
-FIRST: list[Look] = [local.look_at_configuration, local.look_at_database, local.look_at_migrations]
-TABLES: list[Look] = [
-    local.look_at_workers,
-    local.look_at_operations,
-    local.look_at_projection,
-    local.look_at_verification,
-    local.look_at_sweeps,
-    local.look_at_notices,
-    local.look_at_passwords,
+FIRST: list[Look] = [
+    installation.look_at_configuration,
+    installation.look_at_database,
+    installation.look_at_migrations,
 ]
-REMOTE: list[Look] = [remote.look_at_daytona, remote.look_at_convex]
+TABLES: list[Look] = [
+    installation.look_at_workers,
+    installation.look_at_operations,
+    installation.look_at_projection,
+    installation.look_at_verification,
+    installation.look_at_sweeps,
+    installation.look_at_notices,
+    installation.look_at_passwords,
+]
+REMOTE: list[Look] = [connections.look_at_daytona, connections.look_at_convex]
 
 
-def examine() -> Iterator[Finding]:
+def examine() -> Iterator[DoctorFinding]:
     """Look at everything, in an order in which the first broken line explains the later ones. Never raises."""
     usable = True
     for look in FIRST:
@@ -39,7 +43,7 @@ def examine() -> Iterator[Finding]:
         yield from _safely(look)
 
 
-def _safely(look: Look) -> Iterator[Finding]:
+def _safely(look: Look) -> Iterator[DoctorFinding]:
     try:
         yield from look()
     except DatabaseError as error:

@@ -12,7 +12,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One line: `check` is stable, for programs; `text` and `cure` are for people."""
 
     check: str
@@ -21,16 +21,16 @@ class Finding:
     cure: str = ""
 
 
-def ok(check: str, text: str) -> Finding:
-    return Finding(check, Level.OK, text)
+def ok(check: str, text: str) -> DoctorFinding:
+    return DoctorFinding(check, Level.OK, text)
 
 
-def warning(check: str, text: str, cure: str) -> Finding:
-    return Finding(check, Level.WARNING, text, cure)
+def warning(check: str, text: str, cure: str) -> DoctorFinding:
+    return DoctorFinding(check, Level.WARNING, text, cure)
 
 
-def broken(check: str, text: str, cure: str) -> Finding:
-    return Finding(check, Level.BROKEN, text, cure)
+def broken(check: str, text: str, cure: str) -> DoctorFinding:
+    return DoctorFinding(check, Level.BROKEN, text, cure)
 
 
 def length(time: timedelta) -> str:

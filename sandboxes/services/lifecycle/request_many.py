@@ -16,7 +16,7 @@ from sandboxes.services import budget, lookup, record
 from sandboxes.services.decisions import read_calls
 from sandboxes.services.lifecycle.request import Asked, ask, begins, carry_out, refuse
 
-Outcome = Operation | Exception
+RequestResult = Operation | Exception
 
 
 def request_many(
@@ -28,7 +28,7 @@ def request_many(
     reason: str = "",
     force: bool = False,
     request_id: str = "",
-) -> dict[str, Outcome]:
+) -> dict[str, RequestResult]:
     """Ask as `request` does, for each on its own: a refusal, or an error, is that sandbox's alone.
 
     Returns what became of each, by the id that was sent; of several ids of one sandbox, by the first.
@@ -45,7 +45,7 @@ def request_many(
     }
 
 
-def _all_at_once(ids: list[UUID], asked: Asked) -> dict[UUID, Outcome]:
+def _all_at_once(ids: list[UUID], asked: Asked) -> dict[UUID, RequestResult]:
     """What became of those that nobody else holds now. Where one breaks the statement, each has its own."""
     try:
         return _together(ids, asked)
@@ -53,13 +53,13 @@ def _all_at_once(ids: list[UUID], asked: Asked) -> dict[UUID, Outcome]:
         if len(ids) == 1:
             return {ids[0]: _after(error)}
         _after(error)
-    outcomes: dict[UUID, Outcome] = {}
+    outcomes: dict[UUID, RequestResult] = {}
     for pk in ids:
         outcomes |= _all_at_once([pk], asked)
     return outcomes
 
 
-def _together(ids: list[UUID], asked: Asked) -> dict[UUID, Outcome]:
+def _together(ids: list[UUID], asked: Asked) -> dict[UUID, RequestResult]:
     with record.locked_together(Sandbox.objects.visible_to(asked.actor).filter(pk__in=ids)) as rows:
         now = clock.now()
         active = _active_of(rows)
@@ -73,9 +73,9 @@ def _together(ids: list[UUID], asked: Asked) -> dict[UUID, Outcome]:
 
 def _refused(
     rows: list[Sandbox], asked: Asked, *, active: dict[UUID, Operation], now: datetime
-) -> dict[UUID, Outcome]:
+) -> dict[UUID, RequestResult]:
     """Those whose row says no, and those that are beyond their owner's budget."""
-    refused: dict[UUID, Outcome] = {}
+    refused: dict[UUID, RequestResult] = {}
     to_begin: dict[str, list[UUID]] = {}
     for row in rows:
         try:
@@ -96,9 +96,9 @@ def _active_of(rows: Iterable[Sandbox]) -> dict[UUID, Operation]:
     return {operation.sandbox_id: operation for operation in found}
 
 
-def _waiting_for_each(ids: list[UUID], asked: Asked) -> dict[UUID, Outcome]:
+def _waiting_for_each(ids: list[UUID], asked: Asked) -> dict[UUID, RequestResult]:
     """Those that somebody else held, one after the other; once one was waited for in vain, no other is."""
-    outcomes: dict[UUID, Outcome] = {}
+    outcomes: dict[UUID, RequestResult] = {}
     in_vain: Exception | None = None
     for pk in ids:
         try:

@@ -33,7 +33,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # seconds
 MOST_TRIES = 8  # of a call that Daytona answers with an error of its own each time: ten minutes
 BY_A_PROXY = (502, 504)  # who answered for Daytona does not know what becomes of the call
 
-Outcome = Pending | DaytonaError
+ChangeResult = Pending | DaytonaError
 
 
 def tell(
@@ -42,7 +42,7 @@ def tell(
     """Make the calls for these settings, and write down what became of each."""
     stored = pending.from_data(Sandbox.objects.values_list("pending_changes", flat=True).get(pk=sandbox_id))
     due = {key: stored[key] for key in keys if key in stored}
-    outcomes: dict[str, Outcome] = {}
+    outcomes: dict[str, ChangeResult] = {}
     for together, make in _calls(daytona, remote, due):
         try:
             make()
@@ -70,7 +70,7 @@ def _calls(
             yield [key], lambda change=change, minutes=minutes: change(remote.id, minutes)  # type: ignore[misc]
 
 
-def _after_failure(one: Pending, error: DaytonaError) -> Outcome:
+def _after_failure(one: Pending, error: DaytonaError) -> ChangeResult:
     """When it is told again; the error itself where that would not help."""
     if isinstance(error, Rejected):
         return error
@@ -86,7 +86,7 @@ def _after_failure(one: Pending, error: DaytonaError) -> Outcome:
     return one.retry(at=now + timedelta(seconds=pause), doubt_until=doubt)
 
 
-def _write(row: Sandbox, due: Mapping[str, Pending], outcomes: Mapping[str, Outcome]) -> None:
+def _write(row: Sandbox, due: Mapping[str, Pending], outcomes: Mapping[str, ChangeResult]) -> None:
     """What was asked otherwise meanwhile stays on its way."""
     changes = pending.from_data(row.pending_changes)
     for key, outcome in outcomes.items():

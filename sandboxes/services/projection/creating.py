@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandboxes.core.shown import Push
 from sandboxes.gateways.convex import ConvexApplicationError, ConvexGateway, ConvexRejected
-from sandboxes.services.projection import looking
+from sandboxes.services.projection import application_rows
 from sandboxes.services.projection.push_result import Report
 from sandboxes.services.projection.values import row_of
 
@@ -49,13 +49,13 @@ def _harness(convex: ConvexGateway, report: Report) -> str:
 def _why_not(convex: ConvexGateway, owner_id: str, harness_id: str) -> str:
     try:
         is_owners = convex.is_harness_of(owner_id, harness_id)
-    except looking.CANNOT_BE_READ:
+    except application_rows.CANNOT_BE_READ:
         is_owners = None
     if is_owners is None:
         return "whose it is cannot be asked"
     if not is_owners:
         return f"{owner_id} has no such harness"
-    rows = looking.rows_of(convex, owner_id)
+    rows = application_rows.rows_of(convex, owner_id)
     if rows is None:
         return "whether it is linked already cannot be asked"
     row_id, daytona_id = convex.link_of(owner_id, harness_id)

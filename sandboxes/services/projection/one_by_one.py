@@ -23,7 +23,7 @@ from sandboxes.gateways.convex import (
 )
 from sandboxes.models import ConvexProjection
 from sandboxes.models.projection import ProjectionRows
-from sandboxes.services.projection import lease, looking, push_result
+from sandboxes.services.projection import application_rows, lease, push_result
 from sandboxes.services.projection.creating import create_row
 from sandboxes.services.projection.push_result import NotYet, Report
 
@@ -97,7 +97,7 @@ class _OneRow:
     def _look(self) -> ApplicationRow | None:
         """Convex's row; None: there is none. Raises ForeignOwner."""
         lease.renew(self.held)
-        return looking.look(self.convex, self.sandbox, is_expected=self.report.has_row)
+        return application_rows.look(self.convex, self.sandbox, is_expected=self.report.has_row)
 
     # an existing row
 
@@ -223,7 +223,7 @@ class _OneRow:
 
     def _is_there(self) -> bool:
         lease.renew(self.held)
-        return looking.is_there(self.convex, self.sandbox)
+        return application_rows.is_there(self.convex, self.sandbox)
 
     # after a lost call
 
@@ -232,7 +232,7 @@ class _OneRow:
         if seen is None:
             self.report.sent = self.report.without_row
             raise NotYet("Convex's row has vanished; it is created again")
-        status = seen.status or looking.status(self.convex, self.sandbox)
+        status = seen.status or application_rows.status(self.convex, self.sandbox)
         if status not in (None, push.shown.status):
             raise NotYet(f"Convex shows {status}, though {push.shown.status} was sent")
 

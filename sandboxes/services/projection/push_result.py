@@ -13,7 +13,7 @@ from django.db.models import F
 from project.readable import cut
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode
-from sandboxes.core.vocabulary import ACTIVE, Action
+from sandboxes.core.vocabulary import Action
 from sandboxes.gateways import convex_errors as convex
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, SandboxEvent
 from sandboxes.models.projection import ProjectionRows
@@ -282,7 +282,7 @@ def record_no_room(held: lease.Held, report: Report, error: convex.ConvexError) 
     """Convex's own cap refused the row. A sandbox that is still being created is undone by its operation;
     one that exists stays, and is tried again."""
     record_failure(held, [report], error)
-    create = Operation.objects.filter(sandbox=report.sandbox, action=Action.CREATE, status__in=ACTIVE).first()
+    create = Operation.objects.active().filter(sandbox=report.sandbox, action=Action.CREATE).first()
     if create is None:
         return
     with transaction.atomic():

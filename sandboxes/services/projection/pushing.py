@@ -17,7 +17,7 @@ from sandboxes.core.vocabulary import Actor
 from sandboxes.gateways.convex import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox, SandboxEvent
 from sandboxes.services import lookup, record
-from sandboxes.services.projection import batch, circuit_breaker, lease, looking, one_by_one, push_result
+from sandboxes.services.projection import application_rows, batch, circuit_breaker, lease, one_by_one, push_result
 from sandboxes.services.projection.values import touch_of
 from sandboxes.services.queue import enqueue
 
@@ -165,7 +165,7 @@ def _nobody_home(ids: Sequence[UUID], error: ConvexError) -> int:
 def _is_ours(convex: ConvexGateway, sandbox: Sandbox) -> bool:
     """The application's function looks at no owner."""
     try:
-        return looking.is_there(convex, sandbox)
+        return application_rows.is_there(convex, sandbox)
     except push_result.ForeignOwner:
         return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sandboxes.core.shown import Push, our_messages, to_push
-from sandboxes.gateways.convex import Change, Row
+from sandboxes.gateways.convex import Change, ConvexRow
 from sandboxes.models import ConvexProjection, Sandbox
 
 # The application's own name for a sandbox without one. Convex has no row without a name, so one that is created
@@ -13,9 +13,9 @@ from sandboxes.models import ConvexProjection, Sandbox
 UNNAMED = "sandbox"
 
 
-def row_of(row: Sandbox, push: Push, *, harness: str = "") -> Row:
+def row_of(row: Sandbox, push: Push, *, harness: str = "") -> ConvexRow:
     """A whole row, for its creation."""
-    return Row(
+    return ConvexRow(
         name=push.shown.name or UNNAMED,
         status=push.shown.status,
         error_message=push.shown.error,

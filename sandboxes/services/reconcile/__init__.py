@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandboxes.services.reconcile.result import Finding, Kind, Options, Report, SweepResult
+from sandboxes.services.reconcile.result import FindingKind, Options, Report, SweepFinding, SweepResult
 from sandboxes.services.reconcile.sweep import Taken, sweep
 
-__all__ = ["Finding", "Kind", "Options", "Report", "SweepResult", "Taken", "sweep"]
+__all__ = ["FindingKind", "Options", "Report", "SweepFinding", "SweepResult", "Taken", "sweep"]

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
@@ -32,12 +32,14 @@ from sandboxes.services import record
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
-from sandboxes.services.reconcile.compare import Known, is_ending, is_of, label_id
 from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
 from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
 from sandboxes.services.reconcile.pages import words
-from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
+
+if TYPE_CHECKING:
+    from sandboxes.services.reconcile.compare import Known
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
@@ -72,34 +74,36 @@ def adopt(
             findings = [_decide(run, one, listings[one.remote.id]) for one in found[start : start + BATCH]]
             if run.would_adopt is not None:
                 transaction.set_rollback(True)
-                run.would_adopt.add(one.daytona_id for one in findings if one.kind == Kind.ADOPTED)
+                run.would_adopt.add(one.daytona_id for one in findings if one.kind == FindingKind.ADOPTED)
         run.report.add(*findings)
 
 
-def _decide(run: Run, found: Found, listing: Listing) -> Finding:
+def _decide(run: Run, found: Found, listing: Listing) -> SweepFinding:
     """What becomes of one, by what Convex says and what the operator chose."""
     remote = found.remote
     try:
         checked_owner_id(listing.owner)
     except UnreadableText as error:
-        return finding(Kind.UNMATCHED, remote, f"nobody can be its owner: {error}")
+        return finding(FindingKind.UNMATCHED, remote, f"nobody can be its owner: {error}")
     match listing.standing:
         case Standing.FOREIGN:
             labelled = remote.labels.get(LABEL, "")
             text = f"its label says that it is {labelled!r}'s, Convex shows it to {listing.owner!r}: left alone"
-            return finding(Kind.UNMATCHED, remote, text, owner=labelled)
+            return finding(FindingKind.UNMATCHED, remote, text, owner=labelled)
         case Standing.UNKNOWN:
-            return finding(Kind.UNANSWERED, remote, "Convex did not say whether it lists it", owner=listing.owner)
+            return finding(
+                FindingKind.UNANSWERED, remote, "Convex did not say whether it lists it", owner=listing.owner
+            )
         case Standing.UNLISTED if run.options.deletes(remote.id):
-            return _written(run, found, listing, Kind.DELETED, deletes=True)
+            return _written(run, found, listing, FindingKind.DELETED, deletes=True)
         case Standing.UNLISTED if not (run.options.adopt_unlisted or _lost_row(run, remote)):
-            return finding(Kind.UNLISTED, remote, _unlisted_text(remote), owner=listing.owner)
-    return _written(run, found, listing, Kind.ADOPTED)
+            return finding(FindingKind.UNLISTED, remote, _unlisted_text(remote), owner=listing.owner)
+    return _written(run, found, listing, FindingKind.ADOPTED)
 
 
 def _lost_row(run: Run, remote: RemoteSandbox) -> bool:
     """Made by us after the backup that was restored: Convex may not have heard of it before the row was lost."""
-    return run.options.restored and label_id(remote) is not None
+    return run.options.restored and remote.labelled_id is not None
 
 
 def _unlisted_text(remote: RemoteSandbox) -> str:
@@ -107,7 +111,7 @@ def _unlisted_text(remote: RemoteSandbox) -> str:
     return f"{remote.state} in Daytona{age}; Convex does not list it: left alone"
 
 
-def _written(run: Run, found: Found, listing: Listing, kind: Kind, *, deletes: bool = False) -> Finding:
+def _written(run: Run, found: Found, listing: Listing, kind: FindingKind, *, deletes: bool = False) -> SweepFinding:
     try:
         with transaction.atomic():
             row = (
@@ -117,7 +121,7 @@ def _written(run: Run, found: Found, listing: Listing, kind: Kind, *, deletes: b
             )
     except (DataError, IntegrityError) as error:  # one bad row spoils no other
         log.warning("not_adopted", daytona_id=found.remote.id, error=str(error))
-        return finding(Kind.UNMATCHED, found.remote, f"the database refuses it: {type(error).__name__}")
+        return finding(FindingKind.UNMATCHED, found.remote, f"the database refuses it: {type(error).__name__}")
     changes = [*_new_row(row), *_remote_changes(row, listing, deletes=deletes)]
     text = f"{row.status}; {row.resource_tier}" if not deletes else "deleted in Daytona: Convex does not list it"
     return finding(kind, found.remote, text, row=row, changes=changes)
@@ -169,9 +173,9 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
         return None
     except DaytonaError as error:
         run.partial(NOT_ALL)
-        run.report.add(finding(Kind.UNANSWERED, item, words(error)))
+        run.report.add(finding(FindingKind.UNANSWERED, item, words(error)))
         return None
-    return None if is_ending(remote) else Found(remote, started)
+    return None if remote.is_ending else Found(remote, started)
 
 
 def delete_leftover(run: Run, daytona: DaytonaGateway, item: RemoteSandbox, row: Known) -> None:
@@ -179,11 +183,11 @@ def delete_leftover(run: Run, daytona: DaytonaGateway, item: RemoteSandbox, row:
     text = f"made for “{row.display_name}”, which is deleted here; it is deleted, too"
     if not run.options.dry_run:
         found = look(run, daytona, item)
-        if found is None or not is_of(row, found.remote):
+        if found is None or not found.remote.was_made_for(row.pk, row.daytona_name):
             return
         with transaction.atomic():
             _delete(found, row.owner_id, reason=f"Made for {row.pk}, which is deleted", actor=SWEEPER)
-    run.report.add(finding(Kind.LEFTOVER, item, text))
+    run.report.add(finding(FindingKind.LEFTOVER, item, text))
 
 
 def _take_over(found: Found, listing: Listing) -> Sandbox:
@@ -288,15 +292,15 @@ def _tier_of(remote: RemoteSandbox) -> str:
 
 
 def finding(
-    kind: Kind,
+    kind: FindingKind,
     remote: RemoteSandbox,
     text: str,
     *,
     row: Sandbox | None = None,
     owner: str = "",
     changes: Sequence[Change] = (),
-) -> Finding:
-    return Finding(
+) -> SweepFinding:
+    return SweepFinding(
         kind=kind,
         text=text,
         daytona_id=remote.id,

@@ -1,4 +1,7 @@
-"""A page of the list beside our rows. Pure: a list row is a hint; what differs is to be looked at."""
+"""Our rows beside a page of the list: mark them as listed, find those that differ, sort out what has no row.
+
+A row of the list is a hint: what differs is to be looked at.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sandboxes.gateways.daytona import RemoteSandbox
+from django.db.models import Q
+
+from sandboxes.core.vocabulary import Intent
+from sandboxes.gateways.daytona import DaytonaGateway, Page, RemoteSandbox
+from sandboxes.models import Sandbox
+from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
+from sandboxes.services.reconcile.examine import setting_of
+from sandboxes.services.reconcile.listings import LABEL, Listings
+from sandboxes.services.reconcile.result import FindingKind
+from sandboxes.services.reconcile.run import Run, update_free
 
 # The list has the raw state, a GET shows what is about to happen (recording 04_lifecycle; daytona.md section 2).
 SHOWN_BY_GET: dict[tuple[str, str], str] = {
@@ -19,7 +31,6 @@ SHOWN_BY_GET: dict[tuple[str, str], str] = {
     ("stopped", "archived"): "archiving",
     ("unknown", "started"): "creating",
 }
-GRAVE = "DESTROYED_"
 GRANTED = ("target", "snapshot", "cpu", "memory_gb", "disk_gb")  # kept where the answer lacks them
 
 
@@ -77,7 +88,7 @@ FIELDS = tuple(field.name for field in fields(Known) if field.name != "busy")
 def differs(row: Known, item: RemoteSandbox) -> bool:
     """Whether the list says otherwise than our observation, so that somebody has to look."""
     if row.deleted_at is not None:
-        return not is_ending(item)
+        return not item.is_ending
     if row.observed_at is None or row.missing_since is not None:
         return True
     state = SHOWN_BY_GET.get((item.state, item.desired_state), item.state)
@@ -93,19 +104,58 @@ def differs(row: Known, item: RemoteSandbox) -> bool:
     return listed != stored or any(given and given != kept for given, kept in granted)
 
 
-def is_ending(item: RemoteSandbox) -> bool:
-    """Daytona is deleting it, or has: it is renamed at once (recording 06_delete)."""
-    return item.name.startswith(GRAVE) or item.desired_state == "destroyed" or item.state == "destroyed"
+def compare(run: Run, daytona: DaytonaGateway, listings: Listings, page: Page) -> list[UUID]:
+    """One query for the rows of the page and one update. Returns the rows that have to be looked at."""
+    items = {item.id: item for item in page.items}
+    known = _known(Q(daytona_id__in=list(items)))
+    if not run.options.dry_run:
+        update_free(Sandbox.objects.filter(pk__in=[row.pk for row in known]), listed_at=run.started)
+    look_at = [row.pk for row in known if not row.busy and differs(row, items[row.daytona_id or ""])]
+    at_rest = (row for row in known if not row.busy and row.pk not in look_at)
+    run.report.add(*filter(None, (setting_of(run, row) for row in at_rest)))
+    ours = {row.daytona_id for row in known}
+    strangers = [item for key, item in items.items() if key not in ours]
+    living = [item for item in strangers if not item.is_ending]
+    run.report.count("ending", len(strangers) - len(living))
+    return look_at + _sort_out(run, daytona, listings, living)
 
 
-def label_id(item: RemoteSandbox) -> UUID | None:
-    """The row that the sandbox says it is of."""
-    try:
-        return UUID(item.labels.get("sandkeeper_id", ""))
-    except ValueError:
-        return None
+def _known(which: Q) -> list[Known]:
+    rows = Sandbox.objects.filter(which).with_busy()
+    return [Known(**values) for values in rows.values(*FIELDS, "busy")]
 
 
-def is_of(row: Known, item: RemoteSandbox) -> bool:
-    """Whether this unknown sandbox was made for this row: by its label, or by a name that only we give."""
-    return label_id(item) == row.pk or (row.was_made_here and item.name == row.daytona_name)
+def _sort_out(run: Run, daytona: DaytonaGateway, listings: Listings, strangers: list[RemoteSandbox]) -> list[UUID]:
+    """Sandboxes that no row names by id. Returns the rows that one of them was made for, to be looked at."""
+    if not strangers:
+        return []
+    marks = Q(pk__in=[mark for item in strangers if (mark := item.labelled_id)])
+    claimants = _known(marks | Q(daytona_name__in=[item.name for item in strangers if item.name]))
+    made_for: list[UUID] = []
+    unclaimed: list[RemoteSandbox] = []
+    for item in strangers:
+        row = next((one for one in claimants if item.was_made_for(one.pk, one.daytona_name)), None)
+        if row is not None and row.daytona_id is None:
+            made_for.append(row.pk)  # a create whose answer was lost
+        elif row is not None and row.deleted_at is not None and row.intent == Intent.DELETED:
+            delete_leftover(run, daytona, item, row)
+        else:
+            unclaimed.append(item)
+    _orphans(run, daytona, listings, unclaimed)
+    return made_for
+
+
+def _orphans(run: Run, daytona: DaytonaGateway, listings: Listings, unclaimed: list[RemoteSandbox]) -> None:
+    """Those that have an owner are adopted or reported; the others are somebody else's."""
+    if run.options.adopt:
+        found = listings.of(unclaimed)
+        adopt(run, daytona, [item for item in unclaimed if item.id in found], listings=found)
+        run.report.count("foreign", len(unclaimed) - len(found))
+        return
+    for item in unclaimed:
+        if owner := item.labels.get(LABEL, ""):
+            run.report.add(
+                finding(FindingKind.ORPHAN, item, f"{item.state} in Daytona, and no row here", owner=owner)
+            )
+        else:
+            run.report.count("foreign")

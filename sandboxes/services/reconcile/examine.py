@@ -5,35 +5,32 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
-from django.db.models import Exists, OuterRef
 
 from sandboxes.core import asked
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import with_observation
-from sandboxes.core.vocabulary import ACTIVE, Actor
+from sandboxes.core.vocabulary import Actor
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway
-from sandboxes.models import Operation, Sandbox
+from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.decisions import SANDBOX_FIELDS, sandbox_facts
 from sandboxes.services.fetching import fetch
-from sandboxes.services.reconcile.compare import Known
 from sandboxes.services.reconcile.pages import words
-from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
+
+if TYPE_CHECKING:
+    from sandboxes.services.reconcile.compare import Known
 
 log = structlog.get_logger(__name__)
 SWEEPER = Actor.system("sweep")
 NOT_ALL = "some sandboxes could not be looked at"
 UNANSWERED_MOST = 10  # looks in one sweep that may fail before it gives Daytona up
-
-
-def is_busy() -> Exists:
-    """Whether an operation is active, whose own ticks look at the sandbox."""
-    return Exists(Operation.objects.filter(sandbox=OuterRef("pk"), status__in=ACTIVE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def examine(run: Run, daytona: DaytonaGateway, ids: list[UUID]) -> None:
     """GET each of these sandboxes and report what was otherwise than stored. With Daytona down it gives up soon."""
 
     def one(sandbox_id: UUID) -> None:
-        if run.report.counts[Kind.UNANSWERED] >= UNANSWERED_MOST:
+        if run.report.counts[FindingKind.UNANSWERED] >= UNANSWERED_MOST:
             return
         try:
             found = _dry(run, daytona, sandbox_id) if run.options.dry_run else _observe(run, sandbox_id)
@@ -75,7 +72,7 @@ def examine(run: Run, daytona: DaytonaGateway, ids: list[UUID]) -> None:
     run.side_by_side(one, ids)
 
 
-def setting_of(run: Run, row: Sandbox | Known) -> Finding | None:
+def setting_of(run: Run, row: Sandbox | Known) -> SweepFinding | None:
     """What Daytona holds otherwise than it was asked for, with no change on its way. Our labels are put back: once
     in a sweep, so that nobody who takes them away keeps us busy."""
     found = asked.drift(row)
@@ -84,13 +81,13 @@ def setting_of(run: Run, row: Sandbox | Known) -> Finding | None:
     if asked.lost_labels(row) and not run.options.dry_run:
         with suppress(Refused):  # pruned meanwhile
             lifecycle.put_labels_back(row.pk, actor=SWEEPER)
-    return Finding(
-        kind=Kind.SETTING, text="; ".join(map(str, found)), sandbox_id=row.pk, daytona_id=row.daytona_id or "",
-        name=row.display_name, owner=row.owner_id,
+    return SweepFinding(
+        kind=FindingKind.SETTING, text="; ".join(map(str, found)), sandbox_id=row.pk,
+        daytona_id=row.daytona_id or "", name=row.display_name, owner=row.owner_id,
     )  # fmt: skip
 
 
-def _observe(run: Run, sandbox_id: UUID) -> list[Finding | None]:
+def _observe(run: Run, sandbox_id: UUID) -> list[SweepFinding | None]:
     before = Sandbox.objects.filter(pk=sandbox_id).first()
     if before is None or not lifecycle.observe(sandbox_id, raises=True):
         return []  # pruned meanwhile, or somebody else looks at it right now
@@ -98,7 +95,7 @@ def _observe(run: Run, sandbox_id: UUID) -> list[Finding | None]:
     return [finding_of(after, Stored.of(before), Stored.of(after)), setting_of(run, after)]
 
 
-def _dry(run: Run, daytona: DaytonaGateway, sandbox_id: UUID) -> list[Finding | None]:
+def _dry(run: Run, daytona: DaytonaGateway, sandbox_id: UUID) -> list[SweepFinding | None]:
     row = Sandbox.objects.filter(pk=sandbox_id).first()
     if row is None:
         return []
@@ -120,12 +117,12 @@ def _would_store(row: Sandbox, seen: Fetched) -> None:
     row.deleted_at = seen.started if seen.remote.state == "destroyed" else None
 
 
-def finding_of(row: Sandbox, before: Stored, after: Stored) -> Finding | None:
+def finding_of(row: Sandbox, before: Stored, after: Stored) -> SweepFinding | None:
     """What a look changed, in words; None when all was as stored and the list had lied."""
     kind, text = _change(before, after)
     if kind is None:
         return None
-    return Finding(
+    return SweepFinding(
         kind=kind,
         text=text,
         sandbox_id=row.pk,
@@ -135,23 +132,23 @@ def finding_of(row: Sandbox, before: Stored, after: Stored) -> Finding | None:
     )
 
 
-def _change(before: Stored, after: Stored) -> tuple[Kind | None, str]:
+def _change(before: Stored, after: Stored) -> tuple[FindingKind | None, str]:
     if after.gone is not None:
-        return (None, "") if before.gone is not None else (Kind.GONE, "no longer exists in Daytona")
+        return (None, "") if before.gone is not None else (FindingKind.GONE, "no longer exists in Daytona")
     if before.gone is not None:
-        return Kind.REVIVED, f"was believed gone and is {after.state}"
+        return FindingKind.REVIVED, f"was believed gone and is {after.state}"
     if after.missing is not None:
-        return Kind.MISSING, "Daytona does not find it; not believed yet"
+        return FindingKind.MISSING, "Daytona does not find it; not believed yet"
     if before.state != after.state:
-        return Kind.DRIFT, f"{before.state or 'never observed'} → {after.state}"
+        return FindingKind.DRIFT, f"{before.state or 'never observed'} → {after.state}"
     if before != after:
         what = [
             name for name in ("desired", "auto_delete", "labels") if getattr(before, name) != getattr(after, name)
         ]
-        return (Kind.DRIFT, f"{' and '.join(what).replace('_', '-')} changed") if what else (None, "")
+        return (FindingKind.DRIFT, f"{' and '.join(what).replace('_', '-')} changed") if what else (None, "")
     return None, ""
 
 
-def _unanswered(run: Run, sandbox_id: UUID, text: str) -> Finding:
+def _unanswered(run: Run, sandbox_id: UUID, text: str) -> SweepFinding:
     run.partial(NOT_ALL)
-    return Finding(kind=Kind.UNANSWERED, text=text, sandbox_id=sandbox_id)
+    return SweepFinding(kind=FindingKind.UNANSWERED, text=text, sandbox_id=sandbox_id)

@@ -15,8 +15,7 @@ from sandboxes.core.vocabulary import Intent
 from sandboxes.models import Sandbox
 from sandboxes.services import record
 from sandboxes.services.operations import keep_intent
-from sandboxes.services.reconcile.examine import is_busy
-from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import in_chunks
 
@@ -28,12 +27,12 @@ def review(run: Run) -> None:
     for row in _suspects(run):
         if not is_broken(row.intent, row.seen):
             continue
-        kind = Kind.INTENT_BROKEN
+        kind = FindingKind.INTENT_BROKEN
         if run.options.enforce_intent and not run.options.dry_run and _enforce(row.pk):
-            kind = Kind.ENFORCED
+            kind = FindingKind.ENFORCED
         who = f"{row.intent_actor_kind}:{row.intent_actor_id}"
         run.report.add(
-            Finding(
+            SweepFinding(
                 kind=kind,
                 text=f"{who} wants it {row.intent}; it is {row.observed_state}",
                 sandbox_id=row.pk,
@@ -54,9 +53,11 @@ def is_broken(intent: str, seen: Seen | None) -> bool:
 
 
 def _suspects(run: Run) -> Iterator[Sandbox]:
-    rows = Sandbox.objects.filter(
-        ~is_busy(), deleted_at=None, intent__in=(Intent.STOPPED, Intent.ARCHIVED), intent_met_at__isnull=False
-    ).exclude(intent=Intent.STOPPED, observed_state="stopped")
+    rows = (
+        Sandbox.objects.idle()
+        .filter(deleted_at=None, intent__in=(Intent.STOPPED, Intent.ARCHIVED), intent_met_at__isnull=False)
+        .exclude(intent=Intent.STOPPED, observed_state="stopped")
+    )
     rows = rows.exclude(observed_state="archived")
     if run.options.owner:
         rows = rows.filter(owner_id=run.options.owner)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.gateways.daytona import DaytonaGateway
 from sandboxes.models import Sandbox
+from sandboxes.models.scope import SandboxRows
 from sandboxes.services import notices
-from sandboxes.services.reconcile.examine import examine, is_busy
+from sandboxes.services.reconcile.examine import examine
 from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import ShownIds
 
@@ -36,7 +36,7 @@ def look(run: Run, daytona: DaytonaGateway, shown: ShownIds) -> None:
             examine(run, daytona, ids)
 
 
-def expected(run: Run) -> QuerySet[Sandbox]:
+def expected(run: Run) -> SandboxRows:
     """The rows that the list should show. One made during the sweep may be too new for it."""
     rows = Sandbox.objects.filter(daytona_id__isnull=False, deleted_at=None, created_at__lt=run.started)
     return rows.filter(owner_id=run.options.owner) if run.options.owner else rows
@@ -44,7 +44,7 @@ def expected(run: Run) -> QuerySet[Sandbox]:
 
 def _lacking(run: Run, shown: ShownIds) -> Iterator[list[UUID]]:
     """Chunk by chunk, by key: a row that changes meanwhile moves no other."""
-    rows = expected(run).filter(~is_busy()).order_by("pk")
+    rows = expected(run).idle().order_by("pk")
     last: UUID | None = None
     while True:
         after = rows if last is None else rows.filter(pk__gt=last)

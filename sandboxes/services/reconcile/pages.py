@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.conf import settings
 
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Page, RateLimited
-from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import ShownIds
 
@@ -58,7 +58,9 @@ def _page(run: Run, daytona: DaytonaGateway, cursor: str | None) -> Page:
 def _bad_rows(run: Run, page: Page) -> None:
     """A row that is no sandbox spoils no other; but what it stands for is not known to be missing either."""
     for words_ in page.bad_rows:
-        run.report.add(Finding(kind=Kind.BAD_ROW, text=f"Daytona's list has a row that cannot be read: {words_}"))
+        run.report.add(
+            SweepFinding(kind=FindingKind.BAD_ROW, text=f"Daytona's list has a row that cannot be read: {words_}")
+        )
     if page.bad_rows:
         run.partial("the list has rows that cannot be read")
 

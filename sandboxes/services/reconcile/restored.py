@@ -13,13 +13,12 @@ from django.db.models import Q, QuerySet
 
 from sandboxes import clock
 from sandboxes.core.codes import Code
-from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Intent, OperationStatus
+from sandboxes.core.vocabulary import Action, Actor, Intent, OperationStatus
 from sandboxes.models import DaytonaCall, Operation, Sandbox
 from sandboxes.services import feed, record
 from sandboxes.services.decisions import refresh
 from sandboxes.services.lifecycle import rename
 from sandboxes.services.operations import close_operation, revert_intent, set_intent
-from sandboxes.services.reconcile.examine import is_busy
 from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import in_chunks
 
@@ -32,9 +31,9 @@ def steps(run: Run) -> None:
     """End the operations that were in flight and let every intent count as met: none is issued again."""
     if not run.options.dry_run:
         feed.begin_anew()
-    in_flight = Operation.objects.filter(status__in=ACTIVE).exclude(action=Action.CREATE)
+    in_flight = Operation.objects.active().exclude(action=Action.CREATE)
     unmet = Q(intent_met_at=None, deleted_at=None, daytona_id__isnull=False)
-    creating = Operation.objects.filter(status__in=ACTIVE, action=Action.CREATE)
+    creating = Operation.objects.active().filter(action=Action.CREATE)
     untold = ~Q(pending_changes={})
     concerned = Sandbox.objects.filter(unmet | untold | Q(pk__in=in_flight.values("sandbox_id")))
     rows = _of_owner(run, concerned).exclude(pk__in=creating.values("sandbox_id"))
@@ -51,7 +50,7 @@ def take_names(run: Run) -> None:
     What waits to be told to Daytona is at most the old name: nobody else is at work, and `steps` has forgotten
     what waited in the backup.
     """
-    for chunk in in_chunks(_of_owner(run, Sandbox.objects.filter(~is_busy(), deleted_at=None)), CHUNK):
+    for chunk in in_chunks(_of_owner(run, Sandbox.objects.idle().filter(deleted_at=None)), CHUNK):
         labelled = ((row, str(row.labels.get("harness_name", "")).strip()[:200]) for row in chunk)
         renamed = [(row.pk, label) for row, label in labelled if label not in ("", row.name)]
         run.report.count("renamed", len(renamed))

@@ -38,7 +38,7 @@ class Options:
         return daytona_id in self.delete_unlisted
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     DRIFT = "drift"
     SETTING = "setting"
     MISSING = "missing"
@@ -59,14 +59,14 @@ class Kind(StrEnum):
 
 
 # What a dry run reports with exit code 2: something is not as it should be, or would be changed.
-OUT_OF_LINE = frozenset(Kind) - {Kind.UNANSWERED, Kind.BAD_ROW}
+OUT_OF_LINE = frozenset(FindingKind) - {FindingKind.UNANSWERED, FindingKind.BAD_ROW}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class SweepFinding:
     """One line of the result: what of which sandbox, in words."""
 
-    kind: Kind
+    kind: FindingKind
     text: str
     daytona_id: str = ""
     sandbox_id: UUID | str | None = None
@@ -94,15 +94,15 @@ class Report:
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    findings: list[Finding] = field(default_factory=list)
-    on_finding: Callable[[Finding], None] = lambda finding: None
+    findings: list[SweepFinding] = field(default_factory=list)
+    on_finding: Callable[[SweepFinding], None] = lambda finding: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def count(self, name: str, number: int = 1) -> None:
         with self._lock:
             self.counts[name] += number
 
-    def add(self, *findings: Finding) -> None:
+    def add(self, *findings: SweepFinding) -> None:
         for finding in findings:
             with self._lock:
                 self.counts[finding.kind.value] += 1
@@ -130,7 +130,7 @@ class SweepResult:
         """0: clean or healed; 2: a dry run found something, or Convex differed; 3: partial or refused."""
         if self.result != Sweep.Result.COMPLETE:
             return 3
-        differs = self.options.verify_convex and self.report.counts[Kind.CONVEX]
+        differs = self.options.verify_convex and self.report.counts[FindingKind.CONVEX]
         return 2 if differs or (self.options.dry_run and self.report.out_of_line) else 0
 
     def as_data(self) -> dict[str, Any]:

@@ -17,11 +17,11 @@ from sandboxes.gateways import convex
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, gateway
 from sandboxes.models import Lease, Sweep
 from sandboxes.services import leases
-from sandboxes.services.reconcile import afterwards, listed, local, missing, restored
+from sandboxes.services.reconcile import after_list, compare, missing, restored, slipped
 from sandboxes.services.reconcile.examine import examine
 from sandboxes.services.reconcile.listings import Listings
 from sandboxes.services.reconcile.pages import walk, words
-from sandboxes.services.reconcile.result import Finding, Options, Report, SweepResult
+from sandboxes.services.reconcile.result import Options, Report, SweepFinding, SweepResult
 from sandboxes.services.reconcile.run import LEASE_SECONDS, Interrupted, Run
 from sandboxes.services.rows import ShownIds
 from sandboxes.services.sweeps import LEASE
@@ -43,7 +43,7 @@ def sweep(
     *,
     stop: threading.Event | None = None,
     progress: Callable[[int], None] = lambda shown: None,
-    on_finding: Callable[[Finding], None] = lambda finding: None,
+    on_finding: Callable[[SweepFinding], None] = lambda finding: None,
 ) -> SweepResult:
     """One full pass. `stop` ends it between two pages; `progress` gets how many sandboxes the list has shown,
     `on_finding` each finding as it is made.
@@ -88,7 +88,7 @@ def _carry_out(run: Run) -> None:
         run.would_adopt = ShownIds()
     if run.options.restored:
         restored.steps(run)
-    local.steps(run)
+    slipped.steps(run)
     try:
         daytona = gateway()
     except DaytonaError as error:
@@ -98,16 +98,16 @@ def _carry_out(run: Run) -> None:
         _compare(run, daytona)
         if run.options.restored:
             restored.take_names(run)
-    afterwards.steps(run)
+    after_list.steps(run)
     if not run.options.dry_run:
-        local.make_due(run)  # what a look just found to be on its way
+        slipped.make_due(run)  # what a look just found to be on its way
 
 
 def _compare(run: Run, daytona: DaytonaGateway) -> None:
     with ShownIds() as shown, closing(Listings(run, convex.gateway())) as listings:
         waiting: list[UUID] = []
         for page in walk(run, daytona, shown):
-            waiting += listed.compare(run, daytona, listings, page)
+            waiting += compare.compare(run, daytona, listings, page)
             if len(waiting) >= LOOKS_AT_ONCE:
                 examine(run, daytona, waiting)
                 waiting = []

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandboxes.gateways.convex import ConvexGateway, Row
+from sandboxes.gateways.convex import ConvexGateway, ConvexRow
 from tests.support.emulator import Emulator
 
 Connect = Callable[..., ConvexGateway]
@@ -36,7 +36,7 @@ def gateway(connect: Connect) -> ConvexGateway:
     return connect()
 
 
-def row(**fields: Any) -> Row:
+def row(**fields: Any) -> ConvexRow:
     defaults: dict[str, Any] = {
         "name": "box",
         "status": "running",
@@ -46,4 +46,4 @@ def row(**fields: Any) -> Row:
         "disk_gb": 3,
         "created_at_ms": 1714850000123,
     }
-    return Row(**(defaults | fields))
+    return ConvexRow(**(defaults | fields))

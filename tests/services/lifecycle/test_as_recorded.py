@@ -14,10 +14,10 @@ from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
 from tests.api.callers import problem, program
-from tests.api.working import working
 from tests.services.making_room import full, idle, stopped
 from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, step_until
 from tests.support.emulator import Emulator
+from tests.support.worker_thread import working
 
 ALICE = Actor.owner("alice")
 NO_SPACE = "no space left on device"

@@ -13,7 +13,7 @@ from sandboxes.core.vocabulary import Action
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.services.reconcile.local import stuck_deletes
+from sandboxes.services.reconcile.slipped import stuck_deletes
 from tests.support.driving import ask, do, pass_time, reload, settle
 from tests.support.emulator import Emulator
 

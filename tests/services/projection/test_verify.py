@@ -12,7 +12,7 @@ from sandboxes.core.codes import Code, NoticeCode, Refused
 from sandboxes.core.vocabulary import Status
 from sandboxes.models import CircuitBreaker, Notice, Owner, Sandbox
 from sandboxes.services import notices
-from sandboxes.services.convex_differences import Kind
+from sandboxes.services.convex_differences import DifferenceKind
 from sandboxes.services.projection import circuit_breaker
 from sandboxes.services.projection.push_result import REMOVED
 from sandboxes.services.verify_convex import Verified, verify_all, verify_owner
@@ -170,7 +170,7 @@ def test_names_and_messages_are_compared_by_our_own_list(convex: Convex) -> None
     convex.seed(box, name="wrong", status="running", errorMessage="old")
     later()
     verified = verify_all()
-    assert verified.findings[0].kind == Kind.RENAMED
+    assert verified.findings[0].kind == DifferenceKind.RENAMED
     assert "another name (“wrong”)" in verified.findings[0].detail
     assert not projected(box).is_behind, "whoever wrote that there may have meant it"
     change(box, status=Status.ERROR, error_reason="disk broke")

@@ -6,7 +6,7 @@ from sandboxes.core import asked
 from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Notice, Sandbox, SandboxEvent
 from sandboxes.services import reconcile
-from sandboxes.services.reconcile import Kind, Options
+from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import tick_all
 from tests.support.emulator import Emulator
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("world")
 def test_a_row_says_what_the_labels_and_daytona_say(world: Emulator) -> None:
     (key,) = world.seed([{"name": "box-1", "labels": LABELS, "cpu": 2, "memory": 4, "disk": 8, "auto_stop": 30}])
     result = reconcile.sweep(Options(adopt=True))
-    assert (result.report.counts[Kind.ADOPTED], result.exit_code) == (1, 0)
+    assert (result.report.counts[FindingKind.ADOPTED], result.exit_code) == (1, 0)
     row = Sandbox.objects.get()
     assert (row.daytona_id, row.daytona_name, row.owner_id, row.name) == (key, "box-1", "user_ada", "Ada's box")
     assert (row.resource_tier, row.cpu, row.memory_gb, row.disk_gb) == ("standard", 2, 4, 8)
@@ -64,7 +64,7 @@ def test_nobody_asked_for_what_an_adopted_sandbox_has_and_nothing_of_it_is_pushe
     for _ in range(2):
         result = reconcile.sweep(Options(adopt=True))
         tick_all()
-    assert result.report.counts[Kind.SETTING] == 0
+    assert result.report.counts[FindingKind.SETTING] == 0
     row = Sandbox.objects.get()
     assert (row.auto_stop_minutes, row.auto_archive_minutes, row.auto_delete_minutes) == (None, None, None)
     assert (row.observed_auto_stop, row.pending_changes, asked.differences(row)) == (99, {}, [])
@@ -83,7 +83,7 @@ def test_without_a_tier_the_size_says_it(world: Emulator) -> None:
 def test_an_orphan_is_reported_and_told_until_it_is_adopted(world: Emulator) -> None:
     world.seed([{"name": "box", "labels": LABELS}])
     result = reconcile.sweep()
-    assert (result.report.counts[Kind.ORPHAN], result.exit_code, Sandbox.objects.count()) == (1, 0, 0)
+    assert (result.report.counts[FindingKind.ORPHAN], result.exit_code, Sandbox.objects.count()) == (1, 0, 0)
     assert Notice.objects.filter(code=NoticeCode.ORPHANS, closed_at=None).exists()
     assert reconcile.sweep(Options(dry_run=True, adopt=True)).exit_code == 2
     assert Sandbox.objects.count() == 0
@@ -109,4 +109,4 @@ def test_what_is_ending_or_has_no_owner_is_left_alone(world: Emulator) -> None:
 def test_an_owner_whose_id_is_too_long_is_reported(world: Emulator) -> None:
     world.seed([{"name": "box", "labels": {"harness_user_id": "x" * 300}}])
     result = reconcile.sweep(Options(adopt=True))
-    assert (result.report.counts[Kind.UNMATCHED], Sandbox.objects.count()) == (1, 0)
+    assert (result.report.counts[FindingKind.UNMATCHED], Sandbox.objects.count()) == (1, 0)

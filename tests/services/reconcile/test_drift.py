@@ -11,7 +11,7 @@ from sandboxes.core.vocabulary import Actor
 from sandboxes.gateways import convex as convex_gateway
 from sandboxes.models import Notice, Sandbox, Sweep
 from sandboxes.services import lifecycle, reconcile
-from sandboxes.services.reconcile import Kind, Options
+from sandboxes.services.reconcile import FindingKind, Options
 from tests.support import convex
 from tests.support.driving import pass_time, reload, tick_all
 from tests.support.emulator import Emulator
@@ -33,7 +33,7 @@ def test_what_daytona_did_by_itself_shows_after_one_sweep(
     sandbox = running()
     world.change(str(sandbox.daytona_id), **changes)
     result = reconcile.sweep()
-    assert (result.result, result.report.counts[Kind.DRIFT]) == (Sweep.Result.COMPLETE, 1)
+    assert (result.result, result.report.counts[FindingKind.DRIFT]) == (Sweep.Result.COMPLETE, 1)
     assert reload(sandbox.pk).status == status
 
 
@@ -92,12 +92,12 @@ def test_settings_that_daytona_holds_otherwise_are_reported_until_somebody_decid
     world: Emulator, running: Callable[..., Sandbox], dry_run: bool
 ) -> None:
     sandbox = running()
-    assert reconcile.sweep(Options(dry_run=dry_run)).report.counts[Kind.SETTING] == 0
+    assert reconcile.sweep(Options(dry_run=dry_run)).report.counts[FindingKind.SETTING] == 0
     world.change(str(sandbox.daytona_id), autoArchiveInterval=60, autoDeleteInterval=1)
     words = "auto_archive_minutes is 60 in Daytona, 10080 was asked for; auto_delete_minutes is 1 in Daytona"
     for _ in range(2):  # while it is news, and from the stored row
         result = reconcile.sweep(Options(dry_run=dry_run))
-        (finding,) = [one for one in result.report.findings if one.kind == Kind.SETTING]
+        (finding,) = [one for one in result.report.findings if one.kind == FindingKind.SETTING]
         assert finding.text.startswith(words)
         assert finding.as_data()["kind"] == "setting"
         assert result.exit_code == (2 if dry_run else 0)
@@ -106,5 +106,5 @@ def test_settings_that_daytona_holds_otherwise_are_reported_until_somebody_decid
     assert notices.count() == (0 if dry_run else 1)
     lifecycle.set_intervals(sandbox.pk, actor=Actor.owner("alice"), auto_archive=None, auto_delete=None)
     if not dry_run:
-        assert reconcile.sweep().report.counts[Kind.SETTING] == 0
+        assert reconcile.sweep().report.counts[FindingKind.SETTING] == 0
         assert not notices.exists()

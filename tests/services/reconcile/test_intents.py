@@ -8,7 +8,7 @@ from sandboxes.core.states import Seen
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import reconcile
-from sandboxes.services.reconcile import Kind, Options
+from sandboxes.services.reconcile import FindingKind, Options
 from sandboxes.services.reconcile.intents import is_broken
 from tests.support.driving import ask, do, reload, settle
 from tests.support.emulator import Emulator
@@ -26,7 +26,7 @@ def stopped_then_started_elsewhere(world: Emulator, running: Running) -> Sandbox
 def test_what_a_person_stopped_and_somebody_else_started_is_reported(world: Emulator, running: Running) -> None:
     sandbox = stopped_then_started_elsewhere(world, running)
     result = reconcile.sweep()
-    assert result.report.counts[Kind.INTENT_BROKEN] == 1
+    assert result.report.counts[FindingKind.INTENT_BROKEN] == 1
     assert "owner:alice wants it stopped; it is started" in [finding.text for finding in result.report.findings]
     settle()
     assert (reload(sandbox.pk).status, reload(sandbox.pk).intent) == ("running", "stopped")
@@ -35,7 +35,7 @@ def test_what_a_person_stopped_and_somebody_else_started_is_reported(world: Emul
 def test_it_is_stopped_again_when_asked_to(world: Emulator, running: Running) -> None:
     sandbox = stopped_then_started_elsewhere(world, running)
     result = reconcile.sweep(Options(enforce_intent=True))
-    assert result.report.counts[Kind.ENFORCED] == 1
+    assert result.report.counts[FindingKind.ENFORCED] == 1
     settle()
     assert reload(sandbox.pk).status == "stopped"
     latest = Operation.objects.filter(sandbox=sandbox).order_by("-created_at")[0]
@@ -47,7 +47,7 @@ def test_a_dry_run_enforces_nothing(world: Emulator, running: Running) -> None:
     sandbox = stopped_then_started_elsewhere(world, running)
     reconcile.sweep()
     result = reconcile.sweep(Options(enforce_intent=True, dry_run=True))
-    assert (result.report.counts[Kind.INTENT_BROKEN], result.exit_code) == (1, 2)
+    assert (result.report.counts[FindingKind.INTENT_BROKEN], result.exit_code) == (1, 2)
     settle()
     assert reload(sandbox.pk).status == "running"
 
@@ -56,7 +56,7 @@ def test_an_idle_stop_breaks_no_intent(world: Emulator, running: Running) -> Non
     sandbox = running()
     world.change(str(sandbox.daytona_id), state="stopped")
     result = reconcile.sweep(Options(enforce_intent=True))
-    assert (result.report.counts[Kind.INTENT_BROKEN], result.report.counts[Kind.ENFORCED]) == (0, 0)
+    assert (result.report.counts[FindingKind.INTENT_BROKEN], result.report.counts[FindingKind.ENFORCED]) == (0, 0)
     settle()
     assert (reload(sandbox.pk).status, reload(sandbox.pk).intent) == ("stopped", "running")
 
@@ -65,7 +65,7 @@ def test_a_newer_request_of_a_person_stands(world: Emulator, running: Running) -
     sandbox = stopped_then_started_elsewhere(world, running)
     ask(sandbox, Action.START)
     result = reconcile.sweep(Options(enforce_intent=True))
-    assert result.report.counts[Kind.ENFORCED] == 0
+    assert result.report.counts[FindingKind.ENFORCED] == 0
     settle()
     assert (reload(sandbox.pk).status, reload(sandbox.pk).intent) == ("running", "running")
 

@@ -11,7 +11,7 @@ from sandboxes.core.asked import labels_of
 from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
-from sandboxes.services.reconcile import Kind, Options
+from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import do, reload, settled_status, step_until, tick_all
 from tests.support.emulator import Emulator
 
@@ -36,11 +36,11 @@ def test_our_labels_are_put_back_by_a_sweep(
     sandbox = running(name="ours", harness_id="h1")
     world.change(str(sandbox.daytona_id), labels=wiped)
     result = reconcile.sweep()
-    assert result.report.counts[Kind.SETTING] == 1
+    assert result.report.counts[FindingKind.SETTING] == 1
     assert settled_status(sandbox.pk) == "running"
     others = {"team": "x"} if isinstance(wiped, dict) and "team" in wiped else {}
     assert labels(world, sandbox) == labels_of(reload(sandbox.pk)) | others
-    assert reconcile.sweep().report.counts[Kind.SETTING] == 0
+    assert reconcile.sweep().report.counts[FindingKind.SETTING] == 0
 
 
 def test_who_wipes_them_again_and_again_is_answered_once_in_a_sweep(
@@ -70,14 +70,14 @@ def test_a_dry_run_tells_nothing(world: Emulator, running: Callable[..., Sandbox
         do(sandbox, Action.SYNC)
     result = reconcile.sweep(Options(dry_run=True))
     tick_all()
-    assert (result.report.counts[Kind.SETTING], told(world), labels(world, sandbox)) == (1, 0, {})
+    assert (result.report.counts[FindingKind.SETTING], told(world), labels(world, sandbox)) == (1, 0, {})
 
 
 def test_nothing_is_put_on_what_was_adopted(world: Emulator, mirrored: Callable[..., list[Sandbox]]) -> None:
     """The labels there were somebody else's."""
     (sandbox,) = mirrored(1)
     world.change(str(sandbox.daytona_id), labels={})
-    assert reconcile.sweep().report.counts[Kind.SETTING] == 0
+    assert reconcile.sweep().report.counts[FindingKind.SETTING] == 0
     tick_all()
     assert told(world) == 0
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, reconcile
-from sandboxes.services.reconcile import Kind, Options
+from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import do, reload, settle
 from tests.support.emulator import Emulator
 
@@ -28,7 +28,7 @@ def test_a_sandbox_made_for_a_deleted_row_is_deleted(world: Emulator, running: R
     row = deleted(running)
     world.seed([{"name": row.daytona_name, "labels": {"sandkeeper_id": str(row.pk), "harness_user_id": "alice"}}])
     result = reconcile.sweep(Options(adopt=True))
-    assert result.report.counts[Kind.LEFTOVER] == 1
+    assert result.report.counts[FindingKind.LEFTOVER] == 1
     settle()
     assert alive(world) == []
     assert [operation.actor_id for operation in Operation.objects.filter(sandbox__intent_actor_id="sweep")] == [
@@ -52,7 +52,7 @@ def test_a_name_that_others_may_give_is_not(world: Emulator, running: Running) -
     do(row, Action.DELETE)
     world.seed([{"name": "my-box", "labels": {"harness_user_id": "alice"}}])
     result = reconcile.sweep()
-    assert (result.report.counts[Kind.LEFTOVER], result.report.counts[Kind.ORPHAN]) == (0, 1)
+    assert (result.report.counts[FindingKind.LEFTOVER], result.report.counts[FindingKind.ORPHAN]) == (0, 1)
     assert len(alive(world)) == 1
 
 
@@ -60,7 +60,7 @@ def test_a_copy_of_a_living_sandbox_with_its_labels_is_an_orphan(world: Emulator
     sandbox = running()
     world.seed([{"name": "fork", "labels": {"sandkeeper_id": str(sandbox.pk), "harness_user_id": "alice"}}])
     result = reconcile.sweep()
-    assert (result.report.counts[Kind.LEFTOVER], result.report.counts[Kind.ORPHAN]) == (0, 1)
+    assert (result.report.counts[FindingKind.LEFTOVER], result.report.counts[FindingKind.ORPHAN]) == (0, 1)
     assert len(alive(world)) == 2
 
 
@@ -71,7 +71,7 @@ def test_a_sandbox_that_vanished_by_itself_takes_no_copy_with_it(world: Emulator
     world.vanish(str(sandbox.daytona_id))
     world.seed([{"name": "copy", "labels": {"sandkeeper_id": str(sandbox.pk), "harness_user_id": "alice"}}])
     result = reconcile.sweep()
-    assert (result.report.counts[Kind.LEFTOVER], result.report.counts[Kind.ORPHAN]) == (0, 1)
+    assert (result.report.counts[FindingKind.LEFTOVER], result.report.counts[FindingKind.ORPHAN]) == (0, 1)
 
 
 def test_a_create_that_ran_late_is_found_by_its_label_and_deleted_as_its_row_wants(world: Emulator) -> None:
@@ -81,7 +81,7 @@ def test_a_create_that_ran_late_is_found_by_its_label_and_deleted_as_its_row_wan
     )
     Operation.objects.all().delete()
     result = reconcile.sweep()
-    assert result.report.counts[Kind.REVIVED] == 1
+    assert result.report.counts[FindingKind.REVIVED] == 1
     settle()
     assert (alive(world), reload(row.pk).status) == ([], "gone")
 

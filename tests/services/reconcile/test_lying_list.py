@@ -11,7 +11,7 @@ from pytest_django import Settings
 from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Sandbox, SandboxEvent, Sweep
 from sandboxes.services import reconcile
-from sandboxes.services.reconcile import Kind, Options
+from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import do, reload
 from tests.support.emulator import Emulator
 
@@ -99,7 +99,7 @@ def test_a_row_of_ours_that_cannot_be_read_spoils_no_other(world: Emulator, mirr
     for row in (first, last):
         world.change(str(row.daytona_id), state="stopped")
     result = reconcile.sweep()
-    assert (result.result, result.report.counts[Kind.UNANSWERED]) == (Sweep.Result.PARTIAL, 1)
+    assert (result.result, result.report.counts[FindingKind.UNANSWERED]) == (Sweep.Result.PARTIAL, 1)
     assert [reload(row.pk).status for row in (first, last)] == ["stopped", "stopped"]
 
 
@@ -120,7 +120,7 @@ def test_a_lone_404_is_not_believed_though_the_list_lacks_it_too(world: Emulator
     rule = world.faults.add("status", path=f"/sandbox/{row.daytona_id}$", status=404, answer={"message": text})
     result = reconcile.sweep()
     assert world.faults.hits(rule) == 1
-    assert result.report.counts[Kind.MISSING] == 1
+    assert result.report.counts[FindingKind.MISSING] == 1
     assert (reload(row.pk).status, reload(row.pk).deleted_at) == ("running", None)
     world.faults.clear()
     world.settings(list_flapping=0.0)
@@ -154,5 +154,5 @@ def test_the_list_alone_writes_no_observation(world: Emulator, mirrored: Mirrore
     world.faults.add("status", path=f"/sandbox/{row.daytona_id}$", status=503)
     world.change(str(row.daytona_id), state="stopped")
     result = reconcile.sweep()
-    assert (result.result, result.report.counts[Kind.UNANSWERED]) == (Sweep.Result.PARTIAL, 1)
+    assert (result.result, result.report.counts[FindingKind.UNANSWERED]) == (Sweep.Result.PARTIAL, 1)
     assert (reload(row.pk).status, SandboxEvent.objects.filter(sandbox=row).count()) == ("running", events)

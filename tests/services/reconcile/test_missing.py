@@ -9,7 +9,7 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Notice, Sandbox, Sweep
 from sandboxes.services import reconcile
-from sandboxes.services.reconcile import Kind, Options
+from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import ask, reload
 from tests.support.emulator import Emulator
 
@@ -25,10 +25,10 @@ def test_a_sandbox_that_vanished_is_believed_gone_by_the_second_sweep_a_minute_l
 ) -> None:
     first, lost = mirrored(2)
     world.vanish(str(lost.daytona_id))
-    assert reconcile.sweep().report.counts[Kind.MISSING] == 1
+    assert reconcile.sweep().report.counts[FindingKind.MISSING] == 1
     assert (reload(lost.pk).status, reload(lost.pk).deleted_at) == ("running", None)
     clock.move(61)
-    assert reconcile.sweep().report.counts[Kind.GONE] == 1
+    assert reconcile.sweep().report.counts[FindingKind.GONE] == 1
     assert [reload(row.pk).status for row in (first, lost)] == ["running", "gone"]
     assert reconcile.sweep().report.out_of_line == 0
 
@@ -57,7 +57,7 @@ def test_a_gone_sandbox_that_the_list_shows_again_is_revived(world: Emulator, mi
     reconcile.sweep()
     assert reload(row.pk).status == "gone"
     world.seed([{key: value for key, value in shown.items() if key != "job"}])
-    assert reconcile.sweep().report.counts[Kind.REVIVED] == 1
+    assert reconcile.sweep().report.counts[FindingKind.REVIVED] == 1
     assert (reload(row.pk).status, reload(row.pk).deleted_at) == ("running", None)
 
 
@@ -74,9 +74,9 @@ def test_a_list_that_lacks_very_many_is_refused_until_it_is_forced(
     assert world.counts()["daytona"].get("GET /sandbox/{id}") == before.get("GET /sandbox/{id}")
     assert is_refused()
     assert not Sandbox.objects.filter(missing_since__isnull=False).exists()
-    assert reconcile.sweep(Options(force=True)).report.counts[Kind.MISSING] == 12
+    assert reconcile.sweep(Options(force=True)).report.counts[FindingKind.MISSING] == 12
     clock.move(61)
-    assert reconcile.sweep(Options(force=True)).report.counts[Kind.GONE] == 12
+    assert reconcile.sweep(Options(force=True)).report.counts[FindingKind.GONE] == 12
     assert not is_refused()
 
 
@@ -84,7 +84,7 @@ def test_up_to_ten_may_be_missing_whatever_the_share(world: Emulator, mirrored: 
     rows = mirrored(10)
     for row in rows:
         world.vanish(str(row.daytona_id))
-    assert reconcile.sweep().report.counts[Kind.MISSING] == 10
+    assert reconcile.sweep().report.counts[FindingKind.MISSING] == 10
 
 
 def test_a_sandbox_with_an_operation_is_left_to_its_ticks(world: Emulator, mirrored: Mirrored) -> None:

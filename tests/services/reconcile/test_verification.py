@@ -11,7 +11,7 @@ from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Notice
 from sandboxes.services import reconcile, verifications
-from sandboxes.services.doctor import local
+from sandboxes.services.doctor import installation
 from sandboxes.services.doctor.finding import Level
 from sandboxes.services.reconcile import Options
 from tests.services.projection.conftest import convex, settings_of_convex
@@ -79,7 +79,7 @@ def test_a_sweep_does_it_once_in_a_while_and_what_differs_is_a_notice(convex: Co
     clock.move(3601)
     assert reconcile.sweep().report.counts["convex_renamed"] == 1
     assert is_open()
-    (line,) = local.look_at_verification()
+    (line,) = installation.look_at_verification()
     assert line.level == Level.WARNING
     assert "1 renamed" in line.text
     wire.forget(convex.emulator, box.daytona_id or "")

@@ -9,11 +9,10 @@ from django.db.models import Q, QuerySet
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.states import STATES
-from sandboxes.core.vocabulary import ACTIVE, MOVING, Intent, Status
+from sandboxes.core.vocabulary import MOVING, Intent, Status
 from sandboxes.models import DaytonaCall, Operation, Sandbox
 from sandboxes.services import heartbeat, notices, pump
-from sandboxes.services.reconcile.examine import is_busy
-from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run, update_free
 
 MOST_ROUNDS = 20  # of the pump, in one sweep
@@ -53,11 +52,11 @@ def make_due(run: Run) -> None:
 
 def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
     """The rows that nobody would look at again, by kind, each with the column that makes them due."""
-    idle = Sandbox.objects.filter(~is_busy(), fetch_due_at=None)
+    idle = Sandbox.objects.idle().filter(fetch_due_at=None)
     living = idle.filter(deleted_at=None)
     may_change = Q(deleted_at=None) | Q(pk__in=DaytonaCall.objects.in_doubt().values("sandbox"))
     return {
-        "operations": (Operation.objects.filter(status__in=ACTIVE, due_at=None), "due_at"),
+        "operations": (Operation.objects.active().filter(due_at=None), "due_at"),
         "intents": (idle.filter(may_change, intent_met_at=None), "fetch_due_at"),
         "changes": (living.exclude(pending_changes={}), "fetch_due_at"),
         "doubts": (living.filter(missing_since__isnull=False), "fetch_due_at"),
@@ -72,11 +71,11 @@ def stuck_deletes(now: datetime) -> QuerySet[Sandbox]:
     return rows.exclude(status=Status.GONE).order_by("intent_at")
 
 
-def _stuck(row: Sandbox) -> Finding:
+def _stuck(row: Sandbox) -> SweepFinding:
     text = f"it has been wanted deleted since {row.intent_at:%Y-%m-%d %H:%M} UTC"
-    return Finding(
-        kind=Kind.STUCK, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "", name=row.display_name,
-        owner=row.owner_id,
+    return SweepFinding(
+        kind=FindingKind.STUCK, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "",
+        name=row.display_name, owner=row.owner_id,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox, Sweep
 from sandboxes.services import notices, reconcile
-from sandboxes.services.reconcile import Kind, Options
+from sandboxes.services.reconcile import FindingKind, Options
 from tests.support import rows
 from tests.support.emulator import Emulator
 
@@ -104,7 +104,7 @@ def test_a_delete_that_daytona_does_not_finish_is_one_notice() -> None:
     rows.sandbox("young", intent=Intent.DELETED, intent_at=young, intent_met_at=None)
     rows.sandbox("deleted", status=Status.GONE, intent_at=old)
     result = reconcile.sweep()
-    assert result.report.counts[Kind.STUCK] == 5
+    assert result.report.counts[FindingKind.STUCK] == 5
     assert Notice.objects.filter(code=NoticeCode.DELETE_STUCK, closed_at=None).count() == 1
 
 
@@ -112,7 +112,7 @@ def test_a_delete_that_daytona_does_not_finish_is_one_notice() -> None:
 def test_for_one_owner_only_their_stuck_deletes_are_reported() -> None:
     rows.sandbox("stuck", of="bob", intent=Intent.DELETED, intent_at=rows.ago(minutes=11), intent_met_at=None)
     result = reconcile.sweep(Options(owner="alice"))
-    assert result.report.counts[Kind.STUCK] == 0
+    assert result.report.counts[FindingKind.STUCK] == 0
     assert is_open(NoticeCode.DELETE_STUCK), "a condition of the whole installation all the same"
 
 

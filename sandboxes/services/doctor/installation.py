@@ -14,15 +14,14 @@ from django.db.models import Min
 
 from project.logs import redact
 from sandboxes import clock
-from sandboxes.core.vocabulary import ACTIVE
 from sandboxes.models import ConvexProjection, Notice, Operation
 from sandboxes.services import heartbeat, projection, sweeps, verifications
-from sandboxes.services.doctor.finding import Finding, broken, length, ok, warning
+from sandboxes.services.doctor.finding import DoctorFinding, broken, length, ok, warning
 
 LATE = timedelta(seconds=60)
 
 
-def look_at_configuration() -> Iterator[Finding]:
+def look_at_configuration() -> Iterator[DoctorFinding]:
     messages = [found for found in run_checks(databases=[]) if found.level >= WARNING and not found.is_silenced()]
     for found in messages:
         make = broken if found.level >= ERROR else warning
@@ -31,7 +30,7 @@ def look_at_configuration() -> Iterator[Finding]:
         yield ok("configuration", "The settings fit together.")
 
 
-def look_at_database() -> Iterator[Finding]:
+def look_at_database() -> Iterator[DoctorFinding]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -44,7 +43,7 @@ def look_at_database() -> Iterator[Finding]:
         yield ok("database", f"The database answers ({connection.display_name}).")
 
 
-def look_at_migrations() -> Iterator[Finding]:
+def look_at_migrations() -> Iterator[DoctorFinding]:
     executor = MigrationExecutor(connection)
     waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
     if waiting:
@@ -54,7 +53,7 @@ def look_at_migrations() -> Iterator[Finding]:
         yield ok("migrations", "The tables are up to date.")
 
 
-def look_at_workers() -> Iterator[Finding]:
+def look_at_workers() -> Iterator[DoctorFinding]:
     alive = list(heartbeat.alive())
     if alive:
         threads = sum(worker.threads for worker in alive)
@@ -70,9 +69,9 @@ def look_at_workers() -> Iterator[Finding]:
         yield warning("worker_silent", f"Worker {worker.worker_id} fell silent {ago} ago.", cure)
 
 
-def look_at_operations() -> Iterator[Finding]:
+def look_at_operations() -> Iterator[DoctorFinding]:
     now = clock.now()
-    active = Operation.objects.filter(status__in=ACTIVE)
+    active = Operation.objects.active()
     overdue = active.filter(due_at__lte=now - LATE)
     late = overdue.count()
     if late:
@@ -83,7 +82,7 @@ def look_at_operations() -> Iterator[Finding]:
         yield ok("operations", f"{active.count()} operations are in flight, none is late.")
 
 
-def look_at_projection() -> Iterator[Finding]:
+def look_at_projection() -> Iterator[DoctorFinding]:
     if not projection.is_used():
         return
     now = clock.now()
@@ -97,7 +96,7 @@ def look_at_projection() -> Iterator[Finding]:
         yield ok("behind", f"{behind.count()} sandboxes wait for Convex, none for long.")
 
 
-def look_at_verification() -> Iterator[Finding]:
+def look_at_verification() -> Iterator[DoctorFinding]:
     if not projection.is_used():
         return
     made = verifications.last()
@@ -114,7 +113,7 @@ def look_at_verification() -> Iterator[Finding]:
         yield ok("convex_verified", text)
 
 
-def look_at_sweeps() -> Iterator[Finding]:
+def look_at_sweeps() -> Iterator[DoctorFinding]:
     last = sweeps.last_complete()
     cure = "Run `manage.py reconcile_sandboxes`, by cron or with --every 30."
     if last is None:
@@ -133,7 +132,7 @@ def look_at_sweeps() -> Iterator[Finding]:
         yield ok("sweep", text)
 
 
-def look_at_notices() -> Iterator[Finding]:
+def look_at_notices() -> Iterator[DoctorFinding]:
     notices = list(Notice.objects.filter(closed_at=None).order_by("first_seen_at"))
     for notice in notices:
         yield warning(f"notice_{notice.code}", f"{notice.message} (seen {notice.count} times)", notice.cure)
@@ -141,7 +140,7 @@ def look_at_notices() -> Iterator[Finding]:
         yield ok("notices", "No notice is open.")
 
 
-def look_at_passwords() -> Iterator[Finding]:
+def look_at_passwords() -> Iterator[DoctorFinding]:
     if settings.DEBUG:
         return
     user = get_user_model()._default_manager.filter(username="admin", is_active=True).first()

@@ -10,7 +10,7 @@ from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import evict_ahead, notices, projection, prune, schedules, verifications, verify_convex
 from sandboxes.services.reconcile import intents
 from sandboxes.services.reconcile.pages import words
-from sandboxes.services.reconcile.result import Finding, Kind
+from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
 
 DAY = 86_400.0
@@ -52,7 +52,7 @@ def _verify(run: Run) -> bool:
     for aspect, count in found.unread.items():
         run.report.count(f"convex_cannot_be_read_here_{aspect}", count)
     run.report.add(*[_from_convex(one) for one in found.findings])
-    run.report.counts[Kind.CONVEX] = sum(found.counts.values())
+    run.report.counts[FindingKind.CONVEX] = sum(found.counts.values())
     if repair and not owner:
         verifications.remember(_verification(found))
     return not found.error
@@ -64,9 +64,9 @@ def _verification(found: verify_convex.Verified) -> verifications.Verification:
     return verifications.Verification(clock.now(), found.checked, counts, compared, unread, found.error)
 
 
-def _from_convex(found: verify_convex.Finding) -> Finding:
-    return Finding(
-        kind=Kind.CONVEX,
+def _from_convex(found: verify_convex.ConvexDifference) -> SweepFinding:
+    return SweepFinding(
+        kind=FindingKind.CONVEX,
         text=f"{found.kind.replace('_', ' ')}: {found.detail}",
         daytona_id=found.daytona_id,
         sandbox_id=found.sandbox_id,
@@ -81,11 +81,11 @@ def _close_notices(run: Run) -> None:
     if run.options.owner:
         return
     notices.close(NoticeCode.SWEEP_STALE)
-    if differing := run.report.counts[Kind.SETTING]:
+    if differing := run.report.counts[FindingKind.SETTING]:
         notices.tell(NoticeCode.SETTINGS_DIFFER, _differing(differing))
     else:
         notices.close(NoticeCode.SETTINGS_DIFFER)
-    if orphans := run.report.counts[Kind.ORPHAN] + run.report.counts[Kind.UNLISTED]:
+    if orphans := run.report.counts[FindingKind.ORPHAN] + run.report.counts[FindingKind.UNLISTED]:
         them = (
             "1 sandbox with an owner that has" if orphans == 1 else f"{orphans} sandboxes with an owner that have"
         )
@@ -102,7 +102,7 @@ def _differing(count: int) -> str:
 def _stop_idle(run: Run) -> None:
     if settings.IDLE_STOP_AFTER <= 0 or run.options.restored:  # what a backup says of use is old
         return
-    wanted = evict_ahead.Wanted(idle=settings.IDLE_STOP_AFTER, owner=run.options.owner)
+    wanted = evict_ahead.EvictionRequest(idle=settings.IDLE_STOP_AFTER, owner=run.options.owner)
     try:
         run.report.count("idle_stopped", evict_ahead.evict_ahead(wanted, beat=run.beat).stops)
     except DaytonaError as error:

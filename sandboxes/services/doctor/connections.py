@@ -8,12 +8,12 @@ from django.conf import settings
 
 from sandboxes.gateways import convex, daytona
 from sandboxes.gateways.convex_settings import mistakes
-from sandboxes.services.doctor.finding import Finding, Level, broken, ok
+from sandboxes.services.doctor.finding import DoctorFinding, Level, broken, ok
 
 LEVELS = {"ok": Level.OK, "warning": Level.WARNING, "error": Level.BROKEN}
 
 
-def look_at_daytona() -> Iterator[Finding]:
+def look_at_daytona() -> Iterator[DoctorFinding]:
     try:
         page = daytona.gateway().list_page(limit=1)
     except daytona.NotConfigured as error:
@@ -33,7 +33,7 @@ def look_at_daytona() -> Iterator[Finding]:
         yield ok("daytona", f"Daytona answers, the key is valid, the organisation {some}.")
 
 
-def look_at_convex() -> Iterator[Finding]:
+def look_at_convex() -> Iterator[DoctorFinding]:
     if not settings.CONVEX_URL and not settings.CONVEX_DEPLOY_KEY:
         yield ok("convex", "CONVEX_URL is not set: nothing is shown in Convex.")
         return
@@ -48,4 +48,4 @@ def look_at_convex() -> Iterator[Finding]:
         return
     assert gateway is not None  # else something is not set
     for found in gateway.diagnose().findings:
-        yield Finding(found.code, LEVELS[found.level], found.text, found.cure)
+        yield DoctorFinding(found.code, LEVELS[found.level], found.text, found.cure)

@@ -11,7 +11,7 @@ from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.html import relative
 from sandboxes.models import Notice, Sweep
 from sandboxes.services import notices
-from tests.admin.looking import text_of
+from tests.admin.pages import text_of
 from tests.support import rows
 
 
