@@ -14,6 +14,7 @@ from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, lookup, record
 from sandboxes.services.decisions import create_operation
+from sandboxes.core.facts import NewOperation
 from sandboxes.services.victims import EVICTOR
 from tests.support.driving import ask, do, reload, settle, tick_all
 from tests.support.emulator import Emulator
@@ -21,6 +22,8 @@ from tests.support.waiting import wait_until
 
 BOB = Actor.owner("bob")
 STAFF = Actor.staff("admin")
+
+EVICTION = NewOperation(action=Action.STOP, actor=EVICTOR, source=Source.EVICTION)
 
 
 def test_the_same_request_twice_is_one_operation(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -112,7 +115,7 @@ def test_a_stop_of_the_system_that_a_person_joined_is_taken_back_like_their_own(
 ) -> None:
     sandbox = running()
     with record.locked(sandbox.pk) as row:
-        system = create_operation(row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=clock.now())
+        system = create_operation(row, EVICTION, now=clock.now())
     assert [ask(sandbox, Action.STOP).pk for _ in range(2)] == [system.pk, system.pk]
     lifecycle.cancel(system.pk, actor=Actor.owner("alice"))
     row = reload(sandbox.pk)
