@@ -182,7 +182,7 @@ RECONCILE_PAGE: int = env.whole("RECONCILE_PAGE", default=200)
 SWEEP_STALE_SECONDS: float = env.number("SWEEP_STALE_SECONDS", default=900.0)
 
 LEASE_SECONDS: float = env.number("LEASE_SECONDS", default=30.0)
-ATTEMPT_SECONDS: float = env.number("ATTEMPT_SECONDS", default=1.0)  # how long one tick may wait inside
+ATTEMPT_SECONDS: float = env.number("ATTEMPT_SECONDS", default=1.0)  # how long one attempt may wait inside
 IN_DOUBT_SECONDS: float = env.number("IN_DOUBT_SECONDS", default=300.0)
 MISSING_CONFIRM_SECONDS: float = env.number("MISSING_CONFIRM_SECONDS", default=60.0)
 CONVEX_RESEND_SECONDS: float = env.number("CONVEX_RESEND_SECONDS", default=300.0)

@@ -92,7 +92,7 @@ class Report:
         return "row" in self.sent
 
     @property
-    def is_unsettled(self) -> bool:
+    def is_in_doubt(self) -> bool:
         """A call of ours got lost, and it is too early to say that it will never be carried out."""
         return self.resend_at is not None and not self.is_resend
 
@@ -253,17 +253,17 @@ def met(label: str) -> ProjectionRows:
 
 def record_failure(held: lease.Held, reports: list[Report], error: Exception) -> None:
     """Convex did not take it: the rows stay behind, are tried again later, and say why."""
-    words = words_of(error)
+    message = words_of(error)
     is_news = meaning_of(error) is not WAITING
     now = clock.now()
     with transaction.atomic():
         for report in _still_ours(held, reports):
             row = report.row
             pause = timedelta(seconds=circuit_breaker.backoff(row.attempt))
-            failed = {"error": words, "attempt": row.attempt + 1, "due_at": now + pause}
+            failed = {"error": message, "attempt": row.attempt + 1, "due_at": now + pause}
             lease.release(held, [row.pk], **_learned(report), **failed)
-            if is_news and words != row.error:
-                record.event(report.sandbox, SandboxEvent.Kind.CONVEX, words, at=now)
+            if is_news and message != row.error:
+                record.event(report.sandbox, SandboxEvent.Kind.CONVEX, message, at=now)
     tell(error)
 
 
@@ -301,9 +301,9 @@ def raise_generation(held: lease.Held, report: Report, stored: int) -> None:
             above=stored, known=True, sent={"row": True, **known}, lease_token="", lease_until=None
         ):
             return
-        words = f"Convex: had generation {stored} with other values; going on above it"
+        message = f"Convex: had generation {stored} with other values; going on above it"
         data = {"stored": stored, "ours": report.row.wanted_generation}
-        record.event(report.sandbox, SandboxEvent.Kind.CONVEX, words, data=data)
+        record.event(report.sandbox, SandboxEvent.Kind.CONVEX, message, data=data)
         enqueue("push_sandbox", report.row.pk)
 
 
