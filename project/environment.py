@@ -29,13 +29,15 @@ class Environment:
     """The environment, then the lines of `env_file` for what the environment does not say.
 
     A variable `X_FILE` names a file that holds the value of `X` (Docker and Kubernetes secrets). An empty value
-    counts as not set. Every reader raises ImproperlyConfigured, which names the variable.
+    counts as not set. Every reader raises ImproperlyConfigured, which names the variable. `former_names`: which
+    variables were found under the name that they had before, and what they are called now.
     """
 
     def __init__(self, *, env_file: str = "") -> None:
         if env_file and Path(env_file).is_file():
             environ.Env.read_env(env_file)
         self._values = FileAwareMapping()
+        self.former_names: dict[str, str] = {}
 
     def text(self, name: str, *, default: str = "") -> str:
         try:
@@ -75,7 +77,8 @@ class Environment:
             raise _refusal(name, f"must be at least {minimum}.")
         return number
 
-    def number(self, name: str, *, default: float, minimum: float = 0.0) -> float:
+    def number(self, name: str, *, default: float, minimum: float = 0.0, formerly: str = "") -> float:
+        name = self._found(name, formerly)
         try:
             number = float(self.text(name, default=str(default)))
         except ValueError:
@@ -83,6 +86,13 @@ class Environment:
         if not minimum <= number < float("inf"):
             raise _refusal(name, f"must be a number of at least {minimum:g}.")
         return number
+
+    def _found(self, name: str, formerly: str) -> str:
+        """The name to read: the former one where only that is set."""
+        if not formerly or not self.text(formerly):
+            return name
+        self.former_names[formerly] = name
+        return name if self.text(name) else formerly
 
     def words(self, name: str, *, default: list[str] | None = None) -> list[str]:
         """Words divided by commas."""

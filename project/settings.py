@@ -182,17 +182,19 @@ RECONCILE_PAGE: int = env.whole("RECONCILE_PAGE", default=200)
 SWEEP_STALE_SECONDS: float = env.number("SWEEP_STALE_SECONDS", default=900.0)
 
 LEASE_SECONDS: float = env.number("LEASE_SECONDS", default=30.0)
-ATTEMPT_SECONDS: float = env.number("ATTEMPT_SECONDS", default=1.0)  # how long one attempt may wait inside
-IN_DOUBT_SECONDS: float = env.number("IN_DOUBT_SECONDS", default=300.0)
+# How long one attempt may wait inside.
+ATTEMPT_SECONDS: float = env.number("ATTEMPT_SECONDS", default=1.0, formerly="TICK_SECONDS")
+IN_DOUBT_SECONDS: float = env.number("IN_DOUBT_SECONDS", default=300.0, formerly="UNSETTLED_SECONDS")
 MISSING_CONFIRM_SECONDS: float = env.number("MISSING_CONFIRM_SECONDS", default=60.0)
-CONVEX_RESEND_SECONDS: float = env.number("CONVEX_RESEND_SECONDS", default=300.0)
+CONVEX_RESEND_SECONDS: float = env.number("CONVEX_RESEND_SECONDS", default=300.0, formerly="CONVEX_AGAIN_SECONDS")
 CONVEX_VERIFY_EVERY: float = env.number("CONVEX_VERIFY_EVERY", default=86400.0)
 CONVEX_FIRST_PUSH_SECONDS: float = env.number("CONVEX_FIRST_PUSH_SECONDS", default=60.0)
 RETRY_BASE_SECONDS: float = env.number("RETRY_BASE_SECONDS", default=1.0)
 RETRY_MAX_SECONDS: float = env.number("RETRY_MAX_SECONDS", default=60.0)
 INTENT_RETRY_SECONDS: float = env.number("INTENT_RETRY_SECONDS", default=5.0)
 DELETE_STUCK_SECONDS: float = env.number("DELETE_STUCK_SECONDS", default=600.0)
-READ_CACHE_SECONDS: float = env.number("READ_CACHE_SECONDS", default=10.0)  # Daytona's GET cache
+# How old Daytona's answer to a GET may be.
+READ_CACHE_SECONDS: float = env.number("READ_CACHE_SECONDS", default=10.0, formerly="CALL_ECHO_SECONDS")
 HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=10.0)
 WORKER_SILENT_SECONDS: float = env.number("WORKER_SILENT_SECONDS", default=60.0)
 
@@ -321,3 +323,6 @@ DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # a refusal is an answer
 DJANGO_STRUCTLOG_USER_ID_FIELD = None
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
 DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # RequestIds has seen to it that it is well-formed
+
+# What the environment still calls by a former name; `manage.py check` says so.
+FORMER_NAMES: dict[str, str] = env.former_names

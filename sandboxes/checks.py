@@ -128,6 +128,13 @@ def not_everybody_is_a_proxy(app_configs: Apps, **kwargs: Any) -> list[CheckMess
 
 
 @register()
+def names_are_todays(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    hint = "Rename it: the next release does not read the old name, and this one only where the new one is not set."
+    renamed = sorted(settings.FORMER_NAMES.items())
+    return [Caution(f"{old} is now {new}.", hint=hint, id="sandboxes.W007") for old, new in renamed]
+
+
+@register()
 def debug_stays_at_home(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     public = [host for host in settings.ALLOWED_HOSTS if host not in LOCAL_HOSTS]
     if not (settings.DEBUG and public):

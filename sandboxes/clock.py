@@ -21,7 +21,7 @@ def now() -> datetime:
         return datetime.now(UTC) + _ahead
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
-        (value,) = cursor.fetchone()
+        value: datetime = cursor.fetchone()[0]
     return value.astimezone(UTC) + _ahead
 
 

@@ -229,7 +229,8 @@ class EventShape(ForViewer):
 
     @extend_schema_field(serializers.ChoiceField(choices=OperationStatus.choices, allow_null=True))
     def get_status(self, row: SandboxEvent) -> str | None:
-        return row.data.get("status")
+        status: str | None = row.data.get("status")
+        return status
 
     def get_code(self, row: SandboxEvent) -> str:
         return str(row.data.get("code", ""))

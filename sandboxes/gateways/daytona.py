@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+from sandboxes.core.facts import RemoteSandbox
 from sandboxes.gateways.daytona_errors import (
     Busy,
     ComputeQuotaFull,
@@ -42,7 +43,6 @@ from sandboxes.gateways.daytona_errors import (
 from sandboxes.gateways.daytona_rows import (
     NewSandbox,
     Page,
-    RemoteSandbox,
     UnreadableBody,
     read_page,
     read_sandbox,

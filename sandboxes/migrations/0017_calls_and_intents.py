@@ -45,16 +45,21 @@ def carry_calls(apps, schema_editor):
 
 
 def carry_doubts(apps, schema_editor):
-    """The doubt of a sandbox is that of its latest call without a definite answer; else of its latest call."""
+    """The doubt of a sandbox is that of its latest call without a definite answer; else of its latest call.
+
+    A call that was made while an earlier one was in doubt remembers until when that one is.
+    """
     calls = apps.get_model("sandboxes", "DaytonaCall").objects
     sandboxes = apps.get_model("sandboxes", "Sandbox").objects.filter(unsettled_until__isnull=False)
     for pk, until, last in sandboxes.values_list("pk", "unsettled_until", "last_call").iterator(chunk_size=BATCH):
         of_sandbox = calls.filter(sandbox_id=pk).order_by("-id")
-        call = of_sandbox.filter(outcome__in=IN_DOUBT).first() or of_sandbox.first()
-        if call is not None:
-            call.in_doubt_until = until
-            call.was_outage = last.get("outcome") == "unknown" and not last.get("counted", True)
-            call.save(update_fields=["in_doubt_until", "was_outage"])
+        uncertain = list(of_sandbox.filter(outcome__in=IN_DOUBT)[:2]) or list(of_sandbox[:1])
+        before = last.get("unsettled_before") if last.get("outcome") in IN_DOUBT else None
+        for call, doubt in zip(uncertain, (until, before and at(before))):
+            call.in_doubt_until = doubt
+        if uncertain:
+            uncertain[0].was_outage = last.get("outcome") == "unknown" and not last.get("counted", True)
+        calls.bulk_update(uncertain, ["in_doubt_until", "was_outage"])
 
 
 def carry_operations(apps, schema_editor):
@@ -153,7 +158,8 @@ class Migration(migrations.Migration):
                 (
                     "operation",
                     models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="calls", to="sandboxes.operation"
+                        # "calls" is still the name of the JSON: 0018 gives it to the rows.
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="sandboxes.operation"
                     ),
                 ),
                 (

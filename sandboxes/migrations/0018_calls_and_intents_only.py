@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from django.db import migrations
+import django.db.models.deletion
+from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
@@ -10,6 +11,13 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RemoveField(model_name="operation", name="calls"),
+        migrations.AlterField(
+            model_name="daytonacall",
+            name="operation",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="calls", to="sandboxes.operation"
+            ),
+        ),
         migrations.RemoveField(model_name="operation", name="progress"),
         migrations.RemoveField(model_name="operation", name="previous_intent"),
         migrations.RemoveField(model_name="sandbox", name="last_call"),

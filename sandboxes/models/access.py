@@ -30,7 +30,7 @@ class ServiceKey(models.Model):
         permissions = [("revoke_servicekey", "Can revoke service keys")]
 
     def __str__(self) -> str:
-        return self.name
+        return str(self.name)
 
 
 class IdempotencyAnswer(models.Model):

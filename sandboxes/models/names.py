@@ -16,7 +16,7 @@ def composed(value: Any) -> Any:
     return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
-class NameField(models.CharField):
+class NameField(models.CharField[Any, Any]):
     """A CharField to migrations: nothing differs in the database."""
 
     def get_prep_value(self, value: Any) -> Any:

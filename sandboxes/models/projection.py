@@ -29,7 +29,8 @@ class ProjectionRows(LeasedRows):
     def in_order(self) -> Self:
         """The same rows, locked in the order of their keys: writers of several cannot wait for each other."""
         ids = list(self.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
-        return self.model._default_manager.filter(pk__in=ids)
+        rows: Self = self.model._default_manager.filter(pk__in=ids)
+        return rows
 
     def make_due(self, *, above: int = 0, **values: Any) -> int:
         """Have them pushed at once, under a new generation, higher than `above`; returns how many they are.

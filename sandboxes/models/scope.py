@@ -51,7 +51,9 @@ class SandboxRows(LeasedRows):
 
     def with_doubt(self) -> SandboxRows:
         """Each with `in_doubt`: whether a call of ours may still be carried out."""
-        return self.annotate(in_doubt=Exists(_calls().filter(sandbox=OuterRef("pk"), in_doubt_until__isnull=False)))
+        in_doubt = _calls().filter(sandbox=OuterRef("pk"), in_doubt_until__isnull=False)
+        rows: SandboxRows = self.annotate(in_doubt=Exists(in_doubt))
+        return rows
 
     def named(self, ids: Iterable[str]) -> SandboxRows:
         """Those that have one of these ids, ours or Daytona's, in any spelling."""
@@ -84,7 +86,8 @@ class OperationRows(models.QuerySet[Any]):
 
     def with_whether_called(self) -> OperationRows:
         """Each with `has_called`: whether it has asked Daytona for anything yet."""
-        return self.annotate(has_called=Exists(_calls().filter(operation=OuterRef("pk"))))
+        rows: OperationRows = self.annotate(has_called=Exists(_calls().filter(operation=OuterRef("pk"))))
+        return rows
 
     def active(self) -> OperationRows:
         """Those that have not ended."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from sandboxes.core.shown import Absent, Push, our_messages, to_push
 from sandboxes.gateways.convex import ApplicationRow
@@ -79,7 +78,10 @@ def _vanished(row: Sandbox, push: Push) -> str:
 
 
 def _other_values(
-    projection: ConvexProjection, push: Push, item: ApplicationRow, finding: Any
+    projection: ConvexProjection,
+    push: Push,
+    item: ApplicationRow,
+    finding: Callable[[DifferenceKind, str], ConvexDifference],
 ) -> ConvexDifference | None:
     row = projection.sandbox
     changed = list(_stale(projection, push, item))

@@ -63,7 +63,7 @@ def _read(sandbox_id: UUID | str, actor: Actor) -> Sandbox:
     look."""
     active = Operation.objects.active().filter(sandbox=OuterRef("pk")).exclude(action=Action.SYNC)
     rows = lookup.visible(sandbox_id, actor=actor).select_related("owner")
-    row = one(rows.annotate(busy=Exists(active), present=clock.present()))
+    row: Sandbox | None = one(rows.annotate(busy=Exists(active), present=clock.present()))
     if row is None:
         raise lookup.not_found(sandbox_id)
     return row

@@ -78,4 +78,5 @@ def _let_go() -> None:
 
 
 def _look(operation_id: UUID) -> Operation:
-    return Operation.objects.select_related("sandbox").get(pk=operation_id)
+    operation: Operation = Operation.objects.select_related("sandbox").get(pk=operation_id)
+    return operation

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
+from typing import Any
 
 import structlog
 from django.conf import settings
@@ -51,7 +52,7 @@ class TaskLoop(QueueLoop):
             worker_id=worker_id,
         )
 
-    def run_task(self, db_task_result: DBTaskResult) -> None:
+    def run_task(self, db_task_result: DBTaskResult[Any, Any]) -> None:
         name = db_task_result.task_path.rsplit(".", 1)[-1]
         ids = {ID_OF[name]: db_task_result.args_kwargs["args"][0]} if name in ID_OF else {}
         with structlog.contextvars.bound_contextvars(task=name, **ids):

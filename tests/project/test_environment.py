@@ -70,6 +70,23 @@ def test_a_wrong_value_is_refused_by_name(
         read(env(SK_VALUE=text))
 
 
+def test_a_former_name_is_read_where_the_new_one_is_not_set(env: Callable[..., Environment]) -> None:
+    found = env(SK_OLD="7")
+    assert found.number("SK_NEW", default=1.0, formerly="SK_OLD") == 7.0
+    assert found.former_names == {"SK_OLD": "SK_NEW"}
+    with pytest.raises(ImproperlyConfigured, match="SK_OLD"):
+        env(SK_OLD="7s").number("SK_NEW", default=1.0, formerly="SK_OLD")
+    both = env(SK_OLD="7", SK_NEW="8")
+    assert both.number("SK_NEW", default=1.0, formerly="SK_OLD") == 8.0
+    assert both.former_names == {"SK_OLD": "SK_NEW"}
+
+
+def test_nothing_is_told_of_a_former_name_that_is_not_set(env: Callable[..., Environment]) -> None:
+    found = env(SK_NEW="8")
+    assert found.number("SK_NEW", default=1.0, formerly="SK_OLD") == 8.0
+    assert found.former_names == {}
+
+
 def test_a_refusal_does_not_repeat_the_value(env: Callable[..., Environment]) -> None:
     with pytest.raises(ImproperlyConfigured) as refusal:
         env(SK_VALUE=SECRET).number("SK_VALUE", default=1.0)

@@ -11,10 +11,13 @@ import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from sandboxes.core.quota import Phase, QuotaSearch
+
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ("sandboxes", "0013_notice_codes")
 BEFORE_REMEDY = ("sandboxes", "0019_due_times")
 BEFORE_NAMES = ("sandboxes", "0006_statistics_of_names")
+BEFORE_CALLS = ("sandboxes", "0016_sandbox_without_projection")
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=2)
 SENT = {"row": True, "status": "running", "error": "", "name": "Ünïcode", "late": ["name"]}
@@ -196,3 +199,133 @@ def test_what_was_taken_over_under_daytonas_name_loses_it_and_what_people_named_
     assert [found[pk].name for pk in (taken, same, ours)] == ["", "box", "atlas"]
     assert found[ours].projection.sent == {"row": True, "status": "running", "error": "", "name": "atlas"}
     assert [found[pk].projection.link_due for pk in (ours, linked)] == [False, True]
+
+
+def at(minutes: float) -> datetime:
+    return EARLIER + timedelta(minutes=minutes)
+
+
+def made(name: str, minutes: float, outcome: str, **more: Any) -> dict[str, Any]:
+    """A call as an operation kept it in its JSON."""
+    return {"name": name, "at": at(minutes).isoformat(), "outcome": outcome, **more}
+
+
+def operation(old: Any, sandbox_id: UUID, action: str, minutes: float, **fields: Any) -> UUID:
+    values = {"sandbox_id": sandbox_id, "action": action, "status": "in_progress", "created_at": at(minutes)}
+    row = old.get_model("sandboxes", "Operation").objects.create(**values | fields)
+    return UUID(str(row.pk))
+
+
+REFUSAL = {"words": "Sandbox is not stopped", "may_be_stale": True, "times": 3}
+MOVED_ON = {"status": "cancelled", "finished_at": NOW}
+LOOKING = {
+    "phase": "victim",
+    "victims": ["5a91f1c2-0000-4000-8000-000000000001"],
+    "not_before": at(1).isoformat(),
+    "until": at(2).isoformat(),
+    "words": "Total CPU limit exceeded",
+    "silent": ["5a91f1c2-0000-4000-8000-000000000002"],
+    "lease": "t",
+    "lease_name": "room:eu:small",
+}
+WANTED_BEFORE = {
+    "intent": "running",
+    "actor_kind": "service",
+    "actor_id": "agents",
+    "reason": "a task",
+    "at": at(-60).isoformat(),
+    "met_at": None,
+}
+
+
+@pytest.mark.parametrize("old", [BEFORE_CALLS], indirect=True)
+def test_calls_get_rows_of_their_own(old: Any) -> None:
+    pk = sandbox(old)
+    stop = operation(old, pk, "stop", 0, calls=[made("stop", 0, "refused", **REFUSAL)], **MOVED_ON)
+    start = operation(old, pk, "start", 1, calls=[made("start", 1, "accepted"), made("start", 2, "pending")])
+    calls = migrate().get_model("sandboxes", "DaytonaCall").objects.filter(sandbox=pk).order_by("id")
+    assert [(call.operation_id, call.name, call.first_at, call.outcome) for call in calls] == [
+        (stop, "stop", at(0), "refused"),
+        (start, "start", at(1), "accepted"),
+        (start, "start", at(2), "pending"),
+    ]
+    assert [(call.message, call.may_be_stale, call.times) for call in calls] == [
+        (REFUSAL["words"], True, 3),
+        ("", False, 1),
+        ("", False, 1),
+    ]
+    assert [call.in_doubt_until for call in calls] == [None, None, None]
+
+
+@pytest.mark.parametrize("old", [BEFORE_CALLS], indirect=True)
+@pytest.mark.parametrize(
+    ("calls", "last", "expected"),
+    [
+        pytest.param(
+            [made("stop", 0, "unknown"), made("start", 3, "unknown")],
+            made("start", 3, "unknown", counted=False, unsettled_before=at(5).isoformat()),
+            [(at(5), False), (at(8), True)],
+            id="both lost",
+        ),
+        pytest.param(
+            [made("stop", 0, "unknown"), made("start", 3, "accepted")],
+            made("start", 3, "accepted", counted=True, unsettled_before=at(8).isoformat()),
+            [(at(8), False), (None, False)],
+            id="the earlier one lost",
+        ),
+        pytest.param(
+            [made("stop", 0, "accepted"), made("start", 3, "pending")],
+            made("start", 3, "pending", unsettled_before=None),
+            [(None, False), (at(8), False)],
+            id="the worker died",
+        ),
+    ],
+)
+def test_a_doubt_belongs_to_the_call_that_it_is_about(
+    old: Any, calls: list[dict[str, Any]], last: dict[str, Any], expected: list[tuple[datetime | None, bool]]
+) -> None:
+    pk = sandbox(old, last_call=last, unsettled_until=at(8))
+    operation(old, pk, "start", 0, calls=calls)
+    rows = migrate().get_model("sandboxes", "DaytonaCall").objects.filter(sandbox=pk).order_by("id")
+    assert [(call.in_doubt_until, call.was_outage) for call in rows] == expected
+
+
+@pytest.mark.parametrize("old", [BEFORE_CALLS], indirect=True)
+def test_what_an_operation_waits_for_and_what_it_changed_goes_on(old: Any) -> None:
+    wanted = {"intent": "stopped", "intent_actor_kind": "owner", "intent_actor_id": "alice", "intent_at": at(0)}
+    pk = sandbox(old, **wanted)
+    running = operation(old, pk, "start", 0, progress={"room": LOOKING}, previous_intent=WANTED_BEFORE)
+    plain = operation(old, sandbox(old), "stop", 0)
+    operations = migrate().get_model("sandboxes", "Operation").objects.select_related("intent_change")
+    row, other = operations.get(pk=running), operations.get(pk=plain)
+    assert QuotaSearch.from_data(row.search) == QuotaSearch(
+        phase=Phase.VICTIM,
+        message="Total CPU limit exceeded",
+        not_before=at(1),
+        until=at(2),
+        victims=tuple(LOOKING["victims"]),
+        unanswered=tuple(LOOKING["silent"]),
+        lease="t",
+        lease_name="room:eu:small",
+    )
+    change = row.intent_change
+    assert (change.sandbox_id, change.intent, change.actor_id, change.at) == (pk, "stopped", "alice", at(0))
+    assert (change.from_intent, change.from_actor_kind, change.from_actor_id) == ("running", "service", "agents")
+    assert (change.from_reason, change.from_at, change.from_met_at) == ("a task", at(-60), None)
+    assert (other.search, other.intent_change) == (None, None)
+
+
+@pytest.mark.parametrize("old", [BEFORE_CALLS], indirect=True)
+def test_the_way_back_keeps_the_rows_and_forgets_what_stood_in_the_json(old: Any) -> None:
+    pk = sandbox(old, last_call=made("start", 0, "pending"), unsettled_until=at(8))
+    progress = {"room": LOOKING}
+    start = operation(
+        old, pk, "start", 0, calls=[made("start", 0, "pending")], progress=progress, previous_intent=WANTED_BEFORE,
+        next_check_at=at(1), ticked_at=at(2),
+    )  # fmt: skip
+    migrate()
+    back = migrate(BEFORE_CALLS)
+    row = back.get_model("sandboxes", "Operation").objects.get(pk=start)
+    assert (row.status, row.next_check_at, row.ticked_at) == ("in_progress", at(1), at(2))
+    assert (row.calls, row.progress, row.previous_intent) == ([], {}, None)
+    assert (row.sandbox.last_call, row.sandbox.unsettled_until) == ({}, None)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -12,6 +13,15 @@ from tests.support.processes import manage
 def check(**values: str) -> subprocess.CompletedProcess[str]:
     environment = clean_environment(**(DEVELOPMENT | values))
     return subprocess.run(manage("check"), cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def setting(name: str, **values: str) -> subprocess.CompletedProcess[str]:
+    """Prints what a process with this environment has for the setting."""
+    environment = clean_environment(**(DEVELOPMENT | values))
+    code = f"from django.conf import settings; print(settings.{name})"
+    command = [sys.executable, "-c", code]
+    environment |= {"DJANGO_SETTINGS_MODULE": "project.settings"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
 
 
 def test_the_example_names_every_variable_and_no_other() -> None:
@@ -45,6 +55,24 @@ def test_a_wrong_setting_refuses_to_start_and_says_which(name: str, value: str) 
     done = check(**{name: value})
     assert done.returncode != 0
     assert name in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("former", "name"),
+    [
+        ("TICK_SECONDS", "ATTEMPT_SECONDS"),
+        ("UNSETTLED_SECONDS", "IN_DOUBT_SECONDS"),
+        ("CALL_ECHO_SECONDS", "READ_CACHE_SECONDS"),
+        ("CONVEX_AGAIN_SECONDS", "CONVEX_RESEND_SECONDS"),
+    ],
+)
+def test_a_former_name_is_still_read_and_warned_of(former: str, name: str) -> None:
+    done = setting(name, **{former: "7"})
+    assert done.stdout.splitlines()[-1] == "7.0"
+    warned = check(**{former: "7"})
+    assert warned.returncode == 0
+    assert "sandboxes.W007" in warned.stderr
+    assert f"{former} is now {name}." in warned.stderr
 
 
 def test_commands_refuse_half_of_a_configuration() -> None:

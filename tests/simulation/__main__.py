@@ -15,7 +15,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int)
     parser.add_argument("--seeds", default="", metavar="A-B")
     parser.add_argument("--trace", action="store_true", help="print the story line by line")
-    parser.add_argument("--only", default="", help="print only the lines that name this sandbox, and Daytona's weather")
+    parser.add_argument(
+        "--only", default="", help="print only the lines that name this sandbox, and Daytona's weather"
+    )
     given = parser.parse_args()
     first, _, last = (given.seeds or f"{given.seed or 0}-{given.seed or 0}").partition("-")
     failed, steps, began = 0, 0, time.process_time()

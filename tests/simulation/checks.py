@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sandboxes.core.codes import Code
 from sandboxes.core.decide import STARTING_CALLS
-from sandboxes.core.facts import CallAnswered, CallFacts, Decision, Facts, Fetched, FetchFailed
+from sandboxes.core.facts import CallAnswered, CallFacts, Decision, Facts, Fetched, FetchFailed, OperationFacts
 from sandboxes.core.observation import doubt_against_intent
 from sandboxes.core.plan import Call
 from sandboxes.core.results import MEANINGS
@@ -17,7 +17,7 @@ from tests.core.building import LIMITS
 from tests.simulation.store import Row, Store
 from tests.simulation.world import EPOCH, READ_CACHE, Box, Daytona, Time
 
-LONGEST_LIE = 240.0  # seconds of fine weather: a sweep, a dead worker's lease, the cache, the pauses between looks
+LONGEST_LIE = 120.0  # seconds of fine weather: a sweep, a dead worker's lease, the cache, the pauses between looks
 RESTING = (Status.STOPPED, Status.ARCHIVED)
 # What an operation may end with and leave its wish unmet: it was told, and a repetition would end alike.
 ANSWERS = frozenset({
@@ -36,7 +36,9 @@ class Checks:
         self.fine_since = 0.0
         self.longest_lie = 0.0
         self._not_now: dict[UUID, float] = {}
-        self._last: dict[UUID, tuple[float, bool]] = {}  # when it was last decided of, and whether that was "not now"
+        self._last: dict[
+            UUID, tuple[float, bool]
+        ] = {}  # when it was last decided of, and whether that was "not now"
 
     def decided(self, row: Row, facts: Facts, decision: Decision) -> None:
         """A decision was written."""
@@ -45,11 +47,26 @@ class Checks:
             self._status_is_true(row, facts.answer)
         if isinstance(decision.step, Call):
             self._may_call(row, facts, decision.step.name)
-        before, after = facts.operation, decision.operation
-        if before is not None and after is not None and before.is_active and after.code == Code.TIMEOUT:
-            counted = (facts.now - after.created_at).total_seconds() - self._not_now.get(after.id, 0.0)
-            if counted < LIMITS.deadlines[after.action] - 1:
-                raise Broken(f"{row.name}: {after.action} had only {counted:.0f} s in which Daytona would")
+        if facts.sandbox.deleted_at is None and row.sandbox.deleted_at is not None:
+            self._is_gone(row)
+        if decision.operation is not None and facts.operation is not None and facts.operation.is_active:
+            self._has_its_time(row, decision.operation, facts)
+
+    def _is_gone(self, row: Row) -> None:
+        box = self.daytona.find(row.sandbox)
+        if box is not None and row.sandbox.daytona_id is not None and box.desired != "destroyed":
+            raise Broken(f"{row.name} is believed gone, and is {box.state}")
+
+    def _has_its_time(self, row: Row, operation: OperationFacts, facts: Facts) -> None:
+        """What Daytona would not do "now" is no time that the deadline counts."""
+        if operation.deadline is None:
+            return
+        due = LIMITS.deadlines[operation.action] + self._not_now.get(operation.id, 0.0)
+        given = (operation.deadline - operation.created_at).total_seconds()
+        if given < due - 0.01:
+            raise Broken(f"{row.name}: {operation.action} is given {given:.2f} s, and should be {due:.2f} s")
+        if operation.code == Code.TIMEOUT and facts.now <= operation.deadline:
+            raise Broken(f"{row.name}: {operation.action} ended before its deadline")
 
     def _count_not_now(self, facts: Facts) -> None:
         if facts.operation is None:
@@ -75,14 +92,15 @@ class Checks:
             raise Broken(f"{row.name}: {name} while its owner is on hold")
         if name == Action.RECOVER and any(_may_have_run(call, operation.id) for call in facts.calls):
             raise Broken(f"{row.name}: a second recover by one operation")
-        if box is not None and box.auto_delete == 0 and name == Action.STOP and not operation.force:
+        is_told = box is not None and box.set_at < self.time.seconds - READ_CACHE - 1
+        if box is not None and is_told and box.auto_delete >= 0 and name == Action.STOP and not operation.force:
             raise Broken(f"{row.name}: {operation.action} would destroy it")
         if name == Action.DELETE and row.sandbox.intent != Intent.DELETED:
             raise Broken(f"{row.name}: a delete that nobody wants")
         last = next((call for call in reversed(facts.calls) if call.outcome != CallOutcome.REFUSED), None)
         is_known = last is not None and (last.outcome == CallOutcome.ACCEPTED or last.effect_seen_at is not None)
         if last is not None and is_known and last.name == name and box is not None:
-            if box.stirred_at < (last.made_at - EPOCH).total_seconds():
+            if max(box.stirred_at, box.late_at) < (last.made_at - EPOCH).total_seconds():
                 raise Broken(f"{row.name}: {name} again, though it was accepted at {last.made_at:%T}")
 
     def watch(self) -> None:
@@ -117,7 +135,7 @@ class Checks:
         if box is not None and (_is_opposite(row, box) or (not box.is_moving and one.status in _MOVING)):
             yield f"{row.name} is shown {one.status} and is {box.state}"
         doubt = doubt_against_intent(one, row.calls)
-        if doubt is not None and doubt < self.time.now and one.observe_after is not None:
+        if doubt is not None and doubt < self.time.now and one.fetch_due_at is not None:
             yield f"{row.name}: it is looked at for ever, for a call that is over"
         if not self._is_answered(row, box):
             yield f"{row.name}: wanted {one.intent}, is {box.state if box else 'gone'}"
@@ -138,7 +156,9 @@ class Checks:
         if last is None:
             return False
         if one.intent == Intent.RUNNING:
-            return last.status == OperationStatus.FAILED or last.source == "eviction" or one.intent_met_at is not None
+            return (
+                last.status == OperationStatus.FAILED or last.source == "eviction" or one.intent_met_at is not None
+            )
         return last.code in ANSWERS and INTENT_OF.get(last.action) == one.intent
 
 
@@ -154,4 +174,3 @@ def _is_opposite(row: Row, box: Box) -> bool:
 
 def _may_have_run(call: CallFacts, operation: UUID) -> bool:
     return call.operation_id == operation and call.name == Action.RECOVER and call.outcome != CallOutcome.REFUSED
-

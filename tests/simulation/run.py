@@ -86,7 +86,7 @@ class Run:
             if what < 0.07:
                 self.say(f"{row.name}: cancel")
                 self.store.cancel(row)
-            elif what < 0.10:
+            elif what < (0.25 if self.store.on_hold else 0.09):
                 self.store.set_hold(not self.store.on_hold)
             else:
                 actor = Actor.owner("alice") if self.rng.random() < 0.8 else Actor.staff("bob")
@@ -117,7 +117,7 @@ class Run:
 
     def _look(self, row: Row) -> None:
         if row.active is None:
-            row.sandbox = replace(row.sandbox, observe_after=self.time.now)
+            row.sandbox = replace(row.sandbox, fetch_due_at=self.time.now)
             row.version += 1
             self.arm(row)
 
@@ -222,7 +222,11 @@ class Run:
         if facts.daytona_id is None or not (sure or may_have_ended(facts, calls)):
             return Fetched(started)
         listed = self.daytona.lists(facts)
-        return FetchFailed(Result(listed)) if isinstance(listed, ResultKind) else Fetched(started, confirmed=not listed)
+        return (
+            FetchFailed(Result(listed))
+            if isinstance(listed, ResultKind)
+            else Fetched(started, confirmed=not listed)
+        )
 
     def _decide(
         self, row: Row, id: UUID | None, answer: Answer, *, token: str, version: int | None = None

@@ -72,7 +72,7 @@ class Row:
     @property
     def due(self) -> datetime | None:
         """When somebody must look at it."""
-        return self.active.next_check_at if self.active is not None else self.sandbox.observe_after
+        return self.active.due_at if self.active is not None else self.sandbox.fetch_due_at
 
     @property
     def latest_request(self) -> OperationFacts | None:
@@ -82,7 +82,9 @@ class Row:
 class Store:
     """`arm` is told of each row that was written; `say` hears what happens."""
 
-    def __init__(self, now: Callable[[], datetime], *, say: Callable[[str], None], arm: Callable[[Row], None]) -> None:
+    def __init__(
+        self, now: Callable[[], datetime], *, say: Callable[[str], None], arm: Callable[[Row], None]
+    ) -> None:
         self._now, self.say, self.arm = now, say, arm
         self.rows: list[Row] = []
         self.on_hold = False
@@ -124,7 +126,11 @@ class Store:
 
     def _last_request(self, row: Row) -> LastRequest | None:
         last = row.latest_request
-        return LastRequest(action=last.action, status=last.status, forced=self._forced(row)) if last is not None else None
+        return (
+            LastRequest(action=last.action, status=last.status, forced=self._forced(row))
+            if last is not None
+            else None
+        )
 
     def _forced(self, row: Row) -> bool:
         alike = [one for one in row.operations if one.action == ACTION_FOR[row.sandbox.intent]]
@@ -191,7 +197,7 @@ class Store:
         now = self._now()
         operation = OperationFacts(
             id=UUID(int=self.new_id()), action=action, status=OperationStatus.QUEUED, source=source,
-            actor_kind=actor.kind, actor_id=actor.id, force=force, step="queued", attempt=0, next_check_at=now,
+            actor_kind=actor.kind, actor_id=actor.id, force=force, step="queued", attempt=0, due_at=now,
             attempted_at=None, deadline=deadline_for(row.sandbox, action, now=now, limits=LIMITS), search=None,
             deadline_runs=True, code="", message="", created_at=now, started_at=None, finished_at=None,
             previous_intent=previous,
@@ -232,7 +238,7 @@ class Store:
             later = row.sandbox.missing_since is not None
             joined = replace(
                 active, actor_kind=actor.kind, actor_id=actor.id, force=active.force or force,
-                next_check_at=active.next_check_at if later else self._now(),
+                due_at=active.due_at if later else self._now(),
                 previous_intent=active.previous_intent or previous,
             )  # fmt: skip
             draft = self.draft(row, joined)

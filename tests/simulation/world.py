@@ -10,7 +10,7 @@ from random import Random
 
 from sandboxes.core.facts import RemoteSandbox, Result, SandboxFacts
 from sandboxes.core.results import ResultKind
-from sandboxes.core.states import COMPUTE_STATES, EFFECTS, ERROR_STATES
+from sandboxes.core.states import COMPUTE_STATES, ERROR_STATES
 from sandboxes.core.vocabulary import Action
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,16 +30,16 @@ JOBS = {
     "archive": (("archiving", 0.0), ("archived", 1.0)),
     "destroy": (("destroying", 0.3), ("destroyed", 1.0)),
 }
+# What people in its dashboard do, and its own intervals.
+OUTSIDE = {
+    "started": ("stop", "stop", "stop", "destroy"),
+    "stopped": ("start", "archive"),
+    "archived": ("restore",),
+}
 # What is the matter with Daytona for a while, and how often.
 WEATHER = {
-    "fine": 12,
-    "throttling": 2,
-    "outage": 1,
-    "not found": 1,
-    "suspended": 1,
-    "key refused": 1,
-    "no runner": 1,
-}
+    "fine": 12, "throttling": 2, "outage": 1, "deaf": 1, "not found": 1, "suspended": 1, "key refused": 1, "no runner": 1,
+}  # fmt: skip
 NOT_NOW = {
     "throttling": K.THROTTLED, "suspended": K.SUSPENDED, "key refused": K.UNAUTHORIZED, "no runner": K.NO_RUNNERS,
 }  # fmt: skip
@@ -89,7 +89,8 @@ class Reply:
 
 @dataclass
 class Box:
-    """A sandbox in Daytona. `changed_at`: of its state or desired state; `stirred_at`: by anything but our calls."""
+    """A sandbox in Daytona. `changed_at`: of its state or desired state; `stirred_at`: by anybody but us; `late_at`: by
+    a call of ours that ran late; `set_at`: when somebody there changed a setting."""
 
     id: str
     name: str
@@ -103,6 +104,8 @@ class Box:
     job: int = 0
     changed_at: float = 0.0
     stirred_at: float = -1.0
+    late_at: float = -1.0
+    set_at: float = -1.0
     active_at: float = 0.0
     cached: tuple[float, RemoteSandbox | None] = (-1e9, None)
     lasting: list[Reply] = field(default_factory=list)
@@ -132,7 +135,7 @@ class Daytona:
             return
         self.weather = self.rng.choices(list(WEATHER), list(WEATHER.values()))[0]
         self.say(f"Daytona: {self.weather}")
-        self.time.after(self.rng.expovariate(1 / 60), self.change_weather)
+        self.time.after(self.rng.expovariate(1 / self.rng.choice((20, 60, 60, 400))), self.change_weather)
 
     # --- what is read
 
@@ -171,7 +174,7 @@ class Daytona:
             state=PROJECTED.get((box.state, box.desired), box.state), desired_state=box.desired,
             error_reason="broken" if box.state in ERROR_STATES else "", recoverable=box.recoverable,
             auto_stop_interval=box.auto_stop, auto_archive_interval=10080, auto_delete_interval=box.auto_delete,
-            sandbox_class="container", labels=box.labels, created_at=None, updated_at=None, last_activity_at=used,
+            sandbox_class="container", labels=box.labels, created_at=None, last_activity_at=used,
         )  # fmt: skip
 
     # --- what is asked
@@ -185,6 +188,8 @@ class Daytona:
 
         if self.weather == "outage" and fate < 0.7:
             fate = self.rng.uniform(0, 0.15) * self.faults
+        if self.weather == "deaf" and fate < 0.95:
+            fate = 0.0
         if fate < 0.03 * self.faults:  # it is lost on its way
             self.time.after(self.rng.choice((5, ANSWER_WITHIN)), lose)
         elif fate < 0.06 * self.faults:  # it is held up, and carried out when nobody waits for it any more
@@ -212,7 +217,7 @@ class Daytona:
             return
         box = self.find(row) or self._insert(row)
         if is_late:
-            box.stirred_at = self.time.seconds
+            box.late_at = self.time.seconds
         holds = self._begin(name, box)
         if holds:
             box.lasting.append(reply)
@@ -306,18 +311,16 @@ class Daytona:
     def stir(self) -> None:
         """Somebody in Daytona's dashboard, or its own auto-stop."""
         box = self.rng.choice(list(self.boxes.values())) if self.boxes else None
-        jobs = {
-            "started": ("stop", "stop", "stop", "destroy"),
-            "stopped": ("start", "archive"),
-            "archived": ("restore",),
-        }
-        if box is not None and not box.is_moving and box.state in jobs:
-            job = self.rng.choice(jobs[box.state])
-            if box.auto_delete == 0 and job == "stop":
-                job = "destroy"
+        if box is None or box.is_moving:
+            return
+        if self.rng.random() < 0.2:
+            box.auto_delete, box.set_at = self.rng.choice((0, 30, -1, -1)), self.time.seconds
+            self.say(f"Somebody there: auto-delete of {box.name} is {box.auto_delete}")
+        elif box.state in OUTSIDE:
+            job = self.rng.choice(OUTSIDE[box.state])
             self.say(f"Somebody there: {job} of {box.name}")
             box.stirred_at = self.time.seconds
-            self.begin(job, box)
+            self.begin("destroy" if job == "stop" and box.auto_delete == 0 else job, box)
 
 
 def _not_in_this_state(name: str, box: Box) -> ResultKind | None:
@@ -334,8 +337,3 @@ def _not_in_this_state(name: str, box: Box) -> ResultKind | None:
     if name == Action.START:
         return None
     return None if box.state == {"stop": "started", "archive": "stopped"}[name] else K.WRONG_STATE
-
-
-def has_effect(name: str, box: Box | None) -> bool:
-    """Whether Daytona is, for good, where this call leads to."""
-    return box is not None and not box.is_moving and box.state in EFFECTS[name]

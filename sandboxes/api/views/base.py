@@ -198,7 +198,8 @@ class ApiView(StrictView):
         if self._claim is None:
             return ask()
         if self._claim.operation:
-            return Operation.objects.select_related("sandbox").get(pk=self._claim.operation)
+            begun: Operation = Operation.objects.select_related("sandbox").get(pk=self._claim.operation)
+            return begun
         with transaction.atomic():
             operation = ask()
             idempotency.note(self._claim, operation.pk)

@@ -8,6 +8,7 @@ from sandboxes import clock
 from sandboxes.core.codes import NoticeCode, Refused
 from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import evict_ahead, notices, projection, prune, schedules, verifications, verify_convex
+from sandboxes.services.convex_differences import ConvexDifference
 from sandboxes.services.reconcile import intents
 from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
@@ -64,7 +65,7 @@ def _verification(found: verify_convex.Verified) -> verifications.Verification:
     return verifications.Verification(clock.now(), found.checked, counts, compared, unread, found.error)
 
 
-def _from_convex(found: verify_convex.ConvexDifference) -> SweepFinding:
+def _from_convex(found: ConvexDifference) -> SweepFinding:
     return SweepFinding(
         kind=FindingKind.CONVEX,
         text=f"{found.kind.replace('_', ' ')}: {found.detail}",

@@ -39,7 +39,8 @@ def update_free(rows: QuerySet[Any], **values: object) -> int:
     """
     with transaction.atomic():
         free = list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:MOST_ROWS])
-        return rows.model._default_manager.filter(pk__in=free).update(**values)
+        written: int = rows.model._default_manager.filter(pk__in=free).update(**values)
+        return written
 
 
 @dataclass

@@ -1,0 +1,110 @@
+"""Guards of the pure decision: most are found by the simulation, from its seeds."""
+
+from __future__ import annotations
+
+from tests.breakages.breakage import Breakage
+
+DECIDE = "sandboxes/core/decide.py"
+OBSERVATION = "sandboxes/core/observation.py"
+SIMULATION = "tests/simulation/test_simulation.py::test_every_promise_is_kept_through_faults_and_after_them"
+
+BREAKAGES = [
+    Breakage(
+        "doubts forgotten",
+        OBSERVATION,
+        "if is_shown and doubt_against_intent(row, draft.calls) is None:",
+        "if is_shown:",
+        SIMULATION,
+    ),
+    Breakage(
+        "the effect of a call unseen",
+        OBSERVATION,
+        "if call is None or call.effect_seen_at is not None or",
+        "if call is None or",
+        "tests/core/test_observation.py",
+    ),
+    Breakage(
+        "a call whose worker died in doubt for ever",
+        OBSERVATION,
+        "if call.effect_seen_at is not None or call.outcome == CallOutcome.REFUSED:",
+        "if call.effect_seen_at is not None or call.outcome in (CallOutcome.REFUSED, CallOutcome.PENDING):",
+        SIMULATION,
+    ),
+    Breakage(
+        "a state from before the call taken for its answer",
+        OBSERVATION,
+        "return call if is_from_before and not is_late else None",
+        "return None",
+        SIMULATION,
+    ),
+    Breakage(
+        "no credit to the deadline for not now",
+        DECIDE,
+        "    if not meaning.counts:\n        _credit(draft, _since_attempt(draft))\n",
+        "",
+        SIMULATION,
+    ),
+    Breakage(
+        "a deadline that runs while nobody could look",
+        DECIDE,
+        "_credit(draft, max(elapsed - LONGEST_PAUSE, 0.0) if operation.deadline_runs else elapsed)",
+        "pass",
+        SIMULATION,
+    ),
+    Breakage(
+        "a start for an owner on hold",
+        DECIDE,
+        "if call in STARTING_CALLS and facts.on_hold:",
+        "if False:",
+        SIMULATION,
+    ),
+    Breakage(
+        "a lone 404 believed",
+        OBSERVATION,
+        "elif fetched.confirmed or _was_ending(draft):",
+        "elif True:",
+        SIMULATION,
+    ),
+    Breakage(
+        "recovered again and again",
+        "sandboxes/core/plan.py",
+        'return _ERRORED if step == _CALL["recover"] and recovered else step',
+        "return step",
+        SIMULATION,
+    ),
+    Breakage(
+        "an unmet stop left alone",
+        "sandboxes/core/looks.py",
+        "if draft.active is None and _is_to_be_kept(draft, facts):",
+        "if False:",
+        SIMULATION,
+    ),
+    Breakage(
+        "an ephemeral one destroyed by a stop",
+        DECIDE,
+        "if refused := destroys(row, operation.action, force=operation.force):",
+        "if refused := None:",
+        SIMULATION,
+    ),
+    Breakage(
+        "no second try after a victim",
+        "sandboxes/core/quota.py",
+        "is_over = self.phase is Phase.RETRY or self.until is None or now >= self.until",
+        "is_over = True",
+        "tests/core/test_quota.py",
+    ),
+    Breakage(
+        "a backoff without jitter",
+        "sandboxes/core/backoff.py",
+        "return grown * (0.5 + jitter / 2)",
+        "return grown",
+        "tests/core/test_backoff.py",
+    ),
+    Breakage(
+        "a start that called an archive back called again",
+        "sandboxes/core/states.py",
+        'return self.desired_state not in ("", "archived")',
+        "return False",
+        "tests/core/test_plan.py",
+    ),
+]
