@@ -220,8 +220,8 @@ def _status(draft: Draft) -> str:
 
 
 def _has_called(draft: Draft) -> bool:
-    """Whether the active operation has made a call."""
-    return bool(draft.own_calls)
+    """Whether the active operation has made a call; one that follows an operation that has ended has not."""
+    return draft.operation is not None and draft.operation.is_active and bool(draft.own_calls)
 
 
 def meet_intent(draft: Draft) -> None:
