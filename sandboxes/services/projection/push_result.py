@@ -149,7 +149,7 @@ def meaning_of(error: Exception) -> Meaning:
     return next((meaning for kind, meaning in MEANINGS.items() if isinstance(error, kind)), REFUSED)
 
 
-def words_of(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     return cut(f"{meaning_of(error).label}: {error}", ERROR_LIMIT)
 
 
@@ -253,7 +253,7 @@ def met(label: str) -> ProjectionRows:
 
 def record_failure(held: lease.Held, reports: list[Report], error: Exception) -> None:
     """Convex did not take it: the rows stay behind, are tried again later, and say why."""
-    message = words_of(error)
+    message = message_of(error)
     is_news = meaning_of(error) is not WAITING
     now = clock.now()
     with transaction.atomic():
@@ -271,7 +271,7 @@ def tell(error: Exception) -> None:
     """What an error means beyond the row that met it: a notice, one failure more for the circuit breaker."""
     meaning = meaning_of(error)
     if meaning.notice is not None:
-        notices.tell(meaning.notice, words_of(error))
+        notices.tell(meaning.notice, message_of(error))
     if meaning.trips and meaning.notice is not None:
         circuit_breaker.trip(meaning.notice)
     elif isinstance(error, convex.ConvexThrottled | convex.ConvexUnavailable):
