@@ -48,6 +48,27 @@ BREAKAGES = [
         f"{SERVICES}/lifecycle/test_missing.py::test_a_lone_404_is_not_believed",
     ),
     Breakage(
+        "an error kept at",
+        "sandboxes/core/intents.py",
+        "    if row.status == Status.ERROR:\n        return row.intent == Intent.DELETED",
+        "    pass",
+        "tests/core/test_intents.py::test_which_intents_are_pursued",
+    ),
+    Breakage(
+        "a hold that names what is being deleted",
+        "sandboxes/models/scope.py",
+        "return self.exclude(intent=Intent.DELETED).exclude(status__in=at_rest)",
+        "return self.exclude(status__in=at_rest)",
+        "tests/admin/test_owners.py::test_a_hold_does_not_name_what_is_being_deleted",
+    ),
+    Breakage(
+        "a verb's own obstacle unheeded",
+        "sandboxes/admin/verbs.py",
+        "    return verb.pointless(sandbox, active)",
+        '    return ""',
+        "tests/admin/test_actions.py::test_a_button_that_cannot_work_is_disabled_and_says_why",
+    ),
+    Breakage(
         "an ephemeral victim",
         "sandboxes/core/ranking.py",
         "return auto_delete is not None and auto_delete < 0",
