@@ -20,7 +20,7 @@ def answer(code: Code, path: str = "/api/", *, retry_after: int = 0) -> tuple[HT
     meaning = MEANINGS[code]
     is_api = path.startswith("/api/")
     request_id = uuid.uuid4().hex
-    body = _problem(code, path, request_id) if is_api else f"{meaning.title}. {meaning.cure}\n"
+    body = _problem(code, path, request_id) if is_api else f"{meaning.title}. {meaning.remedy}\n"
     content = body.encode()
     headers = [
         ("Content-Type", PROBLEM if is_api else "text/plain; charset=utf-8"),
@@ -40,10 +40,10 @@ def _problem(code: Code, path: str, request_id: str) -> str:
         "type": f"/api/v1/problems/{code}",
         "title": meaning.title,
         "status": meaning.status,
-        "detail": meaning.cure,
+        "detail": meaning.remedy,
         "instance": path,
         "code": str(code),
-        "cure": meaning.cure,
+        "cure": meaning.remedy,
         "request_id": request_id,
     }
     return json.dumps(body)

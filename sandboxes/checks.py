@@ -1,4 +1,4 @@
-"""System checks: what is configured and cannot work (E), or should not stay so (W), each with its cure.
+"""System checks: what is configured and cannot work (E), or should not stay so (W), each with its remedy.
 
 `manage.py check` runs them, and so does every command before it begins; W1xx only `check --deploy`.
 """
@@ -40,7 +40,7 @@ def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 @register()
 def convex_is_meant_right(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     wrong = convex_mistakes(settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY)
-    return [Error(mistake.text, hint=mistake.cure, id="sandboxes.E001") for mistake in wrong]
+    return [Error(mistake.text, hint=mistake.remedy, id="sandboxes.E001") for mistake in wrong]
 
 
 @register()

@@ -43,8 +43,8 @@ def icon(name: str) -> SafeString:
 def badge(text: object, *, colour: str = "grey", symbol: str = "", title: str = "") -> SafeString:
     """A word in a coloured pill, with an icon when `symbol` names one of Material Symbols."""
     shape = icon(symbol) if symbol else ""
-    words = text if isinstance(text, SafeString) else str(text).replace("_", " ")
-    return format_html('<span class="sk-badge sk-{}" title="{}">{}{}</span>', colour, title, shape, words)
+    label = text if isinstance(text, SafeString) else str(text).replace("_", " ")
+    return format_html('<span class="sk-badge sk-{}" title="{}">{}{}</span>', colour, title, shape, label)
 
 
 def status_badge(status: str, *, title: str = "") -> SafeString:
@@ -75,10 +75,10 @@ def interval(name: str, count: int | None) -> str:
     """One of Daytona's intervals as people read it: `7 d`, `never`."""
     if count is None:
         return "not known"
-    words = {("auto_stop", 0): "never", ("auto_delete", 0): "when it stops"}
+    names = {("auto_stop", 0): "never", ("auto_delete", 0): "when it stops"}
     if name == "auto_delete" and count < 0:
         return "never"
-    return words.get((name, count)) or duration(count * 60)
+    return names.get((name, count)) or duration(count * 60)
 
 
 def exact(moment: datetime) -> str:
@@ -120,9 +120,9 @@ def between(start: datetime | None, end: datetime | None) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
 
 
-def _time(moment: datetime, words: str, kind: str) -> SafeString:
+def _time(moment: datetime, label: str, kind: str) -> SafeString:
     return format_html(
-        '<time datetime="{}" title="{}" data-age="{}">{}</time>', moment.isoformat(), exact(moment), kind, words
+        '<time datetime="{}" title="{}" data-age="{}">{}</time>', moment.isoformat(), exact(moment), kind, label
     )
 
 

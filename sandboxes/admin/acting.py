@@ -15,9 +15,9 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from sandboxes.admin import outcomes, selectors
-from sandboxes.admin.cures import told
 from sandboxes.admin.fields import Text
 from sandboxes.admin.plan import Plan
+from sandboxes.admin.remedies import with_remedy
 from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform
 from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import Actor
@@ -148,7 +148,7 @@ def finish(request: HttpRequest, verb: Verb, ids: list[UUID], wish: Wish) -> Htt
 def _sentence(verb: Verb, row: outcomes.ActionResult) -> str:
     """How it went, at the top of the sandbox's page, which shows the rest."""
     if row.result != "requested":
-        return f"{verb.label}: {row.words}"
+        return f"{verb.label}: {row.message}"
     return f"{verb.label} requested; this page follows it." if row.operation else f"{verb.label}: done."
 
 
@@ -159,14 +159,14 @@ def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -
         return outcomes.ActionResult(str(sandbox_id), name, "skipped", why)
     try:
         operation = perform(verb, sandbox_id, wish)
-    except Refused as no:
-        return outcomes.ActionResult(str(sandbox_id), name, "skipped", told(no), code=no.code.value)
+    except Refused as error:
+        return outcomes.ActionResult(str(sandbox_id), name, "skipped", with_remedy(error), code=error.code.value)
     except DatabaseError:
         log.exception("admin_action_failed", sandbox_id=str(sandbox_id), verb=verb.name)
         return outcomes.ActionResult(str(sandbox_id), name, "failed", "The database did not answer. Try again.")
-    words = f"{verb.label.lower()} requested" if operation else "done"
+    message = f"{verb.label.lower()} requested" if operation else "done"
     return outcomes.ActionResult(
-        str(sandbox_id), name, "requested", words, operation=str(operation.pk) if operation else ""
+        str(sandbox_id), name, "requested", message, operation=str(operation.pk) if operation else ""
     )
 
 

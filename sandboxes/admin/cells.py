@@ -75,8 +75,8 @@ def disagreement(sandbox: Sandbox, latest: Operation | None) -> SafeString:
     """`wanted running, stopped by evictor 12 min ago`; of an error, and of an operation that failed, why."""
     when = html.ago(sandbox.status_changed_at, empty="")
     if sandbox.status == Status.ERROR:
-        words = f": {Truncator(sandbox.error_reason).chars(70)}" if sandbox.error_reason else ""
-        return format_html('<span class="sk-small sk-bad">failed {}{}</span>', when, words)
+        reason = f": {Truncator(sandbox.error_reason).chars(70)}" if sandbox.error_reason else ""
+        return format_html('<span class="sk-small sk-bad">failed {}{}</span>', when, reason)
     if latest is not None and intents.has_failed(sandbox, latest) and sandbox.status != Status.GONE:
         return _wanted(sandbox, "; ", _failure(latest))
     if sandbox.status in MOVING:
@@ -119,6 +119,6 @@ def convex(sandbox: Sandbox) -> SafeString:
     if since is None:
         return live(sandbox, "convex", html.NOTHING, is_active=False)
     colour, symbol = ("red", "cloud_off") if sandbox.projection.error else ("amber", "cloud_sync")
-    words = format_html("<span>{} behind</span>", html.since(since))
-    cell = html.badge(words, colour=colour, symbol=symbol, title=sandbox.projection.error)
+    label = format_html("<span>{} behind</span>", html.since(since))
+    cell = html.badge(label, colour=colour, symbol=symbol, title=sandbox.projection.error)
     return live(sandbox, "convex", cell, is_active=True)

@@ -11,8 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
-from sandboxes.admin.cures import told
 from sandboxes.admin.fields import Text
+from sandboxes.admin.remedies import with_remedy
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.asked import drift
 from sandboxes.core.codes import Refused
@@ -137,8 +137,8 @@ def _change(request: HttpRequest, sandbox: Sandbox, form: SettingsForm) -> bool:
                 form.refuse_moved(contested)
                 return False
             _make(row, changes, actor)
-    except Refused as no:
-        form.add_error(None, told(no))
+    except Refused as error:
+        form.add_error(None, with_remedy(error))
         return False
     messages.success(request, "The changes are made." if changes else "Nothing was changed.")
     if moved:

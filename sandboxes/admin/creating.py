@@ -12,8 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from sandboxes.admin import selectors
-from sandboxes.admin.cures import told
 from sandboxes.admin.fields import OwnerId, Text
+from sandboxes.admin.remedies import with_remedy
 from sandboxes.admin.verbs import actor_of, current_request_id
 from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import Source
@@ -84,8 +84,8 @@ def _create(request: HttpRequest, form: CreateForm) -> HttpResponse | None:
             new=form.request(),
             request_id=current_request_id(),
         )
-    except Refused as no:
-        form.add_error(None, told(no))
+    except Refused as error:
+        form.add_error(None, with_remedy(error))
         return None
     messages.success(request, "The create was requested; this page follows it.")
     return redirect("admin:sandboxes_sandbox_change", operation.sandbox_id)

@@ -19,31 +19,31 @@ def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
     if isinstance(exception, DisallowedHost):
         return defaults.bad_request(request, exception)  # a page in the frame would ask for the host again
-    words = str(exception) if isinstance(exception, BadRequest) else "This address asks for what there is not."
-    return _page(request, 400, "Not understood", words)
+    message = str(exception) if isinstance(exception, BadRequest) else "This address asks for what there is not."
+    return _page(request, 400, "Not understood", message)
 
 
 def forbidden(request: HttpRequest, exception: Any = None) -> HttpResponse:
-    words = "You may not do this. Ask an administrator for the permission."
-    return _page(request, 403, "Not allowed", words)
+    message = "You may not do this. Ask an administrator for the permission."
+    return _page(request, 403, "Not allowed", message)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Most often the page had been open since before another sign-in."""
-    words = "This page was too old to be sent, and nothing was done. Go back, reload it and send it again."
-    return _page(request, 403, "Nothing was done", words)
+    message = "This page was too old to be sent, and nothing was done. Go back, reload it and send it again."
+    return _page(request, 403, "Nothing was done", message)
 
 
 def too_many_sign_ins(request: HttpRequest, seconds: int) -> HttpResponse:
-    words = f"Too many sign-ins came from your address. Wait {seconds} seconds and try again."
-    answer = _page(request, 429, "Too many sign-ins", words)
+    message = f"Too many sign-ins came from your address. Wait {seconds} seconds and try again."
+    answer = _page(request, 429, "Too many sign-ins", message)
     answer["Retry-After"] = str(seconds)
     return answer
 
 
-def _page(request: HttpRequest, status: int, title: str, words: str) -> HttpResponse:
+def _page(request: HttpRequest, status: int, title: str, message: str) -> HttpResponse:
     user = getattr(request, "user", None)
     is_staff = user is not None and user.is_active and user.is_staff
     template = "sandboxes/error.html" if is_staff else "sandboxes/error_outside.html"
     frame = admin.site.each_context(request)
-    return render(request, template, {**frame, "title": title, "words": words}, status=status)
+    return render(request, template, {**frame, "title": title, "message": message}, status=status)

@@ -35,7 +35,7 @@ class StatusFilter(ChipFilter):
 
     def choices(self, changelist: Any) -> Any:
         choices = list(super().choices(changelist))
-        choices[0]["display"] = "all but gone"
+        choices[0]["display"] = "existing"
         return iter(choices)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
@@ -64,7 +64,7 @@ class RequestedFilter(ChipFilter):
     RANGES = {"hour": ("last hour", HOUR), "day": ("last 24 hours", DAY), "week": ("last 7 days", 7 * DAY)}
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(key, words) for key, (words, _) in self.RANGES.items()]
+        return [(key, label) for key, (label, _) in self.RANGES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.RANGES.get(str(self.value()))
@@ -138,7 +138,7 @@ class LastUsedFilter(ChipFilter):
     }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(key, words) for key, (words, _, _) in self.RANGES.items()]
+        return [(key, label) for key, (label, _, _) in self.RANGES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
         chosen = self.RANGES.get(str(self.value()))

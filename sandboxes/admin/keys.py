@@ -32,7 +32,7 @@ DAYS = (("", "never"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a
 class KeyForm(forms.Form):
     name = Text(max_length=100, widget=forms.TextInput({"class": "sk-input", "autocomplete": "off"}))
     scopes = forms.MultipleChoiceField(
-        choices=[(scope.value, words) for scope, words in SCOPES.items()],
+        choices=[(scope.value, label) for scope, label in SCOPES.items()],
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one scope."},
     )
@@ -80,8 +80,8 @@ class ServiceKeyAdmin(MirrorAdmin):
                 expires_at=clock.here() + timedelta(days=int(data["expires"])) if data["expires"] else None,
                 allowed_networks=data["networks"].split(),
             )
-        except Refused as no:
-            form.add_error(None, no.detail)
+        except Refused as error:
+            form.add_error(None, error.detail)
             return None
         acts_for_all = ServiceKey.Scope.ANY in key.scopes
         return self.page(

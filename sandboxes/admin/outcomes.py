@@ -9,13 +9,13 @@ from uuid import UUID, uuid4
 from django.http import Http404, HttpRequest, HttpResponse
 
 from sandboxes.admin import selectors
-from sandboxes.admin.cures import cure
+from sandboxes.admin.remedies import remedy
 from sandboxes.admin.verbs import VERBS, Verb, Wish, obstacle
 from sandboxes.core import intents
 from sandboxes.core.vocabulary import OperationStatus
 from sandboxes.models import Operation, Sandbox
 
-KEY = "outcomes"
+KEY = "bulk_outcomes"
 KEPT = 10
 
 
@@ -26,7 +26,7 @@ class ActionResult:
     sandbox: str
     name: str
     result: str
-    words: str
+    message: str
     code: str = ""
     operation: str = ""
 
@@ -91,9 +91,9 @@ class OutcomeLine:
         return self.has_failed and not self.obstacle
 
     @property
-    def cure(self) -> str:
+    def remedy(self) -> str:
         code = self.operation.code if self.operation is not None else ""
-        return cure(code) if code else ""
+        return remedy(code) if code else ""
 
 
 def remember(request: HttpRequest, outcome: BulkOutcome) -> UUID:

@@ -156,7 +156,7 @@ def _convex(row: ConvexProjection) -> Source:
     return Source(
         "Convex",
         status if status in Status.values else "",
-        status or ("not certain" if has_row else "row removed"),
+        status or ("unknown" if has_row else "row removed"),
         row.pushed_at,
         not row.is_behind,
         _behind(row, status),

@@ -18,7 +18,7 @@ from unfold.decorators import display
 from sandboxes import clock, html
 from sandboxes.admin import filters, selectors
 from sandboxes.admin.base import MirrorAdmin
-from sandboxes.admin.cures import cure
+from sandboxes.admin.remedies import remedy
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Notice, Operation, SandboxEvent, Sweep, WorkerHeartbeat
@@ -121,7 +121,7 @@ class OperationAdmin(ReadOnlyAdmin):
     def lead(self, row: Operation) -> str:
         if not row.code:
             return ""
-        return f"{MEANINGS[Code(row.code)].title}. {cure(row.code)}"
+        return f"{MEANINGS[Code(row.code)].title}. {remedy(row.code)}"
 
     @display(description="Operation")
     def cell_action(self, row: Operation) -> str:
@@ -136,10 +136,10 @@ class OperationAdmin(ReadOnlyAdmin):
 
     @display(description="Status")
     def cell_status(self, row: Operation) -> str:
-        words = row.step if row.is_active else row.code
+        note = row.step if row.is_active else row.code
         return html.stack(
             html.operation_badge(row.status, title=row.message),
-            format_html('<span class="sk-small">{}</span>', words) if words else "",
+            format_html('<span class="sk-small">{}</span>', note) if note else "",
         )
 
     @display(description="Who")
@@ -195,7 +195,7 @@ class NoticeAdmin(ReadOnlyAdmin):
     nothing_yet = "All is well: nothing that staff must know."
 
     def lead(self, row: Notice) -> str:
-        return row.cure
+        return row.remedy
 
     @display(description="State")
     def cell_state(self, row: Notice) -> str:
@@ -208,7 +208,7 @@ class NoticeAdmin(ReadOnlyAdmin):
         return format_html(
             '<span class="sk-wrap">{}<br><span class="sk-faint">{}</span></span>',
             row.message,
-            html.marked(row.cure),
+            html.marked(row.remedy),
         )
 
     @display(description="First seen")

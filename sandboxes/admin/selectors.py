@@ -66,12 +66,12 @@ def tiers() -> list[tuple[str, str]]:
     ]
 
 
-def found_by(rows: QuerySet[Sandbox], words: str) -> QuerySet[Sandbox]:
+def found_by(rows: QuerySet[Sandbox], text: str) -> QuerySet[Sandbox]:
     """Search: the beginning of a name, spaces and all, or each word the beginning of a name or of an owner, our
     id, or Daytona's id."""
-    whole = " ".join(words.split())
+    whole = " ".join(text.split())
     each = Q()
-    for word in words.split():
+    for word in text.split():
         each &= _matching(word)
     return rows.filter(Q(name__istartswith=whole) | each) if " " in whole else rows.filter(each)
 

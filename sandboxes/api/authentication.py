@@ -59,8 +59,8 @@ def _limit(address: str) -> None:
     """Refuse an address that sent too many wrong credentials, before any are looked at."""
     seconds = attempts.seconds_to_wait(attempts.AttemptKind.CREDENTIALS, address)
     if seconds:
-        words = "Too many wrong tokens or keys came from your address."
-        raise Refused(Code.RATE_LIMITED, words, retry_after=seconds)
+        message = "Too many wrong tokens or keys came from your address."
+        raise Refused(Code.RATE_LIMITED, message, retry_after=seconds)
 
 
 def _principal(scheme: str, credentials: str, request: Request, address: str) -> Principal:

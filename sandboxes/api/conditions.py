@@ -21,8 +21,8 @@ _TAG = re.compile(r'[ \t]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,[ \t,]*|$)
 def etag_of(shown: Mapping[str, Any]) -> str:
     """The strong ETag of a representation, of all that counts."""
     counted = {name: value for name, value in shown.items() if name not in NOT_COUNTED}
-    words = json.dumps(counted, sort_keys=True, separators=(",", ":")).encode()
-    return f'"{hashlib.sha256(words).hexdigest()[:32]}"'
+    body = json.dumps(counted, sort_keys=True, separators=(",", ":")).encode()
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 def check_match(header: str, etag: str) -> None:

@@ -256,11 +256,11 @@ NOT_MODIFIED = OpenApiResponse(description="It is as If-None-Match says.")
 
 
 def page_parameters(orders: Iterable[str], default: str) -> list[OpenApiParameter]:
-    words = [word for name in orders for word in (name, f"-{name}")]
+    values = [value for name in orders for value in (name, f"-{name}")]
     return [
         _query("limit", f"Rows a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} if absent.", kind=int),
         _query("cursor", "Only as it stands in `next`."),
-        _query("order", f"`-` reverses; `{default}` if absent.", enum=words),
+        _query("order", f"`-` reverses; `{default}` if absent.", enum=values),
     ]
 
 
@@ -270,12 +270,12 @@ def filter_parameters(filters: type[django_filters.FilterSet] | None) -> list[Op
 
 
 def _filter_parameter(name: str, one: django_filters.Filter) -> OpenApiParameter:
-    words = str(one.extra.get("help_text", ""))
+    description = str(one.extra.get("help_text", ""))
     if isinstance(one, django_filters.MultipleChoiceFilter):
-        return _query(name, words, enum=[value for value, _ in one.extra["choices"]], many=True)
+        return _query(name, description, enum=[value for value, _ in one.extra["choices"]], many=True)
     if isinstance(one, django_filters.IsoDateTimeFilter):
-        return _query(name, words, kind=OpenApiTypes.DATETIME)
-    return _query(name, words)
+        return _query(name, description, kind=OpenApiTypes.DATETIME)
+    return _query(name, description)
 
 
 @cache
@@ -343,7 +343,7 @@ def problem_responses(codes: Iterable[Code]) -> dict[Any, OpenApiResponse]:
     return {
         (status, problems.MEDIA_TYPE): OpenApiResponse(
             Problem,
-            description="\n".join(f"* `{code}`: {MEANINGS[code].title}. {MEANINGS[code].cure}" for code in found),
+            description="\n".join(f"* `{code}`: {MEANINGS[code].title}. {MEANINGS[code].remedy}" for code in found),
             examples=[_example(code) for code in found],
         )
         for status, found in sorted(by_status.items())
@@ -359,7 +359,7 @@ def _example(code: Code) -> OpenApiExample:
         "detail": meaning.title,
         "instance": "/api/v1/sandboxes/9f0c2c9e-5b0e-4f0b-8a55-0d4c1d6c7a10/start",
         "code": code.value,
-        "cure": meaning.cure,
+        "cure": meaning.remedy,
         "request_id": "6f1c0c5f9c1e4a0f",
     }
     return OpenApiExample(code.value, value, response_only=True, media_type=problems.MEDIA_TYPE)

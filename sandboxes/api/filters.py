@@ -65,10 +65,10 @@ class SandboxFilter(django_filters.FilterSet):
         model = Sandbox
         fields: list[str] = []
 
-    def search(self, rows: QuerySet[Sandbox], _name: str, words: str) -> QuerySet[Sandbox]:
+    def search(self, rows: QuerySet[Sandbox], _name: str, text: str) -> QuerySet[Sandbox]:
         # Shorter than what the index of parts of names is made of.
-        lookup = "icontains" if len(re.findall(r"\w", words)) >= TRIGRAM else "istartswith"
-        return rows.filter(Q(**{f"name__{lookup}": words}) | Q(daytona_id=words) | Q(pk__in=_uuids(words)))
+        lookup = "icontains" if len(re.findall(r"\w", text)) >= TRIGRAM else "istartswith"
+        return rows.filter(Q(**{f"name__{lookup}": text}) | Q(daytona_id=text) | Q(pk__in=_uuids(text)))
 
     def filter_queryset(self, queryset: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
         rows: QuerySet[Sandbox] = super().filter_queryset(queryset)
@@ -117,8 +117,8 @@ def filtered(
     return found.qs
 
 
-def _uuids(words: str) -> list[str]:
+def _uuids(text: str) -> list[str]:
     try:
-        return [str(UUID(words))]
+        return [str(UUID(text))]
     except ValueError:
         return []

@@ -104,8 +104,8 @@ def _decode(cursor: str, field: str, salt: str) -> tuple[Any, str]:
     try:
         text, pk = signing.loads(cursor, salt=salt, serializer=_Utf8)
     except signing.BadSignature:
-        words = "It was made for another list or order, or is not ours: follow `next` as it is."
-        raise ValidationError({"cursor": [words]}) from None
+        message = "It was made for another list or order, or is not ours: follow `next` as it is."
+        raise ValidationError({"cursor": [message]}) from None
     return (text if field == "name" else datetime.fromisoformat(text)), pk
 
 

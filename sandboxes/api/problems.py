@@ -54,10 +54,10 @@ def problem(request: HttpRequest, code: Code, *, detail: str = "", **extra: Any)
         "type": f"{TYPE}{code}",
         "title": meaning.title,
         "status": meaning.status,
-        "detail": detail or meaning.cure,
+        "detail": detail or meaning.remedy,
         "instance": request.path,
         "code": str(code),
-        "cure": meaning.cure,
+        "cure": meaning.remedy,
         "request_id": getattr(request, "request_id", ""),
         **extra,
     }

@@ -1,4 +1,4 @@
-"""What clients are shown. Daytona's and Convex's own words are for staff; clients get codes with a cure."""
+"""What clients are shown. Daytona's and Convex's own words are for staff; clients get codes with a remedy."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class OperationShape(ForViewer):
         return MEANINGS[Code(row.code)].title if row.code else ""
 
     def get_cure(self, row: Operation) -> str:
-        return MEANINGS[Code(row.code)].cure if row.code else ""
+        return MEANINGS[Code(row.code)].remedy if row.code else ""
 
 
 @extend_schema_serializer(component_name="IntentSet")

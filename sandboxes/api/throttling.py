@@ -64,8 +64,8 @@ def count_more(principal: Principal, units: int) -> Rate | None:
         left = max(0, rate.limit - rate.used + units)
         with suppress(Exception):  # as above: what cannot be given back is gone with the minute
             cache.decr(_key(principal, int(clock.here().timestamp())), units)
-        words = f"This asks for {units + 1} of {rate.limit} in a minute; {left} more were left."
-        raise Refused(Code.RATE_LIMITED, words, retry_after=rate.reset)
+        message = f"This asks for {units + 1} of {rate.limit} in a minute; {left} more were left."
+        raise Refused(Code.RATE_LIMITED, message, retry_after=rate.reset)
     return rate
 
 

@@ -1,7 +1,7 @@
 """Every refusal and failure, once: the same word in the planner, on the operation and in a problem response.
 
 A code never changes its meaning. `status` is the HTTP status of the problem response, `title` what happened,
-`cure` what the reader can do next.
+`remedy` what the reader can do next.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ FOR_LACK_OF_ROOM = (Code.CAPACITY_EXHAUSTED, Code.QUOTA_TOO_SMALL, Code.DISK_QUO
 class Meaning:
     status: int
     title: str
-    cure: str
+    remedy: str
 
 
 _M = Meaning
@@ -232,7 +232,7 @@ class NoticeCode(StrEnum):
     ORPHANS = "orphans"
 
 
-CURES: dict[NoticeCode, str] = {
+REMEDIES: dict[NoticeCode, str] = {
     NoticeCode.DAYTONA_UNAUTHORIZED: "Put a valid key into DAYTONA_API_KEY and restart the workers.",
     NoticeCode.DAYTONA_NOT_CONFIGURED: "Set DAYTONA_API_URL and DAYTONA_API_KEY for the workers.",
     NoticeCode.ORG_SUSPENDED: "Settle it with Daytona; operations wait until it is lifted.",

@@ -260,12 +260,13 @@ class Deployment:
             reason = f"{ABSENT}, or it fails; Convex hides which" if error.cause_unknown else ABSENT
             return FunctionMissing(function, reason=reason, cause_unknown=error.cause_unknown, **known)
         permission = f"deployment:functions:runInternal{'Queries' if kind == 'query' else 'Mutations'}"
-        words = f"Convex runs no internal {kind} for us, not even one that changes nothing: "
+        message = f"Convex runs no internal {kind} for us, not even one that changes nothing: "
+        lacks = f"the deploy key lacks {permission}"
         if error.cause_unknown:
-            words += f"the deploy key lacks {permission}, or they all fail, and Convex hides which. Check the key."
+            message += f"{lacks}, or they all fail, and Convex hides which. Check the key."
         else:
-            words += f"the deploy key lacks {permission}. Add that permission to the key."
-        return ConvexUnauthorized(words, permission=permission, cause_unknown=error.cause_unknown, **known)
+            message += f"{lacks}. Add that permission to the key."
+        return ConvexUnauthorized(message, permission=permission, cause_unknown=error.cause_unknown, **known)
 
     def _why_missing(self, function: Function, error: FunctionFailed) -> str:
         """In words; "" when the function is there, or when nobody can say."""
@@ -297,8 +298,8 @@ class Deployment:
 
 
 def _may_not_act(**known: Any) -> ConvexUnauthorized:
-    words = f"The deploy key may not act as a user. Add the permission {ACT_AS_USER} to the key."
-    return ConvexUnauthorized(words, permission=ACT_AS_USER, **known)
+    message = f"The deploy key may not act as a user. Add the permission {ACT_AS_USER} to the key."
+    return ConvexUnauthorized(message, permission=ACT_AS_USER, **known)
 
 
 def read_value(read: Callable[[], T], function: Function) -> T:

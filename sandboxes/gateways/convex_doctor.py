@@ -1,4 +1,4 @@
-"""Everything that can be wrong between us and Convex, each with its cure."""
+"""Everything that can be wrong between us and Convex, each with its remedy."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CapabilityFinding:
     level: Literal["ok", "warning", "error"]
     code: str
     text: str
-    cure: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ def _functions(capabilities: Capabilities, *, own: bool) -> list[CapabilityFindi
         ]
     if not capabilities.known:
         text = "The deploy key may not list functions, so nothing tells whether they are all there."
-        cure = "Add the permission deployment:data:view to the key."
-        return [CapabilityFinding("warning", "convex_cannot_list", text, cure)]
+        remedy = "Add the permission deployment:data:view to the key."
+        return [CapabilityFinding("warning", "convex_cannot_list", text, remedy)]
     missing = [_missing(name) for name in capabilities.missing if name not in capabilities.mismatched]
     wrong = [_mismatched(name, why) for name, why in capabilities.mismatched.items()]
     less = [
@@ -118,16 +118,16 @@ def _schema(gateway: ConvexGateway) -> list[CapabilityFinding]:
     if not lacking:
         return []
     text = f"The application's schema lacks {', '.join(lacking)}: sandkeeper.ts fails as soon as it needs that."
-    cure = "Add it as convex/schema.ts has it, or correct its name in sandkeeper.ts, and deploy."
-    return [CapabilityFinding("error", "convex_schema_incomplete", text, cure)]
+    remedy = "Add it as convex/schema.ts has it, or correct its name in sandkeeper.ts, and deploy."
+    return [CapabilityFinding("error", "convex_schema_incomplete", text, remedy)]
 
 
 def _acting(gateway: ConvexGateway) -> list[CapabilityFinding]:
     if gateway.may_act_as_user() is not False:
         return []
     text = "The deploy key may not act as a user: names cannot be read, and no harness is linked."
-    cure = f"Add the permission {ACT_AS_USER} to the key, or deploy convex/sandkeeper.ts."
-    return [CapabilityFinding("warning", "convex_may_not_act_as_user", text, cure)]
+    remedy = f"Add the permission {ACT_AS_USER} to the key, or deploy convex/sandkeeper.ts."
+    return [CapabilityFinding("warning", "convex_may_not_act_as_user", text, remedy)]
 
 
 def _missing(name: str) -> CapabilityFinding:
@@ -140,8 +140,8 @@ def _missing(name: str) -> CapabilityFinding:
 def _mismatched(name: str, why: str) -> CapabilityFinding:
     needed = name in NEEDED or name in REMOVES
     text = f"Convex's function {name} cannot be used: {why}."
-    cure = "Deploy the version that fits, or convex/sandkeeper.ts instead."
-    return CapabilityFinding("error" if needed else "warning", "convex_function_mismatch", text, cure)
+    remedy = "Deploy the version that fits, or convex/sandkeeper.ts instead."
+    return CapabilityFinding("error" if needed else "warning", "convex_function_mismatch", text, remedy)
 
 
 def _permissions(gateway: ConvexGateway, *, own: bool) -> list[CapabilityFinding]:

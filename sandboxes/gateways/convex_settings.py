@@ -23,11 +23,11 @@ _OTHER_KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """`text` names the setting and what is wrong with it, `cure` the right form."""
+    """`text` names the setting and what is wrong with it, `remedy` the right form."""
 
     setting: Literal["CONVEX_URL", "CONVEX_DEPLOY_KEY"]
     text: str
-    cure: str
+    remedy: str
 
 
 def mistakes(url: str, deploy_key: str) -> list[Mistake]:
@@ -36,12 +36,12 @@ def mistakes(url: str, deploy_key: str) -> list[Mistake]:
     if not url and not deploy_key:
         return []
     if not url:
-        cure = f"Set CONVEX_URL to {_address_of(deploy_key)}, or unset the key to run without Convex."
-        return [Mistake("CONVEX_URL", "CONVEX_DEPLOY_KEY is set without CONVEX_URL.", cure)]
+        remedy = f"Set CONVEX_URL to {_address_of(deploy_key)}, or unset the key to run without Convex."
+        return [Mistake("CONVEX_URL", "CONVEX_DEPLOY_KEY is set without CONVEX_URL.", remedy)]
     found = list(_of_url(url))
     if not deploy_key:
-        cure = "Set CONVEX_DEPLOY_KEY, or unset CONVEX_URL to run without Convex."
-        return [*found, Mistake("CONVEX_DEPLOY_KEY", "CONVEX_URL is set without CONVEX_DEPLOY_KEY.", cure)]
+        remedy = "Set CONVEX_DEPLOY_KEY, or unset CONVEX_URL to run without Convex."
+        return [*found, Mistake("CONVEX_DEPLOY_KEY", "CONVEX_URL is set without CONVEX_DEPLOY_KEY.", remedy)]
     return found or list(_of_key(url, deploy_key))
 
 
@@ -68,15 +68,15 @@ def _of_url(url: str) -> Iterator[Mistake]:
 def _of_key(url: str, deploy_key: str) -> Iterator[Mistake]:
     kind, name = _kind_and_name(deploy_key)
     if kind in _OTHER_KEYS:
-        cure = "Make a deploy key in the deployment's Settings on the dashboard: prod:<deployment>|…, or dev:…"
-        yield Mistake("CONVEX_DEPLOY_KEY", f"CONVEX_DEPLOY_KEY {_OTHER_KEYS[kind]}.", cure)
+        remedy = "Make a deploy key in the deployment's Settings on the dashboard: prod:<deployment>|…, or dev:…"
+        yield Mistake("CONVEX_DEPLOY_KEY", f"CONVEX_DEPLOY_KEY {_OTHER_KEYS[kind]}.", remedy)
         return
     host = (urlsplit(url).hostname or "").lower()
     deployment = host.split(".")[0]
     if name and _is_cloud(host) and name.lower() != deployment:
         text = f"CONVEX_DEPLOY_KEY is a key of the deployment {name}, and CONVEX_URL is {deployment}'s."
-        cure = f"Set a deploy key of {deployment}, or CONVEX_URL to https://{name}{CLOUD}."
-        yield Mistake("CONVEX_DEPLOY_KEY", text, cure)
+        remedy = f"Set a deploy key of {deployment}, or CONVEX_URL to https://{name}{CLOUD}."
+        yield Mistake("CONVEX_DEPLOY_KEY", text, remedy)
 
 
 def _kind_and_name(deploy_key: str) -> tuple[str, str]:

@@ -148,7 +148,7 @@ def _lost(error: httpx.HTTPError, request_id: str) -> ConvexUnavailable:
     sent = not isinstance(error, _NOT_SENT)
     kind = type(error).__name__
     if not sent:
-        words = f"Convex cannot be reached ({kind}). Check CONVEX_URL and the network; it will be tried again."
+        message = f"Convex cannot be reached ({kind}). Check CONVEX_URL and the network; it will be tried again."
     else:
-        words = f"Convex did not answer ({kind}); whether it did the work is unknown."
-    return ConvexUnavailable(words, ambiguous=sent, request_id=request_id)
+        message = f"Convex did not answer ({kind}); whether it did the work is unknown."
+    return ConvexUnavailable(message, ambiguous=sent, request_id=request_id)

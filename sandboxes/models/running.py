@@ -15,7 +15,7 @@ class Notice(models.Model):
 
     code = models.CharField(max_length=50, choices=[(c.value, c.value) for c in NoticeCode])
     message = models.TextField()
-    cure = models.CharField(max_length=500)
+    remedy = models.CharField("fix", max_length=500)
     first_seen_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     count = models.PositiveIntegerField(default=1)

@@ -58,14 +58,14 @@ def difference(
         )
     foreign = next((item.owner for item in there if item.owner not in ("", row.owner_id)), None)
     if foreign is not None:
-        words = f"Convex's row of {row.daytona_id} belongs to {foreign!r}, not to {row.owner_id!r}"
-        return finding(DifferenceKind.FOREIGN_OWNER, words)
+        message = f"Convex's row of {row.daytona_id} belongs to {foreign!r}, not to {row.owner_id!r}"
+        return finding(DifferenceKind.FOREIGN_OWNER, message)
     if push is None:
         return finding(DifferenceKind.LEFT_OVER, f"Convex still shows “{row.display_name}”, which is deleted")
     if len(there) + is_twin > 1:
         count = len(there) + is_twin
-        words = f"Convex has {count} rows of “{row.display_name}”; `sandkeeper:apply` makes one of them"
-        return finding(DifferenceKind.DUPLICATE, words)
+        message = f"Convex has {count} rows of “{row.display_name}”; `sandkeeper:apply` makes one of them"
+        return finding(DifferenceKind.DUPLICATE, message)
     return _other_values(projection, push, there[0], finding)
 
 
@@ -84,14 +84,14 @@ def _other_values(
     finding: Callable[[DifferenceKind, str], ConvexDifference],
 ) -> ConvexDifference | None:
     row = projection.sandbox
-    words = list(_stale(projection, push, item))
+    changed = list(_stale(projection, push, item))
     renamed = bool(item.name is not None and push.shown.name and item.name != push.shown.name)
     if renamed:
-        words.append(f"name (“{item.name}”)")
-    if not words:
+        changed.append(f"name (“{item.name}”)")
+    if not changed:
         return None
-    is_ours_to_send = len(words) > renamed or push.name is not None
-    said = f"Convex shows “{row.display_name}” with another {', '.join(words)}"
+    is_ours_to_send = len(changed) > renamed or push.name is not None
+    said = f"Convex shows “{row.display_name}” with another {', '.join(changed)}"
     if is_ours_to_send:
         return finding(DifferenceKind.STALE, said)
     return finding(DifferenceKind.RENAMED, f"{said}; it is left: rename it here, or push it again")

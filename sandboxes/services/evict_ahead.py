@@ -105,10 +105,10 @@ def _check_quota(wanted: EvictionRequest) -> None:
     """Room in several quotas does not add up."""
     counted = _running(wanted).order_by().values_list("target", "sandbox_class").distinct()
     regions, classes = ({*names} for names in zip(*counted, strict=True)) if counted else (set(), set())
-    for names, words, option in ((regions, "regions", "--target"), (classes, "classes", "--sandbox-class")):
+    for names, kind, option in ((regions, "regions", "--target"), (classes, "classes", "--sandbox-class")):
         if len(names) > 1:
             which = ", ".join(name or "(none)" for name in sorted(names))
-            detail = f"Sandboxes of several {words} run: {which}. Daytona counts each by itself: add {option}."
+            detail = f"Sandboxes of several {kind} run: {which}. Daytona counts each by itself: add {option}."
             raise Refused(Code.INVALID_REQUEST, detail)
 
 

@@ -1,4 +1,4 @@
-"""Notices: one open row per condition that staff must know, with first and last time, count and cure."""
+"""Notices: one open row per condition that staff must know, with first and last time, count and remedy."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from django.db.models import F
 
 from project.readable import cut
 from sandboxes import clock
-from sandboxes.core.codes import CURES, NoticeCode
+from sandboxes.core.codes import REMEDIES, NoticeCode
 from sandboxes.core.facts import Result
 from sandboxes.core.results import MEANINGS
 from sandboxes.models import Notice
 
 
 def tell(code: NoticeCode, message: str) -> None:
-    """Open the notice of this condition, or count it up with the latest words."""
+    """Open the notice of this condition, or count it up with the latest message."""
     now = clock.now()
-    words = cut(message, 2000)
-    if _count_up(code, words, now):
+    message = cut(message, 2000)
+    if _count_up(code, message, now):
         return
     try:
         with transaction.atomic():
-            Notice.objects.create(code=code, message=words, cure=CURES[code], first_seen_at=now, last_seen_at=now)
+            Notice.objects.create(
+                code=code, message=message, remedy=REMEDIES[code], first_seen_at=now, last_seen_at=now
+            )
     except IntegrityError:  # another process opened it a moment ago
-        _count_up(code, words, now)
+        _count_up(code, message, now)
 
 
 def tell_of(result: Result) -> None:
@@ -43,6 +45,6 @@ def close(*codes: NoticeCode, not_seen_since: datetime | None = None) -> None:
     open_.update(closed_at=clock.now())
 
 
-def _count_up(code: NoticeCode, words: str, now: datetime) -> bool:
+def _count_up(code: NoticeCode, message: str, now: datetime) -> bool:
     open_ = Notice.objects.filter(code=code, closed_at=None)
-    return open_.update(message=words, last_seen_at=now, count=F("count") + 1) == 1
+    return open_.update(message=message, last_seen_at=now, count=F("count") + 1) == 1

@@ -41,8 +41,10 @@ def _live(owner_id: str) -> list[UUID]:
 def _stop(sandbox_id: UUID, *, actor: Actor, reason: str, source: Source, force: bool) -> int:
     try:
         lifecycle.request(sandbox_id, Action.STOP, actor=actor, source=source, reason=reason, force=force)
-    except Refused as no:
-        return _stop_when_created(sandbox_id, actor=actor, reason=reason) if no.code == Code.SANDBOX_CREATING else 0
+    except Refused as error:
+        if error.code != Code.SANDBOX_CREATING:
+            return 0
+        return _stop_when_created(sandbox_id, actor=actor, reason=reason)
     return 1
 
 

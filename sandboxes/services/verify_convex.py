@@ -89,7 +89,7 @@ def _guarded(
     except ConvexError as error:
         if repair:
             push_result.tell(error)
-        found.error = push_result.words_of(error)
+        found.error = push_result.message_of(error)
     return found
 
 
@@ -228,7 +228,7 @@ class _Verifier:
             # The push does not overwrite it: it says so for as long as that is so.
             error = push_result.ForeignOwner(finding.detail)
             push_result.tell(error)
-            _make_due(row, row.sent, error=push_result.words_of(error))
+            _make_due(row, row.sent, error=push_result.message_of(error))
         elif finding.kind != DifferenceKind.RENAMED and (self.own or finding.kind != DifferenceKind.DUPLICATE):
             _make_due(row, _known(row, there))
 

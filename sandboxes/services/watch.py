@@ -196,7 +196,7 @@ def look(event: Event) -> bool:
         return True  # not ours; an orphan is the sweep's to report
     looked = lifecycle.observe(row.pk, raises=True, ended=event.is_end)
     if record.active_operation(row.pk) is not None:
-        return True  # its ticks look
+        return True  # its attempts look
     return looked and _shows(Sandbox.objects.get(pk=row.pk), event)
 
 

@@ -26,13 +26,13 @@ register.simple_tag(html.operation_url)
 
 
 @register.filter
-def lower_first(words: str) -> str:
-    return words[:1].lower() + words[1:]
+def lower_first(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 @register.simple_tag
 def chosen_filters(changes: Any) -> list[tuple[str, str]]:
-    """(words, address without it) of each filter in force."""
+    """(label, address without it) of each filter in force."""
     return [
         (f"{spec.title}: {spec.value()}", changes.get_query_string(remove=[spec.parameter_name]))
         for spec in changes.filter_specs

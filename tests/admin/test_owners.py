@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.vocabulary import Action, Actor, Source, Status
+from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.models import Operation, Owner
 from sandboxes.services import intent
 from tests.admin.pages import text_of
@@ -46,6 +46,13 @@ def test_a_hold_first_names_what_it_stops(admin: Client) -> None:
     assert "fleeting" in destroyed
     assert "doomed" in destroyed
     assert not Owner.objects.get().on_hold
+
+
+def test_a_hold_does_not_name_what_is_being_deleted(admin: Client) -> None:
+    rows.sandbox("doomed", status=Status.STOPPING, intent=Intent.DELETED, intent_met_at=None)
+    words = text_of(post(admin, "hold"))
+    assert "doomed" not in words
+    assert "On hold; nothing had to be stopped." in text_of(post(admin, "hold", confirmed="1", reason="abuse"))
 
 
 def test_a_hold_stops_all_and_refuses_programs_until_it_is_lifted(admin: Client) -> None:

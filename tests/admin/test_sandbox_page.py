@@ -32,9 +32,9 @@ def test_what_each_system_last_said_stands_side_by_side_with_its_age(admin: Clie
     content = page(admin, row).content.decode()
     daytona, ours, convex = (source(content, name) for name in ("Daytona", "Sandkeeper", "Convex"))
     assert "started" in daytona
-    assert "said 42 s ago" in daytona
+    assert "checked 42 s ago" in daytona
     assert "since 7 min ago" in ours
-    assert "said 3 h ago" in convex
+    assert "checked 3 h ago" in convex
     assert "agrees" in daytona
     assert "agrees" in convex
 
@@ -81,15 +81,15 @@ def test_a_deleted_sandbox_is_gone_everywhere_and_all_agree(admin: Client) -> No
     daytona, convex = source(content, "Daytona"), source(content, "Convex")
     assert "agrees block gone not found" in daytona
     assert "on its way" not in daytona
-    assert "agrees row removed said 1 h ago" in convex
+    assert "agrees row removed checked 1 h ago" in convex
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "running said 1 h ago generation 1 of 4 last confirmed: running"),
+        ({}, "running checked 1 h ago generation 1 of 4 last confirmed: running"),
         ({"sent": {"row": True}, "resend_at": rows.ago()}, "1 of 4 a push had no answer"),
-        ({"sent": {}}, "not certain said 1 h ago generation 1 of 4 every value is sent again"),
+        ({"sent": {}}, "unknown checked 1 h ago generation 1 of 4 every value is sent again"),
     ],
 )
 def test_while_convex_is_behind_it_is_said_what_is_known_of_it(

@@ -83,7 +83,7 @@ def test_the_python_example(installation: Installation, tmp_path: Path) -> None:
     assert run(installation, tmp_path, sys.executable, str(script)) == "running\n"
     installation.do(installation.post(f"/sandboxes/{box['id']}/stop", {"reason": "lunch"}))
     guarded = example.replace("print(ensure", "try:\n    ensure")
-    script.write_text(guarded.replace('["status"])', "\nexcept NotReady as no:\n    print(no.code)"))
+    script.write_text(guarded.replace('["status"])', "\nexcept NotReady as error:\n    print(error.code)"))
     assert run(installation, tmp_path, sys.executable, str(script)) == "sandbox_stopped_by_user\n"
 
 
@@ -113,7 +113,7 @@ def test_the_typescript_example(installation: Installation, tmp_path: Path) -> N
 def test_the_table_of_codes_is_the_codes() -> None:
     told = re.findall(r"^\| `(\w+)` \| (\d+) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
     meant = [(code, MEANINGS[code]) for code in Code]
-    assert told == [(code.value, str(one.status), one.title, one.cure) for code, one in meant]
+    assert told == [(code.value, str(one.status), one.title, one.remedy) for code, one in meant]
 
 
 def test_what_an_agent_does_is_told_for_every_code_that_ensure_running_may_answer() -> None:

@@ -186,9 +186,9 @@ def test_last_use_is_written_at_most_once_a_minute() -> None:
     "wrong", [{"scopes": []}, {"scopes": ["everything"]}, {"scopes": ALL, "allowed_networks": ["ten/8"]}]
 )
 def test_a_key_that_makes_no_sense_is_refused(wrong: dict[str, list[str]]) -> None:
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         keys.create_key("agent", **wrong)  # type: ignore[arg-type]
-    assert no.value.code == Code.INVALID_REQUEST
+    assert error.value.code == Code.INVALID_REQUEST
 
 
 def test_a_name_is_used_once() -> None:

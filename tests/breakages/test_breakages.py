@@ -16,6 +16,7 @@ import pytest
 
 from tests.breakages.asking import BREAKAGES as ASKING
 from tests.breakages.breakage import Breakage
+from tests.breakages.core import BREAKAGES as CORE
 from tests.breakages.projection import BREAKAGES as PROJECTION
 from tests.breakages.reading import BREAKAGES as READING
 from tests.breakages.seeing import BREAKAGES as SEEING
@@ -33,6 +34,7 @@ BREAKAGES = [
     *READING,
     *SEEING,
     *PROJECTION,
+    *CORE,
     Breakage(
         "no lease check",
         "sandboxes/services/record.py",
@@ -46,6 +48,27 @@ BREAKAGES = [
         "elif fetched.confirmed or _was_ending(draft):",
         "elif True:",
         f"{SERVICES}/lifecycle/test_missing.py::test_a_lone_404_is_not_believed",
+    ),
+    Breakage(
+        "an error kept at",
+        "sandboxes/core/intents.py",
+        "    if row.status == Status.ERROR:\n        return row.intent == Intent.DELETED",
+        "    pass",
+        "tests/core/test_intents.py::test_which_intents_are_pursued",
+    ),
+    Breakage(
+        "a hold that names what is being deleted",
+        "sandboxes/models/scope.py",
+        "return self.exclude(intent=Intent.DELETED).exclude(status__in=at_rest)",
+        "return self.exclude(status__in=at_rest)",
+        "tests/admin/test_owners.py::test_a_hold_does_not_name_what_is_being_deleted",
+    ),
+    Breakage(
+        "a verb's own obstacle unheeded",
+        "sandboxes/admin/verbs.py",
+        "    return verb.pointless(sandbox, active)",
+        '    return ""',
+        "tests/admin/test_actions.py::test_a_button_that_cannot_work_is_disabled_and_says_why",
     ),
     Breakage(
         "an ephemeral victim",

@@ -37,7 +37,7 @@ def test_a_revoked_key_of_daytona_is_one_notice_and_no_storm(running: Installati
     operations = [running.accepted(running.post(f"/sandboxes/{one['id']}/stop")) for one in sandboxes]
     notice = wait_until(lambda: Notice.objects.filter(closed_at=None).first(), what="notice")
     assert notice.code == "daytona_unauthorized"
-    assert "DAYTONA_API_KEY" in notice.cure
+    assert "DAYTONA_API_KEY" in notice.remedy
     wait_until(lambda: running.emulator.faults.hits(refused) >= 2, what="a second, later try")
     assert running.emulator.faults.hits(refused) < 20
     running.emulator.faults.remove(refused)

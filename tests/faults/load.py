@@ -47,8 +47,8 @@ class Load:
             try:
                 accepted += self._one(kind, began)
                 self.done[kind] += 1
-            except Refused as no:
-                self.done[f"{kind}: {no.code}"] += 1
+            except Refused as error:
+                self.done[f"{kind}: {error.code}"] += 1
             meanwhile(accepted)
             self._pace.wait(self.random.uniform(0.0, 2 * PAUSE))
 

@@ -15,6 +15,7 @@ from sandboxes.core.quota import Phase, QuotaSearch
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ("sandboxes", "0013_notice_codes")
+BEFORE_REMEDY = ("sandboxes", "0019_due_times")
 BEFORE_NAMES = ("sandboxes", "0006_statistics_of_names")
 BEFORE_CALLS = ("sandboxes", "0016_sandbox_without_projection")
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -171,6 +172,15 @@ def test_the_breaker_and_the_schedules_leave_the_leases_and_come_back(old: Any) 
     assert (sweep.name, sweep.holder, sweep.lease_token, sweep.lease_until) == ("sweep", "host-7", "t", NOW)
     back = migrate(BEFORE).get_model("sandboxes", "Lease").objects.order_by("name")
     assert [{name: getattr(row, name) for name in values} for row, values in zip(back, made, strict=True)] == made
+
+
+@pytest.mark.parametrize("old", [BEFORE_REMEDY], indirect=True)
+def test_a_notice_keeps_what_to_do_about_it(old: Any) -> None:
+    old.get_model("sandboxes", "Notice").objects.create(
+        code="orphans", message="Daytona has 2.", cure="Adopt them.", first_seen_at=EARLIER, last_seen_at=NOW
+    )
+    assert migrate().get_model("sandboxes", "Notice").objects.get().remedy == "Adopt them."
+    assert migrate(BEFORE_REMEDY).get_model("sandboxes", "Notice").objects.get().cure == "Adopt them."
 
 
 @pytest.mark.parametrize("old", [BEFORE_NAMES], indirect=True)

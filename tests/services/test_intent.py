@@ -24,9 +24,9 @@ def gate(sandbox: Sandbox) -> Ready | Operation:
 
 
 def refusal(sandbox: Sandbox) -> Refused:
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         gate(sandbox)
-    return no.value
+    return error.value
 
 
 def test_a_running_sandbox_seen_a_moment_ago_is_ready_at_once(
@@ -71,11 +71,11 @@ def test_what_a_person_stopped_stays_stopped_and_says_who_when_and_why(
 ) -> None:
     sandbox = running()
     do(sandbox, action, reason="lunch")
-    no = refusal(sandbox)
-    assert no.code == Code.SANDBOX_STOPPED_BY_USER
-    assert no.extra["stopped_by"] == "owner:alice"
-    assert no.extra["stopped_reason"] == "lunch"
-    assert no.extra["stopped_at"] == reload(sandbox.pk).intent_at.isoformat()  # type: ignore[union-attr]
+    error = refusal(sandbox)
+    assert error.code == Code.SANDBOX_STOPPED_BY_USER
+    assert error.extra["stopped_by"] == "owner:alice"
+    assert error.extra["stopped_reason"] == "lunch"
+    assert error.extra["stopped_at"] == reload(sandbox.pk).intent_at.isoformat()  # type: ignore[union-attr]
 
 
 def test_the_gate_closes_with_the_request_not_with_daytona(
@@ -108,8 +108,8 @@ def test_a_stop_that_comes_after_the_gate_has_looked_still_closes_it(
         return answer
 
     with connection.execute_wrapper(between):
-        no = refusal(sandbox)
-    assert (no.code, no.extra["stopped_reason"]) == (Code.SANDBOX_STOPPED_BY_USER, "lunch")
+        error = refusal(sandbox)
+    assert (error.code, error.extra["stopped_reason"]) == (Code.SANDBOX_STOPPED_BY_USER, "lunch")
     assert record.active_operation(sandbox.pk) == stops[0]
     assert reload(sandbox.pk).intent == "stopped"
 
@@ -193,9 +193,9 @@ def test_touch_is_monotonic_throttled_and_forwarded(
 def test_touch_of_a_gone_sandbox_is_refused(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running()
     do(sandbox, Action.DELETE)
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         intent.touch(sandbox.pk, actor=AGENT)
-    assert no.value.code == Code.SANDBOX_GONE
+    assert error.value.code == Code.SANDBOX_GONE
 
 
 def test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few_looks_and_events(

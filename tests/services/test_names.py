@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from sandboxes.core.asked import labels_of
 from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.core.asked import labels_of
 from tests.admin.members import root
 from tests.api.callers import program
 from tests.support import rows

@@ -147,7 +147,7 @@ def test_kept_answers_closed_notices_and_sweeps_go() -> None:
         IdempotencyAnswer.objects.create(
             principal="owner:a", key=str(days), fingerprint="f", created_at=now - timedelta(days=days)
         )
-    seen = {"message": "m", "cure": "c", "first_seen_at": rows.ago(days=200), "last_seen_at": rows.ago(days=200)}
+    seen = {"message": "m", "remedy": "c", "first_seen_at": rows.ago(days=200), "last_seen_at": rows.ago(days=200)}
     Notice.objects.create(code="delete_stuck", closed_at=rows.ago(**OLD), **seen)
     Notice.objects.create(code="sweep_stale", **seen)
     for days in (15, 13):

@@ -32,7 +32,7 @@ def faults(status: int, headers: Mapping[str, str], body: bytes, *, path: str) -
         "title": meaning.title,
         "status": status,
         "instance": path,
-        "cure": meaning.cure,
+        "cure": meaning.remedy,
         "request_id": headers.get("X-Request-ID"),
     }
     found = [f"{status} {path}: {name} is {problem.get(name)!r}, not {v!r}" for name, v in expected.items()

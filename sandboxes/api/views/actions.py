@@ -184,6 +184,6 @@ class Bulk(ApiView):
         foreseen = problems.as_refused(error)
         if foreseen is None:
             log.error("bulk_row_broke", sandbox=which, exc_info=error)
-        no = foreseen or Refused(Code.INTERNAL_ERROR)
-        refusal = problems.problem(self.request._request, no.code, detail=no.detail, **no.extra)
+        error = foreseen or Refused(Code.INTERNAL_ERROR)
+        refusal = problems.problem(self.request._request, error.code, detail=error.detail, **error.extra)
         return {"id": which, "outcome": "refused", "operation": None, "problem": refusal}

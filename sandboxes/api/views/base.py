@@ -231,12 +231,12 @@ class ApiView(StrictView):
 
     def failure(self, operation: Operation) -> Refused:
         """The refusal that a failed or cancelled operation amounts to; staff read the other system's words."""
-        words = operation.message if self.principal.is_staff else ""
+        message = operation.message if self.principal.is_staff else ""
         active = querysets.active(operation.sandbox_id)
         blocking = {"blocking_operation": str(active.pk)} if active else {}
         return Refused(
             Code(operation.code),
-            words,
+            message,
             operation=self.show(operation),
             current_status=operation.sandbox.status,
             intent=operation.sandbox.intent,

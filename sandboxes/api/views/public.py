@@ -78,4 +78,4 @@ class Docs(Public, SpectacularSwaggerSplitView):
 
 def _meaning(code: Code) -> dict[str, object]:
     meaning = MEANINGS[code]
-    return {"code": code.value, "status": meaning.status, "title": meaning.title, "cure": meaning.cure}
+    return {"code": code.value, "status": meaning.status, "title": meaning.title, "cure": meaning.remedy}

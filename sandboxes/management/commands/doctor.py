@@ -9,13 +9,13 @@ from typing import Any
 from project.readable import visible
 from sandboxes.management.output import ReadableCommand
 from sandboxes.services import doctor
-from sandboxes.services.doctor import Level
+from sandboxes.services.doctor import DoctorFinding, Level
 
 MARKS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.BROKEN: "BROKEN "}
 
 
 class Command(ReadableCommand):
-    help = "Say what is wrong with this installation, each with its cure; exit code 1 when something is broken."
+    help = "Say what is wrong with this installation, each with its fix; exit code 1 when something is broken."
     requires_system_checks = []  # the examination reports them
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,11 +26,18 @@ class Command(ReadableCommand):
         for finding in doctor.examine():
             findings.append(finding)
             if not as_json:
-                cure = f" {finding.cure}" if finding.cure else ""
-                self.stdout.write(f"{MARKS[finding.level]} {visible(finding.text)}{cure}")
+                remedy = f" {finding.remedy}" if finding.remedy else ""
+                self.stdout.write(f"{MARKS[finding.level]} {visible(finding.text)}{remedy}")
         is_broken = any(finding.level == Level.BROKEN for finding in findings)
         if as_json:
-            found = [asdict(finding) for finding in findings]
+            found = [_data(finding) for finding in findings]
             self.stdout.write(json.dumps({"broken": is_broken, "findings": found}, indent=2))
         if is_broken:
             sys.exit(1)
+
+
+def _data(finding: DoctorFinding) -> dict[str, str]:
+    """For programs, which know the remedy by the name that the API has for it."""
+    data = asdict(finding)
+    data["cure"] = data.pop("remedy")
+    return data

@@ -45,8 +45,8 @@ class Command(ReadableCommand):
         wanted = EvictionRequest(**{name: options[name] for name in EvictionRequest.__slots__})
         try:
             outcome = evict_ahead(wanted)
-        except Refused as no:
-            raise CommandError(no.detail) from None
+        except Refused as error:
+            raise CommandError(error.detail) from None
         except DaytonaError as error:
             raise CommandError(f"Daytona cannot be called: {error.message}") from None
         if as_json:
@@ -93,8 +93,8 @@ def _table(wanted: EvictionRequest, lines: list[EvictionLine]) -> Table:
 def _row(wanted: EvictionRequest, line: EvictionLine) -> tuple[str, ...]:
     one = line.verdict.candidate
     yes = "would be stopped" if wanted.dry_run else "is stopped"
-    words = yes if line.stopped else "kept: " + ", ".join(RULES[rule].broken for rule in line.verdict.broken)
-    return one.name, one.owner, f"{one.last_used_at:%Y-%m-%d %H:%M}", str(one.cpu), str(one.memory_gb), words
+    verdict = yes if line.stopped else "kept: " + ", ".join(RULES[rule].broken for rule in line.verdict.broken)
+    return one.name, one.owner, f"{one.last_used_at:%Y-%m-%d %H:%M}", str(one.cpu), str(one.memory_gb), verdict
 
 
 def _summary(wanted: EvictionRequest, outcome: EvictionOutcome) -> str:

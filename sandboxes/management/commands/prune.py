@@ -27,8 +27,8 @@ class Command(ReadableCommand):
     def handle(self, *, owner: str | None, dry_run: bool, as_json: bool, **options: Any) -> None:
         try:
             counts = prune.erase_owner(owner, dry_run=dry_run) if owner else prune.prune(dry_run=dry_run)
-        except Refused as no:
-            raise CommandError(no.detail) from None
+        except Refused as error:
+            raise CommandError(error.detail) from None
         if as_json:
             self.stdout.write(json.dumps(counts))
             return

@@ -1,4 +1,4 @@
-"""What is wrong with this installation, and the cure: checks as data; the command prints them."""
+"""What is wrong with this installation, and the remedy: checks as data; the command prints them."""
 
 from __future__ import annotations
 

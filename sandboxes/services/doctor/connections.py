@@ -19,15 +19,15 @@ def look_at_daytona() -> Iterator[DoctorFinding]:
     except daytona.NotConfigured as error:
         yield broken("daytona", error.message, "Set DAYTONA_API_URL and DAYTONA_API_KEY for workers and commands.")
     except daytona.Unauthorized:
-        cure = "Put a valid key into DAYTONA_API_KEY and restart the workers."
-        yield broken("daytona", "Daytona refuses DAYTONA_API_KEY.", cure)
+        remedy = "Put a valid key into DAYTONA_API_KEY and restart the workers."
+        yield broken("daytona", "Daytona refuses DAYTONA_API_KEY.", remedy)
     except daytona.Suspended as error:
         yield broken(
             "daytona", f"Daytona has suspended the organisation: {error.message}", "Settle it with Daytona."
         )
     except daytona.DaytonaError as error:
-        cure = f"Look whether {settings.DAYTONA_API_URL} can be reached from here; operations wait until then."
-        yield broken("daytona", f"Daytona does not answer as it should: {error.message}", cure)
+        remedy = f"Look whether {settings.DAYTONA_API_URL} can be reached from here; operations wait until then."
+        yield broken("daytona", f"Daytona does not answer as it should: {error.message}", remedy)
     else:
         some = "has sandboxes" if page.items else "has no sandboxes yet"
         yield ok("daytona", f"Daytona answers, the key is valid, the organisation {some}.")
@@ -38,7 +38,7 @@ def look_at_convex() -> Iterator[DoctorFinding]:
         yield ok("convex", "CONVEX_URL is not set: nothing is shown in Convex.")
         return
     wrong = mistakes(settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY)
-    yield from (broken("convex", mistake.text, mistake.cure) for mistake in wrong)
+    yield from (broken("convex", mistake.text, mistake.remedy) for mistake in wrong)
     if wrong:
         return  # whatever answers there answers something else
     try:
@@ -48,4 +48,4 @@ def look_at_convex() -> Iterator[DoctorFinding]:
         return
     assert gateway is not None  # else something is not set
     for found in gateway.diagnose().findings:
-        yield DoctorFinding(found.code, LEVELS[found.level], found.text, found.cure)
+        yield DoctorFinding(found.code, LEVELS[found.level], found.text, found.remedy)

@@ -47,9 +47,9 @@ def _safely(look: Look) -> Iterator[DoctorFinding]:
     try:
         yield from look()
     except DatabaseError as error:
-        words = redact(str(error)).strip().splitlines() or ["no reason given"]
-        yield broken("database", f"A query failed: {words[0]}", "Look at the database server's log.")
+        lines = redact(str(error)).strip().splitlines() or ["no reason given"]
+        yield broken("database", f"A query failed: {lines[0]}", "Look at the database server's log.")
     except Exception as error:  # a value that nobody foresaw is what the doctor is asked about
         check = getattr(look, "__name__", "").removeprefix("look_at_")
-        words = [redact(f"{type(error).__name__}: {error}")]
-        yield broken(check, f"It could not be looked at: {words[0]}", "See the settings of it in .env.example.")
+        lines = [redact(f"{type(error).__name__}: {error}")]
+        yield broken(check, f"It could not be looked at: {lines[0]}", "See the settings of it in .env.example.")

@@ -13,24 +13,24 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One line: `check` is stable, for programs; `text` and `cure` are for people."""
+    """One line: `check` is stable, for programs; `text` and `remedy` are for people."""
 
     check: str
     level: Level
     text: str
-    cure: str = ""
+    remedy: str = ""
 
 
 def ok(check: str, text: str) -> DoctorFinding:
     return DoctorFinding(check, Level.OK, text)
 
 
-def warning(check: str, text: str, cure: str) -> DoctorFinding:
-    return DoctorFinding(check, Level.WARNING, text, cure)
+def warning(check: str, text: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(check, Level.WARNING, text, remedy)
 
 
-def broken(check: str, text: str, cure: str) -> DoctorFinding:
-    return DoctorFinding(check, Level.BROKEN, text, cure)
+def broken(check: str, text: str, remedy: str) -> DoctorFinding:
+    return DoctorFinding(check, Level.BROKEN, text, remedy)
 
 
 def length(time: timedelta) -> str:

@@ -35,9 +35,9 @@ def look_at_database() -> Iterator[DoctorFinding]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError as error:
-        words = redact(str(error)).strip().splitlines() or ["no reason given"]
+        lines = redact(str(error)).strip().splitlines() or ["no reason given"]
         yield broken(
-            "database", f"The database does not answer: {words[0]}", "Look at DATABASE_URL and the server."
+            "database", f"The database does not answer: {lines[0]}", "Look at DATABASE_URL and the server."
         )
     else:
         yield ok("database", f"The database answers ({connection.display_name}).")
@@ -65,8 +65,8 @@ def look_at_workers() -> Iterator[DoctorFinding]:
         )
     for worker in heartbeat.silent():
         ago = length(clock.now() - worker.beat_at)
-        cure = "Look at its log; what it held is taken over by the others."
-        yield warning("worker_silent", f"Worker {worker.worker_id} fell silent {ago} ago.", cure)
+        remedy = "Look at its log; what it held is taken over by the others."
+        yield warning("worker_silent", f"Worker {worker.worker_id} fell silent {ago} ago.", remedy)
 
 
 def look_at_operations() -> Iterator[DoctorFinding]:
@@ -90,8 +90,8 @@ def look_at_projection() -> Iterator[DoctorFinding]:
     oldest = behind.aggregate(oldest=Min("behind_since"))["oldest"] or now
     if now - oldest > LATE:
         text = f"{behind.count()} sandboxes wait for Convex, the oldest change is {length(now - oldest)} old."
-        cure = "See the lines about Convex; a sandbox's page shows what Convex said."
-        yield warning("behind", text, cure)
+        remedy = "See the lines about Convex; a sandbox's page shows what Convex said."
+        yield warning("behind", text, remedy)
     else:
         yield ok("behind", f"{behind.count()} sandboxes wait for Convex, none for long.")
 
@@ -100,29 +100,29 @@ def look_at_verification() -> Iterator[DoctorFinding]:
     if not projection.is_used():
         return
     made = verifications.last()
-    cure = "Run `manage.py reconcile_sandboxes --verify-convex`: it says of each sandbox what differs."
+    remedy = "Run `manage.py reconcile_sandboxes --verify-convex`: it says of each sandbox what differs."
     if made is None:
         yield ok("convex_verified", "Convex was not compared with our rows yet; a sweep does it.")
         return
     text = f"Convex was compared with our rows {length(clock.now() - made.at)} ago: {made.in_words()}."
     if made.error:
-        yield warning("convex_verified", f"{text} It was not done to the end: {made.error}", cure)
+        yield warning("convex_verified", f"{text} It was not done to the end: {made.error}", remedy)
     elif made.differences or verifications.is_overdue(made):
-        yield warning("convex_verified", text, cure)
+        yield warning("convex_verified", text, remedy)
     else:
         yield ok("convex_verified", text)
 
 
 def look_at_sweeps() -> Iterator[DoctorFinding]:
     last = sweeps.last_complete()
-    cure = "Run `manage.py reconcile_sandboxes`, by cron or with --every 30."
+    remedy = "Run `manage.py reconcile_sandboxes`, by cron or with --every 30."
     if last is None:
-        yield warning("sweep", "No sweep has ever been completed.", cure)
+        yield warning("sweep", "No sweep has ever been completed.", remedy)
         return
     age = clock.now() - last
     text = f"The last complete sweep ended {length(age)} ago."
     if age > sweeps.stale_after():
-        yield warning("sweep", text, cure)
+        yield warning("sweep", text, remedy)
     elif age > timedelta(seconds=settings.OBSERVATION_TTL) and not sweeps.is_running():
         rare = (
             "Changes from outside may show as late as that: sweep more often, or run `manage.py watch_sandboxes`."
@@ -135,7 +135,7 @@ def look_at_sweeps() -> Iterator[DoctorFinding]:
 def look_at_notices() -> Iterator[DoctorFinding]:
     notices = list(Notice.objects.filter(closed_at=None).order_by("first_seen_at"))
     for notice in notices:
-        yield warning(f"notice_{notice.code}", f"{notice.message} (seen {notice.count} times)", notice.cure)
+        yield warning(f"notice_{notice.code}", f"{notice.message} (seen {notice.count} times)", notice.remedy)
     if not notices:
         yield ok("notices", "No notice is open.")
 

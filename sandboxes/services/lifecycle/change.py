@@ -108,12 +108,12 @@ def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: s
     """
     with lookup.locked(sandbox_id, actor=actor) as row:
         _check(row)
-        words = reason[:500] if until else ""
-        if until == row.protected_until and words in ("", row.protected_reason):
+        kept = reason[:500] if until else ""
+        if until == row.protected_until and kept in ("", row.protected_reason):
             return row
         if until is not None and until != row.protected_until:
             _check_end(until, actor)
-        row.protected_until, row.protected_reason = until, words
+        row.protected_until, row.protected_reason = until, kept
         text = f"Protected until {until:%Y-%m-%d %H:%M} UTC" if until else "No longer protected"
         _changed(row, text, actor=actor, data={"reason": reason} if reason else {})
     return row
@@ -138,8 +138,8 @@ def _renamed(row: Sandbox, name: str) -> str:
     return f"Renamed from “{row.name}” to “{name}”" if row.name_known else f"Named “{name}”"
 
 
-def _changed(row: Sandbox, words: str, *, actor: Actor, data: Mapping[str, Any] | None = None) -> None:
-    record.event(row, SandboxEvent.Kind.CHANGE, words, actor=actor, data=dict(data or {}))
+def _changed(row: Sandbox, text: str, *, actor: Actor, data: Mapping[str, Any] | None = None) -> None:
+    record.event(row, SandboxEvent.Kind.CHANGE, text, actor=actor, data=dict(data or {}))
 
 
 def _tell_daytona(row: Sandbox, changes: Mapping[str, Value | None]) -> None:

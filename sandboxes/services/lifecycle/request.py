@@ -61,17 +61,17 @@ def refuse(row: Sandbox, asked: NewOperation, *, active: Operation | None) -> No
     Raises:
         Refused: with what may be asked instead.
     """
-    no = refusal(row, asked.action, active=active, on_hold=row.owner.on_hold, force=asked.force)
-    if no is None:
+    error = refusal(row, asked.action, active=active, on_hold=row.owner.on_hold, force=asked.force)
+    if error is None:
         return
-    no.extra |= {
+    error.extra |= {
         "current_status": row.status,
         "intent": row.intent,
         "allowed_actions": allowed_actions(row, active=active, on_hold=row.owner.on_hold),
     }
     if active is not None:
-        no.extra["blocking_operation"] = str(active.pk)
-    raise no
+        error.extra["blocking_operation"] = str(active.pk)
+    raise error
 
 
 def begins(asked: NewOperation, *, active: Operation | None) -> bool:

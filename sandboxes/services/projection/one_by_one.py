@@ -150,7 +150,7 @@ class _OneRow:
     # no row
 
     def _create(self, push: Push) -> None:
-        if self.report.known and self.report.is_unsettled:
+        if self.report.known and self.report.is_in_doubt:
             raise NotYet("whether the call that creates the row was carried out is not known yet")
         self._make_room()
         self.report.about_to("create")

@@ -92,7 +92,7 @@ class Report:
         return "row" in self.sent
 
     @property
-    def is_unsettled(self) -> bool:
+    def is_in_doubt(self) -> bool:
         """A call of ours got lost, and it is too early to say that it will never be carried out."""
         return self.resend_at is not None and not self.is_resend
 
@@ -149,7 +149,7 @@ def meaning_of(error: Exception) -> Meaning:
     return next((meaning for kind, meaning in MEANINGS.items() if isinstance(error, kind)), REFUSED)
 
 
-def words_of(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     return cut(f"{meaning_of(error).label}: {error}", ERROR_LIMIT)
 
 
@@ -253,17 +253,17 @@ def met(label: str) -> ProjectionRows:
 
 def record_failure(held: lease.Held, reports: list[Report], error: Exception) -> None:
     """Convex did not take it: the rows stay behind, are tried again later, and say why."""
-    words = words_of(error)
+    message = message_of(error)
     is_news = meaning_of(error) is not WAITING
     now = clock.now()
     with transaction.atomic():
         for report in _still_ours(held, reports):
             row = report.row
             pause = timedelta(seconds=circuit_breaker.backoff(row.attempt))
-            failed = {"error": words, "attempt": row.attempt + 1, "due_at": now + pause}
+            failed = {"error": message, "attempt": row.attempt + 1, "due_at": now + pause}
             lease.release(held, [row.pk], **_learned(report), **failed)
-            if is_news and words != row.error:
-                record.event(report.sandbox, SandboxEvent.Kind.CONVEX, words, at=now)
+            if is_news and message != row.error:
+                record.event(report.sandbox, SandboxEvent.Kind.CONVEX, message, at=now)
     tell(error)
 
 
@@ -271,7 +271,7 @@ def tell(error: Exception) -> None:
     """What an error means beyond the row that met it: a notice, one failure more for the circuit breaker."""
     meaning = meaning_of(error)
     if meaning.notice is not None:
-        notices.tell(meaning.notice, words_of(error))
+        notices.tell(meaning.notice, message_of(error))
     if meaning.trips and meaning.notice is not None:
         circuit_breaker.trip(meaning.notice)
     elif isinstance(error, convex.ConvexThrottled | convex.ConvexUnavailable):
@@ -301,9 +301,9 @@ def raise_generation(held: lease.Held, report: Report, stored: int) -> None:
             above=stored, known=True, sent={"row": True, **known}, lease_token="", lease_until=None
         ):
             return
-        words = f"Convex: had generation {stored} with other values; going on above it"
+        message = f"Convex: had generation {stored} with other values; going on above it"
         data = {"stored": stored, "ours": report.row.wanted_generation}
-        record.event(report.sandbox, SandboxEvent.Kind.CONVEX, words, data=data)
+        record.event(report.sandbox, SandboxEvent.Kind.CONVEX, message, data=data)
         enqueue("push_sandbox", report.row.pk)
 
 

@@ -34,7 +34,7 @@ from sandboxes.services.facts import facts_of
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
 from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
 from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
-from sandboxes.services.reconcile.pages import words
+from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
 
@@ -173,7 +173,7 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
         return None
     except DaytonaError as error:
         run.partial(NOT_ALL)
-        run.report.add(finding(FindingKind.UNANSWERED, item, words(error)))
+        run.report.add(finding(FindingKind.UNANSWERED, item, message_of(error)))
         return None
     return None if remote.is_ending else Found(remote, started)
 

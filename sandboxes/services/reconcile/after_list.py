@@ -10,7 +10,7 @@ from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import evict_ahead, notices, projection, prune, schedules, verifications, verify_convex
 from sandboxes.services.convex_differences import ConvexDifference
 from sandboxes.services.reconcile import intents
-from sandboxes.services.reconcile.pages import words
+from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
 
@@ -40,8 +40,8 @@ def _verify(run: Run) -> bool:
             found = verify_convex.verify_owner(owner, repair=repair, beat=run.beat, expected=run.would_adopt)
         else:
             found = verify_convex.verify_all(repair=repair, beat=run.beat, expected=run.would_adopt)
-    except Refused as no:
-        run.partial(no.detail)
+    except Refused as error:
+        run.partial(error.detail)
         return False
     if found.error:
         run.partial(f"Convex was not compared to the end: {found.error}")
@@ -107,7 +107,7 @@ def _stop_idle(run: Run) -> None:
     try:
         run.report.count("idle_stopped", evict_ahead.evict_ahead(wanted, beat=run.beat).stops)
     except DaytonaError as error:
-        run.partial(f"idle sandboxes were not stopped: {words(error)}")
+        run.partial(f"idle sandboxes were not stopped: {message_of(error)}")
 
 
 def _prune_daily(run: Run) -> None:

@@ -20,7 +20,7 @@ from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.decisions import SANDBOX_FIELDS, sandbox_facts
 from sandboxes.services.fetching import fetch
-from sandboxes.services.reconcile.pages import words
+from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run
 
@@ -62,7 +62,7 @@ def examine(run: Run, daytona: DaytonaGateway, ids: list[UUID]) -> None:
         try:
             found = _dry(run, daytona, sandbox_id) if run.options.dry_run else _observe(run, sandbox_id)
         except DaytonaError as error:
-            found = [_unanswered(run, sandbox_id, words(error))]
+            found = [_unanswered(run, sandbox_id, message_of(error))]
         except Exception as error:  # one bad row spoils no other
             log.exception("look_failed", sandbox_id=str(sandbox_id))
             found = [_unanswered(run, sandbox_id, f"it could not be recorded: {type(error).__name__}")]

@@ -58,8 +58,8 @@ def _lacking(run: Run, shown: ShownIds) -> Iterator[list[UUID]]:
 
 
 def _refuse(run: Run, lacking: int, total: int) -> None:
-    words = f"Daytona's list lacks {lacking} of {total} sandboxes; none of them was looked at or marked."
+    message = f"Daytona's list lacks {lacking} of {total} sandboxes; none of them was looked at or marked."
     run.refused = True
-    run.partial(words)
+    run.partial(message)
     if not run.options.dry_run:
-        notices.tell(NoticeCode.SWEEP_REFUSED, words)
+        notices.tell(NoticeCode.SWEEP_REFUSED, message)

@@ -28,7 +28,7 @@ def walk(run: Run, daytona: DaytonaGateway, shown: ShownIds) -> Iterator[Page]:
             page = _page(run, daytona, cursor)
         except DaytonaError as error:
             run.tell_of(error)
-            run.partial(f"the list broke off: {words(error)}")
+            run.partial(f"the list broke off: {message_of(error)}")
             return
         fresh = shown.add(item.id for item in page.items)
         run.report.count("pages")
@@ -57,14 +57,14 @@ def _page(run: Run, daytona: DaytonaGateway, cursor: str | None) -> Page:
 
 def _bad_rows(run: Run, page: Page) -> None:
     """A row that is no sandbox spoils no other; but what it stands for is not known to be missing either."""
-    for words_ in page.bad_rows:
+    for message in page.bad_rows:
         run.report.add(
-            SweepFinding(kind=FindingKind.BAD_ROW, text=f"Daytona's list has a row that cannot be read: {words_}")
+            SweepFinding(kind=FindingKind.BAD_ROW, text=f"Daytona's list has a row that cannot be read: {message}")
         )
     if page.bad_rows:
         run.partial("the list has rows that cannot be read")
 
 
-def words(error: DaytonaError) -> str:
+def message_of(error: DaytonaError) -> str:
     """The error for people: its kind and Daytona's words."""
     return f"{type(error).__name__}: {error.message}".rstrip(": ")

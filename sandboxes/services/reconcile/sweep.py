@@ -20,7 +20,7 @@ from sandboxes.services import leases
 from sandboxes.services.reconcile import after_list, compare, missing, restored, slipped
 from sandboxes.services.reconcile.examine import examine
 from sandboxes.services.reconcile.listings import Listings
-from sandboxes.services.reconcile.pages import walk, words
+from sandboxes.services.reconcile.pages import message_of, walk
 from sandboxes.services.reconcile.result import Options, Report, SweepFinding, SweepResult
 from sandboxes.services.reconcile.run import LEASE_SECONDS, Interrupted, Run
 from sandboxes.services.rows import ShownIds
@@ -93,7 +93,7 @@ def _carry_out(run: Run) -> None:
         daytona = gateway()
     except DaytonaError as error:
         run.tell_of(error)
-        run.partial(words(error))
+        run.partial(message_of(error))
     else:
         _compare(run, daytona)
         if run.options.restored:

@@ -1,4 +1,4 @@
-"""What `doctor` can say about Convex, each with its cure."""
+"""What `doctor` can say about Convex, each with its remedy."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_deployment(
     ],
 )
 def test_the_permission_to_add_is_named(
-    emulator: Emulator, connect: Connect, permissions: list[str], cures: list[str], redact: bool
+    emulator: Emulator, connect: Connect, permissions: list[str], remedies: list[str], redact: bool
 ) -> None:
     emulator.settings(
         convex={"functions": "second", "redact": redact}, convex_keys={KEY: {"permissions": permissions}}
@@ -64,9 +64,9 @@ def test_the_permission_to_add_is_named(
 
     diagnosis = connect(deploy_key=KEY).diagnose()
 
-    found = [finding.cure for finding in diagnosis.findings if finding.level != "ok"]
-    assert [re.findall(r"deployment:[\w:]+", cure) for cure in found] == [[permission] for permission in cures]
-    assert diagnosis.broken is any(cure in (QUERIES, MUTATIONS) for cure in cures)
+    found = [finding.remedy for finding in diagnosis.findings if finding.level != "ok"]
+    assert [re.findall(r"deployment:[\w:]+", remedy) for remedy in found] == [[one] for one in remedies]
+    assert diagnosis.broken is any(remedy in (QUERIES, MUTATIONS) for remedy in remedies)
 
 
 def test_our_own_functions_of_an_older_version_are_not_used(emulator: Emulator, gateway: ConvexGateway) -> None:

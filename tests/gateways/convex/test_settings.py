@@ -62,6 +62,6 @@ def test_a_mistake_is_named_with_the_right_form(url: str, key: str, named: str, 
     (found,) = mistakes(url, key)
 
     assert named in found.text
-    assert right in found.cure
-    assert found.setting in found.text + found.cure
-    assert SECRET not in found.text + found.cure
+    assert right in found.remedy
+    assert found.setting in found.text + found.remedy
+    assert SECRET not in found.text + found.remedy

@@ -119,18 +119,18 @@ def test_intervals_reach_daytona(world: Emulator, running: Callable[..., Sandbox
 def test_intervals_out_of_range_are_refused(
     world: Emulator, running: Callable[..., Sandbox], wrong: dict[str, int]
 ) -> None:
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         lifecycle.set_intervals(running().pk, actor=ALICE, **wrong)
-    assert no.value.code == Code.INVALID_REQUEST
+    assert error.value.code == Code.INVALID_REQUEST
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 201])
 def test_a_name_has_one_to_two_hundred_characters(
     world: Emulator, running: Callable[..., Sandbox], name: str
 ) -> None:
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         lifecycle.rename(running().pk, name, actor=ALICE)
-    assert no.value.code == Code.INVALID_REQUEST
+    assert error.value.code == Code.INVALID_REQUEST
 
 
 def test_protection_has_an_end_and_a_reason(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -157,11 +157,11 @@ def test_protection_ends_in_time(
     world: Emulator, running: Callable[..., Sandbox], actor: Actor, ahead: timedelta, refused: bool
 ) -> None:
     sandbox, until = running(), clock.now() + ahead
-    with pytest.raises(Refused) if refused else nullcontext() as no:
+    with pytest.raises(Refused) if refused else nullcontext() as error:
         lifecycle.protect(sandbox.pk, actor=actor, until=until)
     assert reload(sandbox.pk).protected_until == (None if refused else until)
-    if no is not None:
-        assert no.value.extra["errors"][0]["field"] == "protected_until"
+    if error is not None:
+        assert error.value.extra["errors"][0]["field"] == "protected_until"
 
 
 def test_a_protection_that_is_over_may_be_sent_again(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -177,6 +177,6 @@ def test_a_protection_that_is_over_may_be_sent_again(world: Emulator, running: C
 def test_what_is_gone_is_not_changed(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running()
     do(sandbox, Action.DELETE)
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         lifecycle.rename(sandbox.pk, "new", actor=ALICE)
-    assert no.value.code == Code.SANDBOX_GONE
+    assert error.value.code == Code.SANDBOX_GONE

@@ -136,8 +136,8 @@ def test_a_burst_of_twenty_creates_makes_exactly_five(world: Emulator) -> None:
         try:
             create()
             outcomes["created"] += 1
-        except Refused as no:
-            outcomes[no.code] += 1
+        except Refused as error:
+            outcomes[error.code] += 1
         finally:
             connection.close()
 

@@ -108,7 +108,7 @@ def test_a_bad_key_is_one_notice_and_no_storm(
     assert sum(world.counts()["daytona"].values()) == before + 1
     notice = Notice.objects.get(closed_at=None)
     assert notice.code == "daytona_unauthorized"
-    assert "DAYTONA_API_KEY" in notice.cure
+    assert "DAYTONA_API_KEY" in notice.remedy
     assert "dtn_wrong" not in notice.message
     settings.DAYTONA_API_KEY = world.daytona_key
     daytona.reset()

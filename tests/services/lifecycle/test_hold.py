@@ -28,12 +28,12 @@ def test_an_owner_on_hold_starts_nothing(world: Emulator, running: Callable[...,
     assert owners.hold("alice", actor=STAFF, reason="unpaid") == 1
     settle()
     assert reload(sandbox.pk).status == "stopped"
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         ask(sandbox, Action.START)
-    assert no.value.code == Code.OWNER_ON_HOLD
-    with pytest.raises(Refused) as no:
+    assert error.value.code == Code.OWNER_ON_HOLD
+    with pytest.raises(Refused) as error:
         lifecycle.create("alice", actor=STAFF, source=Source.ADMIN, new=lifecycle.NewRequest())
-    assert no.value.code == Code.OWNER_ON_HOLD
+    assert error.value.code == Code.OWNER_ON_HOLD
     owners.lift("alice", actor=STAFF)
     assert do(sandbox, Action.START).status == "succeeded"
 
@@ -112,9 +112,9 @@ def test_nobody_takes_back_what_lets_it_run_on_hold(
     hold()
     active = sandbox.operations.get(status="queued")
     for actor in (ALICE, STAFF):
-        with pytest.raises(Refused) as no:
+        with pytest.raises(Refused) as error:
             lifecycle.cancel(active.pk, actor=actor)
-        assert no.value.code == Code.OWNER_ON_HOLD
+        assert error.value.code == Code.OWNER_ON_HOLD
     settle()
     assert reload(sandbox.pk).status in ("stopped", "gone")
 

@@ -53,10 +53,10 @@ def test_it_is_not_doomed_by_what_nobody_forced(
     operation = do(sandbox, action)  # the look just before the call shows it
     assert (operation.status, operation.code) == ("failed", "auto_delete_would_destroy")
     assert not operation.calls.exists()
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         ask(sandbox, action)  # and from now on the row does
-    assert f"{minutes} min after it stops" in no.value.detail
-    assert "-1 was asked for" in no.value.detail
+    assert f"{minutes} min after it stops" in error.value.detail
+    assert "-1 was asked for" in error.value.detail
     assert do(sandbox, action, force=True).status == "succeeded"
 
 

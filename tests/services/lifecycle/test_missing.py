@@ -165,9 +165,9 @@ def test_what_is_gone_may_be_deleted_once_and_asks_nothing_of_daytona(
     assert (row.fetch_due_at, wanted(row.projection)) == (None, None)
     assert world.counts()["daytona"] == before
     for action in (Action.DELETE, Action.START, Action.SYNC):
-        with pytest.raises(Refused) as no:
+        with pytest.raises(Refused) as error:
             ask(sandbox, action)
-        assert no.value.code == Code.SANDBOX_GONE
+        assert error.value.code == Code.SANDBOX_GONE
 
 
 @pytest.mark.parametrize("left", ["a name to tell", "a stop that nothing can do any more"])

@@ -72,10 +72,10 @@ def test_nothing_supersedes_a_delete(world: Emulator, running: Callable[..., San
     sandbox = running()
     delete = ask(sandbox, Action.DELETE)
     for action in (Action.START, Action.STOP, Action.ARCHIVE, Action.RECOVER):
-        with pytest.raises(Refused) as no:
+        with pytest.raises(Refused) as error:
             ask(sandbox, action)
-        assert no.value.code == Code.SANDBOX_DELETING
-        assert no.value.extra["blocking_operation"] == str(delete.pk)
+        assert error.value.code == Code.SANDBOX_DELETING
+        assert error.value.extra["blocking_operation"] == str(delete.pk)
     settle(delete)
     assert reload(sandbox.pk).status == "gone"
 
@@ -83,9 +83,9 @@ def test_nothing_supersedes_a_delete(world: Emulator, running: Callable[..., San
 def test_while_it_is_created_only_delete_and_start_may_come(world: Emulator) -> None:
     create = lifecycle.create("alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest())
     for action in (Action.STOP, Action.ARCHIVE, Action.RECOVER):
-        with pytest.raises(Refused) as no:
+        with pytest.raises(Refused) as error:
             ask(create.sandbox, action)
-        assert no.value.code == Code.SANDBOX_CREATING
+        assert error.value.code == Code.SANDBOX_CREATING
     assert ask(create.sandbox, Action.START).pk == create.pk
     assert ask(create.sandbox, Action.SYNC).pk == create.pk
     assert ask(create.sandbox, Action.DELETE).pk != create.pk
@@ -102,9 +102,9 @@ def test_what_is_gone_stays_gone(world: Emulator, running: Callable[..., Sandbox
     do(sandbox, Action.DELETE)
     for action in Action:
         if action != Action.CREATE:
-            with pytest.raises(Refused) as no:
+            with pytest.raises(Refused) as error:
                 ask(sandbox, action)
-            assert no.value.code == Code.SANDBOX_GONE
+            assert error.value.code == Code.SANDBOX_GONE
 
 
 def test_an_ephemeral_sandbox_is_not_destroyed_by_a_stop_nobody_forced(
@@ -115,9 +115,9 @@ def test_an_ephemeral_sandbox_is_not_destroyed_by_a_stop_nobody_forced(
         (Action.STOP, Code.EPHEMERAL_WOULD_BE_DESTROYED),
         (Action.ARCHIVE, Code.EPHEMERAL_CANNOT_ARCHIVE),
     ]:
-        with pytest.raises(Refused) as no:
+        with pytest.raises(Refused) as error:
             ask(sandbox, action)
-        assert no.value.code == code
+        assert error.value.code == code
     assert reload(sandbox.pk).intent == "running"
     assert do(sandbox, Action.STOP, force=True).status == "succeeded"
     settle()
@@ -174,9 +174,9 @@ def test_cancel_is_refused_once_daytona_was_asked(world: Emulator, running: Call
     world.settings(transition=5)
     stop = ask(sandbox, Action.STOP)
     lifecycle.attempt(stop.pk)
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         lifecycle.cancel(stop.pk, actor=Actor.owner("alice"))
-    assert no.value.code == Code.OPERATION_NOT_CANCELLABLE
+    assert error.value.code == Code.OPERATION_NOT_CANCELLABLE
 
 
 def test_cancelling_a_create_is_a_delete(world: Emulator) -> None:
@@ -190,9 +190,9 @@ def test_cancelling_a_create_is_a_delete(world: Emulator) -> None:
 
 def test_a_finished_operation_cannot_be_cancelled(world: Emulator, running: Callable[..., Sandbox]) -> None:
     stop = do(running(), Action.STOP)
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         lifecycle.cancel(stop.pk, actor=STAFF)
-    assert no.value.code == Code.OPERATION_FINISHED
+    assert error.value.code == Code.OPERATION_FINISHED
 
 
 def test_a_final_refusal_before_any_call_restores_the_intent(
@@ -229,17 +229,17 @@ def test_for_a_foreign_owner_it_does_not_exist(
     sandbox = running()
     operation = do(sandbox, Action.STOP)
     before = Sandbox.objects.filter(pk=sandbox.pk).values().get()
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         attempt(sandbox, operation)
-    assert no.value.code in (Code.SANDBOX_NOT_FOUND, Code.OPERATION_NOT_FOUND)
+    assert error.value.code in (Code.SANDBOX_NOT_FOUND, Code.OPERATION_NOT_FOUND)
     assert Sandbox.objects.filter(pk=sandbox.pk).values().get() == before
     assert Operation.objects.count() == 2
 
 
 def test_an_unknown_sandbox_is_not_found(world: Emulator) -> None:
-    with pytest.raises(Refused) as no:
+    with pytest.raises(Refused) as error:
         lifecycle.request(uuid4(), Action.STOP, actor=STAFF, source=Source.ADMIN)
-    assert no.value.code == Code.SANDBOX_NOT_FOUND
+    assert error.value.code == Code.SANDBOX_NOT_FOUND
 
 
 def test_a_create_goes_on_when_the_delete_that_replaced_it_is_taken_back(world: Emulator) -> None:

@@ -1,4 +1,4 @@
-"""What to do about a code, said to staff: the cures of codes.py are for those who have to ask them."""
+"""What to do about a code, said to staff: the remedies of codes.py are for those who have to ask them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FOR_STAFF: dict[Code, str] = {
 }
 
 
-def cure(code: str) -> str:
-    return FOR_STAFF.get(Code(code)) or MEANINGS[Code(code)].cure
+def remedy(code: str) -> str:
+    return FOR_STAFF.get(Code(code)) or MEANINGS[Code(code)].remedy
 
 
-def told(no: Refused) -> str:
-    """A refusal with its cure."""
-    return f"{no.detail} {cure(no.code)}"
+def with_remedy(error: Refused) -> str:
+    """A refusal with its remedy."""
+    return f"{error.detail} {remedy(error.code)}"
