@@ -10,13 +10,6 @@ CORE = "tests/core"
 
 BREAKAGES = [
     Breakage(
-        "a backoff without jitter",
-        "sandboxes/core/backoff.py",
-        "return grown * (0.5 + jitter / 2)",
-        "return grown",
-        f"{CORE}/test_backoff.py::test_a_pause_grows_to_its_end_and_is_drawn_from_its_upper_half",
-    ),
-    Breakage(
         "all that were refused together back together",
         "sandboxes/core/decide.py",
         "longest=LONGEST_PAUSE, factor=1.5, jitter=facts.jitter",
@@ -84,8 +77,7 @@ BREAKAGES = [
         "sandboxes/core/observation.py",
         "(1.0 if call.outcome in CERTAIN else 0.5)",
         "1.0",
-        f"{CORE}/test_read_cache.py"
-        "::test_a_state_from_before_a_call_is_believed_once_the_cache_cannot_hold_it_any_more",
+        f"{CORE}/test_observation.py::test_whether_a_call_is_awaited",
     ),
     Breakage(
         "the lease kept after a superseded attempt",

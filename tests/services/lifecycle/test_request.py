@@ -10,11 +10,11 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, lookup, record
 from sandboxes.services.decisions import create_operation
-from sandboxes.core.facts import NewOperation
 from sandboxes.services.victims import EVICTOR
 from tests.support.driving import ask, do, reload, settle, tick_all
 from tests.support.emulator import Emulator
