@@ -8,11 +8,11 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.codes import Refused
+from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.services.decisions import create_operation
-from sandboxes.core.facts import NewOperation
 from sandboxes.services.victims import EVICTOR
 from tests.support.driving import ask, do, pass_time, reload, settle, step_until, tick_all
 from tests.support.emulator import Emulator
