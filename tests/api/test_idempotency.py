@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.db import OperationalError, connection
 from pytest_django import Settings
-from sandboxes.api.http import LONGEST
 
 from sandboxes import clock
+from sandboxes.api.http import LONGEST_WAIT
 from sandboxes.models import IdempotencyAnswer, Operation, Sandbox
 from sandboxes.services import idempotency
 from tests.api.callers import ALL, Api, problem, program
@@ -163,15 +163,15 @@ def test_a_request_that_still_waits_keeps_its_key(alice: Api, atlas: Sandbox) ->
 
     def ask_again_in_a_minute(execute: Any, sql: str, *rest: Any) -> Any:
         if not again and sql.startswith("SELECT") and "INNER JOIN" in sql and 'FROM "sandboxes_operation"' in sql:
-            clock.move(LONGEST)
+            clock.move(LONGEST_WAIT)
             again.append(None)
             again[0] = alice.post(f"/sandboxes/{atlas.pk}/stop", Idempotency_Key="k1")
         return execute(sql, *rest)
 
     with connection.execute_wrapper(ask_again_in_a_minute):
-        first = alice.post(f"/sandboxes/{atlas.pk}/stop", Idempotency_Key="k1", Prefer=f"wait={LONGEST}")
+        first = alice.post(f"/sandboxes/{atlas.pk}/stop", Idempotency_Key="k1", Prefer=f"wait={LONGEST_WAIT}")
     problem(again[0], "request_in_progress")
-    assert (first.status_code, first["Preference-Applied"]) == (202, f"wait={LONGEST}")
+    assert (first.status_code, first["Preference-Applied"]) == (202, f"wait={LONGEST_WAIT}")
     repeated = alice.post(f"/sandboxes/{atlas.pk}/stop", Idempotency_Key="k1")
     assert repeated.json() == first.json()
     assert Operation.objects.count() == 1
