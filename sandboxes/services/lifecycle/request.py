@@ -38,7 +38,9 @@ def request(
     Raises:
         Refused: what the row alone can say no to, and OPERATION_BUDGET_SPENT; the intent is left alone then.
     """
-    asked = NewOperation(action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id)
+    asked = NewOperation(
+        action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id
+    )
     return ask(sandbox_id, asked, gate=gate)
 
 

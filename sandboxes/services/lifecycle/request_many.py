@@ -34,7 +34,9 @@ def request_many(
 
     Returns what became of each, by the id that was sent; of several ids of one sandbox, by the first.
     """
-    asked = NewOperation(action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id)
+    asked = NewOperation(
+        action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id
+    )
     found = lookup.resolve(ids, actor=actor)
     rows = {pk: which for which, pk in reversed(found.items()) if pk is not None}
     outcomes = _all_at_once(list(rows), asked)

@@ -40,9 +40,7 @@ def test_a_stop_is_forced_if_anybody_who_asked_for_it_said_so(
     world: Emulator, running: Callable[..., Sandbox], forced: tuple[bool, bool]
 ) -> None:
     sandbox = running()
-    world.change(
-        str(sandbox.daytona_id), autoDeleteInterval=5, quiet=True
-    )  # a stop would doom it
+    world.change(str(sandbox.daytona_id), autoDeleteInterval=5, quiet=True)  # a stop would doom it
     first, second = (ask(sandbox, Action.STOP, force=force) for force in forced)
     assert first.pk == second.pk
     settle(second)
