@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run test lint audit licences matrix soak pins image clean
+.PHONY: run test mutants lint audit licences matrix soak pins image clean
 
 run: ports $(INSTALLED) .env
 	@$(BIN)/python manage.py migrate --verbosity 0
@@ -24,6 +24,10 @@ test: $(INSTALLED)
 
 soak: $(INSTALLED)
 	@$(BIN)/python -m tests --soak
+
+# Change the core in one place at a time: its tests or the simulation must notice. Takes long, at low priority.
+mutants: $(INSTALLED)
+	@$(BIN)/python -m tests.mutants
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,15 +1,20 @@
-"""One clock for all workers: the database's. Times that are compared come from here."""
+"""One clock for all workers: the database's. Times that are compared come from here.
+
+Tests move all of it together, or stop it.
+"""
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 from django.db.models import DateTimeField, Expression, ExpressionWrapper, Value
 from django.db.models.functions import Now
 
-# How far this process pretends to be ahead of the database: tests of expiry move it, nothing else does.
+# How far this process pretends to be ahead, and since when its clock stands: tests do that, nothing else does.
 _ahead = timedelta()
+_stopped: tuple[datetime, float] | None = None
 
 
 def now() -> datetime:
@@ -17,17 +22,27 @@ def now() -> datetime:
 
     SQLite is embedded, so its clock is this machine's and needs no query.
     """
-    if connection.vendor != "postgresql":
-        return datetime.now(UTC) + _ahead
+    if _stopped is not None or connection.vendor != "postgresql":
+        return here()
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         value: datetime = cursor.fetchone()[0]
     return value.astimezone(UTC) + _ahead
 
 
+def here() -> datetime:
+    """This machine's time, which needs no query: for ages that people read, and for words of other machines."""
+    return (_stopped[0] if _stopped else datetime.now(UTC)) + _ahead
+
+
+def monotonic() -> float:
+    """Seconds that only grow: for what passes within this process, whatever is done to the machine's clock."""
+    return (_stopped[1] if _stopped else time.monotonic()) + _ahead.total_seconds()
+
+
 def present(*, plus: timedelta = timedelta()) -> Expression:
-    """The same inside a query, which saves the one that asks for the time: when the statement began."""
-    if connection.vendor != "postgresql":
+    """The same as `now` inside a query, which saves the one that asks for it: when the statement began."""
+    if _stopped is not None or connection.vendor != "postgresql":
         return Value(now() + plus, output_field=DateTimeField())
     ahead = _ahead + plus
     return ExpressionWrapper(Now() + Value(ahead), DateTimeField()) if ahead else Now()
@@ -39,7 +54,13 @@ def move(seconds: float) -> None:
     _ahead += timedelta(seconds=seconds)
 
 
+def stop() -> None:
+    """Let time pass by `move` alone (tests)."""
+    global _stopped
+    _stopped = datetime.now(UTC), time.monotonic()
+
+
 def restore() -> None:
     """Stop pretending (tests)."""
-    global _ahead
-    _ahead = timedelta()
+    global _ahead, _stopped
+    _ahead, _stopped = timedelta(), None

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 from django.contrib.admin.utils import quote
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
+from sandboxes import clock
 from sandboxes.core.vocabulary import OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
 
@@ -96,11 +96,11 @@ def since(moment: datetime | None) -> SafeString:
     """How long something has lasted: `45 s`."""
     if moment is None:
         return SafeString("")
-    return _time(moment, duration((timezone.now() - moment).total_seconds()), "since")
+    return _time(moment, duration((clock.here() - moment).total_seconds()), "since")
 
 
 def relative(moment: datetime) -> str:
-    seconds = (timezone.now() - moment).total_seconds()
+    seconds = (clock.here() - moment).total_seconds()
     if abs(seconds) < 1:
         return "now"
     return f"{duration(seconds)} ago" if seconds > 0 else f"in {_ahead(-seconds)}"

@@ -2,7 +2,7 @@
 
     python -m tests.mutants [--only decide.py] [--processes 2]
 
-Prints those that nothing noticed, and the score; fails for one that tests/core/survivors.toml does not give a reason for.
+Prints those that nothing noticed, and the score. Fails for one that tests/core/survivors.toml gives no reason for.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "sandboxes" / "core"
+SURVIVORS = ROOT / "tests" / "core" / "survivors.toml"
 # What decides. The rest of the core is words, types, and what is shown.
 FILES = (
-    "backoff.py", "calls.py", "decide.py", "draft.py", "gate.py", "looks.py", "observation.py", "pending.py", "plan.py",
-    "quota.py", "results.py", "states.py",
+    "backoff.py", "calls.py", "decide.py", "draft.py", "gate.py", "looks.py", "observation.py", "pending.py",
+    "plan.py", "quota.py", "results.py", "states.py",
 )  # fmt: skip
 SEEDS = range(12)  # of the simulation, for what the tests did not notice
 CPU_SECONDS = 40  # a mutant that runs for longer is noticed
@@ -195,7 +196,7 @@ def main() -> int:
     found = [mutant for file in given.only or FILES for mutant in mutants(file)]
     known = {
         (one["file"], one["line"], one["change"])
-        for one in tomllib.loads((ROOT / "tests" / "core" / "survivors.toml").read_text()).get("survivor", [])
+        for one in tomllib.loads(SURVIVORS.read_text()).get("survivor", [])
     }
     survived = survivors(found, processes=given.processes)
     unknown = [one for one in survived if (one.file, one.line, one.change) not in known]

@@ -14,9 +14,8 @@ from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 
-from sandboxes import html
+from sandboxes import clock, html
 from sandboxes.admin.read_only import worker_badge
 from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
@@ -53,7 +52,7 @@ def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
     """Unfold calls this for the index page."""
     if not request.user.has_perm("sandboxes.view_sandbox"):
         return {**frame, "may_view": False}
-    now = timezone.now()
+    now = clock.here()
     counts = statuses()
     workers = WorkerHeartbeat.objects.order_by("stopped_at", "-beat_at")[:TOP]
     return {
@@ -116,7 +115,7 @@ def oldest_in_flight() -> Tile:
     url = listed(in_flight="yes")
     if oldest is None:
         return Tile("Oldest in flight", "none", "nothing is in flight", url)
-    age = (timezone.now() - oldest.created_at).total_seconds()
+    age = (clock.here() - oldest.created_at).total_seconds()
     doing = f"{oldest.action} of {oldest.sandbox.display_name}: {oldest.step or oldest.status}"
     note = f"{doing}; {active.count()} in flight"
     return Tile("Oldest in flight", html.duration(age), note, url, "warn" if age > 600 else "")

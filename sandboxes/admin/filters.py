@@ -9,8 +9,8 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
+from sandboxes import clock
 from sandboxes.admin import selectors
 from sandboxes.core.vocabulary import Intent, Status
 from sandboxes.models import Sandbox
@@ -68,7 +68,7 @@ class RequestedFilter(ChipFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.RANGES.get(str(self.value()))
-        return queryset if chosen is None else queryset.filter(created_at__gte=timezone.now() - chosen[1])
+        return queryset if chosen is None else queryset.filter(created_at__gte=clock.here() - chosen[1])
 
 
 class IntentFilter(ValueFilter):
@@ -121,7 +121,7 @@ def question(title: str, parameter: str, condition: Callable[[], Q]) -> type[Yes
 InFlightFilter = question("in flight", "in_flight", selectors.in_flight)
 DriftFilter = question("not as wanted", "drift", has_drifted)
 BehindFilter = question("Convex behind", "behind", selectors.behind_convex)
-ProtectedFilter = question("protected", "protected", lambda: Q(protected_until__gt=timezone.now()))
+ProtectedFilter = question("protected", "protected", lambda: Q(protected_until__gt=clock.here()))
 EphemeralFilter = question("ephemeral", "ephemeral", lambda: Q(ephemeral=True))
 
 
@@ -145,7 +145,7 @@ class LastUsedFilter(ChipFilter):
         if chosen is None:
             return queryset
         _, not_before, before = chosen
-        now = timezone.now()
+        now = clock.here()
         queryset = queryset.alias(last_used=LAST_USED)
         if not_before is not None:
             queryset = queryset.filter(last_used__gte=now - not_before)

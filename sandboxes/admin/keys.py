@@ -11,10 +11,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
-from django.utils import timezone
 from unfold.decorators import display
 
-from sandboxes import html
+from sandboxes import clock, html
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import Text
 from sandboxes.core.codes import Refused
@@ -78,7 +77,7 @@ class ServiceKeyAdmin(MirrorAdmin):
                 data["name"],
                 scopes=data["scopes"],
                 created_by=request.user.get_username(),
-                expires_at=timezone.now() + timedelta(days=int(data["expires"])) if data["expires"] else None,
+                expires_at=clock.here() + timedelta(days=int(data["expires"])) if data["expires"] else None,
                 allowed_networks=data["networks"].split(),
             )
         except Refused as error:
@@ -135,6 +134,6 @@ class ServiceKeyAdmin(MirrorAdmin):
 def key_badge(key: ServiceKey) -> str:
     if key.revoked_at is not None:
         return html.badge("revoked", colour="grey", symbol="block")
-    if key.expires_at is not None and key.expires_at <= timezone.now():
+    if key.expires_at is not None and key.expires_at <= clock.here():
         return html.badge("expired", colour="amber", symbol="timer_off")
     return html.badge("in force", colour="green", symbol="key")

@@ -7,9 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.utils import timezone
 
-from sandboxes import html
+from sandboxes import clock, html
 from sandboxes.admin import cells, changing, selectors
 from sandboxes.admin.verbs import Verb, allowed_verbs, is_protected, obstacle
 from sandboxes.admin.why import why
@@ -137,7 +136,7 @@ def _doubts(sandbox: Sandbox) -> list[str]:
         notes.append(f"on its way to {sandbox.desired_state}")
     if sandbox.missing_since:
         notes.append("answers “not found”; believed after a second look")
-    if sandbox.calls.in_doubt().filter(in_doubt_until__gt=timezone.now()).exists():
+    if sandbox.calls.in_doubt().filter(in_doubt_until__gt=clock.here()).exists():
         notes.append("a call with an unknown outcome may still run")
     return notes
 

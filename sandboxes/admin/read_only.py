@@ -12,11 +12,10 @@ from django.contrib import admin
 from django.db.models import Field, Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.html import format_html
 from unfold.decorators import display
 
-from sandboxes import html
+from sandboxes import clock, html
 from sandboxes.admin import filters, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.remedies import remedy
@@ -281,6 +280,6 @@ class WorkerAdmin(ReadOnlyAdmin):
 def worker_badge(row: WorkerHeartbeat) -> str:
     if row.stopped_at is not None:
         return html.badge("stopped", colour="grey", symbol="stop_circle")
-    if (timezone.now() - row.beat_at).total_seconds() > settings.WORKER_SILENT_SECONDS:
+    if (clock.here() - row.beat_at).total_seconds() > settings.WORKER_SILENT_SECONDS:
         return html.badge("silent", colour="red", symbol="heart_broken")
     return html.badge("at work", colour="green", symbol="favorite")

@@ -10,7 +10,6 @@ from uuid import UUID
 import structlog
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils import timezone
 
 from sandboxes import clock
 from sandboxes.admin import selectors
@@ -76,7 +75,7 @@ def _not_cancellable(sandbox: Sandbox, active: Operation | None) -> str:
 
 
 def is_protected(sandbox: Sandbox) -> bool:
-    return sandbox.protected_until is not None and sandbox.protected_until > timezone.now()
+    return sandbox.protected_until is not None and sandbox.protected_until > clock.here()
 
 
 # --- how a verb that is no action is performed

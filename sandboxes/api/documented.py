@@ -285,7 +285,7 @@ def page_of(shape: type[serializers.Serializer[Any]], name: str) -> Any:
     return inline_serializer(f"{name}Page", {"results": shape(many=True), "next": following})
 
 
-def documented(
+def documented(  # noqa: PLR0913 - one parameter for each thing that a page of the documentation has
     summary: str,
     *,
     answers: dict[int, Any],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-import time
 from functools import cache
 from typing import Any
 
@@ -13,6 +12,7 @@ import httpx
 import jwt
 import structlog
 
+from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 
 log = structlog.get_logger(__name__)
@@ -46,16 +46,16 @@ class KeySet:
         Raises:
             Refused: IDENTITY_PROVIDER_UNAVAILABLE when no keys are there to ask.
         """
-        if kid not in self._keys or time.monotonic() - self._fetched > FRESH_SECONDS:
+        if kid not in self._keys or clock.monotonic() - self._fetched > FRESH_SECONDS:
             self._refresh()
-        if time.monotonic() - self._fetched > KEPT_SECONDS:
+        if clock.monotonic() - self._fetched > KEPT_SECONDS:
             raise Refused(Code.IDENTITY_PROVIDER_UNAVAILABLE, retry_after=int(PAUSE_SECONDS))
         return self._keys.get(kid)
 
     def _refresh(self) -> None:
         if not self._fetching.acquire(blocking=False):
             return
-        if time.monotonic() - self._tried <= PAUSE_SECONDS:
+        if clock.monotonic() - self._tried <= PAUSE_SECONDS:
             self._fetching.release()
             return
         # In a thread of its own: looking up the provider's name has no deadline.
@@ -66,11 +66,11 @@ class KeySet:
     def _fetch(self) -> None:
         try:
             self._keys = _parse(asyncio.run(self._load()))
-            self._fetched = time.monotonic()
+            self._fetched = clock.monotonic()
         except Exception as error:  # the network's, the provider's, a parser's: no keys, whatever it was
             log.warning("jwks_not_fetched", issuer=self._issuer, error=repr(error))
         finally:
-            self._tried = time.monotonic()
+            self._tried = clock.monotonic()
             self._fetching.release()
 
     async def _load(self) -> Any:

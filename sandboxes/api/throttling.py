@@ -6,7 +6,6 @@ The cache is a convenience here: when it fails, everybody gets in.
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import structlog
 from django.conf import settings
 from django.core.cache import cache
 
+from sandboxes import clock
 from sandboxes.api.principals import Principal
 from sandboxes.core.codes import Code, Refused
 
@@ -44,7 +44,7 @@ def count(principal: Principal, units: int = 1) -> Rate | None:
     limit = settings.RATE_LIMITS[kind]
     if not limit:
         return None
-    now = int(time.time())
+    now = int(clock.here().timestamp())
     try:
         used = _increment(_key(principal, now), units)
     except Exception as error:  # whatever the cache's client raises: fail open
@@ -63,7 +63,7 @@ def count_more(principal: Principal, units: int) -> Rate | None:
     if rate and rate.used > rate.limit:
         left = max(0, rate.limit - rate.used + units)
         with suppress(Exception):  # as above: what cannot be given back is gone with the minute
-            cache.decr(_key(principal, int(time.time())), units)
+            cache.decr(_key(principal, int(clock.here().timestamp())), units)
         message = f"This asks for {units + 1} of {rate.limit} in a minute; {left} more were left."
         raise Refused(Code.RATE_LIMITED, message, retry_after=rate.reset)
     return rate

@@ -35,7 +35,7 @@ from sandboxes.core.observation import (
 )
 from sandboxes.core.plan import Call, Done, Fail, FindRoom, LookAgain, Step, plan
 from sandboxes.core.ranking import survives_a_stop
-from sandboxes.core.results import MEANINGS, ResultKind
+from sandboxes.core.results import MEANINGS, Meaning, ResultKind
 from sandboxes.core.vocabulary import (
     INTENT_OF,
     Action,
@@ -206,14 +206,7 @@ def _take(draft: Draft, facts: Facts, step: Step) -> Step | None:
 def _after_call(draft: Draft, facts: Facts, result: Result) -> Step | None:
     """What Daytona's answer to the latest call means."""
     meaning = MEANINGS[result.kind]
-    name = record_result(draft, result)
-    row = draft.sandbox
-    if result.remote is not None and row.daytona_id is None:
-        draft.set(daytona_id=result.remote.id, organization_id=result.remote.organization_id)
-    if meaning.outcome == CallOutcome.ACCEPTED:
-        draft.effects.append(CloseNotices(STARTS if name in STARTING_CALLS else KEY_WORKS))
-    if meaning.notice is not None:
-        draft.tell(meaning.notice, result.message)
+    _note_answer(draft, result, meaning)
     operation = draft.operation
     assert operation is not None
     if not operation.is_active:
@@ -222,7 +215,7 @@ def _after_call(draft: Draft, facts: Facts, result: Result) -> Step | None:
     if not meaning.counts:
         _credit(draft, _since_attempt(draft))
     if meaning.outcome in (CallOutcome.ACCEPTED, CallOutcome.FAILED):
-        deadline = deadline_for(row, operation.action, now=draft.now, limits=draft.limits)
+        deadline = deadline_for(draft.sandbox, operation.action, now=draft.now, limits=draft.limits)
         draft.set_operation(deadline=deadline, attempt=0)
     if meaning.outcome != CallOutcome.REFUSED and operation.search is not None:
         draft.release_room()  # Daytona has room: it holds some calls longer than we wait
@@ -232,10 +225,24 @@ def _after_call(draft: Draft, facts: Facts, result: Result) -> Step | None:
     if meaning.fail is not None:
         return _end(draft, Fail(meaning.fail, result.message))
     refresh_status(draft)
+    return _look_again(draft, facts, LookAgain(_pause(result, meaning), meaning.why, counts=meaning.counts))
+
+
+def _note_answer(draft: Draft, result: Result, meaning: Meaning) -> None:
+    """Write down what the call came to, for this operation and for the whole installation."""
+    name = record_result(draft, result)
+    if result.remote is not None and draft.sandbox.daytona_id is None:
+        draft.set(daytona_id=result.remote.id, organization_id=result.remote.organization_id)
+    if meaning.outcome == CallOutcome.ACCEPTED:
+        draft.effects.append(CloseNotices(STARTS if name in STARTING_CALLS else KEY_WORKS))
+    if meaning.notice is not None:
+        draft.tell(meaning.notice, result.message)
+
+
+def _pause(result: Result, meaning: Meaning) -> float:
+    """Seconds: as long as Daytona says. A throttle that says 0 is not asked again in the same moment."""
     pause = result.retry_after or meaning.pause
-    if result.kind is ResultKind.THROTTLED:
-        pause = max(pause, meaning.pause)
-    return _look_again(draft, facts, LookAgain(pause, meaning.why, counts=meaning.counts))
+    return max(pause, meaning.pause) if result.kind is ResultKind.THROTTLED else pause
 
 
 def _since_attempt(draft: Draft) -> float:
@@ -256,8 +263,7 @@ def deadline_for(row: SandboxFacts, action: str, *, now: datetime, limits: Limit
 def _after_failed_fetch(draft: Draft, facts: Facts, result: Result) -> Step | None:
     """Daytona could not be asked: nothing is known, and whoever looks waits."""
     meaning = MEANINGS[result.kind]
-    pause = result.retry_after or meaning.pause
-    step = LookAgain(pause, meaning.why, counts=False, may_be_sooner=False)
+    step = LookAgain(_pause(result, meaning), meaning.why, counts=False, may_be_sooner=False)
     if meaning.is_rejection:
         draft.tell(NoticeCode.UNKNOWN_ANSWER, f"Daytona refuses to show a sandbox: {result.message}")
         step = LookAgain(REFUSED_LOOK_PAUSE, "Daytona refuses to show it; waiting", may_be_sooner=False)

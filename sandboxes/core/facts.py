@@ -353,13 +353,14 @@ class ChangeIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOperation:
-    """Begin another operation of this sandbox."""
+    """What is asked to be done with a sandbox, and by whom. `force` lets a stop destroy an ephemeral one."""
 
     action: Action
     actor: Actor
     source: Source
-    reason: str
+    reason: str = ""
     force: bool = False
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,8 +163,8 @@ def unacknowledged_call(draft: Draft) -> CallFacts | None:
 def _after_look(draft: Draft, call: CallFacts, fetched: Fetched) -> CallFacts:
     """The call, with its effect seen, or out of doubt because the look began when it could not run any more.
 
-    An effect that a later call explains as well proves nothing of the earlier one. Whoever made a call that is still
-    pending may have died: it is in doubt no longer than any other.
+    An effect that a later call explains as well proves nothing of the earlier one. Whoever made a call that is
+    still pending may have died: it is in doubt no longer than any other.
     """
     row = draft.sandbox
     if call.effect_seen_at is not None or call.outcome == CallOutcome.REFUSED:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from sandboxes import clock
 from sandboxes.gateways.convex_errors import (
     ConvexError,
     ConvexPaused,
@@ -115,17 +115,17 @@ class Deployment:
     def capabilities(self, *, refresh: bool = False) -> Capabilities:
         """Which functions are deployed; `known` is False when the key may not list them. Cached."""
         cached = self._capabilities
-        if refresh or cached is None or time.monotonic() - cached[0] > CAPABILITIES_LAST:
+        if refresh or cached is None or clock.monotonic() - cached[0] > CAPABILITIES_LAST:
             if not refresh:
                 self._let_pass()
-            cached = (time.monotonic(), self._list_functions())
+            cached = (clock.monotonic(), self._list_functions())
             self._capabilities = cached
         return cached[1]
 
     def has(self, function: Function) -> bool | None:
         """Whether the function can be called; None when only trying will tell."""
         learned = self._absent.get(function)
-        if learned is not None and time.monotonic() - learned < CAPABILITIES_LAST:
+        if learned is not None and clock.monotonic() - learned < CAPABILITIES_LAST:
             return False
         return self.capabilities().has(function)
 
@@ -134,8 +134,8 @@ class Deployment:
         capabilities = self.capabilities()
         if capabilities.known:
             return capabilities.present >= OWN
-        if self._own is None or time.monotonic() - self._own[0] > CAPABILITIES_LAST:
-            self._own = (time.monotonic(), self.may_run("query", own=True) is True)
+        if self._own is None or clock.monotonic() - self._own[0] > CAPABILITIES_LAST:
+            self._own = (clock.monotonic(), self.may_run("query", own=True) is True)
         return self._own[1]
 
     def may_run(self, kind: FunctionKind, *, own: bool = False) -> bool | None:
@@ -211,10 +211,10 @@ class Deployment:
 
     def _let_pass(self, *, as_owner: str = "") -> None:
         refused = self._may_not_act
-        if as_owner and refused is not None and time.monotonic() - refused[0] < CAPABILITIES_LAST:
+        if as_owner and refused is not None and clock.monotonic() - refused[0] < CAPABILITIES_LAST:
             raise refused[1].with_traceback(None)
         resting = self._resting
-        if resting is not None and time.monotonic() < resting[0]:
+        if resting is not None and clock.monotonic() < resting[0]:
             raise resting[1].with_traceback(None)
 
     def _refuse_missing(self, function: Function) -> None:
@@ -226,11 +226,11 @@ class Deployment:
 
     def _take_to_heart(self, error: ConvexError) -> None:
         if getattr(error, "permission", "") == ACT_AS_USER:
-            self._may_not_act = (time.monotonic(), error)
+            self._may_not_act = (clock.monotonic(), error)
             return
         pause = self._pauses.get(type(error))
         if pause:
-            self._resting = (time.monotonic() + pause, error)
+            self._resting = (clock.monotonic() + pause, error)
 
     def _reason(self, function: Function, error: FunctionFailed, *, as_owner: str) -> ConvexError:
         """Why a function failed without errorData: Convex may hide its words, so other calls must tell."""
@@ -256,7 +256,7 @@ class Deployment:
         if function in OWN and self.may_run(kind):
             if self.capabilities().known:
                 return error
-            self._absent[function] = time.monotonic()
+            self._absent[function] = clock.monotonic()
             reason = f"{ABSENT}, or it fails; Convex hides which" if error.cause_unknown else ABSENT
             return FunctionMissing(function, reason=reason, cause_unknown=error.cause_unknown, **known)
         permission = f"deployment:functions:runInternal{'Queries' if kind == 'query' else 'Mutations'}"
@@ -273,13 +273,13 @@ class Deployment:
         # The words are a hint only: production deployments hide them.
         said_so = "Could not find" in error.detail
         looked = self._capabilities
-        stale = looked is None or time.monotonic() - looked[0] > REFRESH_PAUSE
+        stale = looked is None or clock.monotonic() - looked[0] > REFRESH_PAUSE
         capabilities = self.capabilities(refresh=stale or said_so)
         if capabilities.known:
             self._absent.pop(function, None)
             return capabilities.why_not(function)
         if said_so:
-            self._absent[function] = time.monotonic()
+            self._absent[function] = clock.monotonic()
             return ABSENT
         return ""
 

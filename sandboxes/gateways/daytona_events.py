@@ -59,7 +59,7 @@ class EventStream:
     ) -> None:
         """Connect and hand over events until the connection is lost or `stop` is set. Blocks.
 
-        `on_event` is called from other threads, one at a time, and may be once more just after the end.
+        `on_event` is called from a thread for each event, in no certain order, and may be just after the end.
 
         Raises:
             Unauthorized: the key was refused.
@@ -67,7 +67,11 @@ class EventStream:
         """
         from socketio import Client
 
-        client = Client(reconnection=False, handle_sigint=False, logger=False, engineio_logger=False)
+        # Without its own `request_timeout` it gives a handshake up after 5 s.
+        client = Client(
+            reconnection=False, handle_sigint=False, logger=False, engineio_logger=False,
+            request_timeout=self._timeout,
+        )  # fmt: skip
         client.on("*", lambda name, *data: _hand_over(on_event, name, data[0] if data else None))
         self._connect(client)
         try:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+
+from sandboxes import clock
 
 ALL = "all"
 AUTHENTICATED = "authenticated"
@@ -67,7 +67,7 @@ def _seconds(value: str) -> float:
 
 def _until(date: str) -> float:
     try:
-        return max(0.0, (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds())
+        return max(0.0, (parsedate_to_datetime(date) - clock.here()).total_seconds())
     except (TypeError, ValueError):
         return math.nan
 
@@ -75,9 +75,8 @@ def _until(date: str) -> float:
 class Resting:
     """What one process has been told to leave alone, and for how long. Safe to share between threads."""
 
-    def __init__(self, *, unauthorized_pause: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, unauthorized_pause: float) -> None:
         self._unauthorized_pause = unauthorized_pause
-        self._clock = clock
         self._lock = threading.Lock()
         self._until: dict[str, float] = {}
         self._refused_until: float | None = None
@@ -87,26 +86,26 @@ class Resting:
         with self._lock:
             waits = [(self._until.get(name, 0.0), name) for name in (ALL, *buckets_of(operation))]
             until, bucket = max(waits)
-            return max(0.0, until - self._clock()), bucket
+            return max(0.0, until - clock.monotonic()), bucket
 
     def refused(self) -> float:
         """Seconds that no call may leave because the key was refused; 0 lets this one caller ask again."""
         with self._lock:
             if self._refused_until is None:
                 return 0.0
-            left = self._refused_until - self._clock()
+            left = self._refused_until - clock.monotonic()
             if left <= 0:
-                self._refused_until = self._clock() + min(PROBE_SECONDS, self._unauthorized_pause)
+                self._refused_until = clock.monotonic() + min(PROBE_SECONDS, self._unauthorized_pause)
             return max(0.0, left)
 
     def throttle(self, bucket: str, seconds: float) -> None:
         with self._lock:
-            self._until[bucket] = max(self._until.get(bucket, 0.0), self._clock() + seconds)
+            self._until[bucket] = max(self._until.get(bucket, 0.0), clock.monotonic() + seconds)
 
     def refuse(self) -> float:
         """The key was refused: returns the seconds during which no call leaves."""
         with self._lock:
-            self._refused_until = self._clock() + self._unauthorized_pause
+            self._refused_until = clock.monotonic() + self._unauthorized_pause
             return self._unauthorized_pause
 
     def accept(self) -> None:

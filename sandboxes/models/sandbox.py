@@ -67,7 +67,7 @@ WORKING_FIELDS = frozenset(
 class DatabaseTime(models.DateTimeField[Any, Any]):
     """The database's time of the last save, whatever the clock of the host that saves."""
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: ARG002
         return clock.present()
 
 

@@ -34,7 +34,7 @@ from sandboxes.core.facts import (
 )
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.quota import QuotaSearch
-from sandboxes.core.vocabulary import ACTION_FOR, Action, Actor, EventKind, Source
+from sandboxes.core.vocabulary import ACTION_FOR, Action, EventKind
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox
 from sandboxes.services import leases, notices, record
 from sandboxes.services.queue import enqueue
@@ -202,10 +202,7 @@ def write(row: Sandbox, operation: Operation | None, decision: Decision, *, now:
                 change = IntentChange.of(row, effect)
                 record.append(row, change)
             case NewOperation():
-                create_operation(
-                    row, effect.action, actor=effect.actor, source=effect.source, now=now, reason=effect.reason,
-                    force=effect.force, caused_by=operation,
-                )  # fmt: skip
+                create_operation(row, effect, now=now, caused_by=operation)
             case ReleaseRoom(search):
                 leases.release(leases.Held(search.lease_name, search.lease))
     if operation is not None and was_active and not operation.is_active:
@@ -262,14 +259,9 @@ def _log_end(row: Sandbox, operation: Operation, *, now: datetime) -> None:
 
 def create_operation(
     row: Sandbox,
-    action: Action,
+    new: NewOperation,
     *,
-    actor: Actor,
-    source: Source,
     now: datetime,
-    reason: str = "",
-    force: bool = False,
-    request_id: str = "",
     caused_by: Operation | None = None,
     intent_change: IntentChange | None = None,
 ) -> Operation:
@@ -279,26 +271,26 @@ def create_operation(
     """
     operation = Operation(
         sandbox=row,
-        action=action,
-        actor_kind=actor.kind,
-        actor_id=actor.id,
-        reason=reason[:500],
-        source=source,
-        request_id=request_id[:100],
+        action=new.action,
+        actor_kind=new.actor.kind,
+        actor_id=new.actor.id,
+        reason=new.reason[:500],
+        source=new.source,
+        request_id=new.request_id[:100],
         caused_by=caused_by,
         intent_change=intent_change,
-        force=force,
+        force=new.force,
         step="queued",
         due_at=now,
-        deadline=deadline_for(sandbox_facts(row), action, now=now, limits=limits()),
+        deadline=deadline_for(sandbox_facts(row), new.action, now=now, limits=limits()),
         created_at=now,
     )
     record.append(row, operation)
-    if action != Action.SYNC:  # what a look has learned has events of its own
+    if new.action != Action.SYNC:  # what a look has learned has events of its own
         is_told = intent_change is not None and intent_change.from_intent != row.intent
-        told = {"reason": reason} if reason and not is_told else {}
+        told = {"reason": new.reason} if new.reason and not is_told else {}
         record.event(
-            row, EventKind.OPERATION, f"{action.label} requested", operation=operation, actor=actor, at=now,
+            row, EventKind.OPERATION, f"{new.action.label} requested", operation=operation, actor=new.actor, at=now,
             data={"status": operation.status} | told,
         )  # fmt: skip
     refresh(row, active=operation, now=now)

@@ -46,7 +46,4 @@ def keep_intent(row: Sandbox, *, now: datetime, caused_by: Operation | None = No
     """Issue the action of an intent that is not met yet again, in the system's name."""
     forced = was_forced(row, ACTION_FOR[row.intent])
     new = looks.keep_intent(sandbox_facts(row), forced=forced)
-    return create_operation(
-        row, new.action, actor=new.actor, source=new.source, now=now, reason=new.reason, force=new.force,
-        caused_by=caused_by,
-    )  # fmt: skip
+    return create_operation(row, new, now=now, caused_by=caused_by)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import timedelta
 
@@ -97,7 +96,7 @@ def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, search:
 def _stop_one(daytona: DaytonaGateway, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
     ranking = rank_for(row)
     unanswered = list(search.unanswered)
-    ends = time.monotonic() + LOOKING_SECONDS
+    ends = clock.monotonic() + LOOKING_SECONDS
     for place, verdict in enumerate(ranking):
         if not verdict.may_be_stopped:
             continue
@@ -105,7 +104,7 @@ def _stop_one(daytona: DaytonaGateway, row: Sandbox, operation: Operation, searc
         if str(candidate.sandbox_id) in unanswered:
             ranking[place] = Verdict(candidate, UNREADABLE)
             continue
-        if time.monotonic() > ends:  # the next attempt goes on behind those that were looked at in vain
+        if clock.monotonic() > ends:  # the next attempt goes on behind those that were looked at in vain
             return replace(search, unanswered=tuple(unanswered))
         stop = evict(daytona, candidate, caused_by=operation, ranking=ranking)
         if isinstance(stop, Operation):

@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.models import Case, Max, Min, QuerySet, When
 
 from sandboxes import clock
+from sandboxes.core.facts import NewOperation
 from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.ranking import Candidate, Verdict, judge, rank
 from sandboxes.core.vocabulary import Action, Actor, EventKind, Source, Status
@@ -111,9 +112,8 @@ def evict(
         verdict = judge(_candidate(row, busy=busy is not None), now=now, min_idle=idle)
         if verdict.broken or fetched.remote is None or row.last_accessed_at != victim.last_accessed_at:
             return verdict if verdict.broken else Verdict(ranked, ("unchanged",))
-        stop = create_operation(
-            row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=now, reason=reason, caused_by=caused_by
-        )
+        new = NewOperation(action=Action.STOP, actor=EVICTOR, source=Source.EVICTION, reason=reason)
+        stop = create_operation(row, new, now=now, caused_by=caused_by)
         # "Why was mine stopped?" has an answer: the ranking of that moment with every verdict.
         data = {
             "ranking": [one.as_data() for one in ranking],

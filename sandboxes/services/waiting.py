@@ -13,6 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connection
 
+from sandboxes import clock
 from sandboxes.models import Operation
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ def seat() -> Iterator[bool]:
 
 
 def until_settled(operation: Operation, *, deadline: float) -> Operation:
-    """The operation as soon as it has ended, or as it is at `deadline` (of `time.monotonic()`)."""
+    """The operation as soon as it has ended, or as it is at `deadline` (of `clock.monotonic()`)."""
     if not operation.is_active:
         return operation
     return until(lambda: _look(operation.pk), lambda found: not found.is_active, deadline=deadline) or operation
@@ -51,7 +52,7 @@ def until(look: Callable[[], T], enough: Callable[[T], bool], *, deadline: float
     Holds no database connection between the looks.
     """
     pause, found = FIRST_PAUSE, None
-    while (left := deadline - time.monotonic()) > 0:
+    while (left := deadline - clock.monotonic()) > 0:
         _let_go()
         time.sleep(min(pause, left))
         pause = min(pause * GROWTH, LONGEST_PAUSE)
@@ -63,7 +64,7 @@ def until(look: Callable[[], T], enough: Callable[[T], bool], *, deadline: float
 
 def rest(looks: int, *, deadline: float) -> bool:
     """Pause after so many looks that showed nothing new, longer each time. False once there is no time left."""
-    left = deadline - time.monotonic()
+    left = deadline - clock.monotonic()
     if left <= 0:
         return False
     if looks:

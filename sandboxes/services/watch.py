@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +13,7 @@ import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.db.models import Q
 
+from sandboxes import clock
 from sandboxes.gateways.daytona_events import DaytonaError, Event, EventStream
 from sandboxes.models import Sandbox, Sweep
 from sandboxes.services import lifecycle, notices, reconcile, record
@@ -50,7 +50,7 @@ class Hints:
 
     def add(self, event: Event) -> None:
         """Its latest event counts, and is due when the first of a burst is."""
-        now = time.monotonic()
+        now = clock.monotonic()
         with self._lock:
             waiting = self._hints.get(event.daytona_id)
             due = now + DEBOUNCE if waiting is None else min(waiting.due, now + DEBOUNCE)
@@ -58,7 +58,7 @@ class Hints:
 
     def again(self, hint: Hint) -> None:
         """Look again later, unless a newer event has come or it was long enough."""
-        now = time.monotonic()
+        now = clock.monotonic()
         if now - hint.since > PATIENCE:
             return
         later = replace(hint, due=now + hint.pause, pause=min(hint.pause * 2, LONGEST_AGAIN))
@@ -67,7 +67,7 @@ class Hints:
 
     def take(self) -> Hint | None:
         """One that is due."""
-        now = time.monotonic()
+        now = clock.monotonic()
         with self._lock:
             due = next((hint for hint in self._hints.values() if hint.due <= now), None)
             if due is not None:
@@ -106,9 +106,9 @@ class Watch:
     def _follow(self) -> None:
         backoff = FIRST_BACKOFF
         while not self._stop.is_set():
-            began = time.monotonic()
+            began = clock.monotonic()
             asked_for = self._follow_once()
-            if time.monotonic() - began > GOOD_CONNECTION:
+            if clock.monotonic() - began > GOOD_CONNECTION:
                 backoff = FIRST_BACKOFF
             self._stop.wait(max(asked_for, backoff * random.uniform(0.5, 1.0)))
             backoff = min(backoff * 2, LONGEST_BACKOFF)

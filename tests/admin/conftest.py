@@ -2,17 +2,14 @@ from __future__ import annotations
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 
 from sandboxes.models import CircuitBreaker
 from tests.admin import members
 
 
 @pytest.fixture(autouse=True)
-def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def still(stopped_clock: None) -> None:
     """What was two seconds ago when a row was made still is when a page shows it."""
-    now = timezone.now()
-    monkeypatch.setattr(timezone, "now", lambda: now)
 
 
 @pytest.fixture

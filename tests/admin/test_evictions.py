@@ -11,11 +11,11 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Sandbox
 from tests.admin.pages import listing, text_of
-from tests.services.conftest import present, running, world
+from tests.services.conftest import running, world
 from tests.support.driving import do
 from tests.support.emulator import Emulator
 
-__all__ = ["present", "running", "world"]
+__all__ = ["running", "world"]
 
 
 def test_the_quota_is_quoted_though_an_eviction_has_made_room(

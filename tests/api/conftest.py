@@ -6,7 +6,6 @@ import pytest
 from django.core.cache import cache
 from pytest_django import Settings
 
-from sandboxes import clock
 from sandboxes.api import jwks
 from sandboxes.models import Sandbox
 from tests.api.callers import Api, program
@@ -21,7 +20,6 @@ __all__ = ["running", "world"]
 def forgotten() -> Iterator[None]:
     """Neither counts of requests nor keys of an issuer outlive a test."""
     yield
-    clock.restore()
     cache.clear()
     jwks.key_set.cache_clear()
 

@@ -190,18 +190,15 @@ def test_a_wait_ends_with_the_first_event_of_the_caller(
 
 
 def test_a_wait_without_an_event_moves_the_cursor_past_those_of_others(
-    alice: Api, monkeypatch: pytest.MonkeyPatch
+    alice: Api, stopped_clock: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     others = rows.sandbox(of="bob")
-    now = time.monotonic()
 
     def pass_(seconds: float) -> None:
-        nonlocal now
-        now += seconds
+        clock.move(seconds)
         rows.event(others)
 
     monkeypatch.setattr(time, "sleep", pass_)
-    monkeypatch.setattr(time, "monotonic", lambda: now)
     answer = alice.get("/events?wait=1")
     assert answer.json() == {"results": [], "cursor": Feed.objects.get().last, "more": False}
 

@@ -9,6 +9,7 @@ from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from sandboxes import clock
+from sandboxes.api.http import LONGEST_WAIT
 from sandboxes.models import IdempotencyAnswer, Operation, Sandbox
 from sandboxes.services import idempotency
 from tests.api.callers import ALL, Api, problem, program
@@ -154,6 +155,26 @@ def test_while_the_first_still_runs_the_second_is_told_so(alice: Api) -> None:
     assert problem(answer, "request_in_progress")["retry_after"] > 0
     assert answer["Retry-After"]
     assert Sandbox.objects.count() == 1
+
+
+def test_a_request_that_still_waits_keeps_its_key(alice: Api, atlas: Sandbox) -> None:
+    """For as long as a caller may wait, and some time more."""
+    again: list[Any] = []
+
+    def ask_again_in_a_minute(execute: Any, sql: str, *rest: Any) -> Any:
+        if not again and sql.startswith("SELECT") and "INNER JOIN" in sql and 'FROM "sandboxes_operation"' in sql:
+            clock.move(LONGEST_WAIT)
+            again.append(None)
+            again[0] = alice.post(f"/sandboxes/{atlas.pk}/stop", Idempotency_Key="k1")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(ask_again_in_a_minute):
+        first = alice.post(f"/sandboxes/{atlas.pk}/stop", Idempotency_Key="k1", Prefer=f"wait={LONGEST_WAIT}")
+    problem(again[0], "request_in_progress")
+    assert (first.status_code, first["Preference-Applied"]) == (202, f"wait={LONGEST_WAIT}")
+    repeated = alice.post(f"/sandboxes/{atlas.pk}/stop", Idempotency_Key="k1")
+    assert repeated.json() == first.json()
+    assert Operation.objects.count() == 1
 
 
 def test_a_key_that_is_given_back_while_another_asks_for_it(alice: Api) -> None:

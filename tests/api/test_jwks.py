@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from sandboxes import clock
 from sandboxes.api import jwks
 from sandboxes.api.jwks import KeySet
 from sandboxes.core.codes import Code, Refused
@@ -67,8 +67,7 @@ def test_the_last_good_keys_serve_while_the_provider_drips(issuer: Issuer, monke
     assert verdict(keys) == "found"
     monkeypatch.setattr(jwks, "DEADLINE_SECONDS", 0.3)
     issuer.slow.set()
-    now = time.monotonic
-    monkeypatch.setattr(time, "monotonic", lambda: now() + jwks.FRESH_SECONDS + 1)
+    clock.move(jwks.FRESH_SECONDS + 1)
     assert [verdict(keys) for _ in range(3)] == ["found"] * 3
     given_up(keys)
     assert issuer.fetches <= 2, "it may have left before it was seen"

@@ -20,6 +20,12 @@ from tests.support.waiting import PATIENCE, wait_until
 HASTY = httpx.Timeout(PATIENCE, read=0.3)
 
 
+def decides(log: Path) -> bool:
+    """Whether it has said that it waits for what is under way, or cuts it."""
+    said = log.read_text()
+    return "Waiting for connections to close" in said or "timeout graceful shutdown exceeded" in said
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_request_under_way_is_answered_before_the_process_ends(tmp_path: Path) -> None:
     row = rows.sandbox(of="alice")
@@ -40,6 +46,7 @@ def test_a_request_under_way_is_answered_before_the_process_ends(tmp_path: Path)
                 wait_until(lambda: httpx.get(f"{api.base_url}/api/v1/problems", timeout=HASTY) and None)
             program.process.send_signal(signal.SIGTERM)
             wait_until(lambda: not listens(port), what="end of listening")
+            wait_until(lambda: decides(tmp_path / "web.log"), what="what it does with the request")
             assert not stop.done()
         assert stop.result().status_code == 202
         # In the end uvicorn raises the signal again, as whoever sent it may expect.

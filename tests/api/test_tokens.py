@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pytest_django import Settings
 
+from sandboxes import clock
 from sandboxes.api import jwks
 from tests.api.callers import Api, problem
 from tests.support import rows
@@ -135,28 +136,26 @@ def test_unknown_key_ids_cause_no_storm(issuer: Issuer) -> None:
     assert issuer.fetches == 1
 
 
-def test_a_new_key_of_the_issuer_is_found_after_the_pause(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_key_of_the_issuer_is_found_after_the_pause(issuer: Issuer) -> None:
     assert ask(issuer.token()).status_code == 200
     issuer.add_key("rotated")
-    monkeypatch.setattr(time, "monotonic", later(jwks.PAUSE_SECONDS + 1))
+    clock.move(jwks.PAUSE_SECONDS + 1)
     assert ask(issuer.token(kid="rotated")).status_code == 200
     assert issuer.fetches == 2
 
 
-def test_the_last_good_keys_serve_for_an_hour_while_the_issuer_is_down(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_last_good_keys_serve_for_an_hour_while_the_issuer_is_down(issuer: Issuer) -> None:
     assert ask(issuer.token()).status_code == 200
     issuer.down = True
-    monkeypatch.setattr(time, "monotonic", later(jwks.KEPT_SECONDS - 60))
+    clock.move(jwks.KEPT_SECONDS - 60)
     assert ask(issuer.token()).status_code == 200
     assert issuer.fetches == 2
 
 
-def test_after_an_hour_without_the_issuer_nobody_gets_in(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_an_hour_without_the_issuer_nobody_gets_in(issuer: Issuer) -> None:
     assert ask(issuer.token()).status_code == 200
     issuer.down = True
-    monkeypatch.setattr(time, "monotonic", later(jwks.KEPT_SECONDS + 60))
+    clock.move(jwks.KEPT_SECONDS + 60)
     refusal = problem(ask(issuer.token()), "identity_provider_unavailable")
     assert refusal["retry_after"] > 0
 
@@ -166,9 +165,3 @@ def test_an_issuer_that_never_answered_is_asked_seldom(issuer: Issuer) -> None:
     for _ in range(5):
         problem(ask(issuer.token()), "identity_provider_unavailable")
     assert issuer.fetches == 1
-
-
-def later(seconds: float) -> Any:
-    """The process's clock, that many seconds ahead."""
-    present = time.monotonic
-    return lambda: present() + seconds

@@ -21,7 +21,7 @@ BREAKAGES = [
         OBSERVATION,
         "if call is None or call.effect_seen_at is not None or",
         "if call is None or",
-        "tests/core/test_observation.py",
+        "tests/core/test_observation.py::test_whether_a_call_is_awaited",
     ),
     Breakage(
         "a call whose worker died in doubt for ever",
@@ -59,7 +59,7 @@ BREAKAGES = [
         SIMULATION,
     ),
     Breakage(
-        "a lone 404 believed",
+        "what Daytona does not find believed gone at once",
         OBSERVATION,
         "elif fetched.confirmed or _was_ending(draft):",
         "elif True:",
@@ -91,20 +91,27 @@ BREAKAGES = [
         "sandboxes/core/quota.py",
         "is_over = self.phase is Phase.RETRY or self.until is None or now >= self.until",
         "is_over = True",
-        "tests/core/test_quota.py",
+        "tests/core/test_quota.py::test_what_a_refusal_leads_to",
+    ),
+    Breakage(
+        "a follower shown at work before its call",
+        OBSERVATION,
+        "return draft.operation is not None and draft.operation.is_active and bool(draft.own_calls)",
+        "return bool(draft.own_calls)",
+        "tests/core/test_answers.py::test_the_answer_to_a_call_of_what_has_ended_is_kept",
     ),
     Breakage(
         "a backoff without jitter",
         "sandboxes/core/backoff.py",
         "return grown * (0.5 + jitter / 2)",
         "return grown",
-        "tests/core/test_backoff.py",
+        "tests/core/test_backoff.py::test_a_pause_grows_to_its_end_and_is_drawn_from_its_upper_half",
     ),
     Breakage(
         "a start that called an archive back called again",
         "sandboxes/core/states.py",
         'return self.desired_state not in ("", "archived")',
         "return False",
-        "tests/core/test_plan.py",
+        "tests/core/test_plan.py::test_the_table",
     ),
 ]

@@ -105,4 +105,11 @@ BREAKAGES = [
         "return mark_safe(super().get_traceback_html())",
         "tests/project/test_debug_page.py::test_an_error_page_shows_no_secret",
     ),
+    Breakage(
+        "a renamed setting lost in an upgrade",
+        "project/environment.py",
+        "return name if self.text(name) else formerly",
+        "return name",
+        "tests/project/test_environment.py::test_a_former_name_is_read_where_the_new_one_is_not_set",
+    ),
 ]

@@ -14,7 +14,9 @@ from types import ModuleType
 
 import pytest
 
+from tests.breakages.asking import BREAKAGES as ASKING
 from tests.breakages.breakage import Breakage
+from tests.breakages.core import BREAKAGES as CORE
 from tests.breakages.projection import BREAKAGES as PROJECTION
 from tests.breakages.reading import BREAKAGES as READING
 from tests.breakages.seeing import BREAKAGES as SEEING
@@ -27,10 +29,12 @@ SERVICES = "tests/services"
 UNNEEDED = ("_pytest", "anyio", "coverage", "execnet", "playwright", "pytest", "schemathesis", "xdist")
 
 BREAKAGES = [
+    *ASKING,
     *SERVER,
     *READING,
     *SEEING,
     *PROJECTION,
+    *CORE,
     Breakage(
         "no lease check",
         "sandboxes/services/record.py",
@@ -244,8 +248,8 @@ BREAKAGES = [
     Breakage(
         "acting refused, and everything left alone",
         "sandboxes/gateways/convex_deployment.py",
-        "            self._may_not_act = (time.monotonic(), error)\n            return\n",
-        "            self._may_not_act = (time.monotonic(), error)\n",
+        "            self._may_not_act = (clock.monotonic(), error)\n            return\n",
+        "            self._may_not_act = (clock.monotonic(), error)\n",
         "tests/gateways/convex/test_as_owner.py::test_a_key_that_may_not_act_is_not_taken_for_no_rows",
     ),
     Breakage(

@@ -17,10 +17,10 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from sandboxes.models import Sandbox
-from tests.services.conftest import present, running, world
+from tests.services.conftest import running, world
 from tests.support.waiting import PATIENCE
 
-__all__ = ["present", "running", "world"]
+__all__ = ["running", "world"]
 
 # Playwright's own event loop runs in the thread of the tests, which talk to the database only between its calls.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -13,7 +13,7 @@ import httpx
 
 from tests.contract.compare import IGNORED, differences, header_differences, translate
 from tests.contract.variants import Variant
-from tests.support.emulator import Emulator
+from tests.support.emulator import FOR_GOOD, Emulator
 from tests.support.waiting import PATIENCE, wait_until
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -58,7 +58,7 @@ class Replay:
         self.entries: list[Entry] = [variant.apply(entry, names) for entry in raw]
         self.ids = variant.ids(_ids(raw))
         self.known: set[str] = set()
-        self.client = httpx.Client(base_url=emulator.url, timeout=PATIENCE, verify=False)
+        self.client = httpx.Client(base_url=emulator.url, timeout=PATIENCE, verify=False, limits=FOR_GOOD)
         self.pool = ThreadPoolExecutor(16)
         self.problems: list[str] = []
         self.held: list[Future[Reply]] = []
@@ -161,7 +161,14 @@ class Replay:
         """Send all at the same time: none is answered before all have arrived."""
         before = self._arrived()
         futures = [self.pool.submit(self._send, request) for request in requests]
-        wait_until(lambda: self._arrived() >= before + len(requests), pause=0.001, what="arrivals")
+
+        def arrived() -> bool:
+            for future in futures:
+                if future.done():
+                    future.result()  # one that could not be sent never arrives, and says why
+            return self._arrived() >= before + len(requests)
+
+        wait_until(arrived, pause=0.001, what="arrivals")
         return [self.finish(future) for future in futures]
 
     def until(self, key: str, state: str) -> None:

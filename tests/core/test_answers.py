@@ -221,8 +221,8 @@ def test_whoever_could_not_look_waits(kind: ResultKind, pause: float, why: str) 
     step = waits(decision)
     assert (step.after, step.why, step.counts, step.may_be_sooner) == (pause, why, False, False)
     assert (its(decision).deadline, its(decision).deadline_runs) == (at(303), False)
-    rejected = [NoticeCode.UNKNOWN_ANSWER] if kind in (K.REJECTED, K.WRONG_STATE) else []
-    assert notices(decision) == (rejected or [MEANINGS[kind].notice] if MEANINGS[kind].notice else rejected)
+    told = NoticeCode.UNKNOWN_ANSWER if kind in (K.REJECTED, K.WRONG_STATE) else MEANINGS[kind].notice
+    assert notices(decision) == ([told] if told else [])
 
 
 def test_daytona_says_when_it_may_be_looked_at_again() -> None:

@@ -51,6 +51,17 @@ def test_of_what_cannot_be_recovered_only_a_delete_and_a_look_are_offered() -> N
     assert found.code == Code.SANDBOX_UNRECOVERABLE
 
 
+@pytest.mark.parametrize(
+    ("state", "action"), [("stopped", Action.START), ("archived", Action.START), ("error", Action.RECOVER)]
+)
+def test_nothing_that_starts_it_is_accepted_for_an_owner_on_hold(state: str, action: Action) -> None:
+    row = seen(state, recoverable=True)
+    assert refusal(row, action) is None
+    found = refusal(row, action, on_hold=True)
+    assert found is not None
+    assert found.code == Code.OWNER_ON_HOLD
+
+
 def test_in_doubt_nothing_is_foretold() -> None:
     assert "start" in allowed_actions(seen("error", missing_since=NOW))
     assert "start" in allowed_actions(seen("error"), is_uncertain=True)

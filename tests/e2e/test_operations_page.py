@@ -21,8 +21,26 @@ PAGE = (ROOT / "docs" / "operations.md").read_text()
 TOKEN = "a-token-of-prometheus"
 
 
-def script() -> str:
-    return "\n".join(re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+def script() -> tuple[str, str]:
+    """What is run beside the processes, and what after they were stopped for a restore."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    restore = next(number for number, block in enumerate(blocks) if block.startswith("pg_restore"))
+    return "\n".join(blocks[:restore]), "\n".join(blocks[restore:])
+
+
+def run(commands: str, environment: dict[str, str]) -> str:
+    """What they print."""
+    done = subprocess.run(
+        ["bash", "-c", "set -euo pipefail\n" + commands],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.postgres
@@ -40,18 +58,12 @@ def test_the_commands_run_in_order(installation: Installation, tmp_path: Path) -
         "STATIC_ROOT": str(tmp_path / "static"),
         "DATABASE_URL": database_url(),
     }
-    done = subprocess.run(
-        ["bash", "-c", "set -euo pipefail\n" + script()],
-        cwd=ROOT,
-        env=installation.environment | known,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "sandkeeper_workers 1.0" in done.stdout
-    assert "sandkeeper_" in done.stdout
+    beside, stopped = script()
+    said = run(beside, installation.environment | known)
+    assert "sandkeeper_workers 1.0" in said
+    assert "Stop web, workers, reconcile **and watch**" in PAGE
+    installation.stack.close()
+    run(stopped, installation.environment | known)
     assert (tmp_path / "backup").stat().st_size > 0
     assert Sandbox.objects.get(pk=sandbox["id"]).status == "running"
 

@@ -6,15 +6,8 @@ from pathlib import Path
 import pytest
 from pytest_django import Settings
 
-from sandboxes import clock
 from tests.faults.machine import forget_the_process
 from tests.support.emulator import Emulator
-
-
-@pytest.fixture(autouse=True)
-def present() -> Iterator[None]:
-    yield
-    clock.restore()
 
 
 @pytest.fixture

@@ -269,7 +269,6 @@ class Machine(RuleBasedStateMachine):
     @rule(seconds=PAUSES)
     def time_passes(self, seconds: float) -> None:
         self._pass(seconds)
-        forget_the_process()  # what rests for a while rests by this process's own clock, which does not move
 
     @rule(pick=PICK, action=ACTIONS, during=st.integers(0, 1), takeover=st.booleans())
     def a_request_comes_during_a_call(self, pick: int, action: Action, during: int, takeover: bool) -> None:

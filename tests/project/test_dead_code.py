@@ -1,4 +1,4 @@
-"""What nothing of the product uses, in the rules, the services and the gateways: no framework calls them by name."""
+"""What nothing of the product uses, in the rules, services and gateways: no framework calls them by name."""
 
 from __future__ import annotations
 

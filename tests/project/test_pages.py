@@ -64,7 +64,7 @@ def test_every_command_in_a_sentence_exists_and_is_run(page: Path) -> None:
     targets = set(re.findall(r"`make (\w+)", text))
     makefile = (ROOT / "Makefile").read_text()
     assert {target for target in targets if f"\n{target}:" not in makefile} == set()
-    run = set(re.findall(r"make [^\n]*?\b(\w+)$|\"make\".*?\"(\w+)\"", elsewhere, re.MULTILINE))
+    run = set(re.findall(r"make [^\n]*?\b(\w+)(?: >[^\n]*)?$|\"make\".*?\"(\w+)\"", elsewhere, re.MULTILINE))
     assert targets - {word for pair in run for word in pair} - set(BY_HAND) == set()
 
     commands = set(re.findall(r"manage\.py (\w+)", text))
@@ -78,3 +78,12 @@ def test_every_command_in_a_sentence_exists_and_is_run(page: Path) -> None:
     for module in re.findall(r"`(?:\.venv/bin/)?python -m ([\w.]+)", text):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
+
+
+@pytest.mark.parametrize("page", [ROOT / "CONTRIBUTING.md", ROOT / "docs" / "architecture.md"], ids=named)
+def test_every_file_that_a_page_for_developers_names_is_there(page: Path) -> None:
+    named_there = set(re.findall(r"`([\w/-]+(?:\.py|/))", bare(page)))
+    tops = ("sandboxes", "project", "tests", "emulator")
+    files = ["/manage.py", *(f"/{named(path)}" for top in tops for path in (ROOT / top).rglob("*.py"))]
+    assert len(named_there) > 20
+    assert named_there - {name for name in named_there for path in files if f"/{name}" in path} == set()

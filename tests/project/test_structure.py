@@ -19,6 +19,7 @@ WORKING = ("sandboxes", "project", "emulator", "tests", "bench")
 
 # The packages whose name in requirements.in is not what one imports, and those that no import names.
 IMPORTED_AS = {
+    "import-linter": "importlinter",  # in pyproject.toml
     "daytona-sdk": "daytona_api_client",
     "django": "django",
     "django-axes": "axes",

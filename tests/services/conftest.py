@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from pytest_django import Settings
 
-from sandboxes import clock
 from sandboxes.core.vocabulary import Actor, Source
 from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
@@ -14,12 +13,6 @@ from tests.support.driving import reload, settle
 from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
-
-
-@pytest.fixture(autouse=True)
-def present() -> Iterator[None]:
-    yield
-    clock.restore()
 
 
 @pytest.fixture

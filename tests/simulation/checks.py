@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from uuid import UUID
 
 from sandboxes.core.codes import Code
@@ -71,17 +72,17 @@ class Checks:
     def _count_not_now(self, facts: Facts) -> None:
         if facts.operation is None:
             return
-        answer, id, now = facts.answer, facts.operation.id, self.time.seconds
+        answer, key, now = facts.answer, facts.operation.id, self.time.seconds
         is_not_now = isinstance(answer, CallAnswered | FetchFailed) and not MEANINGS[answer.result.kind].counts
-        since, was_not_now = self._last.get(id, (now, False))
+        since, was_not_now = self._last.get(key, (now, False))
         if is_not_now or was_not_now:
-            self._not_now[id] = self._not_now.get(id, 0.0) + now - since
-        self._last[id] = now, is_not_now
+            self._not_now[key] = self._not_now.get(key, 0.0) + now - since
+        self._last[key] = now, is_not_now
 
     def _status_is_true(self, row: Row, fetched: Fetched) -> None:
         """What was read when Daytona's cache could only be right is what is shown."""
         box = self.daytona.find(row.sandbox)
-        began = (fetched.started - EPOCH).total_seconds()
+        began = _seconds(fetched.started)
         if box is not None and not box.is_moving and box.changed_at < began - READ_CACHE and _is_opposite(row, box):
             raise Broken(f"{row.name} is shown {row.sandbox.status}, and a look has shown {box.state}")
 
@@ -98,10 +99,11 @@ class Checks:
         if name == Action.DELETE and row.sandbox.intent != Intent.DELETED:
             raise Broken(f"{row.name}: a delete that nobody wants")
         last = next((call for call in reversed(facts.calls) if call.outcome != CallOutcome.REFUSED), None)
-        is_known = last is not None and (last.outcome == CallOutcome.ACCEPTED or last.effect_seen_at is not None)
-        if last is not None and is_known and last.name == name and box is not None:
-            if max(box.stirred_at, box.late_at) < (last.made_at - EPOCH).total_seconds():
-                raise Broken(f"{row.name}: {name} again, though it was accepted at {last.made_at:%T}")
+        if last is None or box is None or last.name != name:
+            return
+        is_known = last.outcome == CallOutcome.ACCEPTED or last.effect_seen_at is not None
+        if is_known and max(box.stirred_at, box.late_at) < _seconds(last.made_at):
+            raise Broken(f"{row.name}: {name} again, though it was accepted at {last.made_at:%T}")
 
     def watch(self) -> None:
         """No lie lasts."""
@@ -150,7 +152,7 @@ class Checks:
         last = row.latest_request
         if box.state in ERROR_STATES and one.intent != Intent.DELETED:
             return last is not None and not last.is_active
-        wished_at = (one.intent_at - EPOCH).total_seconds() if one.intent_at else 0.0
+        wished_at = _seconds(one.intent_at) if one.intent_at else 0.0
         if one.intent_met_at is not None and box.stirred_at >= wished_at - READ_CACHE:
             return one.intent != Intent.DELETED  # met, and undone by somebody there
         if last is None:
@@ -163,6 +165,10 @@ class Checks:
 
 
 _MOVING = (Status.STARTING, Status.STOPPING, Status.CREATING)
+
+
+def _seconds(moment: datetime) -> float:
+    return (moment - EPOCH).total_seconds()
 
 
 def _is_opposite(row: Row, box: Box) -> bool:

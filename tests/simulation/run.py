@@ -180,24 +180,24 @@ class Run:
     def _attempt(self, row: Row, token: str) -> Work:
         """What a worker does with a row that it has leased: fetch, decide, write, call, write."""
         active = row.active
-        id = active.id if active is not None else None
+        key = active.id if active is not None else None
         while row.token == token:
             version = row.version
             answer = yield from self._fetch(row)
-            decision = self._decide(row, id, answer, token=token, version=version)
+            decision = self._decide(row, key, answer, token=token, version=version)
             if decision is None:
                 continue  # what was changed meanwhile is looked at again
-            if isinstance(decision.step, FindRoom) and decision.operation is not None and id is not None:
+            if isinstance(decision.step, FindRoom) and decision.operation is not None and key is not None:
                 yield 0.05
                 if row.token != token:
                     return
-                search = self.store.seek(row, id, decision.operation.search or _none())
-                decision = self._decide(row, id, RoomSought(search, decision.step.name), token=token)
+                search = self.store.seek(row, key, decision.operation.search or _none())
+                decision = self._decide(row, key, RoomSought(search, decision.step.name), token=token)
             if decision is not None and isinstance(decision.step, Call):
-                yield from self._call(row, id, decision.step.name, token)
+                yield from self._call(row, key, decision.step.name, token)
             self.store.release(row, token)
 
-    def _call(self, row: Row, id: UUID | None, name: str, token: str) -> Work:
+    def _call(self, row: Row, key: UUID | None, name: str, token: str) -> Work:
         yield 0.002
         # A worker that was stopped for so long sees by its own clock that its lease is over.
         if row.leased_until is None or row.leased_until <= self.time.now or row.token != token:
@@ -205,7 +205,7 @@ class Run:
         self.store.renew(row, token, seconds=ANSWER_WITHIN + LEASE)
         result = yield self.daytona.send(name, row.sandbox)
         yield 0.002
-        self._decide(row, id, CallAnswered(result), token=token)
+        self._decide(row, key, CallAnswered(result), token=token)
 
     def _fetch(self, row: Row) -> Generator[float | Reply, Any, Answer]:
         """One GET, and what it proves: as services fetch."""
@@ -229,14 +229,14 @@ class Run:
         )
 
     def _decide(
-        self, row: Row, id: UUID | None, answer: Answer, *, token: str, version: int | None = None
+        self, row: Row, key: UUID | None, answer: Answer, *, token: str, version: int | None = None
     ) -> Decision | None:
         """Decide and write; None where the fence let nothing through."""
         if version is not None and version != row.version:
             return None
-        facts = self.store.gather(row, id, answer, jitter=self.rng.random())
+        facts = self.store.gather(row, key, answer, jitter=self.rng.random())
         decision = decide(facts)
-        if not self.store.write(row, id, decision, token=token, version=row.version):
+        if not self.store.write(row, key, decision, token=token, version=row.version):
             return None
         self.checks.decided(row, facts, decision)
         if row.sandbox.daytona_id is not None and not row.is_pushed:

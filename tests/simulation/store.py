@@ -66,8 +66,8 @@ class Row:
     def active(self) -> OperationFacts | None:
         return next((one for one in self.operations if one.is_active), None)
 
-    def operation(self, id: UUID | None) -> OperationFacts | None:
-        return next((one for one in self.operations if one.id == id), None)
+    def operation(self, key: UUID | None) -> OperationFacts | None:
+        return next((one for one in self.operations if one.id == key), None)
 
     @property
     def due(self) -> datetime | None:
@@ -115,11 +115,11 @@ class Store:
             row.token, row.leased_until = "", None
             self.arm(row)
 
-    def gather(self, row: Row, id: UUID | None, answer: Answer, *, jitter: float) -> Facts:
-        operation, active = row.operation(id), row.active
+    def gather(self, row: Row, key: UUID | None, answer: Answer, *, jitter: float) -> Facts:
+        operation, active = row.operation(key), row.active
         return Facts(
             sandbox=row.sandbox, operation=operation, calls=row.calls, on_hold=self.on_hold, convex=row.convex,
-            active=active.action if active is not None and active.id != id else None, answer=answer,
+            active=active.action if active is not None and active.id != key else None, answer=answer,
             last_request=self._last_request(row) if operation is None and active is None else None,
             now=self._now(), limits=LIMITS, jitter=jitter,
         )  # fmt: skip
@@ -136,20 +136,20 @@ class Store:
         alike = [one for one in row.operations if one.action == ACTION_FOR[row.sandbox.intent]]
         return bool(alike) and alike[-1].force
 
-    def write(self, row: Row, id: UUID | None, decision: Decision, *, token: str, version: int) -> bool:
+    def write(self, row: Row, key: UUID | None, decision: Decision, *, token: str, version: int) -> bool:
         """Write a decision, unless another worker has the row now or somebody else has changed it."""
         if row.token != token or row.version != version:
             return False
-        self.put(row, id, decision)
+        self.put(row, key, decision)
         return True
 
-    def put(self, row: Row, id: UUID | None, decision: Decision) -> None:
+    def put(self, row: Row, key: UUID | None, decision: Decision) -> None:
         """Write it on the locked row."""
         row.version += 1
         row.sandbox = decision.sandbox
         row.calls = tuple(call if call.id else replace(call, id=self.new_id()) for call in decision.calls)[-30:]
         if decision.operation is not None:
-            row.operations = [decision.operation if one.id == id else one for one in row.operations]
+            row.operations = [decision.operation if one.id == key else one for one in row.operations]
         for effect in decision.effects:
             match effect:
                 case Event():
@@ -169,10 +169,10 @@ class Store:
 
     def create(self, name: str, *, ephemeral: bool) -> Row:
         """A new sandbox, that has yet to be made in Daytona."""
-        id, now = UUID(int=self.new_id() << 80), self._now()
+        key, now = UUID(int=self.new_id() << 80), self._now()
         row = Row(
             sandbox(
-                "", id=id, name=name, daytona_id=None, daytona_name=f"{name}-{id.hex[:12]}", status=Status.CREATING,
+                "", id=key, name=name, daytona_id=None, daytona_name=f"{name}-{key.hex[:12]}", status="creating",
                 auto_delete_minutes=0 if ephemeral else -1, ephemeral=ephemeral, intent_at=now, intent_met_at=None,
                 observed_at=None, observed_auto_delete=None, observed_auto_stop=None, created_at=now,
                 status_changed_at=now, desired_state="",
@@ -294,7 +294,7 @@ class Store:
 
     # --- the search for room
 
-    def seek(self, row: Row, id: UUID, search: QuotaSearch) -> QuotaSearch:
+    def seek(self, row: Row, key: UUID, search: QuotaSearch) -> QuotaSearch:
         """Go on with it: the right to search, then whose stop is awaited."""
         holder, until = self.room
         if holder != search.lease or not holder:
@@ -303,7 +303,8 @@ class Store:
             search = replace(search, lease=f"room {self.new_id()}")
         self.room = (search.lease, self._now() + timedelta(seconds=LEASE))
         if search.phase is Phase.VICTIM:
-            stop = next(one for other in self.rows for one in other.operations if str(one.id) == search.victims[-1])
+            operations = (one for other in self.rows for one in other.operations)
+            stop = next(one for one in operations if str(one.id) == search.victims[-1])
             if stop.is_active:
                 return search
             search = search.victim_ended(cancelled=stop.status == OperationStatus.CANCELLED, now=self._now())
@@ -328,10 +329,8 @@ class Store:
         return replace(search, exhausted="nothing may be stopped for it")
 
     def _counted(self, row: Row) -> list[Row]:
-        return [
-            other for other in self.rows
-            if other is not row and other.sandbox.deleted_at is None and other.sandbox.observed_state in COMPUTE_STATES
-        ]  # fmt: skip
+        others = (other for other in self.rows if other is not row and other.sandbox.deleted_at is None)
+        return [other for other in others if other.sandbox.observed_state in COMPUTE_STATES]
 
     def _is_leaving(self, other: Row) -> bool:
         since = self._now() - timedelta(seconds=LIMITS.deadlines["stop"])

@@ -38,7 +38,8 @@ OUTSIDE = {
 }
 # What is the matter with Daytona for a while, and how often.
 WEATHER = {
-    "fine": 12, "throttling": 2, "outage": 1, "deaf": 1, "not found": 1, "suspended": 1, "key refused": 1, "no runner": 1,
+    "fine": 12, "throttling": 2, "outage": 1, "deaf": 1, "not found": 1, "suspended": 1, "key refused": 1,
+    "no runner": 1,
 }  # fmt: skip
 NOT_NOW = {
     "throttling": K.THROTTLED, "suspended": K.SUSPENDED, "key refused": K.UNAUTHORIZED, "no runner": K.NO_RUNNERS,
@@ -89,8 +90,11 @@ class Reply:
 
 @dataclass
 class Box:
-    """A sandbox in Daytona. `changed_at`: of its state or desired state; `stirred_at`: by anybody but us; `late_at`: by
-    a call of ours that ran late; `set_at`: when somebody there changed a setting."""
+    """A sandbox in Daytona.
+
+    `changed_at`: of its state or desired state; `stirred_at`: by anybody but us; `late_at`: by a call of ours that
+    ran late; `set_at`: when somebody there changed a setting.
+    """
 
     id: str
     name: str
@@ -170,8 +174,8 @@ class Daytona:
             return None
         used = EPOCH + timedelta(seconds=box.active_at + self.skew)
         return RemoteSandbox(
-            id=box.id, organization_id="org", name=box.name, target="eu", snapshot="", cpu=1, memory_gb=1, disk_gb=3,
-            state=PROJECTED.get((box.state, box.desired), box.state), desired_state=box.desired,
+            id=box.id, organization_id="org", name=box.name, target="eu", snapshot="", cpu=1, memory_gb=1,
+            disk_gb=3, state=PROJECTED.get((box.state, box.desired), box.state), desired_state=box.desired,
             error_reason="broken" if box.state in ERROR_STATES else "", recoverable=box.recoverable,
             auto_stop_interval=box.auto_stop, auto_archive_interval=10080, auto_delete_interval=box.auto_delete,
             sandbox_class="container", labels=box.labels, created_at=None, last_activity_at=used,

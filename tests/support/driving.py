@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
+
+from django.db import connections
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
@@ -94,6 +98,32 @@ def settled_status(sandbox_id: UUID) -> str:
     """Its status once nothing is active and nothing is due."""
     wait_until(lambda: not tick_all(), what="rest")
     return str(reload(sandbox_id).status)
+
+
+@contextmanager
+def during(world: Emulator, work: Callable[[], object], *, method: str, path: str) -> Iterator[None]:
+    """Do the block while a worker that does this waits for Daytona's answer to such a call, and see the work ended.
+
+    Daytona answers when the block has ended.
+    """
+    world.stop_clock()
+    held = world.faults.add("delay", method=method, path=path, times=1, seconds=1.0)
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        worker = pool.submit(run)
+        wait_until(lambda: world.faults.hits(held) or worker.done(), what="the call")
+        try:
+            assert not worker.done(), "it made no such call"
+            yield
+        finally:
+            world.advance(1.0)
+    worker.result()
 
 
 def pass_time(seconds: float) -> None:

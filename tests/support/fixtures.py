@@ -1,4 +1,4 @@
-"""The emulator for tests: one process per worker, emptied before each test."""
+"""What every test has: the present time, and an emulator per worker that is emptied before each test."""
 
 from __future__ import annotations
 
@@ -6,7 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
+from sandboxes import clock
 from tests.support.emulator import Emulator
+
+
+@pytest.fixture(autouse=True)
+def present() -> Iterator[None]:
+    """No test's pretence about the time outlives it."""
+    yield
+    clock.restore()
+
+
+@pytest.fixture
+def stopped_clock(present: None) -> None:
+    """Time passes by `clock.move` alone."""
+    clock.stop()
 
 
 @pytest.fixture(scope="session")

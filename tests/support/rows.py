@@ -7,8 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 from django.db.models import F
-from django.utils import timezone
 
+from sandboxes import clock
 from sandboxes.core.asked import labels_of
 from sandboxes.core.vocabulary import ACTIVE, Action, ActorKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import ConvexProjection, DaytonaCall, Operation, Owner, Sandbox, SandboxEvent
@@ -26,7 +26,7 @@ STATE_OF = {
 
 
 def ago(**length: float) -> datetime:
-    return timezone.now() - timedelta(**length)
+    return clock.here() - timedelta(**length)
 
 
 def owner(name: str = "user_alice", **fields: Any) -> Owner:
@@ -87,8 +87,8 @@ def project(row: Sandbox, **fields: Any) -> ConvexProjection:
     """The projection of a sandbox: behind, and due, where the wanted generation is higher than the pushed one."""
     made = ConvexProjection(sandbox=row, **fields)
     if made.wanted_generation > made.pushed_generation:
-        made.behind_since = made.behind_since or timezone.now()
-        made.due_at = made.due_at or timezone.now()
+        made.behind_since = made.behind_since or clock.here()
+        made.due_at = made.due_at or clock.here()
     made.save(force_insert=True)
     return made
 

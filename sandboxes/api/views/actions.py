@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from drf_spectacular.utils import OpenApiResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from sandboxes import clock
 from sandboxes.api import problems
 from sandboxes.api.documented import IF_MATCH, NO_SANDBOX, REQUESTING, SANDBOX_ID, BulkAnswer, documented
 from sandboxes.api.http import wait_seconds
@@ -90,7 +90,7 @@ class EnsureRunning(ApiView):
         with waiting.seat() as seated:
             if not seated:
                 return self.accepted(asked)
-            response = self._wait(sandbox_id, asked, reason, deadline=time.monotonic() + seconds)
+            response = self._wait(sandbox_id, asked, reason, deadline=clock.monotonic() + seconds)
         response["Preference-Applied"] = f"wait={seconds}"
         return response
 

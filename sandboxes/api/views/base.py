@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -19,6 +18,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
 
+from sandboxes import clock
 from sandboxes.api import conditions, permissions, problems, querysets, throttling
 from sandboxes.api.documented import KEY_PATTERN
 from sandboxes.api.http import wait_seconds
@@ -215,7 +215,7 @@ class ApiView(StrictView):
         with waiting.seat() as seated:
             if not seated:
                 return self.accepted(operation)
-            ended = waiting.until_settled(operation, deadline=time.monotonic() + seconds)
+            ended = waiting.until_settled(operation, deadline=clock.monotonic() + seconds)
         response = self.accepted(ended) if ended.is_active else self.ended(ended)
         response["Preference-Applied"] = f"wait={seconds}"
         return response

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from sandboxes import clock
 from sandboxes.api import querysets
 from sandboxes.api.documented import (
     FEED_QUERY,
@@ -81,7 +81,7 @@ class Feed(ApiView):
         with waiting.seat() as seated:
             if not seated:
                 return self._answer(page)
-            waiting.until(next_page, lambda found: bool(found.events), deadline=time.monotonic() + seconds)
+            waiting.until(next_page, lambda found: bool(found.events), deadline=clock.monotonic() + seconds)
         response = self._answer(page)
         response["Preference-Applied"] = f"wait={seconds}"
         return response

@@ -55,7 +55,7 @@ class _Attempt:
             return
         self.wait = min(self.pause, step.after) if step.may_be_sooner else step.after
         self.pause = min(self.pause * 1.6, LONGEST_PAUSE)
-        self.is_over = time.monotonic() + self.wait > self.ends or step.after > settings.ATTEMPT_SECONDS
+        self.is_over = clock.monotonic() + self.wait > self.ends or step.after > settings.ATTEMPT_SECONDS
 
 
 def attempt(operation_id: UUID) -> bool:
@@ -69,7 +69,7 @@ def attempt(operation_id: UUID) -> bool:
         _come_back(operation_id)
         return False
     operation = _read(operation_id)
-    turn = _Attempt(operation_id, operation.sandbox_id, token, ends=time.monotonic() + settings.ATTEMPT_SECONDS)
+    turn = _Attempt(operation_id, operation.sandbox_id, token, ends=clock.monotonic() + settings.ATTEMPT_SECONDS)
     with structlog.contextvars.bound_contextvars(
         operation_id=str(operation_id), sandbox_id=str(turn.sandbox_id), request_id=operation.request_id
     ):

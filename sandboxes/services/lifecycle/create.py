@@ -10,6 +10,7 @@ from django.db import transaction
 from sandboxes import clock
 from sandboxes.core.asked import labels_of
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.facts import NewOperation
 from sandboxes.core.intervals import checked
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source
 from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox, SandboxEvent
@@ -59,10 +60,10 @@ def create(
         ConvexProjection.objects.create(sandbox=row, link_due=bool(new.harness_id))
         with record.telling(row, since={}):
             record.event(row, SandboxEvent.Kind.CREATED, "Created", actor=actor, at=row.created_at)
-            operation = create_operation(
-                row, Action.CREATE, actor=actor, source=source, now=row.created_at, reason=reason,
-                request_id=request_id,
-            )  # fmt: skip
+            asked = NewOperation(
+                action=Action.CREATE, actor=actor, source=source, reason=reason, request_id=request_id
+            )
+            operation = create_operation(row, asked, now=row.created_at)
             row.save()
     return operation
 

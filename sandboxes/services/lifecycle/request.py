@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, Intent, OperationStatus, Source, Status
 from sandboxes.models import IntentChange, Operation, Sandbox, SandboxEvent
 from sandboxes.services import budget, lookup, record
@@ -16,18 +16,6 @@ from sandboxes.services.decisions import create_operation, refresh
 from sandboxes.services.lifecycle.allowed import allowed_actions, refusal
 from sandboxes.services.operations import close_operation, keep_intent, revert_intent, set_intent
 from sandboxes.services.queue import enqueue
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What somebody asks to be done. `force` lets a stop destroy an ephemeral sandbox."""
-
-    action: Action
-    actor: Actor
-    source: Source
-    reason: str = ""
-    force: bool = False
-    request_id: str = ""
 
 
 def request(
@@ -50,11 +38,13 @@ def request(
     Raises:
         Refused: what the row alone can say no to, and OPERATION_BUDGET_SPENT; the intent is left alone then.
     """
-    asked = Asked(action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id)
+    asked = NewOperation(
+        action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id
+    )
     return ask(sandbox_id, asked, gate=gate)
 
 
-def ask(sandbox_id: UUID | str, asked: Asked, *, gate: Callable[[Sandbox], None] | None = None) -> Operation:
+def ask(sandbox_id: UUID | str, asked: NewOperation, *, gate: Callable[[Sandbox], None] | None = None) -> Operation:
     """What `request` does, for one of several sandboxes of which the same is asked."""
     with lookup.locked(sandbox_id, actor=asked.actor) as row:
         if gate is not None:
@@ -67,7 +57,7 @@ def ask(sandbox_id: UUID | str, asked: Asked, *, gate: Callable[[Sandbox], None]
         return carry_out(row, asked, active=active, now=now)
 
 
-def refuse(row: Sandbox, asked: Asked, *, active: Operation | None) -> None:
+def refuse(row: Sandbox, asked: NewOperation, *, active: Operation | None) -> None:
     """Refuse what the locked row alone can say no to.
 
     Raises:
@@ -86,12 +76,12 @@ def refuse(row: Sandbox, asked: Asked, *, active: Operation | None) -> None:
     raise error
 
 
-def begins(asked: Asked, *, active: Operation | None) -> bool:
+def begins(asked: NewOperation, *, active: Operation | None) -> bool:
     """Whether it becomes an operation of its own; else the active one answers it."""
     return active is None or not (asked.action == Action.SYNC or _joins(asked.action, active))
 
 
-def carry_out(row: Sandbox, asked: Asked, *, active: Operation | None, now: datetime) -> Operation:
+def carry_out(row: Sandbox, asked: NewOperation, *, active: Operation | None, now: datetime) -> Operation:
     """Write down what was asked, on the locked row that does not refuse it."""
     if asked.action == Action.SYNC:
         return _sync(row, asked, active=active, now=now)
@@ -104,13 +94,13 @@ def carry_out(row: Sandbox, asked: Asked, *, active: Operation | None, now: date
         return _join(row, active, asked, now=now)
     if active is not None:
         _supersede(row, active, by=asked.action, now=now)
-    operation = _begin(row, asked, now=now, intent_change=change)
+    operation = create_operation(row, asked, now=now, intent_change=change)
     if row.status == Status.GONE:  # there is nothing to delete but our word that it is wanted
         close_operation(row, operation, OperationStatus.SUCCEEDED, now=now)
     return operation
 
 
-def _is_wanted_already(row: Sandbox, asked: Asked) -> bool:
+def _is_wanted_already(row: Sandbox, asked: NewOperation) -> bool:
     """Whether the row says all of it, and is still to be brought about: asking again changes nothing."""
     wanted = (row.intent, row.intent_actor_kind, row.intent_actor_id, row.intent_reason)
     asks = (INTENT_OF[asked.action], asked.actor.kind, asked.actor.id, asked.reason[:500])
@@ -121,14 +111,7 @@ def _joins(action: Action, active: Operation) -> bool:
     return active.action == action or (active.action == Action.CREATE and action == Action.START)
 
 
-def _begin(row: Sandbox, asked: Asked, *, now: datetime, intent_change: IntentChange | None = None) -> Operation:
-    return create_operation(
-        row, asked.action, actor=asked.actor, source=asked.source, now=now, reason=asked.reason, force=asked.force,
-        request_id=asked.request_id, intent_change=intent_change,
-    )  # fmt: skip
-
-
-def _join(row: Sandbox, active: Operation, asked: Asked, *, now: datetime) -> Operation:
+def _join(row: Sandbox, active: Operation, asked: NewOperation, *, now: datetime) -> Operation:
     """The same wish again. An evictor's stop that a person asks for too is that person's from now on."""
     active.actor_kind, active.actor_id = asked.actor.kind, asked.actor.id
     active.reason = asked.reason[:500] or active.reason
@@ -157,10 +140,10 @@ def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) ->
     )
 
 
-def _sync(row: Sandbox, asked: Asked, *, active: Operation | None, now: datetime) -> Operation:
+def _sync(row: Sandbox, asked: NewOperation, *, active: Operation | None, now: datetime) -> Operation:
     """Look now. It never supersedes: with an operation active it makes that one due."""
     if active is None:
-        return _begin(row, asked, now=now)
+        return create_operation(row, asked, now=now)
     _make_due(row, active, now=now)
     active.save(update_fields=["due_at"])
     return active

@@ -10,11 +10,12 @@ from django.db import InterfaceError, OperationalError, connection
 
 from sandboxes import clock
 from sandboxes.core.codes import Refused
+from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import budget, lookup, record
 from sandboxes.services.decisions import read_calls
-from sandboxes.services.lifecycle.request import Asked, ask, begins, carry_out, refuse
+from sandboxes.services.lifecycle.request import ask, begins, carry_out, refuse
 
 RequestResult = Operation | Exception
 
@@ -33,7 +34,9 @@ def request_many(
 
     Returns what became of each, by the id that was sent; of several ids of one sandbox, by the first.
     """
-    asked = Asked(action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id)
+    asked = NewOperation(
+        action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id
+    )
     found = lookup.resolve(ids, actor=actor)
     rows = {pk: which for which, pk in reversed(found.items()) if pk is not None}
     outcomes = _all_at_once(list(rows), asked)
@@ -45,7 +48,7 @@ def request_many(
     }
 
 
-def _all_at_once(ids: list[UUID], asked: Asked) -> dict[UUID, RequestResult]:
+def _all_at_once(ids: list[UUID], asked: NewOperation) -> dict[UUID, RequestResult]:
     """What became of those that nobody else holds now. Where one breaks the statement, each has its own."""
     try:
         return _together(ids, asked)
@@ -59,7 +62,7 @@ def _all_at_once(ids: list[UUID], asked: Asked) -> dict[UUID, RequestResult]:
     return outcomes
 
 
-def _together(ids: list[UUID], asked: Asked) -> dict[UUID, RequestResult]:
+def _together(ids: list[UUID], asked: NewOperation) -> dict[UUID, RequestResult]:
     with record.locked_together(Sandbox.objects.visible_to(asked.actor).filter(pk__in=ids)) as rows:
         now = clock.now()
         active = _active_of(rows)
@@ -72,7 +75,7 @@ def _together(ids: list[UUID], asked: Asked) -> dict[UUID, RequestResult]:
 
 
 def _refused(
-    rows: list[Sandbox], asked: Asked, *, active: dict[UUID, Operation], now: datetime
+    rows: list[Sandbox], asked: NewOperation, *, active: dict[UUID, Operation], now: datetime
 ) -> dict[UUID, RequestResult]:
     """Those whose row says no, and those that are beyond their owner's budget."""
     refused: dict[UUID, RequestResult] = {}
@@ -96,7 +99,7 @@ def _active_of(rows: Iterable[Sandbox]) -> dict[UUID, Operation]:
     return {operation.sandbox_id: operation for operation in found}
 
 
-def _waiting_for_each(ids: list[UUID], asked: Asked) -> dict[UUID, RequestResult]:
+def _waiting_for_each(ids: list[UUID], asked: NewOperation) -> dict[UUID, RequestResult]:
     """Those that somebody else held, one after the other; once one was waited for in vain, no other is."""
     outcomes: dict[UUID, RequestResult] = {}
     in_vain: Exception | None = None

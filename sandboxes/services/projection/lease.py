@@ -6,7 +6,6 @@ that died, or of a call that nobody heard the end of: its values count as unknow
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -32,7 +31,7 @@ class Held:
     token: str
     now: datetime
     rows: list[ConvexProjection] = field(default_factory=list)
-    since: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=clock.monotonic)
 
 
 def seconds() -> float:
@@ -63,9 +62,9 @@ def claim(ids: Sequence[UUID]) -> Held:
 
 def renew(held: Held) -> None:
     """Before each call: hold it for long enough. Raises Lost."""
-    if time.monotonic() - held.since < seconds() / 4:
+    if clock.monotonic() - held.since < seconds() / 4:
         return
-    held.since = time.monotonic()
+    held.since = clock.monotonic()
     if _of([row.pk for row in held.rows]).renew(held.token, seconds()) == 0:
         raise Lost
 

@@ -20,7 +20,7 @@ from django.db import DataError, IntegrityError, transaction
 
 from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
-from sandboxes.core.facts import Fetched
+from sandboxes.core.facts import Fetched, NewOperation
 from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.shown import shown_of, to_push
 from sandboxes.core.states import STATES
@@ -95,10 +95,10 @@ def _decide(run: Run, found: Found, listing: Listing) -> SweepFinding:
                 FindingKind.UNANSWERED, remote, "Convex did not say whether it lists it", owner=listing.owner
             )
         case Standing.UNLISTED if run.options.deletes(remote.id):
-            return _written(run, found, listing, FindingKind.DELETED, deletes=True)
+            return _written(found, listing, FindingKind.DELETED, deletes=True)
         case Standing.UNLISTED if not (run.options.adopt_unlisted or _lost_row(run, remote)):
             return finding(FindingKind.UNLISTED, remote, _unlisted_text(remote), owner=listing.owner)
-    return _written(run, found, listing, FindingKind.ADOPTED)
+    return _written(found, listing, FindingKind.ADOPTED)
 
 
 def _lost_row(run: Run, remote: RemoteSandbox) -> bool:
@@ -111,7 +111,7 @@ def _unlisted_text(remote: RemoteSandbox) -> str:
     return f"{remote.state} in Daytona{age}; Convex does not list it: left alone"
 
 
-def _written(run: Run, found: Found, listing: Listing, kind: FindingKind, *, deletes: bool = False) -> SweepFinding:
+def _written(found: Found, listing: Listing, kind: FindingKind, *, deletes: bool = False) -> SweepFinding:
     try:
         with transaction.atomic():
             row = (
@@ -244,7 +244,8 @@ def _delete(found: Found, owner: str, *, reason: str, actor: Actor) -> Sandbox:
     _save(row, found, message=reason, actor=actor, now=now)
     ConvexProjection.objects.create(sandbox=row, removed=True)
     with record.telling(row, since=facts_of(row)):
-        create_operation(row, Action.DELETE, actor=actor, source=Source.SWEEP, now=now, reason=reason)
+        new = NewOperation(action=Action.DELETE, actor=actor, source=Source.SWEEP, reason=reason)
+        create_operation(row, new, now=now)
         row.save()
     return row
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from django.db import connections, transaction
 from django.db.models import QuerySet
 
+from sandboxes import clock
 from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import leases, notices
 from sandboxes.services.reconcile.result import Options, Report
@@ -58,13 +58,13 @@ class Run:
     would_adopt: ShownIds | None = None
     reasons: list[str] = field(default_factory=list)
     refused: bool = False
-    _kept: float = field(default_factory=time.monotonic)
+    _kept: float = field(default_factory=clock.monotonic)
 
     def beat(self) -> None:
         """Keep the lease while something takes its time. Raises Interrupted."""
         if self.stop.is_set():
             raise Interrupted("stopped by a signal")
-        if time.monotonic() - self._kept > LEASE_SECONDS / 6:
+        if clock.monotonic() - self._kept > LEASE_SECONDS / 6:
             self.keep()
 
     def keep(self) -> None:
@@ -74,12 +74,12 @@ class Run:
         if not leases.renew(self.held, seconds=LEASE_SECONDS):
             taker = leases.holder_of(LEASE)
             raise Interrupted(f"another sweep took over: {taker.holder if taker else 'it has ended'}")
-        self._kept = time.monotonic()
+        self._kept = clock.monotonic()
 
     def wait(self, seconds: float) -> None:
         """Wait without losing the lease or missing the signal. Raises Interrupted."""
-        ends = time.monotonic() + seconds
-        while (left := ends - time.monotonic()) > 0:
+        ends = clock.monotonic() + seconds
+        while (left := ends - clock.monotonic()) > 0:
             self.beat()
             self.stop.wait(min(left, 1.0))
         self.beat()

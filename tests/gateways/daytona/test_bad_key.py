@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from sandboxes import clock
 from sandboxes.gateways.daytona import Busy, DaytonaError, NotConfigured, RateLimited, Unauthorized
 from sandboxes.gateways.daytona_throttle import PROBE_SECONDS, Resting
 from tests.gateways.daytona.conftest import NewGateway
@@ -65,13 +66,12 @@ def test_a_key_that_was_mended_works_after_the_pause(new_gateway: NewGateway, em
     assert gateway.get(key).id == key
 
 
-def test_after_the_pause_one_call_asks_and_the_others_wait_for_its_answer() -> None:
-    now = [0.0]
-    resting = Resting(unauthorized_pause=60, clock=lambda: now[0])
+def test_after_the_pause_one_call_asks_and_the_others_wait_for_its_answer(stopped_clock: None) -> None:
+    resting = Resting(unauthorized_pause=60)
     resting.refuse()
-    now[0] = 59
+    clock.move(59)
     assert resting.refused() == 1
-    now[0] = 60
+    clock.move(1)
     assert resting.refused() == 0
     assert resting.refused() == PROBE_SECONDS
     resting.refuse()

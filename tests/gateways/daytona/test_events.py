@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -43,6 +44,15 @@ class Listener:
     def follows(self) -> bool:
         return self._thread.is_alive()
 
+    def wait_for(self, number: int) -> None:
+        """Until so many events have come; at once an error where none can come any more."""
+
+        def came() -> bool:
+            assert self.follows or len(self.events) >= number, f"the stream has ended: {self.error!r}"
+            return len(self.events) >= number
+
+        wait_until(came, what="events")
+
     def _follow(self) -> None:
         try:
             self._stream.follow(self.events.append, stop=self._stop, on_connect=self._connected.set)
@@ -59,7 +69,7 @@ def listener(emulator: Emulator) -> Iterator[Listener]:
 def test_what_daytona_does_by_itself_comes_by(emulator: Emulator, listener: Listener) -> None:
     (key,) = emulator.seed([{"name": "box", "labels": {"sandkeeper_id": "ours"}}])
     emulator.change(key, state="stopped")
-    wait_until(lambda: len(listener.events) >= 2, what="events")
+    listener.wait_for(2)
     assert set(listener.events) == {Event(key, "stopped", "stopped", "ours")}
 
 
@@ -77,6 +87,18 @@ def test_without_a_server_there_is_no_connection() -> None:
         stream.follow(lambda event: None, stop=threading.Event())
 
 
+def test_a_server_that_says_nothing_is_given_up_after_the_time_that_was_given() -> None:
+    patient = threading.Event()
+    timer = threading.Timer(4.0, patient.set)  # the library's own patience is longer than that
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        stream = EventStream(api_url=f"http://127.0.0.1:{mute.getsockname()[1]}/api", api_key="dtn_x", timeout=0.1)
+        timer.start()
+        with pytest.raises(Unknown):
+            stream.follow(lambda event: None, stop=threading.Event())
+        timer.cancel()
+    assert not patient.is_set()
+
+
 def test_it_returns_when_the_connection_is_lost(emulator: Emulator, listener: Listener) -> None:
     emulator.drop_connections()
     wait_until(lambda: not listener.follows, what="end of the stream")
@@ -90,7 +112,8 @@ def test_a_malformed_event_is_logged_with_its_text_and_skipped(
     with structlog.testing.capture_logs() as logs:
         emulator.send_event("sandbox.state.updated", data)
         emulator.send_event("sandbox.state.updated", {"sandbox": SANDBOX})
-        wait_until(lambda: listener.events, what="the event after it")
+        listener.wait_for(1)
+        wait_until(lambda: logs, what="the log line")  # each event has a thread of its own, so it may be the later
     assert [event.daytona_id for event in listener.events] == ["s1"]
     (line,) = [line for line in logs if line["event"] == "event_malformed"]
     assert line["event_name"] == "sandbox.state.updated"
@@ -108,7 +131,7 @@ def test_events_of_other_things_are_none_of_ours(emulator: Emulator, listener: L
     with structlog.testing.capture_logs() as logs:
         emulator.send_event("snapshot.created", {"id": "snap"})
         emulator.send_event("sandbox.created", SANDBOX)
-        wait_until(lambda: listener.events, what="the event after it")
+        listener.wait_for(1)
     assert (len(listener.events), logs) == (1, [])
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sandboxes import clock
 from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox, RateLimited, Unknown
 from sandboxes.gateways.daytona_throttle import DEFAULT_REST, LONGEST_REST, Resting, retry_after
 from tests.gateways.daytona.conftest import NewGateway
@@ -60,21 +61,19 @@ def test_a_bucket_that_daytona_closed_rests_and_the_others_do_not(
     assert calls(emulator) == before + 2
 
 
-def test_a_bucket_that_has_rested_is_open_again() -> None:
-    now = [100.0]
-    resting = Resting(unauthorized_pause=60, clock=lambda: now[0])
+def test_a_bucket_that_has_rested_is_open_again(stopped_clock: None) -> None:
+    resting = Resting(unauthorized_pause=60)
     resting.throttle("sandbox-lifecycle", 10)
     assert resting.throttled("start") == (10, "sandbox-lifecycle")
-    now[0] += 9.5
+    clock.move(9.5)
     assert resting.throttled("stop") == (0.5, "sandbox-lifecycle")
     assert resting.throttled("create")[0] == 0
-    now[0] += 0.5
+    clock.move(0.5)
     assert resting.throttled("stop")[0] == 0
 
 
-def test_a_shorter_rest_does_not_end_a_longer_one() -> None:
-    now = [100.0]
-    resting = Resting(unauthorized_pause=60, clock=lambda: now[0])
+def test_a_shorter_rest_does_not_end_a_longer_one(stopped_clock: None) -> None:
+    resting = Resting(unauthorized_pause=60)
     resting.throttle("authenticated", 10)
     resting.throttle("authenticated", 1)
     assert resting.throttled("get")[0] == 10

@@ -12,7 +12,7 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, owners
-from tests.support.driving import ask, do, pass_time, reload, settle, settled_status
+from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, settled_status
 from tests.support.emulator import Emulator
 
 STAFF = Actor.staff("admin")
@@ -36,6 +36,23 @@ def test_an_owner_on_hold_starts_nothing(world: Emulator, running: Callable[...,
     assert error.value.code == Code.OWNER_ON_HOLD
     owners.lift("alice", actor=STAFF)
     assert do(sandbox, Action.START).status == "succeeded"
+
+
+def test_a_hold_stops_what_is_starting(
+    world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None
+) -> None:
+    sandbox = running()
+    settle_in(world, ask(sandbox, Action.STOP))
+    world.stop_clock()
+    world.settings(transition=5)
+    start = ask(sandbox, Action.START)
+    lifecycle.attempt(start.pk)
+    assert reload(sandbox.pk).status == "starting"
+    assert hold() == 1
+    start.refresh_from_db()
+    assert (start.status, start.code) == ("cancelled", "superseded")
+    settle_in(world, sandbox.operations.get(status="queued"))
+    assert reload(sandbox.pk).status == "stopped"
 
 
 def test_a_hold_stops_what_is_still_being_created(world: Emulator, settings: Settings) -> None:

@@ -9,7 +9,7 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, record
-from tests.support.driving import ask, reload, settle
+from tests.support.driving import ask, during, reload, settle
 from tests.support.emulator import Emulator
 
 
@@ -45,6 +45,20 @@ def test_a_worker_whose_lease_was_taken_over_writes_nothing(
     assert reload(sandbox.pk).name == sandbox.name
     record.release(sandbox.pk, slow)
     assert reload(sandbox.pk).lease_token == quick
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/sandbox/[^/]+$"), ("POST", "/stop$")])
+def test_an_attempt_that_is_superseded_gives_its_lease_back(
+    world: Emulator, running: Callable[..., Sandbox], method: str, path: str
+) -> None:
+    sandbox = running()
+    stop = ask(sandbox, Action.STOP)
+    with during(world, lambda: lifecycle.attempt(stop.pk), method=method, path=path):
+        start = ask(sandbox, Action.START)
+        assert not lifecycle.attempt(start.pk)
+    row = reload(sandbox.pk)
+    assert (row.lease_token, row.lease_until) == ("", None)
+    assert lifecycle.attempt(start.pk)
 
 
 def test_an_operation_is_due_again_as_soon_as_a_dead_workers_lease_is_over(

@@ -8,6 +8,7 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.codes import Refused
+from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, record
@@ -18,6 +19,8 @@ from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
 REFUSED = {"status": 422, "answer": {"statusCode": 422, "message": "not today"}}
+
+EVICTION = NewOperation(action=Action.STOP, actor=EVICTOR, source=Source.EVICTION)
 
 
 def auto_delete(world: Emulator, sandbox: Sandbox, minutes: int) -> None:
@@ -112,7 +115,7 @@ def test_a_victim_that_would_not_come_back_is_spared(
 ) -> None:
     sandbox = running()
     with record.locked(sandbox.pk) as row:
-        stop = create_operation(row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=clock.now())
+        stop = create_operation(row, EVICTION, now=clock.now())
     auto_delete(world, sandbox, minutes)
     settle(stop)
     assert (stop.status, stop.code) == ("failed", "ephemeral_would_be_destroyed")
@@ -124,7 +127,7 @@ def test_a_victim_that_its_person_wants_stopped_is_stopped(
 ) -> None:
     sandbox = running()
     with record.locked(sandbox.pk) as row:
-        create_operation(row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=clock.now())
+        create_operation(row, EVICTION, now=clock.now())
     auto_delete(world, sandbox, 60)
     stop = ask(sandbox, Action.STOP, force=True)
     lifecycle.attempt(stop.pk)

@@ -14,7 +14,7 @@ from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox
 from sandboxes.services import lifecycle
-from tests.support.driving import do, pass_time, reload, step_until, tick_all
+from tests.support.driving import do, during, pass_time, reload, step_until, tick_all
 from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
@@ -197,6 +197,20 @@ def test_a_late_call_is_undone_and_a_quick_change_of_mind_is_not_lost(
     pass_time(settings.IN_DOUBT_SECONDS)
     step_until(world, lambda: at_rest(sandbox), what="read back")
     assert held(world, sandbox)["auto_stop"] == 15
+
+
+def test_what_is_asked_for_while_daytona_is_told_is_told_next(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    lifecycle.set_intervals(sandbox.pk, actor=ALICE, auto_stop=30)
+    with during(world, lambda: lifecycle.observe(sandbox.pk), method="POST", path="/autostop/"):
+        lifecycle.set_intervals(sandbox.pk, actor=ALICE, auto_stop=40, auto_archive=60)
+    values = {key: one["value"] for key, one in reload(sandbox.pk).pending_changes.items()}
+    assert values == {"auto_stop": 40, "auto_archive": 60}
+    step_until(world, lambda: at_rest(sandbox), what="read back")
+    assert (held(world, sandbox)["auto_stop"], held(world, sandbox)["auto_archive"]) == (40, 60)
+    assert differences(sandbox) == []
 
 
 def test_of_an_adopted_sandbox_nobody_asked_for_anything(db: None) -> None:

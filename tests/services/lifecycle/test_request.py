@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, lookup, record
@@ -22,6 +23,8 @@ from tests.support.waiting import wait_until
 BOB = Actor.owner("bob")
 STAFF = Actor.staff("admin")
 
+EVICTION = NewOperation(action=Action.STOP, actor=EVICTOR, source=Source.EVICTION)
+
 
 def test_the_same_request_twice_is_one_operation(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running()
@@ -30,6 +33,27 @@ def test_the_same_request_twice_is_one_operation(world: Emulator, running: Calla
     assert first.pk == second.pk
     assert (second.actor_kind, second.reason) == ("staff", "really")
     assert reload(sandbox.pk).intent_actor_id == "admin"
+
+
+@pytest.mark.parametrize("forced", [(False, True), (True, False)])
+def test_a_stop_is_forced_if_anybody_who_asked_for_it_said_so(
+    world: Emulator, running: Callable[..., Sandbox], forced: tuple[bool, bool]
+) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), autoDeleteInterval=5, quiet=True)  # a stop would doom it
+    first, second = (ask(sandbox, Action.STOP, force=force) for force in forced)
+    assert first.pk == second.pk
+    settle(second)
+    assert (second.status, second.code) == ("succeeded", "")
+
+
+def test_a_stop_that_nobody_forced_fails_once_it_would_doom_the_sandbox(
+    world: Emulator, running: Callable[..., Sandbox]
+) -> None:
+    sandbox = running()
+    world.change(str(sandbox.daytona_id), autoDeleteInterval=5, quiet=True)
+    stop = do(sandbox, Action.STOP)
+    assert (stop.status, stop.code) == ("failed", "auto_delete_would_destroy")
 
 
 def test_the_newest_request_wins(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -112,7 +136,7 @@ def test_a_stop_of_the_system_that_a_person_joined_is_taken_back_like_their_own(
 ) -> None:
     sandbox = running()
     with record.locked(sandbox.pk) as row:
-        system = create_operation(row, Action.STOP, actor=EVICTOR, source=Source.EVICTION, now=clock.now())
+        system = create_operation(row, EVICTION, now=clock.now())
     assert [ask(sandbox, Action.STOP).pk for _ in range(2)] == [system.pk, system.pk]
     lifecycle.cancel(system.pk, actor=Actor.owner("alice"))
     row = reload(sandbox.pk)

@@ -4,9 +4,12 @@ from collections.abc import Callable
 
 from pytest_django import Settings
 
+from sandboxes import clock
+from sandboxes.core.facts import Fetched
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
+from sandboxes.services.decisions import gather
 from tests.support.driving import ask, do, pass_time, settle, settle_in
 from tests.support.emulator import Emulator
 
@@ -22,6 +25,13 @@ def test_an_operation_waits_as_often_as_it_has_to(
     lifecycle.attempt(stop.pk)
     stop.refresh_from_db()
     assert (stop.status, stop.attempt) == ("in_progress", 10**6 + 1)
+
+
+def test_no_two_decisions_draw_the_same_jitter(world: Emulator, running: Callable[..., Sandbox]) -> None:
+    row, now = running(), clock.now()
+    drawn = [gather(row, None, Fetched(now, None), now=now).jitter for _ in range(3)]
+    assert len(set(drawn)) == 3
+    assert all(0 <= jitter < 1 for jitter in drawn)
 
 
 def test_the_same_refusal_again_is_counted_and_not_written_again(
