@@ -77,8 +77,7 @@ BREAKAGES = [
         "sandboxes/core/observation.py",
         "(1.0 if call.outcome in CERTAIN else 0.5)",
         "1.0",
-        f"{CORE}/test_read_cache.py"
-        "::test_a_state_from_before_a_call_is_believed_once_the_cache_cannot_hold_it_any_more",
+        f"{CORE}/test_observation.py::test_whether_a_call_is_awaited",
     ),
     Breakage(
         "the lease kept after a superseded attempt",

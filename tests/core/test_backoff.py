@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 
-from sandboxes.core import quota
 from sandboxes.core.backoff import backoff, by_age
 from sandboxes.core.decide import decide
 from sandboxes.core.facts import CallAnswered, Result
@@ -61,8 +60,3 @@ def _pause_after_a_refusal(jitter: float) -> timedelta:
     assert decision.operation is not None
     assert decision.operation.due_at is not None
     return decision.operation.due_at - NOW
-
-
-def test_two_that_found_the_quota_full_together_do_not_ask_again_together() -> None:
-    found = [quota.begin("full", now=NOW, jitter=jitter).not_before for jitter in (0.0, 0.5, 1.0)]
-    assert found == [NOW + timedelta(seconds=seconds) for seconds in (0.2, 0.5, 0.8)]
