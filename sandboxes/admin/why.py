@@ -69,9 +69,8 @@ def _of_the_eviction(sandbox: Sandbox, event: SandboxEvent) -> Why:
 def _if_room_is_needed(sandbox: Sandbox) -> Why | None:
     if settings.EVICTION_SCOPE == "off":
         return None
-    others = [verdict.candidate for verdict in victims.rank_for(sandbox)]
     verdicts = ranking.rank(
-        [*others, *victims.candidates_of([sandbox])],
+        victims.candidates_of([*victims.considered_for(sandbox), sandbox]),
         now=clock.now(),
         min_idle=settings.EVICTION_MIN_IDLE,
         first_owner=sandbox.owner_id,

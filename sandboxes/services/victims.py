@@ -52,7 +52,13 @@ def sharing_quota(row: Sandbox) -> QuerySet[Sandbox]:
 
 
 def rank_for(row: Sandbox) -> list[Verdict]:
-    """Who would be stopped for this sandbox: same region and class, by EVICTION_SCOPE, own ones first."""
+    """Who would be stopped for this sandbox, own ones first."""
+    idle, now = settings.EVICTION_MIN_IDLE, clock.now()
+    return rank(candidates_of(considered_for(row)), now=now, min_idle=idle, first_owner=row.owner_id)
+
+
+def considered_for(row: Sandbox) -> list[Sandbox]:
+    """Those that could be stopped for this sandbox: same region and class, by EVICTION_SCOPE."""
     if settings.EVICTION_SCOPE == "off":
         return []
     rows = sharing_quota(row)
@@ -60,8 +66,7 @@ def rank_for(row: Sandbox) -> list[Verdict]:
     if settings.EVICTION_SCOPE == "organization":
         foreign = rows.filter(status=Status.RUNNING).exclude(owner_id=row.owner_id)
         candidates += foreign.order_by(LAST_USED)[:LOOKED_AT]
-    idle, now = settings.EVICTION_MIN_IDLE, clock.now()
-    return rank(candidates_of(candidates), now=now, min_idle=idle, first_owner=row.owner_id)
+    return candidates
 
 
 def candidates_of(rows: list[Sandbox]) -> list[Candidate]:

@@ -20,11 +20,18 @@ from tests.simulation.checks import Broken, Checks
 from tests.simulation.store import LEASE, Row, Store
 from tests.simulation.world import ANSWER_WITHIN, Daytona, Reply, Time
 
-HOSTILE, CALM = 1500.0, 9000.0  # seconds; an archive has an hour, and a doubt is looked after every ten minutes
+# Seconds: many short runs, for what only the end shows; an archive has an hour, a doubt is looked at every ten minutes.
+HOSTILE, CALM = (150.0, 300.0, 1500.0), 9000.0
 ACTIONS = [
     Action.START, Action.START, Action.START, Action.STOP, Action.STOP, Action.ARCHIVE, Action.DELETE,
     Action.RECOVER, Action.SYNC,
 ]  # fmt: skip
+CHANGED = {
+    Action.START: Action.STOP,
+    Action.RECOVER: Action.STOP,
+    Action.STOP: Action.START,
+    Action.ARCHIVE: Action.START,
+}
 Work = Generator[float | Reply, Any, None]
 
 
@@ -59,13 +66,14 @@ class Run:
             self.time.after(60, self.daytona.change_weather)
             for what in (self._person, self._sweep, self._stir, self._watch):
                 self.time.after(60, what)
-            self.time.run(until=HOSTILE)
+            hostile = self.rng.choice(HOSTILE)
+            self.time.run(until=hostile)
             self.is_hostile, self.daytona.faults = False, 0.0
             self.daytona.change_weather()
             self.say("--- calm")
             if self.store.on_hold:
                 self.store.set_hold(False)
-            self.time.run(until=HOSTILE + CALM)
+            self.time.run(until=hostile + CALM)
             self.checks.quiet()
         except Exception as error:
             replay = f"python -m tests.simulation --seed {self.seed} --trace"
@@ -91,10 +99,16 @@ class Run:
             else:
                 actor = Actor.owner("alice") if self.rng.random() < 0.8 else Actor.staff("bob")
                 action = self.rng.choice(ACTIONS)
-                self.store.request(row, action, actor=actor, force=self.rng.random() < 0.15)
+                is_accepted = self.store.request(row, action, actor=actor, force=self.rng.random() < 0.15)
+                if is_accepted and action in CHANGED and self.rng.random() < 0.5:
+                    self.time.after(self.rng.uniform(0.1, 60), lambda: self._change_mind(row, CHANGED[action]))
         if self.rng.random() < 0.03 and len(self.store.rows) < 8:
             self._create(len(self.store.rows))
-        self.time.after(self.rng.choice((0.5, 3, 20, 60)), self._person)
+        self.time.after(self.rng.choice((0.5, 3, 20, 60, 120)), self._person)
+
+    def _change_mind(self, row: Row, action: Action) -> None:
+        if self.is_hostile:
+            self.store.request(row, action, actor=Actor.owner("alice"))
 
     def _stir(self) -> None:
         if self.is_hostile:
@@ -122,8 +136,9 @@ class Run:
             self.arm(row)
 
     def _watch(self) -> None:
-        self.checks.watch()
-        self.time.after(10 if self.is_hostile else 300, self._watch)
+        if self.is_hostile:  # later there are too few sweeps for what no event tells of
+            self.checks.watch()
+            self.time.after(10, self._watch)
 
     def _pushed(self, row: Row) -> None:
         """Convex answers the first push."""

@@ -38,7 +38,7 @@ OUTSIDE = {
 }
 # What is the matter with Daytona for a while, and how often.
 WEATHER = {
-    "fine": 12, "throttling": 2, "outage": 1, "deaf": 1, "not found": 1, "suspended": 1, "key refused": 1,
+    "fine": 12, "throttling": 2, "outage": 1, "deaf": 3, "not found": 1, "suspended": 1, "key refused": 1,
     "no runner": 1,
 }  # fmt: skip
 NOT_NOW = {
@@ -191,19 +191,19 @@ class Daytona:
             reply.give(Result(K.NO_ANSWER))
 
         if self.weather == "outage" and fate < 0.7:
-            fate = self.rng.uniform(0, 0.15) * self.faults
-        if self.weather == "deaf" and fate < 0.95:
-            fate = 0.0
+            fate = self.rng.uniform(0, 0.2) * self.faults
+        if self.weather == "deaf":
+            fate = self.rng.choice((0.0, 0.1, 0.1, 1.0)) if self.faults else fate
         if fate < 0.03 * self.faults:  # it is lost on its way
             self.time.after(self.rng.choice((5, ANSWER_WITHIN)), lose)
-        elif fate < 0.06 * self.faults:  # it is held up, and carried out when nobody waits for it any more
+        elif fate < 0.13 * self.faults:  # it is held up, and carried out when nobody waits for it any more
             self.time.after(self.rng.choice((5, ANSWER_WITHIN)), lose)
             late = self.rng.uniform(1, LATEST)
             self.time.after(late, lambda: self._carry_out(name, row, Reply(), is_late=True))
-        elif fate < 0.09 * self.faults:  # it is carried out, and the answer is lost
+        elif fate < 0.16 * self.faults:  # it is carried out, and the answer is lost
             self.time.after(travel, lambda: self._carry_out(name, row, Reply()))
             self.time.after(travel + 1, lambda: reply.give(Result(self.rng.choice((K.NO_ANSWER, K.NOTHING_SAID)))))
-        elif fate < 0.12 * self.faults:
+        elif fate < 0.19 * self.faults:
             self.time.after(travel, lambda: reply.give(Result(self.rng.choice((K.NOT_SENT, K.NOTHING_SAID)))))
         else:
             self.time.after(travel, lambda: self._carry_out(name, row, reply))

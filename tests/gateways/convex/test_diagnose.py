@@ -45,7 +45,7 @@ def test_the_deployment(
 
 @pytest.mark.parametrize("redact", [True, False])
 @pytest.mark.parametrize(
-    ("permissions", "cures"),
+    ("permissions", "remedies"),
     [
         ([QUERIES, MUTATIONS, DATA_VIEW, ACT_AS_USER], []),
         ([QUERIES, MUTATIONS, ACT_AS_USER], [DATA_VIEW]),
