@@ -16,12 +16,14 @@ import os
 import resource
 import sys
 import tomllib
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "sandboxes" / "core"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +24,9 @@ from sandboxes.core.results import MEANINGS, ResultKind
 from sandboxes.core.vocabulary import CallOutcome, OperationStatus
 from tests.core.building import DEADLINES, LIMITS, NOW, at, call, facts, fetched, sandbox
 from tests.core.test_decide import SEARCH, UNMADE, after, its, notices, waits
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 K = ResultKind
 PENDING = CallOutcome.PENDING

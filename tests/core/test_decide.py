@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,6 +27,9 @@ from sandboxes.core.quota import Phase, QuotaSearch
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action, Actor, CallOutcome, OperationStatus, Source
 from tests.core.building import NOW, OTHER, at, call, facts, fetched, operation, sandbox
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 K = ResultKind
 PENDING, UNKNOWN, REFUSED = CallOutcome.PENDING, CallOutcome.UNKNOWN, CallOutcome.REFUSED
