@@ -203,9 +203,8 @@ def main() -> int:
     survived = survivors(found, processes=given.processes)
     unknown = [one for one in survived if (one.file, one.line, one.change) not in known]
     killed = len(found) - len(survived)
-    print(
-        f"{killed} of {len(found)} mutants noticed ({100 * killed / len(found):.1f} %), {len(unknown)} without a reason"
-    )
+    print(f"{killed} of {len(found)} mutants noticed ({100 * killed / len(found):.1f} %)")
+    print(f"{len(unknown)} of the others without a reason")
     return 1 if unknown else 0
 
 
