@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,6 +25,9 @@ from sandboxes.core.vocabulary import CallOutcome, OperationStatus
 from tests.core.building import DEADLINES, LIMITS, NOW, at, call, facts, fetched, sandbox
 from tests.core.test_decide import SEARCH, UNMADE, after, its, notices, waits
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 K = ResultKind
 PENDING = CallOutcome.PENDING
 
@@ -40,6 +42,8 @@ def answered(kind: ResultKind, action: str = "stop", **fields: Any) -> Decision:
 @pytest.mark.parametrize("kind", ResultKind)
 def test_what_each_kind_of_answer_leads_to(kind: ResultKind) -> None:
     decision, meaning = answered(kind), MEANINGS[kind]
+    if kind is K.ACCEPTED:
+        assert decision.sandbox.status == "stopping"
     assert decision.calls[-1].outcome == meaning.outcome
     if meaning.fail is not None:
         assert decision.step == Fail(meaning.fail, "words")
@@ -173,6 +177,7 @@ def test_a_quota_that_is_too_small_is_told_at_once(
 def test_a_search_comes_before_the_call() -> None:
     decision = after(fetched("stopped"), "start", of=sandbox("stopped"), its={"search": SEARCH})
     assert decision.step == FindRoom("start")
+    assert its(decision).attempted_at == NOW
     assert decision.calls == ()
 
 

@@ -111,11 +111,11 @@ def test_a_refusal_that_is_repeated_is_told_once() -> None:
     [Result(K.REJECTED, "another no"), Result(K.ACCEPTED), Result(K.THROTTLED), Result(K.START_FAILED, "no")],
 )
 def test_another_answer_than_those_before_is_a_line_of_its_own(result: Result) -> None:
-    pending = call("stop", -1, CallOutcome.PENDING, times=3, message="no", first_at=at(-60))
+    pending = call("stop", -1, CallOutcome.PENDING, times=2, message="no", first_at=at(-60))
     made = draft(Action.STOP, pending)
     record_result(made, result)
     before, after = made.calls
-    assert before == replace(pending, outcome=REFUSED, times=2, in_doubt_until=None)
+    assert before == replace(pending, outcome=REFUSED, times=1, in_doubt_until=None)
     assert (after.id, after.first_at, after.times) == (None, at(-1), 1)
     assert after.outcome == MEANINGS[result.kind].outcome
     assert len(events(made)) == 1

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,6 +27,9 @@ from sandboxes.core.quota import Phase, QuotaSearch
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action, Actor, CallOutcome, OperationStatus, Source
 from tests.core.building import NOW, OTHER, at, call, facts, fetched, operation, sandbox
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 K = ResultKind
 PENDING, UNKNOWN, REFUSED = CallOutcome.PENDING, CallOutcome.UNKNOWN, CallOutcome.REFUSED
@@ -62,8 +64,9 @@ def notices(decision: Decision) -> list[NoticeCode]:
 
 
 def test_a_call_is_written_before_it_is_made() -> None:
-    decision = after(fetched("started"))
+    decision = after(fetched("started"), its={"deadline_runs": False})
     assert decision.step == Call("stop")
+    assert its(decision).deadline_runs
     assert [(one.name, one.outcome) for one in decision.calls] == [("stop", PENDING)]
     found = its(decision)
     assert (found.status, found.started_at, found.attempted_at) == ("in_progress", NOW, NOW)
@@ -78,7 +81,7 @@ def test_an_operation_begins_once() -> None:
 def test_what_has_ended_meanwhile_is_only_looked_at() -> None:
     decision = after(fetched("stopped"), its={"status": OperationStatus.CANCELLED}, active="start")
     assert decision.step is None
-    assert decision.sandbox.observed_state == "stopped"
+    assert (decision.sandbox.observed_state, decision.sandbox.status) == ("stopped", "stopped")
     assert decision.sandbox.fetch_due_at is None  # the other operation looks
     assert its(decision).attempted_at is None
 
@@ -227,7 +230,7 @@ def test_a_create_waits_for_the_first_push(convex: ConvexFacts, met_at: datetime
     row = sandbox(intent_met_at=met_at, intent_at=at(-99))
     decision = after(fetched("started"), "create", of=row, convex=convex)
     if step is None:
-        assert waits(decision).why == "waiting for Convex"
+        assert (waits(decision).why, waits(decision).after) == ("waiting for Convex", 0.1)
         assert decision.sandbox.intent_met_at == (met_at or NOW)
     else:
         assert decision.step == step
@@ -325,6 +328,7 @@ def test_a_search_for_room_ends_with_its_operation() -> None:
 )
 def test_a_state_that_does_not_move_is_looked_at_less_and_less(attempt: int, jitter: float, pause: float) -> None:
     decision = after(fetched("stopping"), its={"attempt": attempt}, jitter=jitter)
+    assert decision.sandbox.status == "stopping"
     found = its(decision)
     assert (found.attempt, found.due_at) == (attempt + 1, at(pause))
     assert (found.step, found.attempted_at, found.deadline_runs) == ("Daytona is stopping it", NOW, False)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandboxes.core import gate
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.facts import SandboxFacts
 from sandboxes.core.gate import destroyed_after
 from sandboxes.core.plan import Fail, plan
 from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import Action
 from tests.core.building import NOW, sandbox
+
+if TYPE_CHECKING:
+    from sandboxes.core.facts import SandboxFacts
 
 ACTIONS = [action for action in Action if action != Action.CREATE]
 

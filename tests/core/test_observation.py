@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +17,9 @@ from sandboxes.core.observation import (
 )
 from sandboxes.core.vocabulary import CallOutcome
 from tests.core.building import LIMITS, NOW, at, call, fetched, sandbox
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 UNKNOWN, PENDING, REFUSED, FAILED = (
     CallOutcome.UNKNOWN, CallOutcome.PENDING, CallOutcome.REFUSED, CallOutcome.FAILED,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandboxes.core.draft import Draft
-from sandboxes.core.facts import CallFacts, SandboxFacts
 from sandboxes.core.observation import doubt_against_intent, refresh_status
 from sandboxes.core.vocabulary import CallOutcome
 from tests.core.building import LIMITS, NOW, OTHER, at, call, operation, sandbox
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandboxes.core.facts import CallFacts, SandboxFacts
 
 UNKNOWN = CallOutcome.UNKNOWN
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from sandboxes.core.codes import Code
 from sandboxes.core.decide import STARTING_CALLS
@@ -15,8 +13,14 @@ from sandboxes.core.results import MEANINGS
 from sandboxes.core.states import ERROR_STATES, STATES
 from sandboxes.core.vocabulary import INTENT_OF, Action, CallOutcome, Intent, OperationStatus, Status
 from tests.core.building import LIMITS
-from tests.simulation.store import Row, Store
 from tests.simulation.world import EPOCH, READ_CACHE, Box, Daytona, Time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from tests.simulation.store import Row, Store
 
 LONGEST_LIE = 120.0  # seconds of fine weather: a sweep, a dead worker's lease, the cache, the pauses between looks
 RESTING = (Status.STOPPED, Status.ARCHIVED)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from random import Random
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.decide import decide
 from sandboxes.core.facts import Answer, CallAnswered, Decision, Fetched, FetchFailed, Result, RoomSought
@@ -20,7 +18,11 @@ from tests.simulation.checks import Broken, Checks
 from tests.simulation.store import LEASE, Row, Store
 from tests.simulation.world import ANSWER_WITHIN, Daytona, Reply, Time
 
-# Seconds: many short runs, for what only the end shows; an archive has an hour, a doubt is looked at every ten minutes.
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+# Seconds. Many runs are short, for what only the end shows; then an archive may take its hour.
 HOSTILE, CALM = (150.0, 300.0, 1500.0), 9000.0
 ACTIONS = [
     Action.START, Action.START, Action.START, Action.STOP, Action.STOP, Action.ARCHIVE, Action.DELETE,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sandboxes.core import gate, looks
@@ -39,6 +39,9 @@ from sandboxes.core.vocabulary import (
     Status,
 )
 from tests.core.building import LIMITS, sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LEASE = 30.0  # seconds
 EVICTOR = Actor.system("evictor")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from random import Random
+from typing import TYPE_CHECKING
 
 from sandboxes.core.facts import RemoteSandbox, Result, SandboxFacts
 from sandboxes.core.results import ResultKind
 from sandboxes.core.states import COMPUTE_STATES, ERROR_STATES
 from sandboxes.core.vocabulary import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from random import Random
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 READ_CACHE, ANSWER_WITHIN, LATEST = 10.0, 35.0, 240.0  # seconds; LATEST: how late a lost call may still run
