@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.urls import path
-from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -13,6 +12,11 @@ from project.urls import urlpatterns as project_urls
 from sandboxes.api.principals import Principal
 from sandboxes.api.representations import SandboxShape
 from sandboxes.models import Sandbox
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rest_framework.request import Request
 
 ANYBODY = Principal.of_owner("bench")
 

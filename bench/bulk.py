@@ -13,13 +13,15 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from bench.environment import machine, postgres
 from tests.support.environment import DEVELOPMENT, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 IDS = 200
 AIMS = {"unknown ids": 0.05, "own sandboxes": 0.3, "spellings of one": 0.05}

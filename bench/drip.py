@@ -20,13 +20,16 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.environment import machine, memory, postgres
 from bench.web import Web, add_options, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PATIENCE = 2.0  # seconds
 CLIENTS = 8

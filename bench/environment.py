@@ -6,15 +6,18 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 
 from project.database import conninfo
 from tests.support.environment import ROOT, beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
 

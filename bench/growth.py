@@ -15,8 +15,8 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import httpx
 import psycopg
 from psycopg import sql
 
@@ -24,6 +24,9 @@ from bench.environment import machine, postgres
 from bench.time_to_running import ask, deployed
 from project.database import conninfo
 from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    import httpx
 
 REQUESTS_A_MINUTE = 600  # RATE_LIMIT_OWNER's default; a pair is two of them
 

@@ -13,14 +13,16 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import admin_list
 from bench.environment import machine, postgres
 from tests.support.environment import DEVELOPMENT, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 AIM = 50.0
 # What the rows of bench/admin_list lack: harnesses, an owner with very many, operations that failed.

@@ -6,8 +6,11 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 

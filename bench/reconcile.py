@@ -13,17 +13,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.environment import database, machine
 from tests.support import convex
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
+
+if TYPE_CHECKING:
+    import resource
 
 PER_OWNER = 5
 SEEDED_AT_ONCE = 5000

@@ -16,11 +16,10 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -28,6 +27,9 @@ from bench.environment import both, machine
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, clean_environment
 from tests.support.processes import run_command, web, worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCOPES = ("sandboxes:read", "sandboxes:write")
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.environment import run_module
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
 from tests.support.processes import answers, free_port, running, web_command
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+    from pathlib import Path
 
 LIMITS = {"WEB_PROCESSES": "2", "WEB_THREADS": "8"}
 

@@ -9,8 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
@@ -20,6 +19,9 @@ from emulator.core import Core
 from emulator.protocol import Protocol
 from emulator.server import Server
 from emulator.settings import ALL_PERMISSIONS, ORGANIZATION, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 
 class Uvicorn(uvicorn.Server):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from emulator.core import Core
 from emulator.daytona.sandbox import STORED, Sandbox, micros_of
 from emulator.faults import BadFault
 from emulator.settings import ORGANIZATION, BadSetting
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from emulator.core import Core
     from emulator.server import Server
 
 ALIASES = {

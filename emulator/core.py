@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import random
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.clock import Clock
 from emulator.faults import Faults
 from emulator.log import MutationLog
 from emulator.settings import BadSetting, Settings
 from emulator.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Core:

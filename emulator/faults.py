@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import random
 import re
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import random
 
 CALL_KINDS = frozenset({"status", "drop_before", "drop_after", "hang", "delay"})
 OPERATIONS = frozenset({"create", "start", "stop", "delete", "backup", "restore", "recover"})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emulator.store import Store
+if TYPE_CHECKING:
+    from emulator.store import Store
 
 # A development server that runs for weeks must not fill the memory; tests never get near it.
 KEPT = 200_000

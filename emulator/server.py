@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.routing import Route
 
 from emulator.control import Control
-from emulator.core import Core
 from emulator.daytona.api import Daytona
 from emulator.daytona.events import PATH as SOCKET_PATH
-from emulator.faults import Fault
 from emulator.http import Answer, Request
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+
+    from emulator.core import Core
+    from emulator.faults import Fault
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

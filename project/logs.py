@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import structlog
 
 from project.readable import cut, visible
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 SECRET_NAMES = re.compile(
     r"(api_?key|deploy_?key|secret|password|token|authorization|cookie|pepper)", re.IGNORECASE

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h11
 import structlog
@@ -14,6 +13,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from project import refusals
 from sandboxes.core.codes import Code
+
+if TYPE_CHECKING:
+    import asyncio
 
 log = structlog.get_logger(__name__)
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Unicode's Default_Ignorable_Code_Points and blanks that `str.isprintable` takes for letters and symbols.
 _INVISIBLE = frozenset(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import django
 import structlog
@@ -13,6 +12,9 @@ from django.urls import get_resolver
 
 from project import refusals
 from sandboxes.core.codes import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 log = structlog.get_logger(__name__)
 

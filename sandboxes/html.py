@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.contrib.admin.utils import quote
 from django.urls import reverse
@@ -11,7 +12,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import OperationStatus, Status
-from sandboxes.models import Operation, Sandbox
+
+if TYPE_CHECKING:
+    from sandboxes.models import Operation, Sandbox
 
 NOTHING = mark_safe('<span class="sk-faint">&ndash;</span>')
 

@@ -6,8 +6,8 @@ ended are of the last ten minutes, because old rows are pruned and a counter may
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Min, Sum
 from django_tasks.base import TaskResultStatus
@@ -24,6 +24,9 @@ from sandboxes.core.vocabulary import Action, Source, Status
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import heartbeat, projection, sweeps, verifications
 from sandboxes.services.reconcile import FindingKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
+
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    import pytest
 
 pytest_plugins = ["tests.support.emptying", "tests.support.fixtures", "tests.support.problems"]
 

@@ -13,12 +13,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.support.environment import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 PINNED, NEXT = "pinned", "next"  # of requirements.txt; of requirements-next.txt

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from starlette.routing import Route
+from typing import TYPE_CHECKING
 
 from emulator.convex.control import Control
 from emulator.convex.deployment import Deployment
 from emulator.convex.endpoints import Endpoints
-from emulator.core import Core
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+
+    from emulator.core import Core
 
 
 def routes(core: Core) -> list[Route]:

@@ -7,14 +7,17 @@ with `PATCH /_emulator/settings`; faults and the log are those of the whole emul
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from emulator.convex.deployment import Deployment
 from emulator.convex.values import decode
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from emulator.convex.deployment import Deployment
 
 
 class Control:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.convex import harness, people, sandkeeper
 from emulator.convex.functions import Context, ConvexError, Function, UserError
 from emulator.convex.keys import ACT_AS_USER, DATA_VIEW, TO_RUN, DeployKey
 from emulator.convex.tables import INDEXES, Document, Tables
 from emulator.convex.values import encode
-from emulator.core import Core
 from emulator.settings import BadSetting
+
+if TYPE_CHECKING:
+    from emulator.core import Core
 
 STATES = ("running", "paused", "disabled", "suspended")
 NOT_RUNNING = {

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from emulator.convex import keys
-from emulator.convex.deployment import Deployment, FunctionResult
-from emulator.convex.keys import DeployKey
 from emulator.convex.values import FORMATS, BadValue, decode, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.requests import Request
+
+    from emulator.convex.deployment import Deployment, FunctionResult
+    from emulator.convex.keys import DeployKey
 
 MAX_BODY = 16 * 1024 * 1024 + 2000
 PATH = re.compile(r"[A-Za-z0-9_./]+(:[A-Za-z0-9_]+)?")

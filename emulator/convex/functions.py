@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from emulator.convex.tables import Tables
 from emulator.convex.validators import ANY, Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulator.convex.tables import Tables
 
 FunctionKind = Literal["Query", "Mutation", "Action"]
 

@@ -22,11 +22,13 @@ workspace.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.convex.functions import Context, ConvexError, Function
-from emulator.convex.tables import Document
 from emulator.convex.validators import BOOLEAN, NUMBER, STRING, Id, Object, literals
+
+if TYPE_CHECKING:
+    from emulator.convex.tables import Document
 
 SETS = ("first", "second", "main")
 CAP = 5

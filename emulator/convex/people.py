@@ -6,7 +6,7 @@ Whoever calls without an identity is told nothing (queries) or refused (mutation
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.convex.functions import Context, Function, UserError
 from emulator.convex.harness import (
@@ -16,8 +16,10 @@ from emulator.convex.harness import (
     refuse_over_cap,
     unlink_harnesses,
 )
-from emulator.convex.tables import Document
 from emulator.convex.validators import NUMBER, STRING, Id, Object
+
+if TYPE_CHECKING:
+    from emulator.convex.tables import Document
 
 
 def functions(published: str) -> list[Function]:

@@ -5,12 +5,14 @@ convex/cases.json holds the cases that both must pass.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.convex.functions import Context, ConvexError, Function, UserError
 from emulator.convex.harness import RESOURCES, STATUS
-from emulator.convex.tables import Document
 from emulator.convex.validators import BOOLEAN, NULL, NUMBER, STRING, Array, Object, Union, literals
+
+if TYPE_CHECKING:
+    from emulator.convex.tables import Document
 
 MAX_CHANGES = 100
 MAX_PAGE = 1000

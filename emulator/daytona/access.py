@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from emulator.core import Core
 from emulator.daytona.errors import Refusal
+
+if TYPE_CHECKING:
+    from emulator.core import Core
 
 CREATE, LIFECYCLE, AUTHENTICATED, FAILED = (
     "sandbox-create",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from emulator.core import Core
-from emulator.daytona.world import World
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+    from emulator.daytona.world import World
 
 
 class Activity:

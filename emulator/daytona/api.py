@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from emulator.core import Core
 from emulator.daytona import intervals
 from emulator.daytona.access import AUTHENTICATED, CREATE, LIFECYCLE, Access
 from emulator.daytona.activity import Activity
@@ -24,6 +22,11 @@ from emulator.daytona.sandbox import Sandbox, iso
 from emulator.daytona.stale import Ghosts
 from emulator.daytona.world import World
 from emulator.http import Answer, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from emulator.core import Core
 
 POWERED = (b"X-Powered-By", b"Express")
 VERSION_HEADER = (b"X-Daytona-Api-Version", b"v0.190.0")

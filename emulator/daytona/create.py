@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emulator.core import Core
 from emulator.daytona import intervals, quota
 from emulator.daytona.errors import Refusal
-from emulator.daytona.host import Host
-from emulator.daytona.lifecycle import Lifecycle
 from emulator.daytona.sandbox import Sandbox
 from emulator.daytona.usage import Amounts
-from emulator.daytona.world import World
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+    from emulator.daytona.host import Host
+    from emulator.daytona.lifecycle import Lifecycle
+    from emulator.daytona.world import World
 
 DEFAULT_SIZE = {"cpu": 1, "memory": 1, "disk": 3, "gpu": 0}
 # What Daytona calls unsafe in a name that others will see.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from emulator.core import Core
-from emulator.daytona.host import Host
-from emulator.daytona.lifecycle import Lifecycle
-from emulator.daytona.sandbox import Sandbox
-from emulator.daytona.world import World
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+    from emulator.daytona.host import Host
+    from emulator.daytona.lifecycle import Lifecycle
+    from emulator.daytona.sandbox import Sandbox
+    from emulator.daytona.world import World
 
 
 class Crons:

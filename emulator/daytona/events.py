@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emulator.daytona.access import Access
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulator.daytona.access import Access
 
 PATH = "/api/socket.io"
 

@@ -6,13 +6,17 @@ steps of the old one find that and do nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from emulator.core import Core
 from emulator.daytona.sandbox import RUNNER_ID, VERSION, Sandbox
-from emulator.daytona.world import World
-from emulator.faults import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from emulator.core import Core
+    from emulator.daytona.world import World
+    from emulator.faults import Fault
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emulator.daytona.errors import Refusal, broken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LONGEST_ARCHIVE = 43200
 LARGEST = 2**31 - 1  # of its database's column

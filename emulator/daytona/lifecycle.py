@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emulator.core import Core
 from emulator.daytona import quota
 from emulator.daytona.errors import Refusal, broken, busy, errored, failed_to_start, full_grown, raced
-from emulator.daytona.host import Host
 from emulator.daytona.sandbox import ERRORED, Sandbox
 from emulator.daytona.usage import Amounts, bucket_of
-from emulator.daytona.world import World
-from emulator.faults import Fault
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+    from emulator.daytona.host import Host
+    from emulator.daytona.world import World
+    from emulator.faults import Fault
 
 COOLDOWN = "Sandbox recovery has been attempted recently. Please try again later"
 

@@ -6,15 +6,18 @@ import base64
 import json
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emulator.core import Core
 from emulator.daytona.errors import Refusal, broken
 from emulator.daytona.query import MORE_SORTS, SORTS, Query, parse
 from emulator.daytona.sandbox import Sandbox, iso, item, micros_of
-from emulator.daytona.stale import Ghosts
-from emulator.daytona.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from emulator.core import Core
+    from emulator.daytona.stale import Ghosts
+    from emulator.daytona.world import World
 
 TIMES = frozenset({"created_at", "updated_at", "last_activity_at"})
 Key = tuple[Any, str]

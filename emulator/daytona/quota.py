@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from emulator.core import Core
 from emulator.daytona.errors import Refusal
-from emulator.daytona.usage import Amounts, Bucket, Usage
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+    from emulator.daytona.usage import Amounts, Bucket, Usage
 
 TIER = "To increase concurrency limits, upgrade your organization's Tier by visiting {dashboard}/limits."
 ARCHIVE = "Consider archiving your unused Sandboxes to free up available storage."

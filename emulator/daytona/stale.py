@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emulator.core import Core
-from emulator.daytona.query import Query
 from emulator.daytona.sandbox import Sandbox, item
+
+if TYPE_CHECKING:
+    from emulator.core import Core
+    from emulator.daytona.query import Query
 
 # Shares of `list_stale`. Seen by users: absent, `started` again, `destroying`, then absent for good.
 PHASES = ((0.2, ""), (0.6, "started"), (1.0, "destroying"))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from emulator.core import Core
-from emulator.daytona.sandbox import Sandbox
+if TYPE_CHECKING:
+    from emulator.core import Core
+    from emulator.daytona.sandbox import Sandbox
 
 # Daytona counts these states (v0.190, sandbox-states-consuming-*; recording 07_quota: stopping still
 # counts, destroying does not).

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from emulator.core import Core
 from emulator.daytona.errors import not_found
 from emulator.daytona.sandbox import Sandbox, full
 from emulator.daytona.usage import Usage, bucket_of, consumed
+
+if TYPE_CHECKING:
+    from emulator.core import Core
 
 KIND = "daytona:sandboxes"
 Publish = Callable[[str, str, Callable[[], dict[str, Any]]], None]

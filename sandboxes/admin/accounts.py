@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db import models
-from django.http import HttpRequest
 from django_tasks_db.models import DBTaskResult
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from sandboxes.admin.base import ClosedLookups
 from sandboxes.admin.fields import Text
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 for registered in (User, Group, DBTaskResult):
     admin.site.unregister(registered)

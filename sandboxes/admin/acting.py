@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import structlog
@@ -10,7 +10,6 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.urls import reverse
 
@@ -20,8 +19,12 @@ from sandboxes.admin.plan import Plan
 from sandboxes.admin.remedies import with_remedy
 from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform
 from sandboxes.core.codes import Refused
-from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+    from sandboxes.core.vocabulary import Actor
 
 log = structlog.get_logger(__name__)
 CHOSEN = "_selected_action"  # Django's name for the checkboxes of a list

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
 
 from project.readable import checked
 from sandboxes.admin.paging import PER_PAGE, NoCountPaginator, PageChangeList
+
+if TYPE_CHECKING:
+    from django.db.models import Model, QuerySet
 
 
 class ClosedLookups(ModelAdmin):

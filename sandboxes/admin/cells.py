@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -12,7 +14,9 @@ from sandboxes.admin.verbs import is_protected
 from sandboxes.core import intents
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.core.vocabulary import MOVING, Action, ActorKind, OperationStatus, Status
-from sandboxes.models import Operation, Sandbox
+
+if TYPE_CHECKING:
+    from sandboxes.models import Operation, Sandbox
 
 # What happened to a sandbox, as the status that it is in tells it.
 HAPPENED = {

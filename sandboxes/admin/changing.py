@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 
 from sandboxes.admin.fields import Text
@@ -16,9 +14,15 @@ from sandboxes.admin.remedies import with_remedy
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.asked import drift
 from sandboxes.core.codes import Refused
-from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from django.http import HttpRequest, HttpResponse
+
+    from sandboxes.core.vocabulary import Actor
 
 RENAME, CHANGE = "sandboxes.rename_sandbox", "sandboxes.change_sandbox"
 INPUT = {"class": "sk-input", "autocomplete": "off"}

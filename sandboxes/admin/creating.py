@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from sandboxes.admin import selectors
@@ -19,6 +18,9 @@ from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import Source
 from sandboxes.models import Owner
 from sandboxes.services import lifecycle, owners
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
 
 LANGUAGES = ("python", "typescript", "javascript")
 TEXT = {"class": "sk-input", "autocomplete": "off"}

@@ -7,12 +7,11 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import TruncHour
-from django.http import HttpRequest
 from django.urls import reverse
 
 from sandboxes import clock, html
@@ -20,6 +19,9 @@ from sandboxes.admin.read_only import worker_badge
 from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import projection, usage
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 HOURS = 24
 SAMPLE = 2000  # starts whose times are sorted for the percentiles

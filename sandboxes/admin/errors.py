@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.core.exceptions import BadRequest, DisallowedHost
-from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views import defaults
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
 
 
 def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:

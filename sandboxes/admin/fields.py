@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 
 from project.readable import UnreadableText, checked, checked_owner_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Text(forms.CharField):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
 
 from sandboxes import clock
 from sandboxes.admin import selectors
 from sandboxes.core.vocabulary import Intent, Status
-from sandboxes.models import Sandbox
 from sandboxes.models.sandbox import LAST_USED
 from sandboxes.models.scope import has_drifted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest
+
+    from sandboxes.models import Sandbox
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from unfold.decorators import display
@@ -19,6 +18,9 @@ from sandboxes.admin.fields import Text
 from sandboxes.core.codes import Refused
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest, HttpResponse
 
 SCOPES = {
     ServiceKey.Scope.READ: "read sandboxes and operations",

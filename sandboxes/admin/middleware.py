@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 
 from project.readable import UnreadableText, checked, cut, visible
 from sandboxes.admin.errors import bad_request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from django.http.response import HttpResponseBase
 
 LONGEST_PARAMETER = 4_000  # more than a hundred ids have, and fewer digits than Python refuses to read
 _PLAIN = re.compile(rb"[\n\t -~]*+")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
@@ -18,6 +17,9 @@ from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
 from sandboxes.services import projection
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 EVENTS_PER_PAGE = 30
 EVENT_ICONS: dict[str, str] = {

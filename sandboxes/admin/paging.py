@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.paginator import EmptyPage, Page, Paginator
-from django.http import HttpRequest
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 PER_PAGE = 25
 # Far pages are reached by filters and search: an OFFSET reads everything before it.

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from sandboxes.admin import selectors
 from sandboxes.admin.verbs import Verb, obstacle
-from sandboxes.models import Sandbox
+
+if TYPE_CHECKING:
+    from sandboxes.models import Sandbox
 
 
 @dataclass(slots=True)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Field, Model, QuerySet
-from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.decorators import display
@@ -22,6 +19,12 @@ from sandboxes.admin.remedies import remedy
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Notice, Operation, SandboxEvent, Sweep, WorkerHeartbeat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from django.db.models import Field, Model, QuerySet
+    from django.http import HttpRequest, HttpResponse
 
 Facts = list[tuple[str, object]]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from unfold.decorators import display
@@ -16,10 +15,14 @@ from sandboxes import html
 from sandboxes.admin import acting, cells, changing, creating, outcomes, page, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.filters import SANDBOX_FILTERS
-from sandboxes.admin.paging import PageChangeList
 from sandboxes.admin.verbs import VERBS, allowed_verbs
 from sandboxes.models import Sandbox
 from sandboxes.models.sandbox import LAST_USED
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
+    from sandboxes.admin.paging import PageChangeList
 
 
 @admin.register(Sandbox)

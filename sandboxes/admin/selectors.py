@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Exists, Prefetch, Q, QuerySet
@@ -14,6 +14,9 @@ from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.models.scope import is_active
 from sandboxes.services import projection
 from sandboxes.services.projection import circuit_breaker
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:

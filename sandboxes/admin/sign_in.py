@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from typing import TYPE_CHECKING, Any
 
 from project import attempts
 from project.networks import client_address
 from sandboxes.admin.errors import too_many_sign_ins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.http import HttpRequest, HttpResponse
+    from django.http.response import HttpResponseBase
 
 
 class SignInLimit:

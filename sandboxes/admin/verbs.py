@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import structlog
-from django.http import HttpRequest
 from django.urls import reverse
 
 from sandboxes import clock
@@ -17,6 +15,12 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, projection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from django.http import HttpRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -15,6 +13,10 @@ from sandboxes.core import ranking
 from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox, SandboxEvent
 from sandboxes.services import victims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)

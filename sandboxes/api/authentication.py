@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from rest_framework.authentication import BaseAuthentication
-from rest_framework.request import Request
 
 from project import attempts
 from project.networks import client_address
@@ -17,6 +17,9 @@ from sandboxes.api import tokens
 from sandboxes.api.principals import Principal
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.services import keys
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
 
 ON_BEHALF_OF = "X-On-Behalf-Of"
 # Headers hold ASCII: what else an id holds is percent-encoded, as in an address.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.codes import Code, Refused, invalid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
 # They move by mere use, with each look at the sandbox, or as Daytona comes to hold what was asked of it: nobody has

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import UTC
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 from rest_framework.exceptions import ValidationError
-from rest_framework.request import Request
 
 from sandboxes.api.pagination import PARAMETERS
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
 
 TRIGRAM = 3
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from sandboxes.api.principals import Principal
 from sandboxes.core.codes import Code, Refused
 from sandboxes.models import ServiceKey
+
+if TYPE_CHECKING:
+    from sandboxes.api.principals import Principal
 
 READ, WRITE, USE = ServiceKey.Scope.READ, ServiceKey.Scope.WRITE, ServiceKey.Scope.USE
 

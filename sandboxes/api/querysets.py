@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.db.models import Prefetch, QuerySet
 
-from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.models.sandbox import LAST_ACCESSED
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sandboxes.core.vocabulary import Actor
 
 
 def _with_active(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:

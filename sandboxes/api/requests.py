@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from rest_framework import serializers
-from rest_framework.request import Request
 
 from sandboxes.api.fields import Text
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import ACTIONS
 from sandboxes.models import SandboxEvent
 from sandboxes.services.lifecycle import RANGES
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
 
 MAX_BULK = 200
 INTERVALS = ("auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes")

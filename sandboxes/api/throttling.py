@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
 from django.core.cache import cache
 
 from sandboxes import clock
-from sandboxes.api.principals import Principal
 from sandboxes.core.codes import Code, Refused
+
+if TYPE_CHECKING:
+    from sandboxes.api.principals import Principal
 
 log = structlog.get_logger(__name__)
 WINDOW = 60

@@ -6,11 +6,13 @@ for anything: Daytona's values are shown, and differ from nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from uuid import UUID
 
 INTERVALS = ("auto_stop", "auto_archive", "auto_delete")
 NAME_LABEL = "harness_name"

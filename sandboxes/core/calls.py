@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from sandboxes.core.draft import Draft
 from sandboxes.core.facts import CallFacts, Result
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.results import MEANINGS, ResultKind
 from sandboxes.core.vocabulary import Action, CallOutcome, EventKind
+
+if TYPE_CHECKING:
+    from sandboxes.core.draft import Draft
 
 
 def record_attempt(draft: Draft, name: str) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.facts import (
     CallFacts,
     ChangeIntent,
@@ -22,8 +20,13 @@ from sandboxes.core.facts import (
     ReleaseRoom,
     SandboxFacts,
 )
-from sandboxes.core.plan import Step
 from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, EventKind, Intent, OperationStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandboxes.core.codes import Code, NoticeCode
+    from sandboxes.core.plan import Step
 
 
 class Draft:

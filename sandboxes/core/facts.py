@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sandboxes.core.codes import NoticeCode
-from sandboxes.core.plan import Step
-from sandboxes.core.quota import QuotaSearch
-from sandboxes.core.results import ResultKind
 from sandboxes.core.states import Seen
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, CallOutcome, EventKind, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sandboxes.core.codes import NoticeCode
+    from sandboxes.core.plan import Step
+    from sandboxes.core.quota import QuotaSearch
+    from sandboxes.core.results import ResultKind
 
 
 @dataclass(frozen=True, slots=True)

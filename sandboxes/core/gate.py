@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.facts import SandboxFacts
 from sandboxes.core.plan import Fail, plan
 from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import Action, Intent, Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandboxes.core.facts import SandboxFacts
 
 STARTING = frozenset({Action.START, Action.RECOVER})
 DAY = 1440  # minutes

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from sandboxes.core.vocabulary import INTENT_OF, Intent, OperationStatus, Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 # The statuses in which an intent is fulfilled, or about to be.
 FULFILLED_BY: dict[str, frozenset[Status]] = {

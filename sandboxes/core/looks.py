@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sandboxes.core import pending
 from sandboxes.core.asked import INTERVALS, differences, lost_labels, observed
-from sandboxes.core.draft import Draft
 from sandboxes.core.facts import Facts, Fetched, NewOperation, SandboxFacts, TellDaytona
 from sandboxes.core.gate import destroys
 from sandboxes.core.observation import refresh_status, tell_differences, unacknowledged_call
 from sandboxes.core.pending import Pending
 from sandboxes.core.plan import Call, plan
 from sandboxes.core.vocabulary import ACTION_FOR, INTENT_OF, Action, Actor, Intent, OperationStatus, Source
+
+if TYPE_CHECKING:
+    from sandboxes.core.draft import Draft
 
 
 def after_look(draft: Draft, facts: Facts, fetched: Fetched) -> None:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sandboxes.core import pending
 from sandboxes.core.asked import Difference, differences
 from sandboxes.core.backoff import by_age
 from sandboxes.core.codes import NoticeCode
-from sandboxes.core.draft import Draft
-from sandboxes.core.facts import CallFacts, Fetched, RemoteSandbox, SandboxFacts
 from sandboxes.core.observed_causes import IN_WORDS, cause_of_change
 from sandboxes.core.states import BEFORE, EFFECTS, STATES, brings_about, is_met, status_of
 from sandboxes.core.vocabulary import MOVING, TRANSITIONAL, Action, CallOutcome, EventKind, Intent, Status
+
+if TYPE_CHECKING:
+    from sandboxes.core.draft import Draft
+    from sandboxes.core.facts import CallFacts, Fetched, RemoteSandbox, SandboxFacts
 
 # What a GET shows for certain within the time in which it may come from Daytona's cache: a call that was answered,
 # or may be at work. One without an answer is believed to have been lost after half of that.

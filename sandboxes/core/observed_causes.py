@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sandboxes.core.causes import Cause
-from sandboxes.core.draft import Draft
-from sandboxes.core.facts import RemoteSandbox
 from sandboxes.core.states import EFFECTS, ERROR_STATES, STATES
 from sandboxes.core.vocabulary import MOVING, Action, CallOutcome, Source
+
+if TYPE_CHECKING:
+    from sandboxes.core.draft import Draft
+    from sandboxes.core.facts import RemoteSandbox
 
 LONGEST_EFFECT = timedelta(minutes=5)
 # Daytona looks for what is idle every 10 s, stores a keep-alive up to 10 s late, and a stop takes its time.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sandboxes.core.asked import Value
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandboxes.core.asked import Value
 
 TIMES = ("due_at", "told_at", "doubt_until")
 

@@ -6,12 +6,14 @@ the application wrote in Convex is overwritten only where we have something of o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sandboxes.core.vocabulary import Intent, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GONE_WORDS = "This sandbox no longer exists in Daytona. Delete it to take it off the list."
 MESSAGE_LIMIT = 1000

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 QUICK = {"transition": 0.02, "archive": 0.05}

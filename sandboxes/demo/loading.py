@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-
-import httpx
+from typing import TYPE_CHECKING
 
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.demo.plan import Planned, planned
 from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import httpx
 
 THREADS = 4
 PATIENCE = 60.0  # seconds for one round of operations

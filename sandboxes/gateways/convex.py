@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
@@ -38,6 +38,9 @@ from sandboxes.gateways.convex_rows import (
     read_applied,
     read_row,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "ACT_AS_USER",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sandboxes import clock
 from sandboxes.gateways.convex_errors import (
@@ -28,6 +27,9 @@ from sandboxes.gateways.convex_functions import (
 )
 from sandboxes.gateways.convex_settings import EXAMPLE, address_parts
 from sandboxes.gateways.convex_wire import Identity, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
 

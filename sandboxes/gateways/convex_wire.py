@@ -6,12 +6,11 @@ import base64
 import email.utils
 import json
 import logging
-import ssl
 import time
 import uuid
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import stamina
@@ -26,6 +25,9 @@ from sandboxes.gateways.convex_errors import (
     of_status,
 )
 from sandboxes.gateways.convex_functions import SIGNATURES, Function
+
+if TYPE_CHECKING:
+    import ssl
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -50,6 +49,8 @@ from sandboxes.gateways.daytona_rows import (
 from sandboxes.gateways.daytona_wire import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from daytona_api_client import CreateSandbox
 
 __all__ = [

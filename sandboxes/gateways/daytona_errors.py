@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sandboxes.core.facts import Result
 from sandboxes.core.results import ResultKind
 from sandboxes.gateways.daytona_throttle import retry_after
 from sandboxes.gateways.words import said
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class DaytonaError(Exception):

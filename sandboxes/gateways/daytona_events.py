@@ -6,10 +6,8 @@ An event is a hint, never the truth: events get lost, come in any order, and are
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import structlog
@@ -18,6 +16,10 @@ from django.conf import settings
 from sandboxes.gateways.daytona_errors import DaytonaError, NotConfigured, Unauthorized, Unknown
 from sandboxes.gateways.daytona_rows import UnreadableBody, sandbox_from
 from sandboxes.gateways.words import said
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
 
 log = structlog.get_logger(__name__)
 

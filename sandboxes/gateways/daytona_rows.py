@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.facts import RemoteSandbox
 from sandboxes.gateways.words import named, said, storable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LARGEST_NUMBER = 2**31 - 1
 

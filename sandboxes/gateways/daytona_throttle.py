@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
 
 from sandboxes import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ALL = "all"
 AUTHENTICATED = "authenticated"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import stamina
@@ -22,6 +21,8 @@ from sandboxes.gateways.daytona_errors import (
 from sandboxes.gateways.daytona_throttle import Resting
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from daytona_api_client import SandboxApi
 
 logger = logging.getLogger(__name__)

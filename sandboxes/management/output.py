@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import IO, Any, TextIO, cast
+from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, OutputWrapper
 from rich.console import Console
@@ -11,6 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from project.readable import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
 
 
 class ReadableOutput(OutputWrapper):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -11,6 +10,9 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import Status
 from sandboxes.models.lease import Leased, LeasedRows
 from sandboxes.models.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class ProjectionRows(LeasedRows):

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Q
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.models.lease import Leased, LeasedRows
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class Notice(models.Model):

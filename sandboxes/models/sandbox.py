@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.models import Q
@@ -16,6 +14,10 @@ from sandboxes.core.vocabulary import ActorKind, Intent, Status
 from sandboxes.models.lease import Leased
 from sandboxes.models.names import NameField
 from sandboxes.models.scope import SandboxRows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
 
 
 class Owner(models.Model):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.apps import apps
@@ -13,6 +12,9 @@ from django.db.models import Exists, OuterRef, Q
 from sandboxes.core.intents import FULFILLED_BY
 from sandboxes.core.vocabulary import ACTIVE, Actor, Intent, Status
 from sandboxes.models.lease import LeasedRows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def as_uuid(text: str) -> UUID | None:

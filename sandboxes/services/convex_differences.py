@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from sandboxes.core.shown import Absent, Push, our_messages, to_push
-from sandboxes.gateways.convex import ApplicationRow
-from sandboxes.models import ConvexProjection, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sandboxes.gateways.convex import ApplicationRow
+    from sandboxes.models import ConvexProjection, Sandbox
 
 
 class DifferenceKind(StrEnum):

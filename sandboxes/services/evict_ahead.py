@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
@@ -17,6 +16,11 @@ from sandboxes.gateways.daytona import gateway
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models.sandbox import LAST_USED
 from sandboxes.services import victims
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from django.db.models import QuerySet
 
 CHUNK = 200
 

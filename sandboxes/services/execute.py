@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sandboxes.core.asked import labels_of
 from sandboxes.core.facts import Result
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action
 from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox
 from sandboxes.gateways.daytona_errors import DaytonaError
-from sandboxes.models import Sandbox
+
+if TYPE_CHECKING:
+    from sandboxes.models import Sandbox
 
 
 def execute(gateway: DaytonaGateway, row: Sandbox, name: str) -> Result:

@@ -6,10 +6,12 @@ Left out are the clocks that mere use and every look at it move, and what follow
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.asked import INTERVALS, differences
-from sandboxes.models import Sandbox
+
+if TYPE_CHECKING:
+    from sandboxes.models import Sandbox
 
 # The API's name: the field's name.
 PLAIN = {

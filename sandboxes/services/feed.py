@@ -7,10 +7,8 @@ none, and an open one keeps nobody waiting. Events of one sandbox keep their ord
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.db import connection, transaction
 from django.db.models import Max, QuerySet
@@ -19,6 +17,11 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Actor, EventKind
 from sandboxes.models import Feed, Sandbox, SandboxEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from uuid import UUID
 
 BATCH = 5000
 WINDOW = 2000  # events that a page looks at

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import may_have_ended
-from sandboxes.gateways.daytona import DaytonaGateway
 from sandboxes.gateways.daytona_errors import NotFound
-from sandboxes.models import Sandbox
 from sandboxes.services.decisions import calls_of, sandbox_facts
+
+if TYPE_CHECKING:
+    from sandboxes.gateways.daytona import DaytonaGateway
+    from sandboxes.models import Sandbox
 
 
 def fetch(daytona: DaytonaGateway, row: Sandbox, *, now: datetime | None = None) -> Fetched:

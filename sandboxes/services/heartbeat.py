@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import socket
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.gateways import counters
 from sandboxes.models import WorkerHeartbeat
 from sandboxes.services import feed, notices, sweeps
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 FORGET_AFTER = timedelta(days=1)
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.models import IdempotencyAnswer
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 KEPT = timedelta(hours=24)
 # Longer than the longest request (`Prefer: wait=60`): after that its process must have died.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, Q, Value
@@ -22,6 +21,9 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, lookup, projection
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)

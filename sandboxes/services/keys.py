@@ -6,8 +6,8 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
@@ -17,6 +17,9 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.models import ServiceKey
 from sandboxes.services.rows import one
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 START = "sandkeeper_"
 LAST_USED_EVERY = timedelta(minutes=1)

@@ -5,18 +5,22 @@ A refusal repeats the id as it was asked for, so that a foreign id and an unknow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
 
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models.scope import SandboxRows, as_uuid
 from sandboxes.services import record
 from sandboxes.services.rows import one
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sandboxes.core.vocabulary import Actor
 
 
 def visible(which: UUID | str, *, actor: Actor) -> SandboxRows:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
 
 log = structlog.get_logger(__name__)
 

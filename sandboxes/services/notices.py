@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -10,9 +10,13 @@ from django.db.models import F
 from project.readable import cut
 from sandboxes import clock
 from sandboxes.core.codes import REMEDIES, NoticeCode
-from sandboxes.core.facts import Result
 from sandboxes.core.results import MEANINGS
 from sandboxes.models import Notice
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandboxes.core.facts import Result
 
 
 def tell(code: NoticeCode, message: str) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sandboxes.core import looks
-from sandboxes.core.codes import Code
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.vocabulary import ACTION_FOR, Actor, Intent, OperationStatus
-from sandboxes.models import IntentChange, Operation, Sandbox
 from sandboxes.services.decisions import create_operation, draft_of, drafting, sandbox_facts, was_forced, write
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandboxes.core.codes import Code
+    from sandboxes.models import IntentChange, Operation, Sandbox
 
 
 def set_intent(row: Sandbox, intent: Intent, *, actor: Actor, reason: str, now: datetime) -> IntentChange:

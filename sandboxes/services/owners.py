@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
@@ -11,6 +11,9 @@ from sandboxes.models import Owner, Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.services.cap import Cap, cap, cap_of, limit_of
 from sandboxes.services.operations import set_intent
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 __all__ = ["Cap", "cap", "cap_of", "hold", "lift", "limit_of", "set_limit"]
 

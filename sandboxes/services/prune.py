@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import transaction
@@ -31,6 +30,9 @@ from sandboxes.models import (
 )
 from sandboxes.services import feed, projection
 from sandboxes.services.rows import in_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 BATCH = 500
 ERASED = "(erased)"

@@ -6,7 +6,7 @@ Liveness hangs on nothing else: a task that was lost, or left RUNNING by a kille
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 
@@ -14,6 +14,9 @@ from sandboxes import clock
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import projection
 from sandboxes.services.queue import enqueue
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 BATCH = 500
 # A row that was enqueued is not due again before then: long enough for a busy queue, short enough to be safe.

@@ -5,9 +5,12 @@ A task only says "look at this row now"; the row is the truth, so a lost or repe
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.utils.module_loading import import_string
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 def enqueue(task: str, row_id: UUID) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -13,10 +14,12 @@ from sandboxes.core.quota import Phase, QuotaSearch
 from sandboxes.core.ranking import Verdict
 from sandboxes.core.states import COMPUTE_STATES
 from sandboxes.core.vocabulary import ACTIVE, Action, OperationStatus, Source, Status
-from sandboxes.gateways.daytona import DaytonaGateway
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import leases
 from sandboxes.services.victims import LOOKED_AT, UNREADABLE, class_of, evict, rank_for, region_of, sharing_quota
+
+if TYPE_CHECKING:
+    from sandboxes.gateways.daytona import DaytonaGateway
 
 LEASE_SECONDS = 30.0
 LOOKING_SECONDS = 10.0  # of one attempt: a look may wait for a timeout, and the leases must outlast all of them

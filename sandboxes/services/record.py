@@ -5,24 +5,28 @@ Whoever changes a Sandbox or its Operations does it inside `locked`, so status a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Model, QuerySet
 
 from project.readable import cut
 from sandboxes import clock
 from sandboxes.core.shown import shown_of
 from sandboxes.models import ConvexProjection, IntentChange, Operation, Sandbox, SandboxEvent
-from sandboxes.models.scope import SandboxRows
 from sandboxes.services.facts import changed_facts, facts_of
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from django.db.models import Model, QuerySet
+
+    from sandboxes.models.scope import SandboxRows
 
 
 class LostLease(Exception):

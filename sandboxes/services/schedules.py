@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.db.models import Q
 
 from sandboxes import clock
 from sandboxes.models import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def when_due(name: str, work: Callable[[], bool], *, every: float) -> None:

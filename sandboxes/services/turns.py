@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from sandboxes.core.codes import Code, Refused
 from sandboxes.services import leases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BULKS_AT_ONCE = 2
 # Longer than a bulk takes: what a process that died held is free after it.

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Coalesce
 
 from sandboxes.core.codes import FOR_LACK_OF_ROOM
 from sandboxes.core.states import COMPUTE_STATES
-from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Operation, Sandbox
+
+if TYPE_CHECKING:
+    from sandboxes.core.vocabulary import Actor
 
 
 def in_use(owner: str | None = None) -> list[Any]:

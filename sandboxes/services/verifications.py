@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
@@ -12,6 +12,9 @@ from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Schedule
 from sandboxes.services import notices, schedules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 NAME = "convex_verification"
 

@@ -7,10 +7,8 @@ else writes, that are there twice. What differs is made due for a push; nothing 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
@@ -19,11 +17,16 @@ from sandboxes.core.codes import Code, NoticeCode, Refused
 from sandboxes.core.shown import our_messages, wanted
 from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import ConvexProjection, Owner, Sandbox
-from sandboxes.models.projection import ProjectionRows
 from sandboxes.services.convex_differences import Aspect, ConvexDifference, DifferenceKind, compared, difference
 from sandboxes.services.projection import application_rows, circuit_breaker, is_on, push_result
 from sandboxes.services.projection.pushing import look_at_functions
 from sandboxes.services.rows import ShownIds, in_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from sandboxes.models.projection import ProjectionRows
 
 CHUNK = 200
 MOST_FINDINGS = 1000

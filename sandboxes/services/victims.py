@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db.models import Case, Max, Min, QuerySet, When
@@ -12,13 +12,17 @@ from sandboxes.core.facts import NewOperation
 from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.ranking import Candidate, Verdict, judge, rank
 from sandboxes.core.vocabulary import Action, Actor, EventKind, Source, Status
-from sandboxes.gateways.daytona import DaytonaGateway
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.models.sandbox import LAST_USED
 from sandboxes.services import record
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.fetching import fetch
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sandboxes.gateways.daytona import DaytonaGateway
 
 EVICTOR = Actor.system("evictor")
 UNREADABLE = ("readable",)

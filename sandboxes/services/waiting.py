@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import BoundedSemaphore
-from typing import TypeVar
-from uuid import UUID
+from typing import TYPE_CHECKING, TypeVar
 
 from django.conf import settings
 from django.db import connection
 
 from sandboxes import clock
 from sandboxes.models import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from uuid import UUID
 
 T = TypeVar("T")
 FIRST_PAUSE = 0.05

@@ -6,11 +6,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.conf import settings
@@ -21,6 +19,10 @@ from django_tasks_db.models import DBTaskResult
 from sandboxes.services import pump
 from sandboxes.services.heartbeat import Heartbeat
 from sandboxes.services.loops import repeat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 log = structlog.get_logger(__name__)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.test import Client
 from django.urls import reverse
 
-from sandboxes.models import Sandbox
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from sandboxes.models import Sandbox
 
 
 def text_of(response: Any) -> str:

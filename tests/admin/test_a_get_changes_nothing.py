@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
-from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
-from pytest_django import Settings
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, OperationStatus, Status
@@ -21,7 +18,14 @@ from sandboxes.services import notices
 from tests.admin import members
 from tests.admin.pages import confirm
 from tests.support import rows
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.test import Client
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 # Whatever a GET might be talked into doing.
 TEMPTING = [

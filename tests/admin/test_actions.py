@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.template.loader import render_to_string
-from django.test import Client
 from django.urls import reverse
 
 from sandboxes import clock
@@ -16,6 +15,9 @@ from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Source, S
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
 from tests.admin.pages import act, confirm, page, text_of
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 ASKING = [verb.name for verb in VERBS.values() if verb.asks]
 REQUESTS = {verb.name: verb.action for verb in VERBS.values() if verb.action is not None}

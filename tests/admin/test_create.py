@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Owner, Sandbox
 from tests.admin.pages import text_of
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 ADD = "admin:sandboxes_sandbox_add"
 GOOD = {"owner": "user_alice", "name": "atlas", "tier": "standard", "language": "python"}

@@ -4,11 +4,10 @@ import json
 import re
 from datetime import timedelta
 from html import unescape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -18,6 +17,9 @@ from sandboxes.models import CircuitBreaker, SandboxEvent, Sweep, WorkerHeartbea
 from sandboxes.services import notices
 from tests.admin.pages import text_of
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 
 def shown(browser: Client) -> str:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from django.test import Client
 from django.urls import reverse
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
-from sandboxes.models import Sandbox
 from tests.admin.pages import listing, text_of
 from tests.services.conftest import running, world
 from tests.support.driving import do
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from django.test import Client
+
+    from sandboxes.models import Sandbox
+    from tests.support.emulator import Emulator
 
 __all__ = ["running", "world"]
 

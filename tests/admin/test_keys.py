@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
 from sandboxes.core.codes import Refused
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
 from tests.admin.pages import text_of
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 ADD = "admin:sandboxes_servicekey_add"
 GOOD: dict[str, Any] = {"name": "harness", "scopes": ["sandboxes:read", "sandboxes:use"]}

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -12,6 +11,9 @@ from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import CircuitBreaker, Operation
 from tests.admin.pages import listing, names_listed
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 LIST = "admin:sandboxes_sandbox_changelist"
 

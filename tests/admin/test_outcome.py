@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.test import Client
 from django.urls import reverse
 
 from sandboxes.core.vocabulary import Intent, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
 from tests.admin.pages import act, confirm, text_of
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 
 def reload(browser: Client, outcome: Any) -> Any:

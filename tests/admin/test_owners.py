@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -14,6 +13,9 @@ from sandboxes.models import Operation, Owner
 from sandboxes.services import intent
 from tests.admin.pages import text_of
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 
 def post(browser: Client, name: str, owner: str = "user_alice", **fields: str) -> Any:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -13,6 +14,9 @@ from sandboxes.models import Notice, Sweep
 from sandboxes.services import notices
 from tests.admin.pages import text_of
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 
 def test_an_operation_shows_its_code_with_the_cure(admin: Client) -> None:

@@ -2,19 +2,21 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import CircuitBreaker, SandboxEvent
 from tests.admin.pages import page, text_of
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.test import Client
+    from pytest_django import Settings
 
 
 def source(content: str, name: str) -> str:

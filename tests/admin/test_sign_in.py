@@ -1,14 +1,16 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
 from tests.admin import members
 from tests.admin.pages import text_of
+
+if TYPE_CHECKING:
+    from django.test import Client
+    from pytest_django import Settings
 
 SECRET = "correct horse battery staple"
 

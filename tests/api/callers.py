@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -12,6 +11,9 @@ from django.test import Client
 
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 ALL = (ServiceKey.Scope.READ, ServiceKey.Scope.WRITE, ServiceKey.Scope.USE)
 V1 = "/api/v1"

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from django.core.cache import cache
-from pytest_django import Settings
 
 from sandboxes.api import jwks
-from sandboxes.models import Sandbox
 from tests.api.callers import Api, program
 from tests.services.conftest import running, world
 from tests.support import rows
 from tests.support.issuer import AUDIENCE, Issuer
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django import Settings
+
+    from sandboxes.models import Sandbox
 
 __all__ = ["running", "world"]
 

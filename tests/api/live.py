@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-import httpx
+from typing import TYPE_CHECKING
 
 from sandboxes.services import keys
 from tests.api.callers import ALL
 from tests.support import processes
 from tests.support.problems import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
 
 
 @contextmanager

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
-from pytest_django import Settings
 
 from tests.api.callers import Api, problem, program
 from tests.api.test_throttling import BrokenCache
-from tests.support.issuer import Issuer
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.issuer import Issuer
 
 pytestmark = pytest.mark.django_db
 WRONG = ("sandkeeper_000000000000_wrong", "a.b.c", "nonsense", "")

@@ -6,8 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from django.test import Client
@@ -15,9 +14,14 @@ from django.test import Client
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.models import Operation, Sandbox, ServiceKey
 from tests.e2e.conftest import Installation
-from tests.support.emulator import Emulator
 from tests.support.environment import ROOT
 from tests.support.processes import run_command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.emulator import Emulator
 
 PAGE = (ROOT / "docs" / "clients.md").read_text()
 TYPESCRIPT = ROOT / "convex" / "node_modules" / ".bin" / "tsc"

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.staticfiles import finders
@@ -12,9 +11,13 @@ from jsonschema_rs import Draft202012Validator
 
 from sandboxes.api import examples
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.models import Sandbox
 from tests.api.callers import V1, Api
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandboxes.models import Sandbox
 
 pytestmark = pytest.mark.django_db
 

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.utils import timezone
-from pytest_django import DjangoAssertNumQueries
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor
@@ -15,8 +13,14 @@ from sandboxes.services import owners, waiting
 from tests.api.callers import Api, problem, program
 from tests.support import rows
 from tests.support.driving import do
-from tests.support.emulator import Emulator
 from tests.support.worker_thread import working
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import DjangoAssertNumQueries
+
+    from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.django_db
 

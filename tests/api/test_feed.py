@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -18,7 +18,9 @@ from sandboxes.services.prune import prune
 from tests.admin import members
 from tests.api.callers import ALL, Api, problem, program, signed_in
 from tests.support import rows
-from tests.support.issuer import Issuer
+
+if TYPE_CHECKING:
+    from tests.support.issuer import Issuer
 
 pytestmark = pytest.mark.django_db
 

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import OperationalError, connection
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.api.http import LONGEST_WAIT
@@ -15,6 +14,9 @@ from sandboxes.services import idempotency
 from tests.api.callers import ALL, Api, problem, program
 from tests.support import rows
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 

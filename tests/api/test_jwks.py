@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,8 +12,12 @@ from sandboxes import clock
 from sandboxes.api import jwks
 from sandboxes.api.jwks import KeySet
 from sandboxes.core.codes import Code, Refused
-from tests.support.issuer import Issuer
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.issuer import Issuer
 
 OTHERS = 8
 

@@ -2,18 +2,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from io import StringIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
-from pytest_django import Settings
 
 from sandboxes.core.codes import Code, Refused
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
 from tests.api.callers import ALL, Api, problem, program
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 

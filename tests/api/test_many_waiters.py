@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -11,6 +11,9 @@ from sandboxes.models import Operation
 from tests.api.live import live_api
 from tests.support import rows
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 THREADS = 6
 

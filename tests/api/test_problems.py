@@ -1,16 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
-from pytest_django import Settings
 
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.models import Sandbox
 from tests.api.callers import V1, Api, problem
 from tests.support.problems import OnlyProblems, faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django import Settings
+
+    from sandboxes.models import Sandbox
 
 pytestmark = pytest.mark.django_db
 

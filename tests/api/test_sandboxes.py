@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.utils import timezone
-from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import owners
 from tests.api.callers import Api, problem
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 

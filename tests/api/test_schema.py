@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import Client
@@ -13,6 +12,9 @@ from drf_spectacular.generators import SchemaGenerator
 from pytest import MonkeyPatch
 
 from sandboxes.api import schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ADDRESS = "/api/v1/schema"
 

@@ -6,8 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -19,6 +18,10 @@ from tests.api.live import live_api
 from tests.support import rows
 from tests.support.issuer import AUDIENCE, Issuer
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 # Of each of the three; `make soak` takes a minute each.
 SECONDS = os.environ.get("SCHEMATHESIS_SECONDS", "5")

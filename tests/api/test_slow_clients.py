@@ -7,7 +7,7 @@ import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -17,6 +17,9 @@ from sandboxes.models import Sandbox
 from tests.api.live import live_api
 from tests.support import rows
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 THREADS = 2
 HEAD = "POST /api/v1/sandboxes HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

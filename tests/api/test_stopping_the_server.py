@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -16,6 +16,9 @@ from tests.api.callers import ALL
 from tests.support import rows
 from tests.support.processes import answers, environment_for, free_port, listens, running, web_command
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HASTY = httpx.Timeout(PATIENCE, read=0.3)
 

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.cache import cache
 from django.core.cache.backends.base import BaseCache
-from pytest_django import Settings
 
 from tests.admin import members
 from tests.api.callers import Api, problem, program, signed_in
-from tests.support.issuer import Issuer
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.issuer import Issuer
 
 pytestmark = pytest.mark.django_db
 

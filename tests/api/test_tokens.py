@@ -3,18 +3,20 @@ from __future__ import annotations
 import base64
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.api import jwks
 from tests.api.callers import Api, problem
 from tests.support import rows
 from tests.support.issuer import AUDIENCE, Issuer
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
@@ -14,8 +14,12 @@ from sandboxes.services import waiting
 from tests.api.callers import Api, problem, program
 from tests.support import rows
 from tests.support.driving import do
-from tests.support.emulator import Emulator
 from tests.support.worker_thread import working
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.emulator import Emulator
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,6 +20,10 @@ from tests.breakages.projection import BREAKAGES as PROJECTION
 from tests.breakages.reading import BREAKAGES as READING
 from tests.breakages.seeing import BREAKAGES as SEEING
 from tests.breakages.server import BREAKAGES as SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2]
 LIFECYCLE = "sandboxes/services/lifecycle"

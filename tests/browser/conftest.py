@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
-from pytest_django.live_server_helper import LiveServer
 
-from sandboxes.models import Sandbox
 from tests.services.conftest import running, world
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.contrib.auth.models import User
+    from pytest_django.live_server_helper import LiveServer
+
+    from sandboxes.models import Sandbox
 
 __all__ = ["running", "world"]
 

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
-from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Operation, Sandbox
 from tests.admin import members
-from tests.browser.conftest import Desk
 from tests.support.driving import reload, tick_all
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.browser.conftest import Desk
+    from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.browser
 

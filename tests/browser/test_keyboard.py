@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.admin import members
-from tests.browser.conftest import Desk
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Desk
 
 pytestmark = pytest.mark.browser
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
@@ -13,8 +13,10 @@ from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import Sandbox, ServiceKey, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
 from tests.admin import members
-from tests.browser.conftest import Desk
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from tests.browser.conftest import Desk
 
 pytestmark = pytest.mark.browser
 

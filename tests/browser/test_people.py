@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
@@ -8,9 +8,13 @@ from playwright.sync_api import expect
 from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Operation, Sandbox
 from tests.admin import members
-from tests.browser.conftest import Desk
 from tests.support import rows
 from tests.support.driving import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.browser.conftest import Desk
 
 pytestmark = pytest.mark.browser
 PASSWORD = "correct horse battery staple"

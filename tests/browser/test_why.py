@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
@@ -10,9 +10,13 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Sandbox
 from tests.admin import members
-from tests.browser.conftest import Desk
 from tests.support.driving import ask, do, reload, settle
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.browser.conftest import Desk
+    from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.browser
 

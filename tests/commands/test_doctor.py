@@ -3,13 +3,11 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from io import StringIO
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
@@ -19,8 +17,14 @@ from sandboxes.models import Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import leases, notices
 from sandboxes.services.sweeps import LEASE
 from tests.support import rows
-from tests.support.emulator import Emulator
 from tests.support.processes import environment_for, run_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("systems")]
 

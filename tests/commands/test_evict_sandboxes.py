@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from io import StringIO
+from typing import TYPE_CHECKING
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,7 +13,9 @@ from sandboxes.management.commands.evict_sandboxes import seconds
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Options
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("systems")]
 

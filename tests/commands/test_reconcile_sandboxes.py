@@ -2,14 +2,11 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.gateways import daytona
@@ -17,9 +14,16 @@ from sandboxes.models import Lease, Sandbox, Sweep
 from sandboxes.services import leases, reconcile
 from sandboxes.services.reconcile import Options
 from sandboxes.services.sweeps import LEASE
-from tests.support.emulator import Emulator
 from tests.support.processes import environment_for, manage, run_command, running
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("systems")]
 OWNED: dict[str, Any] = {"labels": {"harness_user_id": "alice"}}

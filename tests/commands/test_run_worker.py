@@ -3,14 +3,17 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandboxes.models import WorkerHeartbeat
 from tests.support import small_tasks
-from tests.support.emulator import Emulator
 from tests.support.processes import environment_for, run_command, worker
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import signal
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,9 +10,13 @@ from sandboxes.models import Sandbox
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Options
 from tests.support import convex
-from tests.support.emulator import Emulator
 from tests.support.processes import environment_for, manage, run_command, running, worker
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.emulator import Emulator
 
 PROMISED = 2.0  # seconds, with `watch_sandboxes` running
 

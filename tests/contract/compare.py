@@ -6,9 +6,11 @@ import base64
 import json
 import re
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 IGNORED = tomllib.loads((Path(__file__).parent / "ignored.toml").read_text())
 FIELDS = {entry["name"]: entry["shape"] for entry in IGNORED["field"]}

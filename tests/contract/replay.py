@@ -7,14 +7,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from tests.contract.compare import IGNORED, differences, header_differences, translate
-from tests.contract.variants import Variant
 from tests.support.emulator import FOR_GOOD, Emulator
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from tests.contract.variants import Variant
 
 RECORDINGS = Path(__file__).parent / "recordings"
 SKIPPED = {(entry["recording"], entry["label"]) for entry in IGNORED["entry"]}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.contract.compare import IGNORED
 from tests.contract.replay import RECORDINGS, SKIPPED, Replay
 from tests.contract.scenarios import SCENARIOS
 from tests.contract.variants import VARIANTS, Variant
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 NAMES = sorted(path.stem for path in RECORDINGS.glob("*.json"))
 NOT_REPLAYED = {entry["name"]: entry["reason"] for entry in IGNORED["recording"]}

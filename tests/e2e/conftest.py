@@ -1,18 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from sandboxes.services import keys
 from tests.support import convex, processes
-from tests.support.emulator import Emulator
 from tests.support.processes import environment_for
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import httpx
+
+    from tests.support.emulator import Emulator
 
 ENDED = ("succeeded", "failed", "cancelled")
 QUICK = {

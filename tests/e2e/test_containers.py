@@ -7,19 +7,22 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 import yaml
 
-from tests.support.emulator import Emulator
 from tests.support.environment import ROOT, clean_environment
 from tests.support.processes import Running, answers, database_url, free_port, running
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.emulator import Emulator
 
 pytestmark = [pytest.mark.postgres, pytest.mark.django_db(transaction=True)]
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sandboxes.models import Sandbox
-from tests.e2e.conftest import Installation
 from tests.support import convex
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Installation
 
 
 def test_rest_daytona_and_convex_agree_after_every_step(running: Installation) -> None:

@@ -7,15 +7,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from django.core.management import get_commands
 
 from sandboxes.models import Sandbox
-from tests.e2e.conftest import Installation
 from tests.support.environment import ROOT, variables
 from tests.support.processes import database_url, environment_for, run_command
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Installation
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 TOKEN = "a-token-of-prometheus"

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sandboxes.models import ConvexProjection, Notice
-from tests.e2e.conftest import Installation
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Installation
 
 
 def test_while_daytona_is_down_an_operation_waits_and_says_so(running: Installation) -> None:

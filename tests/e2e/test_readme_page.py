@@ -7,12 +7,15 @@ import os
 import re
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.conftest import Installation
 from tests.support.environment import ROOT, clean_environment, variables
 from tests.support.processes import manage
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Installation
 
 PAGE = (ROOT / "README.md").read_text()
 MAKE, COMMANDS, CURL, SETTINGS = re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)

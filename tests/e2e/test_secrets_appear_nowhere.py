@@ -1,17 +1,21 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core import serializers
-from pytest_django import Settings
 
-from tests.e2e.conftest import Installation
 from tests.support.processes import run_command
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.e2e.conftest import Installation
 
 DAYTONA_KEY = "canary0daytona0key0without0a0shape"
 CONVEX_KEY = "dev:canary0convex0deployment|canary0convex0key"

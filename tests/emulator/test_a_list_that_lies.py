@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from tests.emulator.wire import Wire
-from tests.support.emulator import Emulator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.emulator.wire import Wire
+    from tests.support.emulator import Emulator
 
 STABLE = {"sort": "createdAt", "order": "asc"}
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.support.application import Application, Published
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 ALL: tuple[Published, ...] = ("first", "second", "main")
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.emulator.wire import Wire
-from tests.support.emulator import Emulator
+if TYPE_CHECKING:
+    from tests.emulator.wire import Wire
+    from tests.support.emulator import Emulator
 
 
 def test_the_log_has_numbers_times_and_names(emulator: Emulator, wire: Wire) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support.convex import call, rows, sandbox_row, seed, value_of
 from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ALL = ("first", "second", "main")
 BRANCH = ("first", "second")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 from tests.support.convex import call, post, sandbox_row, seed, value_of
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 OWNER: dict[str, Any] = {"path": "sandboxes:getOwnerByDaytonaId", "args": {"daytonaSandboxId": "d1"}}
 STATUS: dict[str, Any] = {"path": "sandboxes:updateStatus", "args": {"daytonaSandboxId": "d1", "status": "running"}}

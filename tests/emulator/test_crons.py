@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.emulator.wire import Wire
-from tests.support.emulator import Emulator
+if TYPE_CHECKING:
+    from tests.emulator.wire import Wire
+    from tests.support.emulator import Emulator
 
 
 @pytest.fixture(autouse=True)

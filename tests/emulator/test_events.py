@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import socketio
 
-from tests.emulator.wire import Wire
 from tests.support.emulator import ORGANIZATION, Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.emulator.wire import Wire
 
 OTHER = "22222222-2222-4222-8222-222222222222"
 

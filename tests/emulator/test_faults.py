@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from tests.emulator.wire import Wire
-from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from tests.emulator.wire import Wire
+    from tests.support.emulator import Emulator
 
 HASTY = httpx.Timeout(PATIENCE, read=0.2)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.emulator.wire import Wire, message
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 
 def test_a_paused_container_cannot_be_started_but_stopped(emulator: Emulator, wire: Wire) -> None:

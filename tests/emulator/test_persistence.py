@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.emulator.wire import Wire
 from tests.support import convex
 from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture

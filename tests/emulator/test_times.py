@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.emulator.wire import Wire
-from tests.support.emulator import Emulator
+if TYPE_CHECKING:
+    from tests.emulator.wire import Wire
+    from tests.support.emulator import Emulator
 
 
 def last_activity(wire: Wire, key: str) -> datetime:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from tests.support.emulator import Emulator
 
 
 class Wire:

@@ -6,12 +6,14 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.vocabulary import INTENT_OF, Action, Intent, OperationStatus, Source
 from sandboxes.models import Operation, Sandbox
 from tests.faults.wishes import ALLOWED, MUTATIONS
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 LONGEST_CALL = 15.0  # seconds from the decision to Daytona's acceptance, on a machine that is busy
 

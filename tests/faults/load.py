@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import Action, Actor, Source, Status
@@ -14,6 +14,9 @@ from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from tests.faults.history import History
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OWNERS = [f"owner-{number}" for number in range(8)]
 MIX = {

@@ -6,8 +6,7 @@ import threading
 from collections import Counter
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import ClassVar
-from uuid import UUID
+from typing import TYPE_CHECKING, ClassVar
 
 from django.db import connections
 from hypothesis import strategies as st
@@ -23,8 +22,12 @@ from tests.faults import queue
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
 from tests.faults.truth import disagreements, is_quiet, waiting
 from tests.faults.wishes import People, against_the_rules, contradictions, on_hold, undone, unmet
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from tests.support.emulator import Emulator
 
 STAFF = Actor.staff("admin")
 PICK = st.integers(0, 4)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 from django.utils import timezone
 from django_tasks_db.models import DBTaskResult
 
 from sandboxes.services import pump
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def ready() -> list[DBTaskResult]:

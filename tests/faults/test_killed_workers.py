@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.faults.load import Load
 from tests.faults.truth import agree
 from tests.faults.workers import QUICK, Workers, workers
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.emulator import Emulator
 
 REQUESTS = 200
 SETTLED_WITHIN = 60.0

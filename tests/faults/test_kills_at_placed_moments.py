@@ -9,8 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,8 +19,12 @@ from sandboxes.services import lifecycle
 from tests.faults.history import History
 from tests.faults.truth import agree
 from tests.faults.workers import QUICK, workers
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.emulator import Emulator
 
 SETTLED_WITHIN = 60.0
 # A call hangs for as long as it takes to get all the others there.

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection, connections
@@ -19,8 +19,12 @@ from sandboxes.services import lifecycle
 from tests.faults.history import History
 from tests.faults.truth import agree
 from tests.faults.workers import QUICK, workers
-from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.emulator import Emulator
 
 THREADS, BOXES, EACH = 50, 10, 4
 CONNECTIONS = 10  # that they share: the tests beside this one need some too

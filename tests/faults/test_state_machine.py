@@ -7,13 +7,16 @@ only.
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.faults.machine import Machine
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 HOW = settings(
     deadline=None,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import Q
@@ -16,7 +14,12 @@ from sandboxes.core.states import ERROR_STATES, STATES
 from sandboxes.core.vocabulary import ACTIVE, Action, Intent, OperationStatus, Source, Status
 from sandboxes.models import Operation, Sandbox
 from tests.faults.wishes import is_left_alone, unmet
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from tests.support.emulator import Emulator
 
 PAUSE = threading.Event()  # never set: a pause between two looks
 

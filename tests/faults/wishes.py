@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from sandboxes.core.vocabulary import INTENT_OF, Action, ActorKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import Operation, Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from django.db.models import QuerySet
 
 # The mutations of Daytona that each wish allows; labels and intervals are no matter of intent.
 ALLOWED: dict[str, frozenset[str]] = {

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.support.emulator import Emulator
 from tests.support.processes import Running, environment_for, manage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.emulator import Emulator
 
 # Shorter than in production, in the same proportions: a lease outlasts every call.
 QUICK = {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from django import forms
@@ -14,6 +13,9 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from sandboxes.api.requests import Strict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 METHODS = ["GET", "GET", "GET", "POST", "POST", "PATCH", "DELETE", "PUT", "HEAD", "OPTIONS", "TRACE", "BREW"]
 TEXTS = [

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.db.models import Model
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from sandboxes.services import keys
 from tests.admin import members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.db.models import Model
 
 # What the filters of Django's own list of users ask for.
 OF_USERS = ("is_staff", "is_superuser", "is_active", "groups")

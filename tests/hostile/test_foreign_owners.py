@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -13,7 +13,11 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from tests.api.callers import V1, Api, problem, program
 from tests.support import rows
-from tests.support.issuer import Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.support.issuer import Issuer
 
 pytestmark = pytest.mark.django_db
 METHODS = ("get", "post", "patch", "put", "delete")

@@ -9,20 +9,23 @@ import os
 import time
 from collections.abc import Callable, Iterable
 from itertools import count, takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.db import transaction
 from django.test import Client
-from pytest_django import Settings
 
 from sandboxes.models import ConvexProjection, Sandbox, ServiceKey
 from tests.admin import members
 from tests.api.callers import ALL, program
 from tests.hostile.hostility import Asked, Generator
 from tests.support import rows
-from tests.support.issuer import Issuer
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.issuer import Issuer
 
 SEED = os.environ.get("FUZZ_SEED", "12")
 FIRST = int(os.environ.get("FUZZ_FIRST", "0"))

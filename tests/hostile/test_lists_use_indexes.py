@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core import checks
 from django.db import connection
-from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -15,6 +14,9 @@ from sandboxes.checks import parts_of_names_are_indexed
 from sandboxes.models import ConvexProjection, Sandbox
 from tests.api.callers import Api, problem, program
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 BY_INDEX = {
     "/sandboxes?order=name": "sandbox_name",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,7 +13,9 @@ from tests.admin import members
 from tests.api.callers import Api, problem, program, signed_in
 from tests.hostile.test_foreign_owners import addresses
 from tests.support import rows
-from tests.support.issuer import Issuer
+
+if TYPE_CHECKING:
+    from tests.support.issuer import Issuer
 
 pytestmark = pytest.mark.django_db
 SHAPES = sorted(

@@ -6,8 +6,7 @@ import importlib
 import pkgutil
 import re
 import unicodedata
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -31,7 +30,11 @@ from sandboxes.models import Owner, Sandbox
 from tests.admin import members
 from tests.api.callers import Api, problem, program
 from tests.support import rows
-from tests.support.issuer import Issuer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.issuer import Issuer
 
 # A name, what is wrong with it, and how it is shown.
 UNREADABLE = [

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
@@ -17,6 +16,9 @@ from sandboxes.services import leases, lifecycle, turns
 from tests.admin import members
 from tests.api.callers import Api, problem, program, signed_in
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 

@@ -7,15 +7,17 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.audit import unaudited
 from tests.support.environment import ROOT
 from tests.support.processes import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FOUND = {
     "id": "PYSEC-2026-1",

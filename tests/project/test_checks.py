@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.checks import run_checks
-from pytest_django.fixtures import Settings
 
 from project.database import django_settings
 from sandboxes import clock
 from sandboxes.models import WorkerHeartbeat
+
+if TYPE_CHECKING:
+    from pytest_django.fixtures import Settings
 
 
 def found(*, deploy: bool = False) -> dict[str, str]:

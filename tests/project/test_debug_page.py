@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import RequestFactory
 from django.views.debug import get_default_exception_reporter_filter, get_exception_reporter_class
-from pytest_django import Settings
 
 from project import logs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from pytest_django import Settings
 
 PASSWORD = "p4ss<&>word-of-the-database"
 ADDRESS = f"postgres://sandkeeper:{PASSWORD}@db.example.com:5432/sandkeeper"

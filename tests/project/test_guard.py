@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import DatabaseError
-from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from project.wsgi import application
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.http import HttpRequest, HttpResponse
 
 pytestmark = pytest.mark.django_db  # a request looks whether its connection is still good
 

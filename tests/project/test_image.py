@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.environment import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DIGEST = f"python:3.11-slim@sha256:{'0123456789abcdef' * 4}"
 

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
@@ -17,6 +16,11 @@ from sandboxes.services import notices
 from sandboxes.services.doctor.installation import look_at_projection
 from tests.support import rows
 from tests.support.environment import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 

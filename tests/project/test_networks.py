@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.checks import run_checks
 from django.test import Client, RequestFactory
 from django.urls import reverse
-from pytest_django import Settings
 
 from project.networks import Proxies, client_address
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 PROXY = "10.0.0.1"
 BY_NETWORK = ["10.0.0.0/8", "2001:db8::/32"]

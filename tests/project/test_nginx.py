@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 import yaml
 from django.test import RequestFactory
-from pytest_django import Settings
 
 from project.networks import client_address
 from tests.support.environment import ROOT
@@ -21,6 +19,12 @@ from tests.support.nginx import TEMPLATE, proxy
 from tests.support.problems import faults
 from tests.support.processes import free_port
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.nginx
 HEAD = "POST /api/v1/sandboxes HTTP/1.1\r\nHost: sandkeeper.example.com\r\n"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from django.core.management import get_commands
 
 from tests.support.environment import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")])
 # Which test runs the commands and examples of a page, all of them, as they stand there.

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import Client
-from pytest_django import Settings
 
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
+
+if TYPE_CHECKING:
+    from django.test import Client
+    from pytest_django import Settings
 
 UNKNOWN_HOST = {"Host": "10.1.2.3:8000"}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import uvicorn
@@ -14,6 +13,9 @@ import uvicorn
 from project import protocol
 from tests.support.processes import free_port, listens
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LARGE = 50_000_000  # more than the kernel's buffers of a connection hold
 cut = threading.Event()

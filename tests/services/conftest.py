@@ -1,16 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Actor, Source
 from sandboxes.gateways import daytona
-from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from tests.support.driving import reload, settle
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_django import Settings
+
+    from sandboxes.models import Sandbox
+    from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
 

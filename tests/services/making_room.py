@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
 from tests.support.driving import ask, do, settle_in
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.emulator import Emulator
 
 ROOM = {"memory": 500, "disk": 2000, "gpu": 0}
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
@@ -13,7 +12,13 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, quota_search, victims
 from tests.services.making_room import full, idle, start, stopped, used
 from tests.support.driving import ask, reload, settle_in, step, step_until
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.usefixtures("no_tick_waits")
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor
-from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
 from tests.services.making_room import full, idle, stopped
 from tests.support.driving import ask, reload, settle_in, step_until
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandboxes.models import Operation, Sandbox
+    from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.usefixtures("no_tick_waits")
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Actor, Source
 from sandboxes.gateways import daytona
@@ -14,7 +13,13 @@ from sandboxes.services import lifecycle, quota_search, victims
 from tests.services.making_room import full, idle
 from tests.support import rows
 from tests.support.driving import reload, settle_in
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.usefixtures("no_tick_waits")
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +14,9 @@ from sandboxes.services import lifecycle, reconcile, victims
 from sandboxes.services.evict_ahead import EvictionOutcome, EvictionRequest, evict_ahead
 from sandboxes.services.reconcile import Options
 from tests.support.driving import ask, reload, settle
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 Idle = Callable[..., Sandbox]
 HOUR = 3600.0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection, transaction
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.causes import Cause, cause_of
@@ -23,6 +22,11 @@ from sandboxes.services.prune import erase_owner, prune
 from tests.support import rows
 from tests.support.driving import reload
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django import Settings
 
 ALICE = Actor.owner("alice")
 two_connections = pytest.mark.django_db(transaction=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,7 +10,9 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Notice, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.heartbeat import Heartbeat
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 
 def is_told() -> bool:

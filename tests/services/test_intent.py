@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
-from pytest_django import DjangoAssertNumQueries, Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
@@ -14,7 +13,13 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, owners, record
 from sandboxes.services.intent import Ready
 from tests.support.driving import ask, do, pass_time, reload, settle
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import DjangoAssertNumQueries, Settings
+
+    from tests.support.emulator import Emulator
 
 AGENT = Actor.service("agent", on_behalf_of="alice")
 

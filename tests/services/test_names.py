@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.test import Client
 
 from sandboxes.core.asked import labels_of
 from sandboxes.core.vocabulary import Actor
-from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from tests.admin.members import root
 from tests.api.callers import program
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from sandboxes.models import Sandbox
 
 pytestmark = pytest.mark.django_db
 UUID_NAME = "5a91f1c2-0000-4000-8000-000000000001"

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django_tasks.base import TaskResultStatus
 from django_tasks_db.models import DBTaskResult
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.shown import wanted
@@ -23,6 +22,9 @@ from sandboxes.models import (
 )
 from sandboxes.services.prune import prune
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 OLD, YOUNG = {"days": 91}, {"days": 89}

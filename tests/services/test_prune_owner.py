@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode, Refused
@@ -22,6 +21,9 @@ from sandboxes.models import (
 from sandboxes.services import notices
 from sandboxes.services.prune import ERASED, erase_owner
 from tests.support import rows
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db
 ADA = 'user_"ada"'

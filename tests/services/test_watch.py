@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import socketio
-from pytest_django import Settings
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action
@@ -16,8 +15,12 @@ from sandboxes.services import leases
 from sandboxes.services.sweeps import LEASE
 from sandboxes.services.watch import Watch
 from tests.support.driving import do, reload
-from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 Running = Callable[..., Sandbox]
 

@@ -6,10 +6,12 @@ It never tells Daytona a sandbox's name: that lives in Convex only, and Daytona'
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tests.support.convex import call, call_as, rows, seed, value_of
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 Published = Literal["first", "second", "main"]
 TIERS = {"basic": (1, 1, 3), "standard": (2, 4, 8), "performance": (4, 8, 10)}

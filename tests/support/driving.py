@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.db import connections
 
@@ -14,8 +12,13 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
 from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import lifecycle, projection
-from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from uuid import UUID
+
+    from tests.support.emulator import Emulator
 
 STEP = 0.25  # seconds
 

@@ -7,11 +7,13 @@ import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 AUDIENCE = "https://app.example.com"
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey

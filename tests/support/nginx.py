@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.support.environment import ROOT
 from tests.support.processes import free_port, listens, running
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 TEMPLATE = ROOT / "nginx" / "sandkeeper.conf.template"
 PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import pytest
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
 
 from sandboxes.core.codes import MEANINGS, Code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "cure", "request_id"}
 MORE = {

@@ -7,17 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import httpx
 from django.db import connection
 
-from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, ROOT, beside, clean_environment
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.emulator import Emulator
 
 
 def free_port() -> int:

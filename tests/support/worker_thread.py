@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from django.db import connection
 
 from tests.support.driving import tick_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @contextmanager

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from drf_spectacular.utils import OpenApiResponse
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sandboxes import clock
@@ -22,6 +20,11 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, OperationStatus, Source
 from sandboxes.models import Operation
 from sandboxes.services import intent, lifecycle, lookup, turns, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rest_framework.request import Request
 
 log = structlog.get_logger(__name__)
 

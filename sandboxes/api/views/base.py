@@ -5,24 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 from django.db import DatabaseError, transaction
-from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.exceptions import ErrorDetail, NotAuthenticated, ValidationError
-from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import Serializer
 
 from sandboxes import clock
 from sandboxes.api import conditions, permissions, problems, querysets, throttling
 from sandboxes.api.documented import KEY_PATTERN
 from sandboxes.api.http import wait_seconds
-from sandboxes.api.permissions import Need
 from sandboxes.api.principals import Principal
 from sandboxes.api.representations import OperationShape, SandboxShape
 from sandboxes.api.views.strict import StrictView
@@ -30,6 +25,15 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Actor, OperationStatus
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import idempotency, lookup, waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from django.http import HttpRequest
+    from rest_framework.request import Request
+    from rest_framework.serializers import Serializer
+
+    from sandboxes.api.permissions import Need
 
 log = structlog.get_logger(__name__)
 KEPT_HEADERS = ("Location", "Preference-Applied", "Retry-After", "Content-Type")

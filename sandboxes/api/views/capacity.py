@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sandboxes.api.documented import CAPACITY_QUERY, NO_SANDBOX, CapacityAnswer, documented
@@ -15,6 +14,9 @@ from sandboxes.api.views.base import ApiView
 from sandboxes.core import ranking
 from sandboxes.models import Sandbox
 from sandboxes.services import lookup, usage, victims
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
 
 
 class Capacity(ApiView):

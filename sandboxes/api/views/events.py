@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sandboxes import clock
@@ -27,6 +27,9 @@ from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
 from sandboxes.core.codes import Code
 from sandboxes.services import feed, lookup, waiting
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
 
 
 class SandboxEvents(ListView):

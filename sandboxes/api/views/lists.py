@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-import django_filters
-from django.db.models import QuerySet
-from rest_framework.response import Response
-from rest_framework.serializers import Serializer
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sandboxes.api.filters import filtered, several
 from sandboxes.api.pagination import KeysetPagination
 from sandboxes.api.views.base import ApiView
+
+if TYPE_CHECKING:
+    import django_filters
+    from django.db.models import QuerySet
+    from rest_framework.response import Response
+    from rest_framework.serializers import Serializer
 
 
 class ListView(ApiView):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import TYPE_CHECKING
 
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sandboxes.api import querysets
@@ -27,6 +26,11 @@ from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
 from sandboxes.core.codes import Code
 from sandboxes.services import lifecycle, lookup
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rest_framework.request import Request
 
 
 class OperationList(ListView):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.http import HttpResponse
 from django.utils.cache import get_conditional_response
 from drf_spectacular.utils import extend_schema, inline_serializer
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sandboxes.api import schema
@@ -17,6 +16,9 @@ from sandboxes.api.documented import CodeShape, answer_responses, problem_respon
 from sandboxes.api.views.base import METHODS
 from sandboxes.api.views.strict import StrictView
 from sandboxes.core.codes import MEANINGS, Code, Refused
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
 
 CODES = inline_serializer("CodeList", {"results": CodeShape(many=True)})
 

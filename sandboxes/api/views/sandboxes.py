@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from rest_framework.request import Request
 from rest_framework.response import Response
 
 from sandboxes.api import conditions, querysets
@@ -31,6 +29,11 @@ from sandboxes.api.views.lists import ListView
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Source
 from sandboxes.services import lifecycle, lookup
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from rest_framework.request import Request
 
 
 class SandboxList(ListView):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rest_framework.exceptions import ValidationError
-from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from sandboxes.core.codes import Code, Refused
+
+if TYPE_CHECKING:
+    from rest_framework.request import Request
 
 
 class StrictView(APIView):

@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from project.readable import visible
 from sandboxes.management.output import ReadableCommand
 from sandboxes.services import doctor
 from sandboxes.services.doctor import DoctorFinding, Level
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 MARKS = {Level.OK: "ok     ", Level.WARNING: "WARNING", Level.BROKEN: "BROKEN "}
 

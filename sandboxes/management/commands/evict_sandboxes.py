@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 from argparse import ArgumentParser, ArgumentTypeError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
-from rich.table import Table
 
 from sandboxes.core.codes import Refused
 from sandboxes.core.ranking import RULES
 from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.management.output import ReadableCommand, table
 from sandboxes.services.evict_ahead import EvictionLine, EvictionOutcome, EvictionRequest, evict_ahead
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 

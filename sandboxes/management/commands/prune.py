@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
 from sandboxes.core.codes import Refused
 from sandboxes.management.output import ReadableCommand
 from sandboxes.services import prune
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 
 class Command(ReadableCommand):

@@ -6,20 +6,15 @@ import json
 import signal
 import sys
 import threading
-from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.core.management.base import CommandError
 from django.db import close_old_connections
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from project.readable import visible
 from sandboxes.management.output import ReadableCommand, table
@@ -27,6 +22,14 @@ from sandboxes.models import Sandbox, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import FindingKind, Options, SweepFinding, SweepResult
 from sandboxes.services.reconcile.changes import System, in_words
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from rich.console import Console
+    from rich.table import Table
 
 log = structlog.get_logger(__name__)
 

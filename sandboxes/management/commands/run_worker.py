@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from argparse import ArgumentParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
 
 from sandboxes.management.output import ReadableCommand
 from sandboxes.services.worker import run_until_signal
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
 
 
 class Command(ReadableCommand):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
-from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
 from sandboxes.gateways import daytona_events
 from sandboxes.management.output import ReadableCommand
 from sandboxes.services.watch import Watch
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 class Command(ReadableCommand):

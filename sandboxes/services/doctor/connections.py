@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from sandboxes.gateways import convex, daytona
 from sandboxes.gateways.convex_settings import mistakes
 from sandboxes.services.doctor.finding import DoctorFinding, Level, broken, ok
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LEVELS = {"ok": Level.OK, "warning": Level.WARNING, "error": Level.BROKEN}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -17,6 +17,9 @@ from sandboxes import clock
 from sandboxes.models import ConvexProjection, Notice, Operation
 from sandboxes.services import heartbeat, projection, sweeps, verifications
 from sandboxes.services.doctor.finding import DoctorFinding, broken, length, ok, warning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LATE = timedelta(seconds=60)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
 from sandboxes.core import gate
-from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import Action
-from sandboxes.models import Operation, Sandbox
 from sandboxes.services.decisions import is_uncertain, sandbox_facts
+
+if TYPE_CHECKING:
+    from sandboxes.core.codes import Refused
+    from sandboxes.models import Operation, Sandbox
 
 
 def refusal(

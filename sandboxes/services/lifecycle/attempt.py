@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
@@ -17,7 +17,6 @@ from sandboxes import clock
 from sandboxes.core.decide import decide
 from sandboxes.core.facts import Answer, CallAnswered, Decision, FetchFailed, RoomSought
 from sandboxes.core.plan import Call, FindRoom, LookAgain, Step
-from sandboxes.core.quota import QuotaSearch
 from sandboxes.gateways.daytona import gateway
 from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox
@@ -26,6 +25,11 @@ from sandboxes.services.decisions import gather, write
 from sandboxes.services.execute import execute
 from sandboxes.services.fetching import fetch
 from sandboxes.services.queue import enqueue
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sandboxes.core.quota import QuotaSearch
 
 log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.25  # seconds between two fetches of one attempt

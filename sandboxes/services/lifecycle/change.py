@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, Unpack
-from uuid import UUID
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from django.conf import settings
 
@@ -18,6 +16,10 @@ from sandboxes.core.vocabulary import Actor, ActorKind, Status
 from sandboxes.models import Sandbox, SandboxEvent
 from sandboxes.services import lookup, record
 from sandboxes.services.queue import enqueue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
 
 
 class Intervals(TypedDict, total=False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.db.models import F
 
@@ -18,6 +18,9 @@ from sandboxes.services.decisions import gather, write
 from sandboxes.services.fetching import fetch
 from sandboxes.services.lifecycle.tell import tell
 from sandboxes.services.queue import enqueue
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 
 def observe(sandbox_id: UUID, *, raises: bool = False, ended: bool = False) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
@@ -16,6 +14,11 @@ from sandboxes.services.decisions import create_operation, refresh
 from sandboxes.services.lifecycle.allowed import allowed_actions, refusal
 from sandboxes.services.operations import close_operation, keep_intent, revert_intent, set_intent
 from sandboxes.services.queue import enqueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from uuid import UUID
 
 
 def request(

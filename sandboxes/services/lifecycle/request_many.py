@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.db import InterfaceError, OperationalError, connection
 
 from sandboxes import clock
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import NewOperation
-from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import budget, lookup, record
 from sandboxes.services.decisions import read_calls
 from sandboxes.services.lifecycle.request import ask, begins, carry_out, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+    from uuid import UUID
+
+    from sandboxes.core.vocabulary import Action, Actor, Source
 
 RequestResult = Operation | Exception
 

@@ -9,10 +9,9 @@ be found again, are put back by each sweep and with each other label.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
@@ -20,7 +19,6 @@ from sandboxes import clock
 from sandboxes.core import asked, pending
 from sandboxes.core.backoff import backoff
 from sandboxes.core.codes import NoticeCode
-from sandboxes.core.facts import RemoteSandbox
 from sandboxes.core.pending import Pending
 from sandboxes.core.results import MEANINGS
 from sandboxes.core.vocabulary import EventKind
@@ -28,6 +26,12 @@ from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Rejected, U
 from sandboxes.models import Sandbox
 from sandboxes.services import notices, record
 from sandboxes.services.decisions import refresh
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from uuid import UUID
+
+    from sandboxes.core.facts import RemoteSandbox
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # seconds
 MOST_TRIES = 8  # of a call that Daytona answers with an error of its own each time: ten minutes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sandboxes.gateways.convex import (
     ApplicationRow,
     ConvexGateway,
@@ -10,8 +12,10 @@ from sandboxes.gateways.convex import (
     Function,
     FunctionMissing,
 )
-from sandboxes.models import Sandbox
 from sandboxes.services.projection import push_result
+
+if TYPE_CHECKING:
+    from sandboxes.models import Sandbox
 
 CANNOT_BE_READ = (ConvexRejected, ConvexUnauthorized, FunctionMissing)
 

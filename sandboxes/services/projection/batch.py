@@ -5,14 +5,18 @@ Convex writes only what is newer, so a late or repeated call can never win and n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from sandboxes.core.shown import as_known, wanted
 from sandboxes.gateways.convex import MAX_CHANGES, Applied, ConvexError, ConvexGateway, ConvexRejected
 from sandboxes.services.projection import lease, push_result
-from sandboxes.services.projection.push_result import Report
 from sandboxes.services.projection.values import change_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sandboxes.services.projection.push_result import Report
 
 NOT_LINKED = "not linked: it is not its owner's, or it is linked to another sandbox already"
 

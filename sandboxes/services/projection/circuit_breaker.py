@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from sandboxes import clock
 from sandboxes.models import CircuitBreaker
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 NAME = "convex"
 UNANSWERED = "unanswered"

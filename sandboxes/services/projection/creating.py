@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from sandboxes.core.shown import Push
+from typing import TYPE_CHECKING
+
 from sandboxes.gateways.convex import ConvexApplicationError, ConvexGateway, ConvexRejected
 from sandboxes.services.projection import application_rows
-from sandboxes.services.projection.push_result import Report
 from sandboxes.services.projection.values import row_of
+
+if TYPE_CHECKING:
+    from sandboxes.core.shown import Push
+    from sandboxes.services.projection.push_result import Report
 
 
 def create_row(convex: ConvexGateway, report: Report, push: Push) -> None:

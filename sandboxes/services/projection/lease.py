@@ -6,11 +6,10 @@ that died, or of a call that nobody heard the end of: its values count as unknow
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
@@ -19,7 +18,11 @@ from django.db.models import F
 
 from sandboxes import clock
 from sandboxes.models import ConvexProjection
-from sandboxes.models.projection import ProjectionRows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sandboxes.models.projection import ProjectionRows
 
 
 class Lost(Exception):

@@ -7,7 +7,7 @@ whose the row is before anything is written.
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from sandboxes import clock
 from sandboxes.core.codes import Code
@@ -22,10 +22,14 @@ from sandboxes.gateways.convex import (
     FunctionMissing,
 )
 from sandboxes.models import ConvexProjection
-from sandboxes.models.projection import ProjectionRows
 from sandboxes.services.projection import application_rows, lease, push_result
 from sandboxes.services.projection.creating import create_row
 from sandboxes.services.projection.push_result import NotYet, Report
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sandboxes.models.projection import ProjectionRows
 
 # The functions look at the first row of an id only: a row written twice takes two removals.
 MOST_REMOVALS = 6

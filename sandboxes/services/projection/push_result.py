@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.models import F
@@ -16,10 +15,14 @@ from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.vocabulary import Action
 from sandboxes.gateways import convex_errors as convex
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, SandboxEvent
-from sandboxes.models.projection import ProjectionRows
 from sandboxes.services import notices, record
 from sandboxes.services.projection import circuit_breaker, lease
 from sandboxes.services.queue import enqueue
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sandboxes.models.projection import ProjectionRows
 
 ERROR_LIMIT = 2000
 REMOVED = "the user removed it from the list; it is not put back unless somebody pushes it again"

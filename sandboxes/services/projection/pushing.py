@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
@@ -13,13 +12,18 @@ from django.utils.module_loading import import_string
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.vocabulary import Actor
 from sandboxes.gateways.convex import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox, SandboxEvent
 from sandboxes.services import lookup, record
 from sandboxes.services.projection import application_rows, batch, circuit_breaker, lease, one_by_one, push_result
 from sandboxes.services.projection.values import touch_of
 from sandboxes.services.queue import enqueue
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sandboxes.core.vocabulary import Actor
 
 log = structlog.get_logger(__name__)
 NO_ID = "Convex names its rows by Daytona's id, and there is none yet."

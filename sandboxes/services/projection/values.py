@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from sandboxes.core.shown import Push, our_messages, to_push
 from sandboxes.gateways.convex import Change, ConvexRow
-from sandboxes.models import ConvexProjection, Sandbox
+
+if TYPE_CHECKING:
+    from sandboxes.models import ConvexProjection, Sandbox
 
 # The application's own name for a sandbox without one. Convex has no row without a name, so one that is created
 # there for a sandbox that nobody named bears it; a row that exists keeps its own.

@@ -9,7 +9,6 @@ A dry run does the same in a transaction that is rolled back, so what it shows i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,6 @@ from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.shown import shown_of, to_push
 from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
-from sandboxes.gateways.convex import ApplicationRow
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.models import ConvexProjection, Owner, Sandbox, SandboxEvent
 from sandboxes.services import record
@@ -36,10 +34,13 @@ from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
 from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
 from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
-from sandboxes.services.reconcile.run import Run
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sandboxes.gateways.convex import ApplicationRow
     from sandboxes.services.reconcile.compare import Known
+    from sandboxes.services.reconcile.run import Run
 
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode, Refused
 from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import evict_ahead, notices, projection, prune, schedules, verifications, verify_convex
-from sandboxes.services.convex_differences import ConvexDifference
 from sandboxes.services.reconcile import intents
 from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
-from sandboxes.services.reconcile.run import Run
+
+if TYPE_CHECKING:
+    from sandboxes.services.convex_differences import ConvexDifference
+    from sandboxes.services.reconcile.run import Run
 
 DAY = 86_400.0
 

@@ -5,22 +5,25 @@ A row of the list is a hint: what differs is to be looked at.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
 from sandboxes.core.vocabulary import Intent
-from sandboxes.gateways.daytona import DaytonaGateway, Page, RemoteSandbox
 from sandboxes.models import Sandbox
 from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
 from sandboxes.services.reconcile.examine import setting_of
 from sandboxes.services.reconcile.listings import LABEL, Listings
 from sandboxes.services.reconcile.result import FindingKind
 from sandboxes.services.reconcile.run import Run, update_free
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from uuid import UUID
+
+    from sandboxes.gateways.daytona import DaytonaGateway, Page, RemoteSandbox
 
 # The list has the raw state, a GET shows what is about to happen (recording 04_lifecycle; daytona.md section 2).
 SHOWN_BY_GET: dict[tuple[str, str], str] = {

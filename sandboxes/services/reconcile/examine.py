@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import structlog
 
 from sandboxes.core import asked
 from sandboxes.core.codes import Refused
-from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import with_observation
 from sandboxes.core.vocabulary import Actor
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway
@@ -22,10 +19,14 @@ from sandboxes.services.decisions import SANDBOX_FIELDS, sandbox_facts
 from sandboxes.services.fetching import fetch
 from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
-from sandboxes.services.reconcile.run import Run
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from sandboxes.core.facts import Fetched
     from sandboxes.services.reconcile.compare import Known
+    from sandboxes.services.reconcile.run import Run
 
 log = structlog.get_logger(__name__)
 SWEEPER = Actor.system("sweep")

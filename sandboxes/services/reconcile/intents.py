@@ -6,8 +6,7 @@ not was stopped by Daytona's idle clock or by the evictor, as far as anybody can
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from sandboxes import clock
 from sandboxes.core.states import ERROR_STATES, STATES, Seen, is_met
@@ -16,8 +15,13 @@ from sandboxes.models import Sandbox
 from sandboxes.services import record
 from sandboxes.services.operations import keep_intent
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
-from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import in_chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from sandboxes.services.reconcile.run import Run
 
 CHUNK = 200
 

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway
-from sandboxes.gateways.daytona import RemoteSandbox
-from sandboxes.services.reconcile.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sandboxes.gateways.daytona import RemoteSandbox
+    from sandboxes.services.reconcile.run import Run
 
 MOST_OWNERS = 500  # whose rows are kept at a time
 LABEL = "harness_user_id"

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from sandboxes.core.codes import NoticeCode
-from sandboxes.gateways.daytona import DaytonaGateway
 from sandboxes.models import Sandbox
-from sandboxes.models.scope import SandboxRows
 from sandboxes.services import notices
 from sandboxes.services.reconcile.examine import examine
-from sandboxes.services.reconcile.run import Run
-from sandboxes.services.rows import ShownIds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from sandboxes.gateways.daytona import DaytonaGateway
+    from sandboxes.models.scope import SandboxRows
+    from sandboxes.services.reconcile.run import Run
+    from sandboxes.services.rows import ShownIds
 
 CHUNK = 500
 FEW = 10

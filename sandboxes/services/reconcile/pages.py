@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Page, RateLimited
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
-from sandboxes.services.reconcile.run import Run
-from sandboxes.services.rows import ShownIds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandboxes.services.reconcile.run import Run
+    from sandboxes.services.rows import ShownIds
 
 PATIENCE = 3  # throttled answers in a row that are waited for
 LONGEST_WAIT = 30.0

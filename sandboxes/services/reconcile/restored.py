@@ -7,7 +7,7 @@ labels, which were told of every rename since.
 
 from __future__ import annotations
 
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.db.models import Q, QuerySet
 
@@ -19,8 +19,12 @@ from sandboxes.services import feed, record
 from sandboxes.services.decisions import refresh
 from sandboxes.services.lifecycle import rename
 from sandboxes.services.operations import close_operation, revert_intent, set_intent
-from sandboxes.services.reconcile.run import Run
 from sandboxes.services.rows import in_chunks
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sandboxes.services.reconcile.run import Run
 
 CHUNK = 200
 RESTORER = Actor.system("restore")

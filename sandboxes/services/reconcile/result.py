@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
-from uuid import UUID
+from typing import TYPE_CHECKING, Any
 
 from sandboxes.models import Sweep
-from sandboxes.services.reconcile.changes import Change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from sandboxes.services.reconcile.changes import Change
 
 MOST_FINDINGS = 1000  # of a kind that are kept to be shown; the counts are of all
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.db import connections, transaction
-from django.db.models import QuerySet
 
 from sandboxes import clock
-from sandboxes.gateways.daytona import DaytonaError
 from sandboxes.services import leases, notices
 from sandboxes.services.reconcile.result import Options, Report
-from sandboxes.services.rows import ShownIds
 from sandboxes.services.sweeps import LEASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from django.db.models import QuerySet
+
+    from sandboxes.gateways.daytona import DaytonaError
+    from sandboxes.services.rows import ShownIds
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -6,9 +6,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,6 +24,10 @@ from sandboxes.services.reconcile.result import Options, Report, SweepFinding, S
 from sandboxes.services.reconcile.run import LEASE_SECONDS, Interrupted, Run
 from sandboxes.services.rows import ShownIds
 from sandboxes.services.sweeps import LEASE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
 
 LOOKS_AT_ONCE = 100
 log = structlog.get_logger(__name__)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from tests.contract.replay import Scenario
+from typing import TYPE_CHECKING
+
 from tests.contract.scenarios import capacity, deletion, errors, events, labels, lifecycle, lists, lookup, traffic
+
+if TYPE_CHECKING:
+    from tests.contract.replay import Scenario
 
 SCENARIOS: dict[str, Scenario] = {
     **lookup.SCENARIOS,

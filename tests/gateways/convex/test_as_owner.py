@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,9 +16,11 @@ from sandboxes.gateways.convex import (
     FunctionFailed,
     FunctionMissing,
 )
-from tests.gateways.convex.conftest import Connect
 from tests.support.convex import sandbox_row, seed
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.gateways.convex.conftest import Connect
+    from tests.support.emulator import Emulator
 
 ALL = ("first", "second", "main")
 MAY_NOT = "dev:test|nobody-else-0123"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sandboxes.gateways.convex import ConvexGateway, Function, FunctionMissing
 from sandboxes.gateways.convex_functions import SIGNATURES, mismatch, read_spec
-from tests.gateways.convex.conftest import Connect
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.gateways.convex.conftest import Connect
+    from tests.support.emulator import Emulator
 
 WITHOUT_LISTING = "dev:test|functions-only-0123"
 API_SPEC = "query _system/cli/modules:apiSpec"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandboxes.gateways.convex import ACT_AS_USER, ConvexGateway
-from tests.gateways.convex.conftest import Connect
 from tests.gateways.daytona.scripted import answer, scripted
 from tests.support.convex import call, value_of
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.gateways.convex.conftest import Connect
+    from tests.support.emulator import Emulator
 
 QUERIES = "deployment:functions:runInternalQueries"
 MUTATIONS = "deployment:functions:runInternalMutations"

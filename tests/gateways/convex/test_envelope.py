@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,9 @@ from sandboxes.gateways import convex
 from sandboxes.gateways.convex import ConvexGateway
 from tests.gateways.daytona.scripted import CUT, Script, answer, scripted
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 KEY = "dev:test|canary-5f2a"
 

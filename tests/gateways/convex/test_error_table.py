@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,8 +12,10 @@ from sandboxes.gateways import convex
 from sandboxes.gateways.convex import ConvexGateway
 from tests.gateways.convex.conftest import Connect, row
 from tests.support.convex import sandbox_row, seed
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 READ_ONLY = "dev:test|read-only-0123"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sandboxes.gateways.convex import ApplicationRow, Applied, Change, ConvexGateway, FunctionFailed
 from tests.gateways.convex.conftest import row
 from tests.support.convex import rows, sandbox_row, seed
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 
 @pytest.fixture(autouse=True)

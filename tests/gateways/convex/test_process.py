@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django.fixtures import Settings
 
 from sandboxes.gateways import convex, counters
 from sandboxes.gateways.convex import ConvexError
 from tests.gateways.convex.conftest import Connect, row
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django.fixtures import Settings
+
+    from tests.support.emulator import Emulator
 
 CANARY = "dev:test|canary-7c1e"
 

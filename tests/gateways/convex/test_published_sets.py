@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sandboxes.gateways.convex import ConvexApplicationError, ConvexGateway, FunctionMissing
 from tests.gateways.convex.conftest import Connect, row
 from tests.support.convex import rows, sandbox_row, seed
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 ALL = ("first", "second", "main")
 BRANCH = ("first", "second")

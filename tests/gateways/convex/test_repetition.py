@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandboxes.gateways.convex import ConvexError, ConvexGateway
 from tests.support.convex import sandbox_row, seed
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 OCC = {"code": "OptimisticConcurrencyControlFailure", "message": "x"}
 BUSY = {"code": "TooManyConcurrentRequests", "message": "x"}

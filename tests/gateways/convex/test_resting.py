@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sandboxes.gateways.convex import ConvexError, ConvexPaused, ConvexUnauthorized
-from tests.gateways.convex.conftest import Connect
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.gateways.convex.conftest import Connect
+    from tests.support.emulator import Emulator
 
 
 def calls(emulator: Emulator) -> int:

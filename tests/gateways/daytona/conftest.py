@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandboxes.gateways.daytona import DaytonaGateway
-from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 NewGateway = Callable[..., DaytonaGateway]
 

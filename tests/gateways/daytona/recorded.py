@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "contract" / "recordings"
 LIFECYCLE = {"start", "stop", "archive", "recover"}

@@ -6,11 +6,13 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CUT = b""  # close the connection without an answer
 HANG = None  # never answer

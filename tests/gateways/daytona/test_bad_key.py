@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandboxes import clock
 from sandboxes.gateways.daytona import Busy, DaytonaError, NotConfigured, RateLimited, Unauthorized
 from sandboxes.gateways.daytona_throttle import PROBE_SECONDS, Resting
-from tests.gateways.daytona.conftest import NewGateway
 from tests.gateways.daytona.scripted import answer, scripted
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.gateways.daytona.conftest import NewGateway
+    from tests.support.emulator import Emulator
 
 
 def calls(emulator: Emulator) -> int:

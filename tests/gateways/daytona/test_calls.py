@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox, NotFound, RemoteSandbox, WrongState
-from tests.gateways.daytona.conftest import NewGateway
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.gateways.daytona.conftest import NewGateway
+    from tests.support.emulator import Emulator
 
 
 def becomes(gateway: DaytonaGateway, key: str, state: str) -> RemoteSandbox:

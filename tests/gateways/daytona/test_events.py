@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -11,8 +10,12 @@ import structlog
 from sandboxes.gateways.daytona_errors import Unauthorized, Unknown
 from sandboxes.gateways.daytona_events import Event, EventStream, read_event
 from sandboxes.gateways.daytona_rows import UnreadableBody
-from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.emulator import Emulator
 
 SANDBOX = {"id": "s1", "state": "started", "desiredState": "started", "labels": {"sandkeeper_id": "ours"}}
 

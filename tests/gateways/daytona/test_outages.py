@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox, NotFound, Unknown
-from tests.gateways.daytona.conftest import NewGateway
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.gateways.daytona.conftest import NewGateway
+    from tests.support.emulator import Emulator
 
 HTML = "<html><body>502 Bad Gateway</body></html>"
 

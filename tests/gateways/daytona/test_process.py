@@ -6,17 +6,20 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandboxes.gateways import daytona
 from sandboxes.gateways.daytona import DaytonaGateway, NotConfigured, Unauthorized
 from tests.gateways.daytona.scripted import HANG, scripted
-from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.support.emulator import Emulator
 
 ROOT = Path(__file__).resolve().parents[3]
 

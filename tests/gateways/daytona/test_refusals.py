@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandboxes.gateways import daytona as errors
 from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox
-from tests.gateways.daytona.conftest import NewGateway
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.gateways.daytona.conftest import NewGateway
+    from tests.support.emulator import Emulator
 
 NOWHERE = "99999999-9999-4999-8999-999999999999"
 

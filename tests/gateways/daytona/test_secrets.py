@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandboxes.gateways.daytona import DaytonaError, NewSandbox, NotConfigured
-from tests.gateways.daytona.conftest import NewGateway
 from tests.gateways.daytona.scripted import CUT, HANG, answer, scripted
 from tests.gateways.daytona.test_transport import ALL
 from tests.support.waiting import PATIENCE, wait_until
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from tests.gateways.daytona.conftest import NewGateway
 
 KEY = "dtn_canary_4711"
 ECHOES = [

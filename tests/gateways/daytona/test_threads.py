@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sandboxes.gateways import counters
 from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NewSandbox
-from tests.gateways.daytona.conftest import NewGateway
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.gateways.daytona.conftest import NewGateway
+    from tests.support.emulator import Emulator
 
 THREADS = 16
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import email.utils
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandboxes import clock
 from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox, RateLimited, Unknown
 from sandboxes.gateways.daytona_throttle import DEFAULT_REST, LONGEST_REST, Resting, retry_after
-from tests.gateways.daytona.conftest import NewGateway
 from tests.gateways.daytona.scripted import answer, scripted
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.gateways.daytona.conftest import NewGateway
+    from tests.support.emulator import Emulator
 
 LONG = {"limit": 1, "window": 600}
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes.core.codes import Code
 from sandboxes.core.vocabulary import Action, Actor, Source
@@ -16,8 +14,14 @@ from sandboxes.services import lifecycle
 from tests.api.callers import problem, program
 from tests.services.making_room import full, idle, stopped
 from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, step_until
-from tests.support.emulator import Emulator
 from tests.support.worker_thread import working
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
 NO_SPACE = "no space left on device"

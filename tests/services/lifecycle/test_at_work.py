@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes.core.states import ERROR_STATES
 from sandboxes.core.vocabulary import Action, Status
 from sandboxes.gateways import convex as convex_gateway
 from sandboxes.gateways import daytona
-from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
 from tests.services.making_room import stopped
 from tests.services.projection.driving import Convex
 from tests.support.driving import ask, do, reload, step, step_until, tick_all
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_django import Settings
+
+    from sandboxes.models import Operation, Sandbox
+    from tests.support.emulator import Emulator
 
 AT_REST = {Status.RUNNING, Status.STOPPED, Status.ARCHIVED, Status.ERROR, Status.GONE}
 

@@ -1,21 +1,26 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.gateways import daytona
-from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from tests.support.driving import do, pass_time, reload, tick_all
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from sandboxes.models import Sandbox
+    from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
-from pytest_django import DjangoAssertNumQueries, Settings
 
 from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
 from tests.support.driving import ask, reload
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import DjangoAssertNumQueries, Settings
+
+    from tests.support.emulator import Emulator
 
 # PostgreSQL is asked for the time once in each transaction.
 ASKS_THE_TIME = {"sqlite": 0, "postgresql": 1}

@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
-from pytest_django import Settings
 
 from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
 from tests.support.driving import ask, pass_time, reload, settle, settled_status
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import convex as gateway
-from sandboxes.models import Operation
 from sandboxes.services import lifecycle
 from tests.services.projection.driving import Convex
 from tests.support import convex as wire
 from tests.support.driving import ask, pass_time, reload, settle
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django import Settings
+
+    from sandboxes.models import Operation
+    from tests.support.emulator import Emulator
 
 
 @pytest.fixture

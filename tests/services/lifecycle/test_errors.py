@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
@@ -15,7 +13,13 @@ from sandboxes.models import Notice, Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.reconcile.slipped import stuck_deletes
 from tests.support.driving import ask, do, pass_time, reload, settle
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 
 def error(status: int, message: str, **more: Any) -> dict[str, Any]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor, Source
-from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, owners
 from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, settled_status
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from sandboxes.models import Sandbox
+    from tests.support.emulator import Emulator
 
 STAFF = Actor.staff("admin")
 ALICE = Actor.owner("alice")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.gateways import daytona
-from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, step_until, tick_all
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from pytest_django import Settings
+
+    from sandboxes.models import Sandbox
+    from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,7 +10,11 @@ from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, record
 from tests.support.driving import ask, during, reload, settle
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.emulator import Emulator
 
 
 def test_a_sandbox_has_one_worker_at_a_time(world: Emulator, running: Callable[..., Sandbox]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,12 +10,16 @@ from sandboxes import clock
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import Action, Actor, Source
-from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle, record
 from sandboxes.services.decisions import create_operation
 from sandboxes.services.victims import EVICTOR
 from tests.support.driving import ask, do, pass_time, reload, settle, step_until, tick_all
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandboxes.models import Sandbox
+    from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
 REFUSED = {"status": 422, "answer": {"statusCode": 422, "message": "not today"}}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.shown import wanted
@@ -13,7 +12,13 @@ from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from tests.support.driving import ask, do, pass_time, reload, settle, tick_all
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 
 def test_a_lone_404_is_not_believed(world: Emulator, running: Callable[..., Sandbox]) -> None:

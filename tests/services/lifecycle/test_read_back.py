@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes.core import asked
 from sandboxes.core.codes import NoticeCode, Refused
@@ -15,7 +13,13 @@ from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox
 from sandboxes.services import lifecycle
 from tests.support.driving import do, during, pass_time, reload, step_until, tick_all
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
 KEYS = {"auto_stop": "autoStopInterval", "auto_archive": "autoArchiveInterval", "auto_delete": "autoDeleteInterval"}

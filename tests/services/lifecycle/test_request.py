@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from django.db import connections
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
@@ -17,8 +16,14 @@ from sandboxes.services import intent, lifecycle, lookup, record
 from sandboxes.services.decisions import create_operation
 from sandboxes.services.victims import EVICTOR
 from tests.support.driving import ask, do, reload, settle, tick_all
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 BOB = Actor.owner("bob")
 STAFF = Actor.staff("admin")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
@@ -15,8 +13,14 @@ from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import leases, lifecycle, quota_search
 from tests.support.driving import ask, do, reload, settle
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 FULL: dict[str, Any] = {
     "status": 400, "answer": {"statusCode": 400, "message": "Total CPU limit exceeded. Maximum allowed: 9."}

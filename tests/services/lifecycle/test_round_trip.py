@@ -1,11 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sandboxes.core.vocabulary import Action
-from sandboxes.models import Sandbox
 from tests.support.driving import do, reload
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandboxes.models import Sandbox
+    from tests.support.emulator import Emulator
 
 
 def test_a_sandbox_is_created_stopped_archived_started_and_deleted(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.gateways import daytona
-from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
 from tests.api.callers import program
 from tests.services.making_room import full, idle, start, stopped
 from tests.support.driving import ask, do, reload, settle_in
-from tests.support.emulator import Emulator
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandboxes.models import Sandbox
+    from tests.support.emulator import Emulator
 
 
 def pass_together(world: Emulator, seconds: float) -> None:

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from pytest_django import Settings
+from typing import TYPE_CHECKING
 
 from sandboxes import clock
 from sandboxes.core.facts import Fetched
@@ -11,7 +9,13 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
 from sandboxes.services.decisions import gather
 from tests.support.driving import ask, do, pass_time, settle, settle_in
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 
 def test_an_operation_waits_as_often_as_it_has_to(

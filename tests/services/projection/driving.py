@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandboxes import clock
-from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, ActorKind, Intent, OperationStatus, Source, Status
 from sandboxes.gateways import convex as gateway
 from sandboxes.models import ConvexProjection, Notice, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.services import projection, record
-from sandboxes.services.verify_convex import Verified
 from tests.support import convex as wire
 from tests.support import rows
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from sandboxes.core.codes import NoticeCode
+    from sandboxes.services.verify_convex import Verified
+    from tests.support.emulator import Emulator
 
 _numbers = itertools.count(1)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.vocabulary import Status
-from sandboxes.models import Sandbox
 from sandboxes.services.projection import lease
 from sandboxes.services.verify_convex import verify_all
 from tests.services.projection.driving import (
@@ -25,6 +25,9 @@ from tests.services.projection.driving import (
     reload,
     sandbox,
 )
+
+if TYPE_CHECKING:
+    from sandboxes.models import Sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

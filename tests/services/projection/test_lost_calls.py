@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Status
@@ -21,6 +20,9 @@ from tests.services.projection.driving import (
 )
 from tests.support import convex as wire
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LATE = 10  # seconds after which Convex carries out a call whose connection was lost

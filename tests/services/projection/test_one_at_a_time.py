@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 from threading import Thread
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connections
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Actor, Status
@@ -16,6 +16,9 @@ from sandboxes.services import projection, record
 from sandboxes.services.projection import lease
 from tests.services.projection.driving import Convex, change, projected, push, sandbox
 from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

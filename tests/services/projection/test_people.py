@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Actor, Status
-from sandboxes.models import Sandbox
 from sandboxes.services import projection
 from sandboxes.services.projection import lease
 from sandboxes.services.projection.push_result import REMOVED
@@ -25,6 +24,9 @@ from tests.services.projection.driving import (
     timeline,
 )
 from tests.support import convex as wire
+
+if TYPE_CHECKING:
+    from sandboxes.models import Sandbox
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STAFF = Actor.staff("sam")

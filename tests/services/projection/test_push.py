@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.shown import GONE_WORDS
@@ -20,6 +21,9 @@ from tests.services.projection.driving import (
     timeline,
 )
 from tests.support import convex as wire
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

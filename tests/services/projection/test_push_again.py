@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
@@ -11,6 +12,9 @@ from sandboxes.core.vocabulary import Actor
 from sandboxes.services import projection
 from tests.services.projection.driving import Convex, projected, push, push_until_clean, sandbox, timeline
 from tests.support import convex as wire
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 STAFF = Actor.staff("sam")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode, Refused
@@ -30,6 +30,9 @@ from tests.services.projection.driving import (
     timeline,
 )
 from tests.support import convex as wire
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sandboxes.core import asked
@@ -8,7 +10,9 @@ from sandboxes.models import Notice, Sandbox, SandboxEvent
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import tick_all
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 LABELS = {
     "harness_user_id": "user_ada",

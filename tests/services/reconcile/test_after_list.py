@@ -3,17 +3,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db.models.signals import post_save
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.models import Operation, Sandbox, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import Options
 from tests.support.driving import reload, settle
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 Mirrored = Callable[..., list[Sandbox]]
 

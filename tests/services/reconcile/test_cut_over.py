@@ -7,16 +7,13 @@ has. Some were deleted by their users on main, which removes Convex's row and le
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from io import StringIO
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.gateways import convex as gateway
@@ -24,7 +21,14 @@ from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import projection
 from sandboxes.services.reconcile.changes import MOMENT
 from tests.support import convex
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 STATES = ("started", "stopped", "archived", "error")
 SHOWN = {"started": "running", "stopped": "stopped", "archived": "archived", "error": "error"}

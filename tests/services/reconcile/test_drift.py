@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
@@ -14,7 +13,13 @@ from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support import convex
 from tests.support.driving import pass_time, reload, tick_all
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 
 @pytest.mark.parametrize(

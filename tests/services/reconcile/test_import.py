@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.gateways import convex as gateway
@@ -16,7 +14,13 @@ from sandboxes.models import ConvexProjection, Operation, Sandbox, Sweep
 from sandboxes.services import projection, reconcile
 from sandboxes.services.reconcile import Options, SweepResult
 from tests.support import convex
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 IMPORT = Options(adopt=True, verify_convex=True)
 OWNERS = 120

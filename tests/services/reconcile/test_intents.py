@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +12,9 @@ from sandboxes.services import reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from sandboxes.services.reconcile.intents import is_broken
 from tests.support.driving import ask, do, reload, settle
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 Running = Callable[..., Sandbox]
 

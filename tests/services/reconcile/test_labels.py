@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,7 +12,11 @@ from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import do, reload, settled_status, step_until, tick_all
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.emulator import Emulator
 
 ALICE = Actor.owner("alice")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import do, reload, settle
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 Running = Callable[..., Sandbox]
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connections
@@ -9,8 +9,12 @@ from django.db import connections
 from sandboxes.models import Sandbox
 from sandboxes.services import reconcile, record
 from tests.support.driving import reload
-from tests.support.emulator import Emulator
 from tests.support.waiting import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.support.emulator import Emulator
 
 
 @pytest.mark.postgres

@@ -4,16 +4,20 @@ reports): it never decides anything alone."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Sandbox, SandboxEvent, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import do, reload
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 Mirrored = Callable[..., list[Sandbox]]
 

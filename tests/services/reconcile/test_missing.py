@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
-from pytest_django import Settings
+from typing import TYPE_CHECKING
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
@@ -11,7 +10,11 @@ from sandboxes.models import Notice, Sandbox, Sweep
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support.driving import ask, reload
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 Mirrored = Callable[..., list[Sandbox]]
 

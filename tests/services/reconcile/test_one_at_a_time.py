@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.models import Lease, Sandbox, Sweep
 from sandboxes.services import leases, reconcile
 from sandboxes.services.sweeps import LEASE
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 Mirrored = Callable[..., list[Sandbox]]
 

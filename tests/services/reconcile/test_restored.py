@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db.models import Model
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
@@ -18,7 +15,14 @@ from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Options
 from tests.support import convex
 from tests.support.driving import ask, do, pass_time, reload, settle, settled_status
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from django.db.models import Model
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 MODELS: list[type[Model]] = [Owner, Sandbox, ConvexProjection, IntentChange, Operation, DaytonaCall, SandboxEvent]
 pytestmark = pytest.mark.usefixtures("no_tick_waits")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django_tasks_db.models import DBTaskResult
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
@@ -16,7 +15,11 @@ from sandboxes.models import Notice, Sandbox, Sweep
 from sandboxes.services import notices, reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support import rows
-from tests.support.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from tests.support.emulator import Emulator
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_django import Settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
@@ -18,6 +17,9 @@ from tests.services.projection.conftest import convex, settings_of_convex
 from tests.services.projection.driving import Convex, may_not_act, push_until_clean, sandbox
 from tests.services.projection.test_verify import later
 from tests.support import convex as wire
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
 
 __all__ = ["convex", "settings_of_convex"]
 pytestmark = pytest.mark.django_db(transaction=True)
