@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from django.urls import reverse
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from tests.admin.pages import listing, text_of
-from tests.services.conftest import running, world
-from tests.support.driving import do
+from tests.services.conftest import no_tick_waits, running, world
+from tests.support.driving import ask, settle_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,17 +21,20 @@ if TYPE_CHECKING:
     from sandboxes.models import Sandbox
     from tests.support.emulator import Emulator
 
-__all__ = ["running", "world"]
+__all__ = ["no_tick_waits", "running", "world"]
 
 
+@pytest.mark.usefixtures("no_tick_waits")
 def test_the_quota_is_quoted_though_an_eviction_has_made_room(
     world: Emulator, running: Callable[..., Sandbox], admin: Client
 ) -> None:
     wanted, idle = running(name="wanted"), running(name="idle")
-    do(wanted, Action.STOP)
+    settle_in(world, ask(wanted, Action.STOP))
     clock.move(3600)
     world.settings(quota={"cpu": 1, "memory": 500, "disk": 2000, "gpu": 0})
-    assert do(wanted, Action.START).status == "succeeded"
+    start = ask(wanted, Action.START)
+    settle_in(world, start)
+    assert start.status == "succeeded"
     idle.refresh_from_db()
     assert idle.status == "stopped"
     words = text_of(admin.get(reverse("admin:index")))
