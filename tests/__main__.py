@@ -100,7 +100,7 @@ def parts(*, absent: dict[str, str]) -> list[Part]:
     found = [pytest("SQLite", *measured, processes=3, without=left_out, environment=sqlite)]
     if not absent["postgres"]:
         ignored = [f"--ignore=tests/{place}" for place in ONCE]
-        found.append(pytest("PostgreSQL", *ignored, processes=2, without=without, environment=postgres))
+        found.append(pytest("PostgreSQL", *ignored, processes=3, without=without, environment=postgres))
     if not absent["browser"] and not SOAK:
         # By itself: Playwright leaves an event loop in its process.
         found.append(pytest("browser", "tests/browser", processes=1, without=without, environment=sqlite))

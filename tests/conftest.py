@@ -14,7 +14,7 @@ settings.register_profile("any speed", deadline=None, suppress_health_check=[Hea
 settings.load_profile("any speed")
 
 # Tests of minutes, which begin first: the last to begin decides when all has ended.
-LONG = ("tests/e2e/", "tests/faults/", "tests/installing/")
+LONG = ("tests/breakages/", "tests/e2e/", "tests/faults/", "tests/installing/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
