@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from django.db.models import Field, Model, QuerySet
     from django.http import HttpRequest, HttpResponse
+    from django.utils.safestring import SafeString
+
+    from sandboxes.models import DaytonaCall
 
 Facts = list[tuple[str, object]]
 
@@ -52,6 +55,12 @@ class ReadOnlyAdmin(MirrorAdmin):
         return ()
 
 
+def _call_line(call: DaytonaCall) -> SafeString:
+    times = f", {call.times} times" if call.times > 1 else ""
+    why = f": {call.message}" if call.message else ""
+    return format_html("{}, {}{}{}", call, html.ago(call.made_at), times, why)
+
+
 def _shown(row: Model, field: Field[Any, Any]) -> object:
     value = getattr(row, field.attname)
     if value in ("", None, {}, []):
@@ -61,7 +70,8 @@ def _shown(row: Model, field: Field[Any, Any]) -> object:
     if isinstance(value, dict | list):
         return format_html('<pre class="sk-mono sk-wrap">{}</pre>', json.dumps(value, indent=2, default=str))
     if field.is_relation:
-        return _link(field, getattr(row, field.name))
+        related = getattr(row, field.name)
+        return _link(field, related) if admin.site.is_registered(type(related)) else str(related)
     return value
 
 
@@ -120,6 +130,11 @@ class OperationAdmin(ReadOnlyAdmin):
 
     def left_out(self, row: Operation) -> Iterable[str]:
         return () if row.is_active else ("deadline", "deadline_runs", "due_at", "step", "search")
+
+    def facts(self, row: Model) -> Facts:
+        assert isinstance(row, Operation)
+        calls = [_call_line(call) for call in row.calls.order_by("id")]
+        return [*super().facts(row), ("Asked of Daytona", html.stack(*calls) if calls else html.NOTHING)]
 
     def lead(self, row: Operation) -> str:
         if not row.code:

@@ -28,7 +28,7 @@ class IntentChange(models.Model):
         indexes = [models.Index(fields=["sandbox", "id"], name="intent_change_of_sandbox")]
 
     def __str__(self) -> str:
-        return f"{self.from_intent} → {self.intent}"
+        return f"{self.from_intent} → {self.intent} by {self.actor_kind}:{self.actor_id}"
 
     @classmethod
     def of(cls, sandbox: Sandbox, change: ChangeIntent) -> IntentChange:

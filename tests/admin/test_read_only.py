@@ -8,10 +8,10 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes.core.codes import NoticeCode
-from sandboxes.core.vocabulary import Action, OperationStatus
+from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Source
 from sandboxes.html import relative
 from sandboxes.models import Notice, Sweep
-from sandboxes.services import notices
+from sandboxes.services import lifecycle, notices
 from tests.admin.pages import text_of
 from tests.support import rows
 
@@ -69,6 +69,24 @@ def test_an_operation_names_its_sandbox_and_no_deadline_once_it_has_ended(admin:
     assert all(f"Sandbox atlas {row.pk}" in words for words in shown)
     assert "Deadline" not in shown[0]
     assert "Deadline in 9 min" in shown[1]
+
+
+def test_an_operation_says_what_it_changed_of_the_wish_and_what_it_asked_of_daytona(admin: Client) -> None:
+    row = rows.sandbox("atlas", status="running", of="alice")
+    stop = lifecycle.request(row.pk, Action.STOP, actor=Actor.owner("alice"), source=Source.API)
+    page = reverse("admin:sandboxes_operation_change", args=[stop.pk])
+    shown = text_of(admin.get(page))
+    assert "Intent change running → stopped by owner:alice" in shown
+    assert "stop: " not in shown
+    rows.call(
+        stop,
+        "stop",
+        "refused",
+        made_at=rows.ago(minutes=10),
+        message="Sandbox is not in a stoppable state",
+        times=3,
+    )
+    assert "stop: refused, 10 min ago , 3 times: Sandbox is not in a stoppable state" in text_of(admin.get(page))
 
 
 def test_what_lies_ahead_is_rounded() -> None:
