@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sandboxes.core.states import Seen
+from sandboxes.core.derived import Derived
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, CallOutcome, EventKind, Source
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class RemoteSandbox:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxFacts:
+class SandboxFacts(Derived):
     """A sandbox: the fields of its row that decisions read or write, by the names that they have there."""
 
     id: UUID
@@ -117,34 +117,6 @@ class SandboxFacts:
     @property
     def pk(self) -> UUID:
         return self.id
-
-    @property
-    def short_id(self) -> str:
-        return self.id.hex[:12]
-
-    @property
-    def display_name(self) -> str:
-        """What people read: its name, or Daytona's name or id while no person has named it."""
-        return self.name or self.daytona_name or self.daytona_id or f"sandbox {self.short_id}"
-
-    @property
-    def auto_delete(self) -> int | None:
-        """The auto-delete in force: what Daytona holds, else what was asked for; None: nobody knows."""
-        return self.auto_delete_minutes if self.observed_auto_delete is None else self.observed_auto_delete
-
-    @property
-    def was_made_here(self) -> bool:
-        """Whether its name in Daytona is one that we gave: it was made by our create, not adopted."""
-        return self.daytona_name.endswith(f"-{self.short_id}")
-
-    @property
-    def seen(self) -> Seen | None:
-        """The stored observation, as the plan reads it; None while Daytona has not been seen to have it."""
-        if self.deleted_at is not None:
-            return Seen(self.observed_state or "destroyed", self.desired_state, missing=True)
-        if self.daytona_id is None or self.observed_at is None:
-            return None
-        return Seen(self.observed_state, self.desired_state, self.recoverable)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,13 +129,9 @@ def _revive(draft: Draft) -> None:
     draft.event(EventKind.RETURNED, "It was believed gone and is there again", of_operation=False)
 
 
-def _last_call(draft: Draft) -> CallFacts | None:
-    return draft.calls[-1] if draft.calls else None
-
-
 def _was_ending(draft: Draft) -> bool:
     """After our DELETE was accepted, or Daytona showed it ending, the first 404 is the end."""
-    last = _last_call(draft)
+    last = draft.calls[-1] if draft.calls else None
     was_deleted = last is not None and last.name == Action.DELETE and last.outcome == CallOutcome.ACCEPTED
     return was_deleted or draft.sandbox.desired_state == "destroyed"
 

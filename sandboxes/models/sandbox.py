@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce, Greatest
 from django.utils.text import slugify
 
 from sandboxes import clock
-from sandboxes.core.states import Seen
+from sandboxes.core.derived import Derived
 from sandboxes.core.vocabulary import ActorKind, Intent, Status
 from sandboxes.models.lease import Leased
 from sandboxes.models.names import NameField
@@ -81,7 +81,7 @@ class SandboxQuerySet(SandboxRows):
         return super().update(**values)
 
 
-class Sandbox(Leased):
+class Sandbox(Derived, Leased):
     """One sandbox: who owns it, what is wanted, and what Daytona last said. Services alone write it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -224,37 +224,9 @@ class Sandbox(Leased):
         """Whether a person gave it its name. Only such a name is told to Convex and to Daytona."""
         return bool(self.name)
 
-    @property
-    def display_name(self) -> str:
-        """What people read: its name, or Daytona's name or id while no person has named it."""
-        return self.name or self.daytona_name or self.daytona_id or f"sandbox {self.short_id}"
-
-    @property
-    def short_id(self) -> str:
-        return self.id.hex[:12]
-
-    @property
-    def was_made_here(self) -> bool:
-        """Whether its name in Daytona is one that we gave: it was made by our create, not adopted."""
-        return self.daytona_name.endswith(f"-{self.short_id}")
-
-    @property
-    def auto_delete(self) -> int | None:
-        """The auto-delete in force: what Daytona holds, else what was asked for; None: nobody knows."""
-        return self.auto_delete_minutes if self.observed_auto_delete is None else self.observed_auto_delete
-
     def compose_daytona_name(self) -> str:
         """`<slug>-<short id>`: unique in the organisation, so a create is safe to repeat."""
         return f"{slugify(self.name)[:40] or 'sandbox'}-{self.short_id}"
-
-    @property
-    def seen(self) -> Seen | None:
-        """The stored observation, as the planner reads it; None while Daytona has not been seen to have it."""
-        if self.deleted_at is not None:
-            return Seen(self.observed_state or "destroyed", self.desired_state, missing=True)
-        if self.daytona_id is None or self.observed_at is None:
-            return None
-        return Seen(self.observed_state, self.desired_state, self.recoverable)
 
     @property
     def last_used_at(self) -> datetime:

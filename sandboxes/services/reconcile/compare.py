@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
+from sandboxes.core.derived import Derived
 from sandboxes.core.vocabulary import Intent
 from sandboxes.models import Sandbox
 from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from sandboxes.gateways.daytona import DaytonaGateway, Page, RemoteSandbox
 
+
 # The list has the raw state, a GET shows what is about to happen (recording 04_lifecycle; daytona.md section 2).
 SHOWN_BY_GET: dict[tuple[str, str], str] = {
     ("started", "stopped"): "stopping",
@@ -38,7 +40,7 @@ GRANTED = ("target", "snapshot", "cpu", "memory_gb", "disk_gb")  # kept where th
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Known(Derived):
     """Our row, as far as a page of the list is compared with it. `busy`: an operation is active."""
 
     pk: UUID
@@ -71,18 +73,6 @@ class Known:
     auto_delete_minutes: int | None
     observed_auto_stop: int | None
     observed_auto_archive: int | None
-
-    @property
-    def display_name(self) -> str:
-        return self.name or self.daytona_name
-
-    @property
-    def short_id(self) -> str:
-        return self.pk.hex[:12]
-
-    @property
-    def was_made_here(self) -> bool:
-        return self.daytona_name.endswith(f"-{self.short_id}")
 
 
 FIELDS = tuple(field.name for field in fields(Known) if field.name != "busy")
