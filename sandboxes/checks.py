@@ -16,7 +16,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
 from project.database import may_be_plain
-from sandboxes.gateways.convex_settings import mistakes as convex_mistakes
+from sandboxes.providers.convex.environment import mistakes as convex_mistakes
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 URLS = ("DAYTONA_API_URL", "OIDC_ISSUER", "OIDC_JWKS_URL")

@@ -24,7 +24,7 @@ POSTGRES = os.environ.get("TEST_DATABASE_URL") or "postgres://postgres@127.0.0.1
 # What touches no database, always its own, this one task by task, or shows a page or a log line, says the same
 # on every database: it runs on SQLite.
 ONCE = [
-    "breakages", "browser", "contract", "emulator", "gateways", "core", "installing", "project", "simulation",
+    "breakages", "browser", "contract", "emulator", "core", "providers", "installing", "project", "simulation",
     "api/test_clients_page.py", "api/test_cutting_over_page.py", "api/test_schemathesis.py",
     "e2e/test_logs.py", "e2e/test_secrets_appear_nowhere.py",
     "faults/test_state_machine.py",

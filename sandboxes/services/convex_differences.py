@@ -11,8 +11,8 @@ from sandboxes.core.shown import Absent, Push, our_messages, to_push
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from sandboxes.gateways.convex import ApplicationRow
     from sandboxes.models import ConvexProjection, Sandbox
+    from sandboxes.providers.convex.gateway import ApplicationRow
 
 
 class DifferenceKind(StrEnum):

@@ -12,9 +12,9 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.ranking import Verdict, judge
 from sandboxes.core.vocabulary import Status
-from sandboxes.gateways.daytona import gateway
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models.sandbox import LAST_USED
+from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import victims
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from sandboxes.core.asked import labels_of
 from sandboxes.core.facts import Result
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action
-from sandboxes.gateways.daytona import DaytonaGateway, NewSandbox
-from sandboxes.gateways.daytona_errors import DaytonaError
+from sandboxes.providers.daytona.errors import DaytonaError
+from sandboxes.providers.daytona.gateway import DaytonaGateway, NewSandbox
 
 if TYPE_CHECKING:
     from sandboxes.models import Sandbox

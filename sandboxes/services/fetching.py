@@ -10,12 +10,12 @@ from django.conf import settings
 from sandboxes import clock
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import may_have_ended
-from sandboxes.gateways.daytona_errors import NotFound
+from sandboxes.providers.daytona.errors import NotFound
 from sandboxes.services.decisions import calls_of, sandbox_facts
 
 if TYPE_CHECKING:
-    from sandboxes.gateways.daytona import DaytonaGateway
     from sandboxes.models import Sandbox
+    from sandboxes.providers.daytona.gateway import DaytonaGateway
 
 
 def fetch(daytona: DaytonaGateway, row: Sandbox, *, now: datetime | None = None) -> Fetched:

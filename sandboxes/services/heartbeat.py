@@ -12,8 +12,8 @@ from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
-from sandboxes.gateways import counters
 from sandboxes.models import WorkerHeartbeat
+from sandboxes.providers import counters
 from sandboxes.services import feed, notices, sweeps
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.gate import check_may_run
 from sandboxes.core.states import RUNNING_STATES
 from sandboxes.core.vocabulary import Action, Actor, Source, Status
-from sandboxes.gateways.daytona import gateway
-from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox
+from sandboxes.providers.daytona.errors import DaytonaError
+from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import lifecycle, lookup, projection
 from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one

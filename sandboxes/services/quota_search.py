@@ -19,7 +19,7 @@ from sandboxes.services import leases
 from sandboxes.services.victims import LOOKED_AT, UNREADABLE, class_of, evict, rank_for, region_of, sharing_quota
 
 if TYPE_CHECKING:
-    from sandboxes.gateways.daytona import DaytonaGateway
+    from sandboxes.providers.daytona.gateway import DaytonaGateway
 
 LEASE_SECONDS = 30.0
 LOOKING_SECONDS = 10.0  # of one attempt: a look may wait for a timeout, and the leases must outlast all of them

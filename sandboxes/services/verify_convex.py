@@ -15,8 +15,8 @@ from django.db.models import Q
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode, Refused
 from sandboxes.core.shown import our_messages, wanted
-from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import ConvexProjection, Owner, Sandbox
+from sandboxes.providers.convex.gateway import ApplicationRow, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.services.convex_differences import Aspect, ConvexDifference, DifferenceKind, compared, difference
 from sandboxes.services.projection import application_rows, circuit_breaker, is_on, push_result
 from sandboxes.services.projection.pushing import look_at_functions

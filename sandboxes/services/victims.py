@@ -12,9 +12,9 @@ from sandboxes.core.facts import NewOperation
 from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.ranking import Candidate, Verdict, judge, rank
 from sandboxes.core.vocabulary import Action, Actor, EventKind, Source, Status
-from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.models.sandbox import LAST_USED
+from sandboxes.providers.daytona.errors import DaytonaError
 from sandboxes.services import record
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.fetching import fetch
@@ -22,7 +22,7 @@ from sandboxes.services.fetching import fetch
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from sandboxes.gateways.daytona import DaytonaGateway
+    from sandboxes.providers.daytona.gateway import DaytonaGateway
 
 EVICTOR = Actor.system("evictor")
 UNREADABLE = ("readable",)

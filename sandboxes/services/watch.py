@@ -14,8 +14,8 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.db.models import Q
 
 from sandboxes import clock
-from sandboxes.gateways.daytona_events import DaytonaError, Event, EventStream
 from sandboxes.models import Sandbox, Sweep
+from sandboxes.providers.daytona.events import DaytonaError, Event, EventStream
 from sandboxes.services import lifecycle, notices, reconcile, record
 from sandboxes.services.loops import repeat
 

@@ -12,8 +12,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, OperationStatus, Status
-from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Owner, ServiceKey, Sweep, WorkerHeartbeat
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import notices
 from tests.admin import members
 from tests.admin.pages import confirm

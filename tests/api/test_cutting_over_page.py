@@ -8,7 +8,7 @@ import pytest
 from django.core.management import load_command_class
 from django.test import Client
 
-from sandboxes.gateways.convex_functions import Function
+from sandboxes.providers.convex.functions import Function
 from tests.support.environment import ROOT
 
 PAGE = (ROOT / "docs" / "cutting-over.md").read_text()

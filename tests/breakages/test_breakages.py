@@ -124,10 +124,10 @@ BREAKAGES = [
     ),
     Breakage(
         "HTTP 200 taken for success",
-        "sandboxes/gateways/convex_wire.py",
+        "sandboxes/providers/convex/wire.py",
         'if body is not None and status == "success" and response.status_code == 200:',
         "if body is not None and response.status_code == 200:",
-        "tests/gateways/convex/test_envelope.py::test_only_an_envelope_is_success",
+        "tests/providers/convex/test_envelope.py::test_only_an_envelope_is_success",
     ),
     Breakage(
         "parameters of the database's address dropped",
@@ -243,17 +243,17 @@ BREAKAGES = [
     ),
     Breakage(
         "no identity taken for no rows",
-        "sandboxes/gateways/convex_as_owner.py",
+        "sandboxes/providers/convex/as_owner.py",
         "if not rows and self._counted(owner_id):",
         "if False:",
-        "tests/gateways/convex/test_as_owner.py::test_nothing_is_not_believed_where_rows_can_be_counted",
+        "tests/providers/convex/test_as_owner.py::test_nothing_is_not_believed_where_rows_can_be_counted",
     ),
     Breakage(
         "acting refused, and everything left alone",
-        "sandboxes/gateways/convex_deployment.py",
+        "sandboxes/providers/convex/deployment.py",
         "            self._may_not_act = (clock.monotonic(), error)\n            return\n",
         "            self._may_not_act = (clock.monotonic(), error)\n",
-        "tests/gateways/convex/test_as_owner.py::test_a_key_that_may_not_act_is_not_taken_for_no_rows",
+        "tests/providers/convex/test_as_owner.py::test_a_key_that_may_not_act_is_not_taken_for_no_rows",
     ),
     Breakage(
         "auto-delete as it was asked for, not as Daytona holds it",

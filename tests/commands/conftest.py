@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandboxes.gateways import convex, daytona
+from sandboxes.providers.convex import gateway as convex
+from sandboxes.providers.daytona import gateway as daytona
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

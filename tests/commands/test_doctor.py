@@ -12,8 +12,9 @@ from django.core.management import call_command
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, ActorKind, Source
-from sandboxes.gateways import convex, daytona
 from sandboxes.models import Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.providers.convex import gateway as convex
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import leases, notices
 from sandboxes.services.sweeps import LEASE
 from tests.support import rows

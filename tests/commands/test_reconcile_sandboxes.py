@@ -9,8 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from sandboxes import clock
-from sandboxes.gateways import daytona
 from sandboxes.models import Lease, Sandbox, Sweep
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import leases, reconcile
 from sandboxes.services.reconcile import Options
 from sandboxes.services.sweeps import LEASE

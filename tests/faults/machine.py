@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from sandboxes import clock
 from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Intent, OperationStatus, Source, Status
-from sandboxes.gateways import convex, daytona
 from sandboxes.models import CircuitBreaker, Lease, Notice, Operation, Owner, Sandbox, Schedule
+from sandboxes.providers.convex import gateway as convex
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import intent, lifecycle, owners, record
 from tests.faults import queue
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL

@@ -1,4 +1,4 @@
-"""What nothing of the product uses, in the rules, services and gateways: no framework calls them by name."""
+"""What nothing of the product uses, in the rules, services and providers: no framework calls them by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from vulture import Vulture
 
 from tests.support.environment import ROOT
 
-LOOKED_AT = ("sandboxes/core/", "sandboxes/services/", "sandboxes/gateways/")
+LOOKED_AT = ("sandboxes/core/", "sandboxes/services/", "sandboxes/providers/")
 # Used in ways that no reading of the code shows.
 USED = {
     "archive", "recover",  # calls of the gateway, by the name of the step

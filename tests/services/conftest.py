@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes.core.vocabulary import Actor, Source
-from sandboxes.gateways import daytona
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.support.driving import reload, settle
 

@@ -7,8 +7,8 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
-from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle, quota_search, victims
 from tests.services.making_room import full, idle, start, stopped, used
 from tests.support.driving import ask, reload, settle_in, step, step_until

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes.core.vocabulary import Actor, Source
-from sandboxes.gateways import daytona
 from sandboxes.models import Sandbox
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle, quota_search, victims
 from tests.services.making_room import full, idle
 from tests.support import rows

@@ -9,8 +9,8 @@ import socketio
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action
-from sandboxes.gateways import daytona_events
 from sandboxes.models import Notice, Sandbox, SandboxEvent, Sweep
+from sandboxes.providers.daytona import events as daytona_events
 from sandboxes.services import leases
 from sandboxes.services.sweeps import LEASE
 from sandboxes.services.watch import Watch

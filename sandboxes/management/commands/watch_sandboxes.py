@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import CommandError
 
-from sandboxes.gateways import daytona_events
 from sandboxes.management.output import ReadableCommand
+from sandboxes.providers.daytona import events as daytona_events
 from sandboxes.services.watch import Watch
 
 if TYPE_CHECKING:

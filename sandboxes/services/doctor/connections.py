@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from sandboxes.gateways import convex, daytona
-from sandboxes.gateways.convex_settings import mistakes
+from sandboxes.providers.convex import gateway as convex
+from sandboxes.providers.convex.environment import mistakes
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services.doctor.finding import DoctorFinding, Level, broken, ok
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from sandboxes import clock
 from sandboxes.core.decide import decide
 from sandboxes.core.facts import Answer, CallAnswered, Decision, FetchFailed, RoomSought
 from sandboxes.core.plan import Call, FindRoom, LookAgain, Step
-from sandboxes.gateways.daytona import gateway
-from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Operation, Sandbox
+from sandboxes.providers.daytona.errors import DaytonaError
+from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import quota_search, record
 from sandboxes.services.decisions import gather, write
 from sandboxes.services.execute import execute

@@ -10,9 +10,9 @@ from django.db.models import F
 from sandboxes import clock
 from sandboxes.core.decide import decide
 from sandboxes.core.facts import Answer, Decision, FetchFailed, NewOperation, TellDaytona
-from sandboxes.gateways.daytona import gateway
-from sandboxes.gateways.daytona_errors import DaytonaError
 from sandboxes.models import Sandbox
+from sandboxes.providers.daytona.errors import DaytonaError
+from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import record
 from sandboxes.services.decisions import gather, write
 from sandboxes.services.fetching import fetch

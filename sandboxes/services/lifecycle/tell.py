@@ -22,8 +22,8 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.core.pending import Pending
 from sandboxes.core.results import MEANINGS
 from sandboxes.core.vocabulary import EventKind
-from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Rejected, Unknown
 from sandboxes.models import Sandbox
+from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, Rejected, Unknown
 from sandboxes.services import notices, record
 from sandboxes.services.decisions import refresh
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandboxes.gateways.convex import (
+from sandboxes.providers.convex.gateway import (
     ApplicationRow,
     ConvexGateway,
     ConvexRejected,

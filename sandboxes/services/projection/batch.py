@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandboxes.core.shown import as_known, wanted
-from sandboxes.gateways.convex import MAX_CHANGES, Applied, ConvexError, ConvexGateway, ConvexRejected
+from sandboxes.providers.convex.gateway import MAX_CHANGES, Applied, ConvexError, ConvexGateway, ConvexRejected
 from sandboxes.services.projection import lease, push_result
 from sandboxes.services.projection.values import change_of
 

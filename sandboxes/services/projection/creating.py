@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandboxes.gateways.convex import ConvexApplicationError, ConvexGateway, ConvexRejected
+from sandboxes.providers.convex.gateway import ConvexApplicationError, ConvexGateway, ConvexRejected
 from sandboxes.services.projection import application_rows
 from sandboxes.services.projection.values import row_of
 

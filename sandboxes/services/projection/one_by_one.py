@@ -13,7 +13,8 @@ from sandboxes import clock
 from sandboxes.core.codes import Code
 from sandboxes.core.shown import Absent, Push, as_known, our_messages, to_push, wanted
 from sandboxes.core.vocabulary import Status
-from sandboxes.gateways.convex import (
+from sandboxes.models import ConvexProjection
+from sandboxes.providers.convex.gateway import (
     ApplicationRow,
     ConvexApplicationError,
     ConvexError,
@@ -21,7 +22,6 @@ from sandboxes.gateways.convex import (
     Function,
     FunctionMissing,
 )
-from sandboxes.models import ConvexProjection
 from sandboxes.services.projection import application_rows, lease, push_result
 from sandboxes.services.projection.creating import create_row
 from sandboxes.services.projection.push_result import NotYet, Report

@@ -13,8 +13,8 @@ from project.readable import cut
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.vocabulary import Action
-from sandboxes.gateways import convex_errors as convex
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, SandboxEvent
+from sandboxes.providers.convex import errors as convex
 from sandboxes.services import notices, record
 from sandboxes.services.projection import circuit_breaker, lease
 from sandboxes.services.queue import enqueue

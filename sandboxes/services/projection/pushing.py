@@ -12,8 +12,8 @@ from django.utils.module_loading import import_string
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.gateways.convex import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox, SandboxEvent
+from sandboxes.providers.convex.gateway import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.services import lookup, record
 from sandboxes.services.projection import application_rows, batch, circuit_breaker, lease, one_by_one, push_result
 from sandboxes.services.projection.values import touch_of

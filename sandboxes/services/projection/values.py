@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandboxes.core.shown import Push, our_messages, to_push
-from sandboxes.gateways.convex import Change, ConvexRow
+from sandboxes.providers.convex.gateway import Change, ConvexRow
 
 if TYPE_CHECKING:
     from sandboxes.models import ConvexProjection, Sandbox

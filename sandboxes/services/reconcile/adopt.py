@@ -24,8 +24,8 @@ from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.shown import shown_of, to_push
 from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
-from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.models import ConvexProjection, Owner, Sandbox, SandboxEvent
+from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.services import record
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
@@ -38,7 +38,7 @@ from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sandboxes.gateways.convex import ApplicationRow
+    from sandboxes.providers.convex.gateway import ApplicationRow
     from sandboxes.services.reconcile.compare import Known
     from sandboxes.services.reconcile.run import Run
 

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode, Refused
-from sandboxes.gateways.daytona import DaytonaError
+from sandboxes.providers.daytona.gateway import DaytonaError
 from sandboxes.services import evict_ahead, notices, projection, prune, schedules, verifications, verify_convex
 from sandboxes.services.reconcile import intents
 from sandboxes.services.reconcile.pages import message_of

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sandboxes.gateways.daytona import DaytonaGateway, Page, RemoteSandbox
+    from sandboxes.providers.daytona.gateway import DaytonaGateway, Page, RemoteSandbox
 
 
 # The list has the raw state, a GET shows what is about to happen (recording 04_lifecycle; daytona.md section 2).

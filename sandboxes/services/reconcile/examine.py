@@ -12,8 +12,8 @@ from sandboxes.core import asked
 from sandboxes.core.codes import Refused
 from sandboxes.core.observation import with_observation
 from sandboxes.core.vocabulary import Actor
-from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway
 from sandboxes.models import Sandbox
+from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway
 from sandboxes.services import lifecycle
 from sandboxes.services.decisions import SANDBOX_FIELDS, sandbox_facts
 from sandboxes.services.fetching import fetch

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sandboxes.gateways.convex import ApplicationRow, ConvexError, ConvexGateway
+from sandboxes.providers.convex.gateway import ApplicationRow, ConvexError, ConvexGateway
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sandboxes.gateways.daytona import RemoteSandbox
+    from sandboxes.providers.daytona.gateway import RemoteSandbox
     from sandboxes.services.reconcile.run import Run
 
 MOST_OWNERS = 500  # whose rows are kept at a time

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-    from sandboxes.gateways.daytona import DaytonaGateway
     from sandboxes.models.scope import SandboxRows
+    from sandboxes.providers.daytona.gateway import DaytonaGateway
     from sandboxes.services.reconcile.run import Run
     from sandboxes.services.rows import ShownIds
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, Page, RateLimited
+from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, Page, RateLimited
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from sandboxes.gateways.daytona import DaytonaError
+    from sandboxes.providers.daytona.gateway import DaytonaError
     from sandboxes.services.rows import ShownIds
 
 T = TypeVar("T")

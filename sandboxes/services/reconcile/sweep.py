@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sandboxes import clock
-from sandboxes.gateways import convex
-from sandboxes.gateways.daytona import DaytonaError, DaytonaGateway, gateway
 from sandboxes.models import Lease, Sweep
+from sandboxes.providers.convex import gateway as convex
+from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, gateway
 from sandboxes.services import leases
 from sandboxes.services.reconcile import after_list, compare, missing, restored, slipped
 from sandboxes.services.reconcile.examine import examine

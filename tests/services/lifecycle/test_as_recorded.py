@@ -8,8 +8,8 @@ import pytest
 
 from sandboxes.core.codes import Code
 from sandboxes.core.vocabulary import Action, Actor, Source
-from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.api.callers import problem, program
 from tests.services.making_room import full, idle, stopped

@@ -8,8 +8,8 @@ import pytest
 
 from sandboxes.core.states import ERROR_STATES
 from sandboxes.core.vocabulary import Action, Status
-from sandboxes.gateways import convex as convex_gateway
-from sandboxes.gateways import daytona
+from sandboxes.providers.convex import gateway as convex_gateway
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.services.making_room import stopped
 from tests.services.projection.driving import Convex

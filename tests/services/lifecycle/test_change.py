@@ -9,7 +9,7 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor
-from sandboxes.gateways import daytona
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.support.driving import do, pass_time, reload, tick_all
 from tests.support.waiting import wait_until

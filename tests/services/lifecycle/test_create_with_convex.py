@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes.core.vocabulary import Action, Actor, Source
-from sandboxes.gateways import convex as gateway
+from sandboxes.providers.convex import gateway
 from sandboxes.services import lifecycle
 from tests.services.projection.driving import Convex
 from tests.support import convex as wire

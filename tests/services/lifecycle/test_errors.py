@@ -8,8 +8,8 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
-from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from sandboxes.services.reconcile.slipped import stuck_deletes
 from tests.support.driving import ask, do, pass_time, reload, settle

@@ -8,7 +8,7 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
-from sandboxes.gateways import daytona
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, step_until, tick_all
 from tests.support.waiting import wait_until

@@ -9,8 +9,8 @@ import pytest
 from sandboxes.core import asked
 from sandboxes.core.codes import NoticeCode, Refused
 from sandboxes.core.vocabulary import Action, Actor
-from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.support.driving import do, during, pass_time, reload, step_until, tick_all
 

@@ -9,8 +9,8 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
-from sandboxes.gateways import daytona
 from sandboxes.models import Operation, Sandbox
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import leases, lifecycle, quota_search
 from tests.support.driving import ask, do, reload, settle
 from tests.support.waiting import wait_until

@@ -9,7 +9,7 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
-from sandboxes.gateways import daytona
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.api.callers import program
 from tests.services.making_room import full, idle, start, stopped

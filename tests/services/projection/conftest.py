@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandboxes.gateways import convex as gateway
+from sandboxes.providers.convex import gateway
 from tests.services.projection.driving import Convex
 
 if TYPE_CHECKING:

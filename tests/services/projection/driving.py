@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, ActorKind, Intent, OperationStatus, Source, Status
-from sandboxes.gateways import convex as gateway
 from sandboxes.models import ConvexProjection, Notice, Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.providers.convex import gateway
 from sandboxes.services import projection, record
 from tests.support import convex as wire
 from tests.support import rows

@@ -11,8 +11,8 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Status
-from sandboxes.gateways import convex as gateway
 from sandboxes.models import Notice
+from sandboxes.providers.convex import gateway
 from sandboxes.services import projection
 from tests.services.projection.driving import (
     Convex,

@@ -16,8 +16,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from sandboxes import clock
-from sandboxes.gateways import convex as gateway
 from sandboxes.models import ConvexProjection, Operation, Sandbox
+from sandboxes.providers.convex import gateway
 from sandboxes.services import projection
 from sandboxes.services.reconcile.changes import MOMENT
 from tests.support import convex

@@ -7,8 +7,8 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Actor
-from sandboxes.gateways import convex as convex_gateway
 from sandboxes.models import Notice, Sandbox, Sweep
+from sandboxes.providers.convex import gateway as convex_gateway
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support import convex

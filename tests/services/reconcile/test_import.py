@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandboxes import clock
-from sandboxes.gateways import convex as gateway
 from sandboxes.models import ConvexProjection, Operation, Sandbox, Sweep
+from sandboxes.providers.convex import gateway
 from sandboxes.services import projection, reconcile
 from sandboxes.services.reconcile import Options, SweepResult
 from tests.support import convex

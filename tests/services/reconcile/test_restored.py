@@ -9,8 +9,8 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
-from sandboxes.gateways import convex as gateway
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.providers.convex import gateway
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import Options
 from tests.support import convex

@@ -10,8 +10,8 @@ from django_tasks_db.models import DBTaskResult
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
-from sandboxes.gateways import daytona
 from sandboxes.models import Notice, Sandbox, Sweep
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import notices, reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support import rows

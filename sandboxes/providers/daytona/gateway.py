@@ -1,0 +1,294 @@
+"""Daytona's API, in the words of this project. Nothing outside `providers/daytona*.py` knows it.
+
+It uses the client package of Daytona's SDK (`daytona_api_client`) for paths, parameters and connections, in
+the form that returns raw answers: the SDK's own models reject what a v0.190 server sends, after the call
+was carried out.
+
+Every call is one request that returns, or raises a `DaytonaError`, within the connect and read timeouts;
+only reads are repeated, twice and at once. Daytona holds create, start and recover open for up to 30 s:
+they end as `Unknown` after the read timeout and go on at Daytona, so the caller observes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+from sandboxes.core.facts import RemoteSandbox
+from sandboxes.providers.daytona.errors import (
+    Busy,
+    ComputeQuotaFull,
+    DaytonaError,
+    DiskQuotaFull,
+    NameTaken,
+    NoRunners,
+    NotConfigured,
+    NotFound,
+    RateLimited,
+    RecoverCooldown,
+    RecoverExhausted,
+    Rejected,
+    StartFailed,
+    Suspended,
+    Unauthorized,
+    Unknown,
+    WrongState,
+)
+from sandboxes.providers.daytona.rows import (
+    NewSandbox,
+    Page,
+    UnreadableBody,
+    read_page,
+    read_sandbox,
+)
+from sandboxes.providers.daytona.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from daytona_api_client import CreateSandbox
+
+__all__ = [
+    "Busy",
+    "ComputeQuotaFull",
+    "DaytonaError",
+    "DaytonaGateway",
+    "DiskQuotaFull",
+    "NameTaken",
+    "NewSandbox",
+    "NoRunners",
+    "NotConfigured",
+    "NotFound",
+    "Page",
+    "RateLimited",
+    "RecoverCooldown",
+    "RecoverExhausted",
+    "Rejected",
+    "RemoteSandbox",
+    "StartFailed",
+    "Suspended",
+    "Unauthorized",
+    "Unknown",
+    "WrongState",
+    "gateway",
+    "reset",
+]
+
+
+class DaytonaGateway:
+    """Daytona for one API key. Safe to share between threads, not between processes.
+
+    Timeouts in seconds; `pool_size` connections are kept open; `unauthorized_pause` is how long no call
+    leaves after the key was refused. Every method raises a DaytonaError, or ValueError for an argument that
+    can be no sandbox.
+    """
+
+    def __init__(
+        self,
+        *,
+        api_url: str,
+        api_key: str,
+        target: str = "",
+        connect_timeout: float = 3.0,
+        read_timeout: float = 5.0,
+        pool_size: int = 32,
+        unauthorized_pause: float = 60.0,
+    ) -> None:
+        self._api_url = _address(api_url)
+        self._target = target
+        self._wire = Wire(
+            api_url=self._api_url,
+            api_key=api_key,
+            timeout=(float(connect_timeout), float(read_timeout)),
+            pool_size=pool_size,
+            unauthorized_pause=unauthorized_pause,
+        )
+
+    def __repr__(self) -> str:
+        return f"<DaytonaGateway {self._api_url}>"
+
+    def get(self, id_or_name: str) -> RemoteSandbox:
+        """Look at one sandbox. The only call that raises NotFound."""
+        return _sandbox("get", self._wire.read("get", _named(id_or_name)))
+
+    def list_page(
+        self,
+        *,
+        cursor: str | None = None,
+        limit: int = 200,
+        labels: Mapping[str, str] | None = None,
+        id_prefix: str | None = None,
+    ) -> Page:
+        """One page of the list, oldest first: the default order loses rows that move (recording 10_list).
+
+        A hint, never the truth: the hosted service answers from a search index that lags. `limit` is 1 to
+        200.
+        """
+        from daytona_api_client import SandboxListSortDirection, SandboxListSortField
+
+        body = self._wire.read(
+            "list_page",
+            cursor=cursor,
+            limit=limit,
+            labels=json.dumps(dict(labels)) if labels else None,
+            id=id_prefix,
+            sort=SandboxListSortField.CREATEDAT,
+            order=SandboxListSortDirection.ASC,
+        )
+        try:
+            return read_page(body)
+        except UnreadableBody as error:
+            raise Unknown(f"list_page: {error}", status=200) from None
+
+    def create(self, new: NewSandbox) -> RemoteSandbox:
+        """The answer may say `creating` of a sandbox that already runs (recording 01_create_get)."""
+        return self._change("create", _create_body(new, self._target))
+
+    def start(self, daytona_id: str) -> RemoteSandbox:
+        return self._change("start", _named(daytona_id))
+
+    def stop(self, daytona_id: str) -> RemoteSandbox:
+        """Destroys an ephemeral sandbox."""
+        return self._change("stop", _named(daytona_id))
+
+    def archive(self, daytona_id: str) -> RemoteSandbox:
+        return self._change("archive", _named(daytona_id))
+
+    def delete(self, daytona_id: str) -> RemoteSandbox:
+        """The answer carries the name `DESTROYED_<name>_<ms>` (recording 06_delete)."""
+        return self._change("delete", _named(daytona_id))
+
+    def recover(self, daytona_id: str) -> RemoteSandbox:
+        return self._change("recover", _named(daytona_id))
+
+    def replace_labels(self, daytona_id: str, labels: Mapping[str, str]) -> None:
+        """Replaces all of them: read, change, then send the whole."""
+        from daytona_api_client import SandboxLabels
+
+        self._wire.send("replace_labels", _named(daytona_id), SandboxLabels(labels=dict(labels)))
+
+    def keep_alive(self, daytona_id: str) -> None:
+        """Tell Daytona that the sandbox is in use. Takes the id: a call with a name is silently lost."""
+        self._wire.send("keep_alive", _named(daytona_id))
+
+    def set_auto_stop(self, daytona_id: str, minutes: int) -> None:
+        """0: never."""
+        self._wire.send("set_auto_stop", _named(daytona_id), minutes)
+
+    def set_auto_archive(self, daytona_id: str, minutes: int) -> None:
+        """0: as late as Daytona allows."""
+        self._wire.send("set_auto_archive", _named(daytona_id), minutes)
+
+    def set_auto_delete(self, daytona_id: str, minutes: int) -> None:
+        """-1: never; 0: as soon as it is stopped."""
+        self._wire.send("set_auto_delete", _named(daytona_id), minutes)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._wire.close()
+
+    def _change(self, operation: str, argument: object) -> RemoteSandbox:
+        return _sandbox(operation, self._wire.send(operation, argument))
+
+
+def _address(api_url: str) -> str:
+    try:
+        parts = urlsplit(api_url.strip())
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.username is None
+    except ValueError:
+        usable = False
+    if not usable:
+        raise NotConfigured(
+            "The Daytona URL is no http(s) address, or it carries a password. "
+            "Set DAYTONA_API_URL to something like https://app.daytona.io/api."
+        )
+    return api_url.strip().rstrip("/")
+
+
+def _create_body(new: NewSandbox, target: str) -> CreateSandbox:
+    from daytona_api_client import CreateSandbox
+
+    return CreateSandbox(
+        name=new.name,
+        snapshot=new.snapshot,
+        cpu=new.cpu,
+        memory=new.memory_gb,
+        disk=new.disk_gb,
+        labels=dict(new.labels),
+        env=dict(new.env) if new.env is not None else None,
+        target=new.target or target or None,
+        auto_stop_interval=new.auto_stop,
+        auto_archive_interval=new.auto_archive,
+        auto_delete_interval=new.auto_delete,
+        kvm=None,
+        spot=None,
+    )
+
+
+def _named(id_or_name: str) -> str:
+    """Empty or all dots would make the path of another call."""
+    if id_or_name.strip(". ") == "":
+        raise ValueError(f"not an id or a name of a sandbox: {id_or_name!r}")
+    return id_or_name
+
+
+def _sandbox(operation: str, body: bytes) -> RemoteSandbox:
+    try:
+        return read_sandbox(body)
+    except UnreadableBody as error:
+        raise Unknown(f"{operation}: {error}", status=200) from None
+
+
+_lock = threading.Lock()
+_current: DaytonaGateway | None = None
+
+
+def gateway() -> DaytonaGateway:
+    """The gateway of this process, made from the settings at the first call. Raises NotConfigured."""
+    global _current
+    with _lock:
+        if _current is None:
+            _current = _from_settings()
+        return _current
+
+
+def reset() -> None:
+    """Forget this process's gateway, and with it all that rests or was refused."""
+    global _current
+    with _lock:
+        if _current is not None:
+            _current.close()
+        _current = None
+
+
+def _from_settings() -> DaytonaGateway:
+    missing = [name for name in ("DAYTONA_API_URL", "DAYTONA_API_KEY") if not getattr(settings, name)]
+    if missing:
+        raise NotConfigured(
+            f"This process cannot call Daytona: {' and '.join(missing)} not set. "
+            "Set them in the environment (or in .env) of the worker and of manage.py commands."
+        )
+    return DaytonaGateway(
+        api_url=settings.DAYTONA_API_URL,
+        api_key=settings.DAYTONA_API_KEY,
+        target=settings.DAYTONA_TARGET,
+        connect_timeout=settings.DAYTONA_CONNECT_TIMEOUT,
+        read_timeout=settings.DAYTONA_READ_TIMEOUT,
+        pool_size=settings.DAYTONA_POOL_SIZE,
+        unauthorized_pause=settings.DAYTONA_UNAUTHORIZED_PAUSE,
+    )
+
+
+def _after_fork() -> None:
+    """A child must not use its parent's sockets, nor wait for a lock that a thread of the parent held."""
+    global _current, _lock
+    _lock = threading.Lock()
+    _current = None
+
+
+os.register_at_fork(after_in_child=_after_fork)
