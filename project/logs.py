@@ -139,6 +139,5 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
             "socketio.client": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
-            "urllib3": {"level": "WARNING"},
         },
     }

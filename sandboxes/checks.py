@@ -96,7 +96,8 @@ def _tier_problems(tiers: object) -> Iterator[str]:
 def times_fit_together(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     longest = max(
-        settings.DAYTONA_CONNECT_TIMEOUT + settings.DAYTONA_READ_TIMEOUT,
+        settings.DAYTONA_READ_TIMEOUT,
+        settings.DAYTONA_HOLD_TIMEOUT,
         settings.CONVEX_CONNECT_TIMEOUT + settings.CONVEX_READ_TIMEOUT,
     )
     if longest + settings.ATTEMPT_SECONDS >= settings.LEASE_SECONDS:

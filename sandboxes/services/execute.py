@@ -8,6 +8,7 @@ from sandboxes.core.asked import labels_of
 from sandboxes.core.facts import Result
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona.errors import DaytonaError
 from sandboxes.providers.daytona.gateway import DaytonaGateway, NewSandbox
 
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def execute(gateway: DaytonaGateway, row: Sandbox, name: str) -> Result:
     """Make this call for the sandbox: one of create, start, stop, archive, recover, delete."""
     try:
-        remote = gateway.create(_new(row)) if name == Action.CREATE else getattr(gateway, name)(row.daytona_id)
+        argument = _new(row) if name == Action.CREATE else row.daytona_id
+        remote = blocking.run(getattr(gateway, name)(argument))
     except DaytonaError as error:
         return error.as_result()
     return Result(ResultKind.ACCEPTED, remote=remote)

@@ -10,6 +10,7 @@ from django.conf import settings
 from sandboxes import clock
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import may_have_ended
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona.errors import NotFound
 from sandboxes.services.decisions import calls_of, sandbox_facts
 
@@ -28,7 +29,7 @@ def fetch(daytona: DaytonaGateway, row: Sandbox, *, now: datetime | None = None)
     """
     started = now or clock.now()
     try:
-        remote = daytona.get(row.daytona_id or row.daytona_name)
+        remote = blocking.run(daytona.get(row.daytona_id or row.daytona_name))
     except NotFound:
         return Fetched(started, confirmed=row.daytona_id is not None and _is_confirmed(daytona, row, started))
     if row.daytona_id is None and remote.labels.get("sandkeeper_id") != str(row.pk):
@@ -47,5 +48,5 @@ def _is_confirmed(daytona: DaytonaGateway, row: Sandbox, started: datetime) -> b
             return False
         if started - row.missing_since < timedelta(seconds=settings.MISSING_CONFIRM_SECONDS):
             return False
-    page = daytona.list_page(id_prefix=row.daytona_id, limit=10)
+    page = blocking.run(daytona.list_page(id_prefix=row.daytona_id, limit=10))
     return not page.bad_rows and all(item.id != row.daytona_id for item in page.items)

@@ -16,6 +16,7 @@ from sandboxes.core.gate import check_may_run
 from sandboxes.core.states import RUNNING_STATES
 from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import Operation, Sandbox
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona.errors import DaytonaError
 from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import lifecycle, lookup, projection
@@ -123,7 +124,7 @@ def forward_touch(sandbox_id: UUID) -> bool:
     if row is None or row.daytona_id is None or row.status == Status.GONE:
         return False
     try:
-        gateway().keep_alive(row.daytona_id)
+        blocking.run(gateway().keep_alive(row.daytona_id))
     except DaytonaError:
         return False  # the next use tells it again
     projection.touch(row)

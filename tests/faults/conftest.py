@@ -31,7 +31,7 @@ def in_process(emulator: Emulator, settings: Settings, transactional_db: None) -
     settings.DAYTONA_TARGET = "us"
     settings.CONVEX_URL = emulator.convex_url
     settings.CONVEX_DEPLOY_KEY = emulator.convex_key
-    settings.DAYTONA_READ_TIMEOUT = settings.CONVEX_READ_TIMEOUT = 0.4
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = settings.CONVEX_READ_TIMEOUT = 0.4
     settings.ATTEMPT_SECONDS = 0.0
     forget_the_process()
     yield emulator

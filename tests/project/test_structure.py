@@ -23,7 +23,7 @@ WORKING = ("sandboxes", "project", "emulator", "tests", "bench")
 # The packages whose name in requirements.in is not what one imports, and those that no import names.
 IMPORTED_AS = {
     "import-linter": "importlinter",  # in pyproject.toml
-    "daytona-sdk": "daytona_api_client",
+    "daytona-sdk": "daytona_api_client_async",
     "django": "django",
     "django-axes": "axes",
     "django-cors-headers": "corsheaders",

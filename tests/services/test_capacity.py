@@ -8,6 +8,7 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle, quota_search, victims
 from tests.services.making_room import full, idle, start, stopped, used
@@ -47,7 +48,7 @@ def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
     silent, last = [running(name=f"silent {n}") for n in range(3)], running(name="last")
     idle(world, *silent, last)
     full(world, 4)
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     monkeypatch.setattr(quota_search, "LOOKING_SECONDS", 0.1)
     daytona.reset()
     hung = [world.faults.add("hang", path=f"/sandbox/{box.daytona_id}$") for box in silent]
@@ -131,7 +132,7 @@ def test_one_that_a_stop_would_destroy_or_doom_is_never_a_victim(
     wanted, only = stopped(running), running()
     idle(world, only)
     # Set in Daytona alone: the row does not know it, the GET just before does.
-    daytona.gateway().set_auto_delete(str(only.daytona_id), minutes)
+    blocking.run(daytona.gateway().set_auto_delete(str(only.daytona_id), minutes))
     full(world, 1)
     assert start(world, wanted).code == "capacity_exhausted"
     assert [line["action"] for line in world.log(key=str(only.daytona_id))] == ["create", "autodelete"]

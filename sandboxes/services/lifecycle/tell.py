@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -23,12 +23,13 @@ from sandboxes.core.pending import Pending
 from sandboxes.core.results import MEANINGS
 from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import Sandbox
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, Rejected, Unknown
 from sandboxes.services import notices, record
 from sandboxes.services.decisions import refresh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
     from uuid import UUID
 
     from sandboxes.core.facts import RemoteSandbox
@@ -49,7 +50,7 @@ def tell(
     outcomes: dict[str, ChangeResult] = {}
     for together, make in _calls(daytona, remote, due):
         try:
-            make()
+            blocking.run(make())
         except DaytonaError as error:
             outcomes |= {key: _after_failure(due[key], error) for key in together}
         else:
@@ -61,7 +62,7 @@ def tell(
 
 def _calls(
     daytona: DaytonaGateway, remote: RemoteSandbox, due: Mapping[str, Pending]
-) -> Iterator[tuple[list[str], Callable[[], None]]]:
+) -> Iterator[tuple[list[str], Callable[[], Coroutine[Any, Any, None]]]]:
     """Labels are merged into what the GET just showed: Daytona's PUT replaces all."""
     labels = {key: str(one.value) for key, one in due.items() if key not in asked.INTERVALS}
     if labels:

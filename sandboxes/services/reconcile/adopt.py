@@ -25,6 +25,7 @@ from sandboxes.core.shown import shown_of, to_push
 from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.models import ConvexProjection, Owner, Sandbox, SandboxEvent
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.services import record
 from sandboxes.services.decisions import create_operation, drafting
@@ -168,7 +169,7 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
     """GET what the list showed; None when it is ending, is somebody else's by now, or Daytona does not answer."""
     started = clock.now()
     try:
-        remote = daytona.get(item.id)
+        remote = blocking.run(daytona.get(item.id))
     except NotFound:
         run.report.count("list_lied")
         return None

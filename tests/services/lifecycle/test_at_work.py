@@ -8,6 +8,7 @@ import pytest
 
 from sandboxes.core.states import ERROR_STATES
 from sandboxes.core.vocabulary import Action, Status
+from sandboxes.providers import blocking
 from sandboxes.providers.convex import gateway as convex_gateway
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
@@ -130,6 +131,6 @@ def test_a_restore_that_somebody_else_asked_for_is_at_work(
     sandbox = stopped(running)
     do(sandbox, Action.ARCHIVE)
     world.settings(runner="unresponsive", hold=0)
-    daytona.gateway().start(str(sandbox.daytona_id))
+    blocking.run(daytona.gateway().start(str(sandbox.daytona_id)))
     do(sandbox, Action.SYNC)
     assert reload(sandbox.pk).status == "starting"

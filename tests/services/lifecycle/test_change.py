@@ -9,6 +9,7 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.support.driving import do, pass_time, reload, tick_all
@@ -69,7 +70,7 @@ def test_a_rename_while_daytona_is_away_is_told_later(world: Emulator, running: 
 def test_a_rename_that_ran_late_does_not_undo_a_later_one(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     daytona.reset()
     sandbox = running(name="first")
     world.stop_clock()
@@ -106,7 +107,7 @@ def test_intervals_reach_daytona(world: Emulator, running: Callable[..., Sandbox
     sandbox = running()
     lifecycle.set_intervals(sandbox.pk, actor=ALICE, auto_stop=30, auto_archive=60, auto_delete=120)
     wait_until(lambda: told(sandbox), what="intervals")
-    remote = daytona.gateway().get(str(sandbox.daytona_id))
+    remote = blocking.run(daytona.gateway().get(str(sandbox.daytona_id)))
     assert (remote.auto_stop_interval, remote.auto_archive_interval, remote.auto_delete_interval) == (30, 60, 120)
 
 

@@ -9,6 +9,7 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Notice, Sandbox
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from sandboxes.services.reconcile.slipped import stuck_deletes
@@ -185,7 +186,7 @@ def test_a_refusal_for_a_state_that_a_cached_get_hides_is_waited_out(
 ) -> None:
     settings.READ_CACHE_SECONDS = 3.0
     sandbox = running()
-    shown = daytona.gateway().get(str(sandbox.daytona_id))
+    shown = blocking.run(daytona.gateway().get(str(sandbox.daytona_id)))
     world.change(str(sandbox.daytona_id), state="stopped", desiredState="stopped")
     world.faults.add(
         "status", method="GET", path=f"/sandbox/{sandbox.daytona_id}$", status=200, times=4,

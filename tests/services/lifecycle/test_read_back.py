@@ -186,7 +186,7 @@ def test_a_late_call_is_undone_and_a_quick_change_of_mind_is_not_lost(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
     """15, 30 without an answer, 15 again: a GET that shows 15 proves nothing while 30 may still be carried out."""
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     daytona.reset()
     sandbox = running()
     world.stop_clock()

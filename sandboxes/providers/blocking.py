@@ -1,0 +1,81 @@
+"""Coroutines for callers that are not async: commands and sweeps."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+LAST_SECONDS = 2.0  # for what is still open when the process ends
+
+
+def run(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run the coroutine on this process's background event loop, in the caller's context, and wait for its result.
+
+    Safe from any thread. What ends the wait, such as a KeyboardInterrupt, cancels the coroutine.
+    """
+    future = asyncio.run_coroutine_threadsafe(coroutine, _background.loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+    finally:
+        del future  # it holds the error, whose traceback holds this frame
+
+
+class _Background:
+    """One event loop in one daemon thread, both made at the first use."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_serve, args=(self._loop,), name="blocking", daemon=True)
+                self._thread.start()
+            return self._loop
+
+    def stop(self) -> None:
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(LAST_SECONDS)
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run the loop until it is stopped, then end what still runs and close what was kept open for it."""
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+_background = _Background()
+_inherited: list[_Background] = []
+
+
+def _after_fork() -> None:
+    """A child has its parent's loop, but no thread that runs it. It is kept, so that nothing of it is closed."""
+    global _background
+    _inherited.append(_background)
+    _background = _Background()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+atexit.register(lambda: _background.stop())
