@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -19,6 +20,8 @@ from project.logs import hide, logging_config, passwords_in
 from project.networks import Proxies
 from project.rest import *  # noqa: F403
 from project.unfold import UNFOLD as UNFOLD
+
+django_stubs_ext.monkeypatch()  # Django's classes take type parameters where the code runs, too
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -52,8 +55,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_structlog",
-    "django_tasks",
-    "django_tasks_db",
     "health_check",
     "sandboxes",
 ]
@@ -139,6 +140,8 @@ _database = env.database(
 )
 _database["CONN_MAX_AGE"] = env.whole("CONN_MAX_AGE", default=600)
 DATABASES = {"default": _database}
+# Where workers hear of rows that became due, when a pooler stands before DATABASE_URL; empty: there.
+DATABASE_DIRECT_URL: str = env.text("DATABASE_DIRECT_URL")
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://sandkeeper")}
 
 # --- The other systems: workers and commands hold these keys, the web process does not need them -------------
@@ -182,7 +185,7 @@ RECONCILE_MAX_CHANGE: float = env.number("RECONCILE_MAX_CHANGE", default=20.0)  
 RECONCILE_PAGE: int = env.whole("RECONCILE_PAGE", default=200)
 SWEEP_STALE_SECONDS: float = env.number("SWEEP_STALE_SECONDS", default=900.0)
 
-LEASE_SECONDS: float = env.number("LEASE_SECONDS", default=45.0)
+LEASE_SECONDS: float = env.number("LEASE_SECONDS", default=30.0)
 # How long one attempt may wait inside.
 ATTEMPT_SECONDS: float = env.number("ATTEMPT_SECONDS", default=1.0, formerly="TICK_SECONDS")
 IN_DOUBT_SECONDS: float = env.number("IN_DOUBT_SECONDS", default=300.0, formerly="UNSETTLED_SECONDS")
@@ -196,7 +199,9 @@ INTENT_RETRY_SECONDS: float = env.number("INTENT_RETRY_SECONDS", default=5.0)
 DELETE_STUCK_SECONDS: float = env.number("DELETE_STUCK_SECONDS", default=600.0)
 # How old Daytona's answer to a GET may be.
 READ_CACHE_SECONDS: float = env.number("READ_CACHE_SECONDS", default=10.0, formerly="CALL_ECHO_SECONDS")
-HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=10.0)
+HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=2.0)
+# What a worker held is free again when it has given no sign of life for so long.
+WORKER_DEAD_SECONDS: float = env.number("WORKER_DEAD_SECONDS", default=10.0)
 WORKER_SILENT_SECONDS: float = env.number("WORKER_SILENT_SECONDS", default=60.0)
 
 DEADLINES: dict[str, float] = {
@@ -214,19 +219,9 @@ RETENTION_DAYS: dict[str, int] = {
     "operations": env.whole("RETAIN_OPERATIONS_DAYS", default=90),
     "events": env.whole("RETAIN_EVENTS_DAYS", default=90),
     "tombstones": env.whole("RETAIN_TOMBSTONES_DAYS", default=90),
-    "tasks": env.whole("RETAIN_TASKS_DAYS", default=2),
     "idempotency": env.whole("RETAIN_IDEMPOTENCY_DAYS", default=1),
     "notices": env.whole("RETAIN_NOTICES_DAYS", default=90),
     "sweeps": env.whole("RETAIN_SWEEPS_DAYS", default=14),
-}
-
-# --- Tasks ----------------------------------------------------------------------------------------------------
-
-TASKS: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": env.text("TASKS_BACKEND", default="django_tasks_db.DatabaseBackend"),
-        "QUEUES": ["default"],
-    }
 }
 
 # --- REST -----------------------------------------------------------------------------------------------------

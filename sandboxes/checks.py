@@ -97,7 +97,6 @@ def times_fit_together(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     longest = max(
         settings.DAYTONA_READ_TIMEOUT,
-        settings.DAYTONA_HOLD_TIMEOUT,
         settings.CONVEX_CONNECT_TIMEOUT + settings.CONVEX_READ_TIMEOUT,
     )
     if longest + settings.ATTEMPT_SECONDS >= settings.LEASE_SECONDS:

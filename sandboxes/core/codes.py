@@ -229,6 +229,8 @@ class NoticeCode(StrEnum):
     SWEEP_STALE = "sweep_stale"
     DELETE_STUCK = "delete_stuck"
     WORKER_SILENT = "worker_silent"
+    ROWS_FAILING = "rows_failing"
+    CLOCK_STEPPED_BACK = "clock_stepped_back"
     ORPHANS = "orphans"
 
 
@@ -249,5 +251,7 @@ REMEDIES: dict[NoticeCode, str] = {
     NoticeCode.SWEEP_STALE: "Run `manage.py reconcile_sandboxes`, by cron or with --every.",
     NoticeCode.DELETE_STUCK: "Daytona does not finish a delete; ask its support with the sandbox's id.",
     NoticeCode.WORKER_SILENT: "Start `manage.py run_worker`; nothing moves without one.",
+    NoticeCode.ROWS_FAILING: "Report it with the error that the notice names; the others go on.",
+    NoticeCode.CLOCK_STEPPED_BACK: "Look at the time service of the database's host; everything was made due.",
     NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
 }

@@ -60,8 +60,8 @@ LAST_USED = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_
 # What moves without a change of the sandbox: by mere use, by the list's pages, and by our own work.
 WORKING_FIELDS = frozenset(
     {
-        "last_accessed_at", "touch_forwarded_at", "listed_at", "fetch_due_at", "lease_token", "lease_until",
-        "updated_at",
+        "last_accessed_at", "touch_forwarded_at", "touch_due_at", "listed_at", "fetch_due_at", "failures",
+        "lease_token", "lease_until", "updated_at",
     }
 )  # fmt: skip
 
@@ -132,11 +132,17 @@ class Sandbox(Derived, Leased):
     fetch_due_at = models.DateTimeField(null=True, blank=True, help_text="Look again then.")
     missing_since = models.DateTimeField(null=True, blank=True, help_text="First 404 without a 200 since.")
     listed_at = models.DateTimeField(null=True, blank=True, help_text="Last seen in Daytona's list.")
+    failures = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Attempts in a row that ended with an error of our own."
+    )
 
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.CREATING)
     status_changed_at = models.DateTimeField(null=True, blank=True)
     last_accessed_at = models.DateTimeField(null=True, blank=True)
     touch_forwarded_at = models.DateTimeField(null=True, blank=True)
+    touch_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="Daytona and Convex are told of its use then."
+    )
     protected_until = models.DateTimeField(null=True, blank=True)
     protected_reason = models.CharField(max_length=500, blank=True)
 
@@ -151,9 +157,9 @@ class Sandbox(Derived, Leased):
     objects = models.Manager.from_queryset(SandboxQuerySet)()
 
     # While it is locked: its events, which are written at the end of the block; and, where many are locked
-    # together, its new operations.
+    # together, what else is written of all of them.
     lines: list[Any] | None = None
-    appended: list[Any] | None = None
+    batch: Any = None
     # Its latest calls to Daytona, once they were read.
     known_calls: list[Any] | None = None
 
@@ -187,6 +193,13 @@ class Sandbox(Derived, Leased):
             models.Index(
                 fields=["fetch_due_at"], name="sandbox_fetch_due", condition=Q(fetch_due_at__isnull=False)
             ),
+            models.Index(
+                fields=["owner", "fetch_due_at"], name="sandbox_fetch_turn", condition=Q(fetch_due_at__isnull=False)
+            ),
+            models.Index(
+                fields=["touch_due_at"], name="sandbox_touch_due", condition=Q(touch_due_at__isnull=False)
+            ),
+            models.Index(fields=["failures"], name="sandbox_failing", condition=Q(failures__gt=0)),
             models.Index(
                 fields=["target", "sandbox_class", "last_accessed_at"],
                 name="sandbox_running",

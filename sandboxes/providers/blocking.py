@@ -6,13 +6,20 @@ import asyncio
 import atexit
 import os
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 LAST_SECONDS = 2.0  # for what is still open when the process ends
+
+
+class InCaller(Protocol):
+    """Runs a function in the thread that waits for the coroutine."""
+
+    async def __call__(self, function: Callable[..., T], /, *arguments: Any) -> T: ...
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -28,6 +35,56 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
         raise
     finally:
         del future  # it holds the error, whose traceback holds this frame
+
+
+def run_with_caller(start: Callable[[InCaller], Coroutine[Any, Any, T]]) -> T:
+    """The same for a coroutine that has parts to run in the calling thread, such as those that use its database.
+
+    `start` is given how to run one: `await in_caller(function, *arguments)`.
+    """
+    parts: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+    async def in_caller(function: Callable[..., Any], /, *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+
+        def part() -> None:
+            try:
+                found = function(*arguments)
+            except BaseException as error:
+                loop.call_soon_threadsafe(_fail, answer, error)
+            else:
+                loop.call_soon_threadsafe(_answer, answer, found)
+
+        parts.put(part)
+        return await answer
+
+    async def whole() -> T:
+        try:
+            return await start(in_caller)
+        finally:
+            parts.put(None)
+
+    future = asyncio.run_coroutine_threadsafe(whole(), _background.loop())
+    try:
+        while (part := parts.get()) is not None:
+            part()
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+    finally:
+        del future  # it holds the error, whose traceback holds this frame
+
+
+def _answer(future: asyncio.Future[Any], found: Any) -> None:
+    if not future.done():
+        future.set_result(found)
+
+
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 class _Background:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
-from sandboxes.models import WorkerHeartbeat
+from sandboxes.models import Sandbox, WorkerHeartbeat
 from sandboxes.providers import counters
 from sandboxes.services import feed, notices, sweeps
 
@@ -25,36 +25,41 @@ FORGET_AFTER = timedelta(days=1)
 class Heartbeat:
     """The row of this process. `beat` writes it, `stop` says that the process ended in good order."""
 
-    def __init__(self, *, threads: int) -> None:
+    def __init__(self, *, places: int) -> None:
         self.host = socket.gethostname()
-        self.worker_id = f"{self.host[:40]}-{os.getpid()}-{uuid4().hex[:6]}"
-        self.threads = threads
+        self.worker_id = f"{self.host[:40]}-{os.getpid()}-{uuid4().hex[:12]}"
+        self.places = places
         self.started_at: datetime | None = None
 
-    def beat(self) -> None:
-        """Write the row, with the calls counted so far, and forget workers that ended a day ago."""
+    def beat(self, lanes: dict[str, list[int]]) -> None:
+        """Write the row, with the calls counted so far, and of each lane the places taken and those there are."""
         now = clock.now()
+        told = {"beat_at": now, "freed_at": None, "counters": counted(), "lanes": lanes}
+        if self.started_at is not None and WorkerHeartbeat.objects.filter(pk=self.worker_id).update(**told):
+            return
         self.started_at = self.started_at or now
         WorkerHeartbeat.objects.update_or_create(
             worker_id=self.worker_id,
             defaults={
-                "host": self.host,
-                "pid": os.getpid(),
-                "threads": self.threads,
-                "started_at": self.started_at,
-                "beat_at": now,
-                "counters": counted(),
+                "host": self.host, "pid": os.getpid(), "places": self.places, "started_at": self.started_at, **told,
             },
-        )
-        WorkerHeartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
-        notices.close(NoticeCode.WORKER_SILENT)
-        sweeps.review(now)
-        feed.number_events()  # so that a first reader finds little left to do
+        )  # fmt: skip
 
     def stop(self) -> None:
         now = clock.now()
         rows = WorkerHeartbeat.objects.filter(worker_id=self.worker_id)
         rows.update(stopped_at=now, beat_at=now, counters=counted())
+
+
+def tidy() -> None:
+    """What one of the workers does now and then for all: forget those that ended a day ago, see to notices."""
+    now = clock.now()
+    WorkerHeartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
+    notices.close(NoticeCode.WORKER_SILENT)
+    if not Sandbox.objects.filter(failures__gt=0).exists():
+        notices.close(NoticeCode.ROWS_FAILING)
+    sweeps.review(now)
+    feed.number_events()  # so that a first reader finds little left to do
 
 
 def counted() -> dict[str, list[float]]:

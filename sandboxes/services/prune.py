@@ -12,8 +12,6 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet, TextField
 from django.db.models.functions import Cast
-from django_tasks.base import TaskResultStatus
-from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
@@ -60,7 +58,6 @@ def expired(now: datetime) -> dict[str, QuerySet[Any]]:
         "tombstones": _settled_tombstones(before("tombstones")),
         "operations": Operation.objects.filter(finished_at__lt=before("operations")).ended(),
         "events": SandboxEvent.objects.filter(at__lt=before("events")),
-        "tasks": DBTaskResult.objects.filter(_is_over(before("tasks"))),
         "idempotency": IdempotencyAnswer.objects.filter(created_at__lt=before("idempotency")),
         "notices": Notice.objects.filter(closed_at__lt=before("notices")),
         "sweeps": Sweep.objects.filter(started_at__lt=before("sweeps")),
@@ -84,13 +81,6 @@ def _withdraw_tombstones(now: datetime, beat: Callable[[], None]) -> None:
     for rows in in_chunks(shown.only("pk"), BATCH):
         beat()
         ConvexProjection.objects.filter(pk__in=[row.pk for row in rows]).withdraw()
-
-
-def _is_over(before: datetime) -> Q:
-    """Ended, or RUNNING since then: its worker died. One that still waits says less than its row by now."""
-    ended = Q(status__in=(TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED), finished_at__lt=before)
-    abandoned = Q(status=TaskResultStatus.RUNNING, started_at__lt=before)
-    return ended | abandoned | Q(status=TaskResultStatus.READY, enqueued_at__lt=before)
 
 
 def _count(rows: QuerySet[Any]) -> int:

@@ -25,14 +25,14 @@ BREAKAGES = [
     ),
     Breakage(
         "a change that Convex is not told of",
-        "sandboxes/services/record.py",
+        "sandboxes/services/sandbox_store.py",
         "_project([row] if shown_of(row) != before_shown else [])",
         "_project([])",
         f"{TESTS}/test_make_due.py::test_a_change_that_convex_shows_makes_it_due",
     ),
     Breakage(
         "a change of many that Convex is not told of",
-        "sandboxes/services/record.py",
+        "sandboxes/services/sandbox_store.py",
         "_project([row for row in found if shown_of(row) != before[row.pk][1]])",
         "_project([])",
         f"{TESTS}/test_make_due.py::test_many_that_change_together_are_due_together",

@@ -40,7 +40,7 @@ BREAKAGES = [
     *CORE,
     Breakage(
         "no lease check",
-        "sandboxes/services/record.py",
+        "sandboxes/services/sandbox_store.py",
         "one(rows if token is None else rows.held(token))",
         "one(rows)",
         f"{SERVICES}/lifecycle/test_lease.py::test_a_worker_whose_lease_was_taken_over_writes_nothing",

@@ -18,7 +18,7 @@ from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Intent, OperationSt
 from sandboxes.models import CircuitBreaker, Lease, Notice, Operation, Owner, Sandbox, Schedule
 from sandboxes.providers.convex import gateway as convex
 from sandboxes.providers.daytona import gateway as daytona
-from sandboxes.services import intent, lifecycle, owners, record
+from sandboxes.services import intent, lifecycle, owners, sandbox_store
 from tests.faults import queue
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
 from tests.faults.truth import disagreements, is_quiet, waiting
@@ -244,7 +244,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def a_worker_is_killed_after_the_claim(self, pick: int) -> None:
-        record.claim(self._row(pick).pk)
+        sandbox_store.claim(self._row(pick).pk)
 
     @rule(place=PLACE)
     def a_worker_is_killed_with_its_task(self, place: int) -> None:
@@ -337,7 +337,7 @@ class Machine(RuleBasedStateMachine):
         return alive[pick % len(alive)]
 
     def _active(self, row: Sandbox) -> Operation | None:
-        return record.active_operation(row.pk)
+        return sandbox_store.active_operation(row.pk)
 
     def _asked(self, operation: Operation, action: Action) -> None:
         self._wishes()

@@ -10,7 +10,7 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import intent, lifecycle, owners, record
+from sandboxes.services import intent, lifecycle, owners, sandbox_store
 from sandboxes.services.intent import Ready
 from tests.support.driving import ask, do, pass_time, reload, settle
 
@@ -115,7 +115,7 @@ def test_a_stop_that_comes_after_the_gate_has_looked_still_closes_it(
     with connection.execute_wrapper(between):
         error = refusal(sandbox)
     assert (error.code, error.extra["stopped_reason"]) == (Code.SANDBOX_STOPPED_BY_USER, "lunch")
-    assert record.active_operation(sandbox.pk) == stops[0]
+    assert sandbox_store.active_operation(sandbox.pk) == stops[0]
     assert reload(sandbox.pk).intent == "stopped"
 
 

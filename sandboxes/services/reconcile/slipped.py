@@ -11,30 +11,23 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import MOVING, Intent, Status
 from sandboxes.models import DaytonaCall, Operation, Sandbox
-from sandboxes.services import heartbeat, notices, pump
+from sandboxes.services import heartbeat, notices
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run, update_free
 
-MOST_ROUNDS = 20  # of the pump, in one sweep
 MOST_STUCK = 100
 UNSEEN_FOR_LONG = timedelta(minutes=15)  # whatever is refused is asked for more often
 NAMED = 3  # sandboxes that a notice names
 
 
 def steps(run: Run) -> None:
-    """Make due what slipped, enqueue what is due, and say what stands still."""
+    """Make due what slipped, and say what stands still."""
     make_due(run)
     stuck = stuck_deletes(run.started)
     theirs = stuck.filter(owner_id=run.options.owner) if run.options.owner else stuck
     run.report.add(*[_stuck(sandbox) for sandbox in theirs[:MOST_STUCK]])
     if run.options.dry_run:
         return
-    for _ in range(MOST_ROUNDS):
-        enqueued = pump.due()
-        run.report.count("enqueued", enqueued)
-        if not enqueued:
-            break
-        run.beat()
     _tell_stuck(list(stuck[: NAMED + 1]))
     heartbeat.review()
     if not Sandbox.objects.filter(_says_an_unknown_word()).exists():

@@ -1,6 +1,6 @@
-"""Writing a sandbox back: the row lock, the lease, the observation, the status, the timeline.
+"""Locking sandboxes and writing them back: the row lock, the lease, the timeline, what follows for Convex.
 
-Whoever changes a Sandbox or its Operations does it inside `locked`, so status and projection cannot be forgotten.
+Whoever changes a Sandbox or its operations does it inside `lock_sandbox`, so that nothing of it is forgotten.
 """
 
 from __future__ import annotations
@@ -15,17 +15,22 @@ from django.db import transaction
 from project.readable import cut
 from sandboxes import clock
 from sandboxes.core.shown import shown_of
-from sandboxes.models import ConvexProjection, IntentChange, Operation, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import EventKind
+from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox, SandboxEvent
+from sandboxes.models.bulk import update_each
+from sandboxes.models.sandbox import WORKING_FIELDS
+from sandboxes.services import notices
 from sandboxes.services.facts import changed_facts, facts_of
-from sandboxes.services.queue import enqueue
 from sandboxes.services.rows import one
+from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from django.db.models import Model, QuerySet
 
+    from sandboxes.core.codes import NoticeCode
     from sandboxes.models.scope import SandboxRows
 
 
@@ -33,18 +38,33 @@ class LostLease(Exception):
     """The row is gone, or another worker has taken the sandbox over: nothing may be written."""
 
 
+class Batch:
+    """What is written of many locked sandboxes together: rows to insert, fields to update, and notices."""
+
+    def __init__(self) -> None:
+        self.inserted: list[Model] = []
+        self.notices: dict[NoticeCode, str | None] = {}
+        self._updated: dict[tuple[type[Model], Any], tuple[Model, set[str]]] = {}
+
+    def update(self, row: Model, fields: Iterable[str]) -> None:
+        _, names = self._updated.setdefault((type(row), row.pk), (row, set()))
+        names.update(fields)
+
+    def write(self) -> None:
+        kinds: tuple[type[Model], ...] = (IntentChange, Operation, DaytonaCall)  # each before what names it
+        for kind in kinds:
+            kind._default_manager.bulk_create([row for row in self.inserted if isinstance(row, kind)])
+        for kind in kinds:
+            changed = [pair for (of, _), pair in self._updated.items() if of is kind]
+            update_each([row for row, _ in changed], {name for _, names in changed for name in names})
+
+
 def claim(sandbox_id: UUID) -> str | None:
     """Take the sandbox's lease; None while another worker has it."""
     return Sandbox.objects.filter(pk=sandbox_id).claim(settings.LEASE_SECONDS)
 
 
-def claim_for(operation_id: UUID) -> str | None:
-    """Take the lease of this operation's sandbox; None as well when the operation has ended."""
-    active = Operation.objects.active().filter(pk=operation_id)
-    return Sandbox.objects.filter(pk__in=active.values("sandbox_id")).claim(settings.LEASE_SECONDS)
-
-
-def let_go(row: Sandbox) -> None:
+def clear_lease(row: Sandbox) -> None:
     """Give the lease back with what is written of the locked row anyway."""
     row.lease_token, row.lease_until = "", None
 
@@ -54,7 +74,7 @@ def release(sandbox_id: UUID, token: str) -> None:
 
 
 @contextmanager
-def locked(which: UUID | SandboxRows, *, token: str | None = None) -> Iterator[Sandbox]:
+def lock_sandbox(which: UUID | SandboxRows, *, token: str | None = None) -> Iterator[Sandbox]:
     """One transaction in which nobody else writes this sandbox; what the block changed is saved at its end.
 
     With `token`, raises LostLease when the lease is no longer that one. On
@@ -76,45 +96,65 @@ def locked(which: UUID | SandboxRows, *, token: str | None = None) -> Iterator[S
 
 
 @contextmanager
-def locked_together(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
-    """The same for many, in a few statements; those that somebody else holds now are left out."""
+def lock_sandboxes(rows: QuerySet[Sandbox], *, waits: bool = False) -> Iterator[list[Sandbox]]:
+    """The same for many, in a few statements. Those that somebody else holds now are waited for, or left out."""
+    batch = Batch()
     with transaction.atomic():
-        free = rows.select_for_update(of=("self",), skip_locked=True, no_key=True).select_related("owner")
+        free = rows.select_for_update(of=("self",), skip_locked=not waits, no_key=True).select_related("owner")
         found = list(free.order_by("pk"))
         before = {row.pk: (values(row), shown_of(row), facts_of(row)) for row in found}
         for row in found:
-            row.appended, row.lines = [], []
+            row.batch, row.lines = batch, []
         yield found
         _project([row for row in found if shown_of(row) != before[row.pk][1]])
-        _save_together(
-            {row: {name: getattr(row, name) for name in changes(row, since=before[row.pk][0])} for row in found}
-        )
-        appended = [added for row in found for added in row.appended or () if added._state.adding]
-        # Each before what names it.
-        IntentChange.objects.bulk_create(added for added in appended if isinstance(added, IntentChange))
-        Operation.objects.bulk_create(added for added in appended if isinstance(added, Operation))
+        _save_together({row: changes(row, since=before[row.pk][0]) for row in found})
+        batch.write()
         SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk][2]))
+    # Each is one row for everybody: nobody holds it until a transaction of many ends.
+    _notify(batch.notices)
 
 
-def _save_together(changed: dict[Sandbox, dict[str, Any]]) -> None:
-    """One UPDATE for all rows that get the same values: what is asked of many mostly changes them alike."""
-    alike: list[tuple[dict[str, Any], list[UUID]]] = []
-    for row, new in changed.items():
-        ids = next((ids for values_, ids in alike if values_ == new), None)
-        if ids is None:
-            alike.append((new, ids := []))
-        ids.append(row.pk)
-    for new, ids in alike:
-        if new:
-            Sandbox.objects.filter(pk__in=ids).update(**new)
+def _save_together(changed: dict[Sandbox, list[str]]) -> None:
+    rows = [row for row, names in changed.items() if names]
+    if not rows:
+        return
+    now = clock.now()
+    for row in rows:
+        if not WORKING_FIELDS.issuperset(changed[row]):
+            row.updated_at = now
+    update_each(rows, {"updated_at", *(name for names in changed.values() for name in names)})
 
 
-def append(sandbox: Sandbox, row: Operation | IntentChange) -> None:
+def append(sandbox: Sandbox, row: Model) -> None:
     """Insert a row of this sandbox: now, or together with those of the others that are locked."""
-    if sandbox.appended is None:
+    if sandbox.batch is None:
         row.save(force_insert=True)
     else:
-        sandbox.appended.append(row)
+        sandbox.batch.inserted.append(row)
+
+
+def save(sandbox: Sandbox, row: Model, fields: Iterable[str]) -> None:
+    """Write these fields of a row of this sandbox: now, or together with those of the others that are locked."""
+    if sandbox.batch is None:
+        row.save(update_fields=fields)
+    elif not row._state.adding:  # what is not inserted yet will be as it is then
+        sandbox.batch.update(row, fields)
+
+
+def notify(sandbox: Sandbox, codes: Mapping[NoticeCode, str | None]) -> None:
+    """Open these notices with the text, or close those without one: now, or after what many write together."""
+    if sandbox.batch is None:
+        _notify(codes)
+    else:
+        sandbox.batch.notices.update(codes)
+
+
+def _notify(codes: Mapping[NoticeCode, str | None]) -> None:
+    if over := [code for code, text in codes.items() if text is None]:
+        notices.close(*over)
+    for code, text in codes.items():
+        if text is not None:
+            notices.tell(code, text)
 
 
 @contextmanager
@@ -132,7 +172,7 @@ def _told(row: Sandbox, *, since: dict[str, Any]) -> list[SandboxEvent]:
     """The events of a block that has ended."""
     lines, row.lines = row.lines or [], None
     if changed := changed_facts(row, since=since):
-        lines = lines or [line(row, SandboxEvent.Kind.CHANGE, _in_words(changed), at=clock.now())]
+        lines = lines or [line(row, EventKind.CHANGE, _in_words(changed), at=clock.now())]
         lines[0].changes = changed
     return lines
 
@@ -158,8 +198,7 @@ def _project(changed: list[Sandbox]) -> None:
     rows = ConvexProjection.objects.filter(pk__in=[row.pk for row in changed])
     (rows.in_order() if len(changed) > 1 else rows).make_due()
     if settings.CONVEX_URL:
-        for row in changed:
-            enqueue("push_sandbox", row.pk)
+        wake()
 
 
 def active_operation(sandbox_id: UUID) -> Operation | None:
