@@ -51,12 +51,18 @@ class Batch:
         names.update(fields)
 
     def write(self) -> None:
-        kinds: tuple[type[Model], ...] = (IntentChange, Operation, DaytonaCall)  # each before what names it
-        for kind in kinds:
-            kind._default_manager.bulk_create([row for row in self.inserted if isinstance(row, kind)])
-        for kind in kinds:
-            changed = [pair for (of, _), pair in self._updated.items() if of is kind]
-            update_each([row for row, _ in changed], {name for _, names in changed for name in names})
+        self._insert(IntentChange)  # before what names it
+        self._save(Operation)  # one that ends makes room for the next: a sandbox has one that is active
+        self._save(DaytonaCall)
+        self._insert(Operation)
+        self._insert(DaytonaCall)
+
+    def _insert(self, kind: type[Model]) -> None:
+        kind._default_manager.bulk_create([row for row in self.inserted if isinstance(row, kind)])
+
+    def _save(self, kind: type[Model]) -> None:
+        changed = [pair for (of, _), pair in self._updated.items() if of is kind]
+        update_each([row for row, _ in changed], {name for _, names in changed for name in names})
 
 
 def claim(sandbox_id: UUID) -> str | None:
