@@ -82,7 +82,7 @@ def run_module(module: str, *arguments: str, environment: dict[str, str]) -> str
 
 def worker_command(in_flight: int | None = None) -> list[str]:
     """A worker that has so many calls in flight at the most; None: as many as a deployed one."""
-    return manage("run_worker", "--threads", str(in_flight or 16))
+    return manage("run_worker", *(["--places", str(in_flight)] if in_flight else []))
 
 
 def peak_memory(pid: int) -> float:
