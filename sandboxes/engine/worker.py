@@ -78,6 +78,8 @@ class Worker:
             asyncio.create_task(self._repeat("review", self._review, every=REVIEW_EVERY)),
             asyncio.create_task(listen(self._woken.set)),
         ]
+        with suppress(NotConfigured):  # its library takes a while to load: not while rows wait under our lease
+            await asyncio.to_thread(daytona.gateway)
         try:
             await self._repeat("claims", self._claim_what_is_due, every=0.0)
             await self._end_turns()
