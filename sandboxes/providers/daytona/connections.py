@@ -73,8 +73,8 @@ class Connections:
         url: str,
         headers: dict[str, str],
         body: object = None,
-        post_params: object = None,  # noqa: ARG002 - the SDK names it
         _request_timeout: float | None = None,
+        **_form: object,
     ) -> _Raw:
         """One request, sent once at most. `_request_timeout` is the seconds from here to the end of the answer."""
         progress = _Progress()
