@@ -176,7 +176,7 @@ class Wire:
             self._resting.accept()
 
     def _lost(self, operation: str, lost: Unknown) -> Unknown:
-        words = " ".join(self._without_key(lost.message.encode()).decode().split())
+        words = " ".join(self._without_key(lost.message.encode(errors="replace")).decode().split())
         return Unknown(f"{operation}: {words[:300]}", sent=lost.sent, dropped=lost.dropped)
 
     def _without_key(self, text: bytes) -> bytes:
