@@ -20,7 +20,9 @@ from project.networks import Proxies
 from project.rest import *  # noqa: F403
 from project.unfold import UNFOLD as UNFOLD
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+PACKAGES = Path(__file__).resolve().parent.parent
+# Where `.env` and `var/` are: beside manage.py, or where an installed package is run.
+BASE_DIR = PACKAGES if (PACKAGES / "manage.py").is_file() else Path.cwd()
 VAR_DIR = BASE_DIR / "var"
 
 env = Environment(env_file=os.environ.get("ENV_FILE", str(BASE_DIR / ".env")))
@@ -99,7 +101,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "sandboxes" / "templates"],  # ours before Unfold's of the same name
+        "DIRS": [PACKAGES / "sandboxes" / "templates"],  # ours before Unfold's of the same name
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -6,6 +6,7 @@ ended are of the last ten minutes, because old rows are pruned and a counter may
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from project.readable import visible
+from project.version import VERSION
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, Source, Status
@@ -44,6 +46,7 @@ def exposition() -> bytes:
 class FromDatabase(Collector):
     def collect(self) -> Iterator[Metric]:
         now = clock.now()
+        yield _build()
         yield _sandboxes()
         yield from _operations_ended(now)
         yield from _operations_active(now)
@@ -69,6 +72,12 @@ def _gauges(name: str, text: str, labels: list[str], rows: Iterable[tuple[list[s
 
 def _age(now: datetime, since: datetime | None) -> float:
     return max(0.0, (now - since).total_seconds()) if since else 0.0
+
+
+def _build() -> Metric:
+    running = ".".join(map(str, sys.version_info[:3]))
+    text = "Always 1; the labels say what answers."
+    return _gauges("build_info", text, ["version", "python"], [([VERSION, running], 1.0)])
 
 
 def _sandboxes() -> Metric:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import stamina
 import urllib3.exceptions
 
+from project.version import USER_AGENT
 from sandboxes.providers import counters
 from sandboxes.providers.daytona.errors import (
     DaytonaError,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-USER_AGENT = "sandkeeper"
 # What our operations are called in the client package.
 METHODS = {
     "get": "get_sandbox",
