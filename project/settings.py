@@ -287,7 +287,11 @@ SESSION_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "sandboxes.admin.errors.csrf_failure"
 SECURE_SSL_REDIRECT: bool = env.flag("SECURE_SSL_REDIRECT", default=not DEBUG)
 SECURE_HSTS_SECONDS: int = env.whole("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31_536_000)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+# Both bind other hosts than this one, and browsers forget neither soon.
+SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.flag("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD: bool = env.flag("SECURE_HSTS_PRELOAD", default=False)
+if not (SECURE_HSTS_INCLUDE_SUBDOMAINS and SECURE_HSTS_PRELOAD):
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # Django's own, which recommend both to everybody
 TRUSTED_PROXIES: list[str] = env.words("TRUSTED_PROXIES")
 try:
     Proxies.of(tuple(TRUSTED_PROXIES))
@@ -328,3 +332,5 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # RequestIds has seen to it t
 
 # What the environment still calls by a former name; `manage.py check` says so.
 FORMER_NAMES: dict[str, str] = env.former_names
+# What nobody reads, and what was probably meant.
+MISTYPED_NAMES: dict[str, str] = env.mistyped()

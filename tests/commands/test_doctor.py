@@ -61,6 +61,16 @@ def a_sweep() -> None:
 
 
 @pytest.mark.usefixtures("a_worker", "a_sweep")
+def test_a_warning_fails_when_it_is_asked_to(emulator: Emulator) -> None:
+    emulator.settings(convex={"functions": "main", "sandkeeper": True})
+    call_command("doctor", "--fail-on", "warning", stdout=StringIO())
+    notices.tell(NoticeCode.SETTINGS_DIFFER, "Some differ.")
+    call_command("doctor", stdout=StringIO())
+    with pytest.raises(SystemExit, match="1"):
+        call_command("doctor", "--fail-on", "warning", stdout=StringIO())
+
+
+@pytest.mark.usefixtures("a_worker", "a_sweep")
 def test_all_is_well(emulator: Emulator) -> None:
     emulator.settings(convex={"functions": "main", "sandkeeper": True})
     answer = Answer()
