@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
+Role = WorkerHeartbeat.Role
 WINDOW = timedelta(minutes=10)
 UNCLAIMED = timedelta(seconds=30)  # longer than the pump's own pause between two tasks for one row
 TOOK = ExpressionWrapper(F("finished_at") - F("created_at"), output_field=DurationField())
@@ -156,8 +157,11 @@ def _workers(now: datetime) -> Iterator[Metric]:
     yield _gauge("worker_threads", "Their threads.", alive["threads"] or 0)
     rows = [
         ([worker.worker_id], _age(now, worker.beat_at))
-        for worker in WorkerHeartbeat.objects.filter(stopped_at=None).only("worker_id", "beat_at")
+        for worker in WorkerHeartbeat.objects.filter(stopped_at=None, role=Role.WORKER).only("worker_id", "beat_at")
     ]
+    counted = {role: heartbeat.alive(role).count() for role in (Role.RECONCILE, Role.WATCH)}
+    text = "Other processes that gave a sign of life."
+    yield _gauges("processes", text, ["role"], [([role.value], number) for role, number in counted.items()])
     yield _gauges("worker_silence_seconds", "Time since a worker's last sign of life.", ["worker"], rows)
 
 

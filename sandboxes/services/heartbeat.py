@@ -1,43 +1,59 @@
-"""Workers show that they live: one row each, with what they counted."""
+"""Processes show that they live: one row each, with what they counted."""
 
 from __future__ import annotations
 
 import os
 import socket
+import threading
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+import structlog
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError
 
+from project.version import VERSION
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.models import WorkerHeartbeat
 from sandboxes.providers import counters
 from sandboxes.services import feed, notices, sweeps
+from sandboxes.services.loops import repeat
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.db.models import QuerySet
 
+log = structlog.get_logger(__name__)
+
+Role = WorkerHeartbeat.Role
 FORGET_AFTER = timedelta(days=1)
 
 
 class Heartbeat:
     """The row of this process. `beat` writes it, `stop` says that the process ended in good order."""
 
-    def __init__(self, *, threads: int) -> None:
+    def __init__(self, role: Role = Role.WORKER, *, threads: int = 0) -> None:
+        self.role = role
         self.host = socket.gethostname()
         self.worker_id = f"{self.host[:40]}-{os.getpid()}-{uuid4().hex[:6]}"
         self.threads = threads
         self.started_at: datetime | None = None
 
     def beat(self) -> None:
-        """Write the row, with the calls counted so far, and forget workers that ended a day ago."""
+        """Write the row, with the calls counted so far, and forget processes that ended a day ago."""
         now = clock.now()
-        self.started_at = self.started_at or now
+        if self.started_at is None:
+            self.started_at = now
+            log.info("process_started", role=self.role.value, process=self.worker_id, version=VERSION)
         WorkerHeartbeat.objects.update_or_create(
             worker_id=self.worker_id,
             defaults={
+                "role": self.role,
                 "host": self.host,
                 "pid": os.getpid(),
                 "threads": self.threads,
@@ -47,6 +63,8 @@ class Heartbeat:
             },
         )
         WorkerHeartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
+        if self.role != Role.WORKER:
+            return
         notices.close(NoticeCode.WORKER_SILENT)
         sweeps.review(now)
         feed.number_events()  # so that a first reader finds little left to do
@@ -62,16 +80,34 @@ def counted() -> dict[str, list[float]]:
     return {" ".join(key): [tally.calls, round(tally.seconds, 6)] for key, tally in counters.snapshot().items()}
 
 
-def alive() -> QuerySet[WorkerHeartbeat]:
-    """The workers that gave a sign of life within WORKER_SILENT_SECONDS."""
-    since = clock.now() - timedelta(seconds=settings.WORKER_SILENT_SECONDS)
-    return WorkerHeartbeat.objects.filter(stopped_at=None, beat_at__gte=since)
+@contextmanager
+def beating(role: Role, *, stop: threading.Event) -> Iterator[None]:
+    """Give signs of life from a thread, until the block ends."""
+    heart = Heartbeat(role)
+    beat = partial(repeat, "heartbeat", heart.beat, every=settings.HEARTBEAT_SECONDS, stop=stop)
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        with suppress(DatabaseError, InterfaceError):  # it then counts as fallen silent
+            heart.stop()
+
+
+def alive(role: Role = Role.WORKER) -> QuerySet[WorkerHeartbeat]:
+    """The processes of this role that gave a sign of life within WORKER_SILENT_SECONDS."""
+    return WorkerHeartbeat.objects.filter(role=role, stopped_at=None, beat_at__gte=_last_moment())
 
 
 def silent() -> QuerySet[WorkerHeartbeat]:
-    """The workers that fell silent without having stopped in good order."""
-    since = clock.now() - timedelta(seconds=settings.WORKER_SILENT_SECONDS)
-    return WorkerHeartbeat.objects.filter(stopped_at=None, beat_at__lt=since)
+    """The processes that fell silent without having stopped in good order."""
+    return WorkerHeartbeat.objects.filter(stopped_at=None, beat_at__lt=_last_moment())
+
+
+def _last_moment() -> datetime:
+    return clock.now() - timedelta(seconds=settings.WORKER_SILENT_SECONDS)
 
 
 def review() -> None:

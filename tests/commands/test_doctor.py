@@ -227,6 +227,15 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
     assert "3 h" in answer.findings["sweep"]["text"]
 
 
+@pytest.mark.usefixtures("a_worker", "a_sweep")
+def test_sweeps_that_are_rarer_than_the_alert_allows_are_told(settings: Settings) -> None:
+    before = clock.now() - timedelta(seconds=settings.SWEEP_STALE_SECONDS + 60)
+    Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=before, finished_at=before)
+    answer = Answer()
+    assert answer.level("sweep") == "warning"
+    assert "SWEEP_STALE_SECONDS" in answer.findings["sweep"]["cure"]
+
+
 def test_the_known_password_is_found_outside_development(settings: Settings) -> None:
     get_user_model()._default_manager.create_superuser("admin", "", "admin")
     settings.DEBUG = True
