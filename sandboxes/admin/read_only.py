@@ -278,7 +278,7 @@ class SweepAdmin(ReadOnlyAdmin):
 
 @admin.register(WorkerHeartbeat)
 class WorkerAdmin(ReadOnlyAdmin):
-    list_display = ("worker_id", "cell_state", "host", "pid", "places", "cell_started", "cell_beat")
+    list_display = ("worker_id", "role", "cell_state", "host", "pid", "places", "cell_started", "cell_beat")
     ordering = ("-beat_at",)
     nothing_yet = "No worker has been seen. Nothing moves without one: start manage.py run_worker."
 

@@ -124,6 +124,27 @@ class CodeShape(serializers.Serializer[Any]):
     cure = serializers.CharField()
 
 
+class Links(serializers.Serializer[Any]):
+    """Paths on this server."""
+
+    sandboxes = serializers.CharField()
+    operations = serializers.CharField()
+    events = serializers.CharField()
+    capacity = serializers.CharField()
+    problems = serializers.CharField()
+    schema = serializers.CharField()
+    docs = serializers.CharField()
+
+
+LINKED = tuple(Links().get_fields())
+
+
+class About(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.CharField(help_text="Of the server. The API keeps its meaning within /api/v1/.")
+    links = Links()
+
+
 class BulkResult(serializers.Serializer[Any]):
     id = serializers.CharField(help_text="As it was sent.")
     outcome = serializers.ChoiceField(choices=["accepted", "refused"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import stamina
 import structlog
 
+from project.version import USER_AGENT
 from sandboxes.providers import counters
 from sandboxes.providers.daytona.errors import (
     DaytonaError,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-USER_AGENT = "sandkeeper"
 # What our operations are called in the client package.
 METHODS = {
     "get": "get_sandbox",
