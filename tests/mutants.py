@@ -84,6 +84,8 @@ class _Replace(ast.NodeTransformer):
 
 def _code(node: ast.AST) -> Iterator[Any]:
     """What runs: no annotation, decorator, docstring or import."""
+    if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        return
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list"):
             continue
