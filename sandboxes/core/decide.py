@@ -25,7 +25,6 @@ from sandboxes.core.facts import (
     SandboxFacts,
 )
 from sandboxes.core.gate import destroys
-from sandboxes.core.looks import after_look
 from sandboxes.core.observation import (
     apply_observation,
     mark_gone,
@@ -46,6 +45,7 @@ from sandboxes.core.vocabulary import (
     OperationStatus,
     Source,
 )
+from sandboxes.core.without_operation import decide_without_operation
 
 LONGEST_PAUSE = 10.0  # seconds between two attempts of a living worker; beyond that nobody looked
 REFUSED_LOOK_PAUSE = 5.0  # nobody can say when a look that Daytona refuses will succeed
@@ -80,7 +80,7 @@ def decide(facts: Facts) -> Decision:
 def _after_fetch(draft: Draft, facts: Facts, fetched: Fetched) -> Step | None:
     apply_observation(draft, fetched)
     if draft.operation is None:
-        after_look(draft, facts, fetched)
+        decide_without_operation(draft, facts, fetched)
         return None
     if not draft.operation.is_active:
         refresh_status(draft)

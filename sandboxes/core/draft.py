@@ -122,8 +122,8 @@ class Draft:
         )
         self._put_intent(setting, before)
         if before.intent != intent:
-            words = f"Wanted {intent}" + (f": {reason}" if reason else "")
-            self.event(EventKind.INTENT, words, of_operation=False, actor=actor)
+            message = f"Wanted {intent}" + (f": {reason}" if reason else "")
+            self.event(EventKind.INTENT, message, of_operation=False, actor=actor)
 
     def revert_intent(self) -> None:
         """Take back the intent that the operation brought, if it is still the one that is wanted."""
@@ -159,5 +159,5 @@ class Draft:
         if operation.action == Action.SYNC and status != OperationStatus.FAILED:
             return
         text = f"{Action(operation.action).label} {status}" + (f": {code}" if code else "")
-        told = {"message": message} if message else {}
-        self.event(EventKind.OPERATION, text, {"status": status, "code": code or "", **told})
+        data = {"status": status, "code": code or ""} | ({"message": message} if message else {})
+        self.event(EventKind.OPERATION, text, data)

@@ -230,6 +230,7 @@ def test_whether_our_call_may_have_ended_it(
         ("started", -5, call("stop", -5), True),
         ("stopping", -20, call("stop", -5), True),
         ("started", 0, call("stop", -5), True),  # from the cache
+        ("stopping", -5, call("stop", -5), True),  # it began when the call did
         ("stopping", 0, call("stop", -5), False),
         ("started", 0, call("stop", -9.9), True),
         ("started", 0, call("stop", -10), False),  # the cache has ended

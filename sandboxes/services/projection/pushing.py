@@ -12,7 +12,8 @@ from django.utils.module_loading import import_string
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import EventKind
+from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox
 from sandboxes.providers.convex.gateway import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.services import lookup, record
 from sandboxes.services.projection import application_rows, batch, circuit_breaker, lease, one_by_one, push_result
@@ -86,7 +87,7 @@ def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
         late = {"late": sent["late"]} if "late" in sent else {}
         rows = ConvexProjection.objects.filter(pk=sandbox.pk)
         rows.make_due(sent={"again": True, **late}, removed=False, attempt=0)
-        record.event(sandbox, SandboxEvent.Kind.CONVEX, "Push to Convex requested again", actor=actor)
+        record.event(sandbox, EventKind.CONVEX, "Push to Convex requested again", actor=actor)
         enqueue("push_sandbox", sandbox.pk)
 
 

@@ -11,7 +11,7 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
-from tests.support.driving import do, pass_time, reload, tick_all
+from tests.support.driving import do, pass_time, reload, run_due
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ ALICE = Actor.owner("alice")
 
 
 def told(sandbox: Sandbox) -> bool:
-    tick_all()
+    run_due()
     return reload(sandbox.pk).pending_changes == {}
 
 
@@ -59,7 +59,7 @@ def test_a_rename_while_daytona_is_away_is_told_later(world: Emulator, running: 
     sandbox = running()
     number = world.faults.add("status", method="PUT", path="/labels$", status=503)
     lifecycle.rename(sandbox.pk, "new", actor=ALICE)
-    tick_all()
+    run_due()
     assert reload(sandbox.pk).pending_changes["harness_name"]["value"] == "new"
     world.faults.remove(number)
     pass_time(10)
@@ -75,7 +75,7 @@ def test_a_rename_that_ran_late_does_not_undo_a_later_one(
     world.stop_clock()
     hung = world.faults.add("hang", method="PUT", path="/labels$", times=1, execute_after=60.0)
     lifecycle.rename(sandbox.pk, "second", actor=ALICE)
-    tick_all()
+    run_due()
     assert world.faults.hits(hung) == 1
     lifecycle.rename(sandbox.pk, "third", actor=ALICE)
     wait_until(lambda: not told(sandbox) and label(world, sandbox) == "third", what="labels")

@@ -13,7 +13,7 @@ from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.services import lifecycle, record
 from sandboxes.services.decisions import create_operation
 from sandboxes.services.victims import EVICTOR
-from tests.support.driving import ask, do, pass_time, reload, settle, step_until, tick_all
+from tests.support.driving import ask, do, pass_time, reload, run_due, settle, step_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ def test_one_that_was_made_so_can_be_made_lasting_again(world: Emulator, running
     do(sandbox, Action.SYNC)
     assert reload(sandbox.pk).ephemeral
     lifecycle.reapply(sandbox.pk, actor=ALICE)
-    step_until(world, lambda: not (tick_all() or reload(sandbox.pk).pending_changes), what="read back")
+    step_until(world, lambda: not (run_due() or reload(sandbox.pk).pending_changes), what="read back")
     assert do(sandbox, Action.STOP).status == "succeeded"
     assert reload(sandbox.pk).status == "stopped"
 
