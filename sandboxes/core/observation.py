@@ -109,9 +109,9 @@ def _used_at(row: SandboxFacts, remote: RemoteSandbox, *, started: datetime) -> 
 
 
 def mark_gone(draft: Draft) -> None:
-    """It no longer exists: the row becomes a tombstone."""
+    """It no longer exists: the row becomes a tombstone, and is shown as gone, as nothing else ever is."""
     if draft.sandbox.deleted_at is None:
-        draft.set(deleted_at=draft.now)
+        draft.set(deleted_at=draft.now, status=Status.GONE, status_changed_at=draft.now)
         draft.event(EventKind.GONE, "It no longer exists in Daytona")
 
 
@@ -121,6 +121,8 @@ def _revive(draft: Draft) -> None:
     What was taken for the effect of our DELETE was none: it is waited for again.
     """
     draft.set(deleted_at=None)
+    status = Status.CREATING if draft.sandbox.seen is None else status_of(draft.sandbox.seen, last=Status.CREATING)
+    draft.set(status=status, status_changed_at=draft.now)
     draft.calls = tuple(
         replace(call, effect_seen_at=None) if call.name == Action.DELETE else call for call in draft.calls
     )
