@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 def record_attempt(draft: Draft, name: str) -> None:
     """Before a mutating call: from here on it may run, whatever happens to this worker."""
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     last = draft.own_calls[-1] if draft.own_calls else None
     doubt = draft.later(draft.limits.in_doubt)
     if last is not None and last.name == name and last.outcome == CallOutcome.REFUSED and last is draft.calls[-1]:
