@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from sandboxes import clock, html
 from sandboxes.admin.read_only import worker_badge
-from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Status
+from sandboxes.core.vocabulary import Action, Actor, EventKind, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import projection, usage
 
@@ -125,7 +125,7 @@ def oldest_in_flight() -> Tile:
 
 def last_quota(now: datetime) -> dict[str, Any] | None:
     """The quota in Daytona's words, as it last refused a call with it, whatever came of the operation."""
-    calls = SandboxEvent.objects.filter(at__gte=now - timedelta(hours=HOURS), kind=SandboxEvent.Kind.CALL)
+    calls = SandboxEvent.objects.filter(at__gte=now - timedelta(hours=HOURS), kind=EventKind.CALL)
     exceeded = Q(data__words__icontains="limit exceeded") | Q(data__words__icontains="quota exceeded")
     refused = calls.filter(exceeded, data__words__istartswith="Total ").select_related("sandbox", "operation")
     call = refused.order_by("-at").first()

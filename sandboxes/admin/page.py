@@ -14,7 +14,7 @@ from sandboxes.admin.why import why
 from sandboxes.core import intents
 from sandboxes.core.asked import INTERVALS, differences
 from sandboxes.core.states import STATES
-from sandboxes.core.vocabulary import Status
+from sandboxes.core.vocabulary import EventKind, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
 from sandboxes.services import projection
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 EVENTS_PER_PAGE = 30
 EVENT_ICONS: dict[str, str] = {
-    SandboxEvent.Kind.CREATED: "add_circle",
-    SandboxEvent.Kind.INTENT: "person_raised_hand",
-    SandboxEvent.Kind.OPERATION: "bolt",
-    SandboxEvent.Kind.CALL: "north_east",
-    SandboxEvent.Kind.OBSERVATION: "visibility",
-    SandboxEvent.Kind.GONE: "delete",
-    SandboxEvent.Kind.RETURNED: "undo",
-    SandboxEvent.Kind.EVICTION: "move_down",
-    SandboxEvent.Kind.CONVEX: "cloud_sync",
-    SandboxEvent.Kind.RENAMED: "edit",
-    SandboxEvent.Kind.CHANGE: "edit",
+    EventKind.CREATED: "add_circle",
+    EventKind.INTENT: "person_raised_hand",
+    EventKind.OPERATION: "bolt",
+    EventKind.CALL: "north_east",
+    EventKind.OBSERVATION: "visibility",
+    EventKind.GONE: "delete",
+    EventKind.RETURNED: "undo",
+    EventKind.EVICTION: "move_down",
+    EventKind.CONVEX: "cloud_sync",
+    EventKind.RENAMED: "edit",
+    EventKind.CHANGE: "edit",
 }
 
 

@@ -17,7 +17,7 @@ from sandboxes.admin import filters, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.remedies import remedy
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.core.vocabulary import Action, OperationStatus
+from sandboxes.core.vocabulary import Action, EventKind, OperationStatus
 from sandboxes.models import Notice, Operation, SandboxEvent, Sweep, WorkerHeartbeat
 
 if TYPE_CHECKING:
@@ -179,7 +179,7 @@ class OperationAdmin(ReadOnlyAdmin):
 @admin.register(SandboxEvent)
 class EventAdmin(ReadOnlyAdmin):
     list_display = ("cell_when", "cell_sandbox", "kind", "text", "actor")
-    list_filter = (choice("kind", "kind", SandboxEvent.Kind.values),)
+    list_filter = (choice("kind", "kind", EventKind.values),)
     ordering = ("-at", "-id")
     list_select_related = ("sandbox",)
 

@@ -192,7 +192,7 @@ MEANINGS: dict[Code, Meaning] = {
 
 
 class Refused(Exception):
-    """A service says no. Carries a code, words for people, and facts for programs; changes nothing."""
+    """A service says no. Carries a code, a message for people, and facts for programs; changes nothing."""
 
     def __init__(self, code: Code, detail: str = "", **extra: Any) -> None:
         self.code = code
@@ -205,9 +205,9 @@ class Refused(Exception):
         return MEANINGS[self.code]
 
 
-def invalid(field: str, words: str) -> Refused:
+def invalid(field: str, message: str) -> Refused:
     """A refusal of one field, by the name that the API has for it."""
-    return Refused(Code.INVALID_REQUEST, words, errors=[{"field": field, "message": words, "code": "invalid"}])
+    return Refused(Code.INVALID_REQUEST, message, errors=[{"field": field, "message": message, "code": "invalid"}])
 
 
 class NoticeCode(StrEnum):

@@ -55,8 +55,9 @@ class Heartbeat:
             self.started_at = now
             log.info("process_started", role=self.role.value, process=self.worker_id, version=VERSION)
         is_me = {"role": self.role, "host": self.host, "pid": os.getpid(), "places": self.places}
-        told |= is_me | {"started_at": self.started_at}
-        WorkerHeartbeat.objects.update_or_create(worker_id=self.worker_id, defaults=told)
+        WorkerHeartbeat.objects.update_or_create(
+            worker_id=self.worker_id, defaults={**told, **is_me, "started_at": self.started_at}
+        )
 
     def stop(self) -> None:
         now = clock.now()

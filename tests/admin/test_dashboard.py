@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes.core.codes import NoticeCode
-from sandboxes.core.vocabulary import Action, OperationStatus, Status
-from sandboxes.models import CircuitBreaker, SandboxEvent, Sweep, WorkerHeartbeat
+from sandboxes.core.vocabulary import Action, EventKind, OperationStatus, Status
+from sandboxes.models import CircuitBreaker, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
 from tests.admin.pages import text_of
 from tests.support import rows
@@ -64,10 +64,10 @@ def test_the_quota_is_quoted_as_daytona_last_refused_with_it(admin: Client) -> N
     words = "Total CPU limit exceeded. Maximum allowed: 10."
     row = rows.sandbox(target="eu")
     operation = rows.operation(row, Action.START)
-    refusal: dict[str, Any] = {"kind": SandboxEvent.Kind.CALL, "operation": operation, "data": {"words": words}}
+    refusal: dict[str, Any] = {"kind": EventKind.CALL, "operation": operation, "data": {"words": words}}
     rows.event(row, at=rows.ago(minutes=5), **refusal)
     rows.event(row, at=rows.ago(minutes=9), **(refusal | {"data": {"words": "Total disk limit exceeded."}}))
-    rows.event(row, SandboxEvent.Kind.CALL, "start: refused", data={"words": "Sandbox is not stopped"})
+    rows.event(row, EventKind.CALL, "start: refused", data={"words": "Sandbox is not stopped"})
     assert f"The quota as last refused, 5 min ago in eu: {words}" in shown(admin)
 
 

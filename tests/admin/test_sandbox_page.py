@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
-from sandboxes.models import CircuitBreaker, SandboxEvent
+from sandboxes.core.vocabulary import Action, EventKind, Intent, OperationStatus, Status
+from sandboxes.models import CircuitBreaker
 from tests.admin.pages import page, text_of
 from tests.support import rows
 
@@ -126,8 +126,8 @@ def test_a_start_that_failed_is_not_kept_at(admin: Client) -> None:
 
 def test_the_timeline_shows_the_newest_first_with_actor_and_reason(admin: Client) -> None:
     row = rows.sandbox()
-    rows.event(row, SandboxEvent.Kind.INTENT, "Wanted stopped", at=rows.ago(hours=2), data={"reason": "lunch"})
-    rows.event(row, SandboxEvent.Kind.CONVEX, "Convex: shows stopped", at=rows.ago(hours=1), actor="")
+    rows.event(row, EventKind.INTENT, "Wanted stopped", at=rows.ago(hours=2), data={"reason": "lunch"})
+    rows.event(row, EventKind.CONVEX, "Convex: shows stopped", at=rows.ago(hours=1), actor="")
     words = text_of(page(admin, row)).split("Timeline")[1]
     assert words.index("Convex: shows stopped") < words.index("Wanted stopped")
     assert "Wanted stopped by staff:admin “lunch”" in words
@@ -135,7 +135,7 @@ def test_the_timeline_shows_the_newest_first_with_actor_and_reason(admin: Client
 
 def test_the_timeline_shows_staff_what_daytona_answered(admin: Client) -> None:
     row = rows.sandbox()
-    rows.event(row, SandboxEvent.Kind.CALL, "stop: refused", data={"words": "Sandbox is not started"})
+    rows.event(row, EventKind.CALL, "stop: refused", data={"words": "Sandbox is not started"})
     assert "stop: refused by staff:admin Daytona: “Sandbox is not started”" in text_of(page(admin, row))
 
 
@@ -148,8 +148,8 @@ def test_facts_and_why_are_live_too(admin: Client) -> None:
 
 def test_the_timeline_can_be_filtered_by_kind(admin: Client) -> None:
     row = rows.sandbox()
-    rows.event(row, SandboxEvent.Kind.INTENT, "Wanted stopped")
-    rows.event(row, SandboxEvent.Kind.CONVEX, "Convex: shows stopped")
+    rows.event(row, EventKind.INTENT, "Wanted stopped")
+    rows.event(row, EventKind.CONVEX, "Convex: shows stopped")
     words = text_of(page(admin, row, show="intent"))
     assert "Wanted stopped" in words
     assert "Convex: shows stopped" not in words
@@ -190,7 +190,7 @@ def test_why_of_an_evicted_sandbox_shows_the_ranking_with_each_verdict(admin: Cl
         {**line, "sandbox": str(row.pk), "name": "victim", "last_used_at": used, "broken": []},
     ]
     data = {"ranking": ranking, "for_sandbox": str(asker.pk)}
-    rows.event(row, SandboxEvent.Kind.EVICTION, "Stopped to make room", data=data)
+    rows.event(row, EventKind.EVICTION, "Stopped to make room", data=data)
     words = text_of(page(admin, row)).split("Why?")[1]
     assert "for hungry of user_bob" in words
     spared, victim = words.split("Timeline")[0].split("victim this one")

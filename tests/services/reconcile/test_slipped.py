@@ -82,7 +82,7 @@ def test_a_row_whose_operation_is_active_has_not_slipped() -> None:
 
 
 @pytest.mark.usefixtures("down")
-def test_an_operation_without_a_next_tick_gets_one() -> None:
+def test_an_operation_without_a_next_attempt_gets_one() -> None:
     operation = rows.operation(rows.sandbox(), Action.STOP, OperationStatus.IN_PROGRESS, due_at=None)
     result = reconcile.sweep()
     assert result.report.counts["slipped_operations"] == 1
