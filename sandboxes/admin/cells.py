@@ -55,8 +55,18 @@ def status(sandbox: Sandbox) -> SafeString:
         second = SafeString("")
     else:
         second = disagreement(sandbox, selectors.latest_of(sandbox))
-    cell = html.stack(html.status_badge(sandbox.status, title=sandbox.error_reason), second)
+    cell = html.stack(html.status_badge(sandbox.status, title=sandbox.error_reason), stuck(sandbox), second)
     return live(sandbox, "status", cell, is_active=selectors.is_moving(sandbox, active))
+
+
+def stuck(sandbox: Sandbox) -> SafeString:
+    """Since when it has stood where it should pass; nothing where it does not."""
+    if not sandbox.stuck:  # type: ignore[attr-defined]
+        return SafeString("")
+    began = sandbox.status_changed_at if sandbox.status in MOVING else sandbox.intent_at
+    doing = sandbox.status if sandbox.status in MOVING else "wanted deleted"
+    label = format_html("<span>stuck: {} for {}</span>", doing, html.since(began))
+    return html.badge(label, colour="red", symbol="hourglass_disabled", title="Daytona neither finishes nor fails")
 
 
 def live(sandbox: Sandbox, key: str, content: SafeString, *, is_active: bool) -> SafeString:

@@ -65,7 +65,7 @@ def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
         "statuses": [
             (status, html.status_badge(status), counts.get(status, 0), listed(status=status)) for status in Status
         ],
-        "tiles": [time_to_running(now), oldest_in_flight(), failures(now), convex_lag(now)],
+        "tiles": [time_to_running(now), oldest_in_flight(), stuck(now), failures(now), convex_lag(now)],
         "quotas": usage.in_use(),
         "quota": last_quota(now),
         "refusal": usage.last_refusal(Actor.staff(request.user.get_username())),
@@ -121,6 +121,12 @@ def oldest_in_flight() -> Tile:
     doing = f"{oldest.action} of {oldest.sandbox.display_name}: {oldest.step or oldest.status}"
     note = f"{doing}; {active.count()} in flight"
     return Tile("Oldest in flight", html.duration(age), note, url, "warn" if age > 600 else "")
+
+
+def stuck(now: datetime) -> Tile:
+    count = Sandbox.objects.stuck(now).count()
+    note = "Daytona neither finishes nor fails" if count else "everything moves"
+    return Tile("Stuck", str(count), note, listed(stuck="yes"), "bad" if count else "")
 
 
 def last_quota(now: datetime) -> dict[str, Any] | None:

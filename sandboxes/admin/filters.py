@@ -12,7 +12,7 @@ from sandboxes import clock
 from sandboxes.admin import selectors
 from sandboxes.core.vocabulary import Intent, Status
 from sandboxes.models.sandbox import LAST_USED
-from sandboxes.models.scope import has_drifted
+from sandboxes.models.scope import has_drifted, is_stuck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +124,7 @@ def question(title: str, parameter: str, condition: Callable[[], Q]) -> type[Yes
 
 InFlightFilter = question("in flight", "in_flight", selectors.in_flight)
 DriftFilter = question("not as wanted", "drift", has_drifted)
+StuckFilter = question("stuck", "stuck", lambda: is_stuck(clock.here()))
 BehindFilter = question("Convex behind", "behind", selectors.behind_convex)
 ProtectedFilter = question("protected", "protected", lambda: Q(protected_until__gt=clock.here()))
 EphemeralFilter = question("ephemeral", "ephemeral", lambda: Q(ephemeral=True))
@@ -170,6 +171,6 @@ class OwnerHoldFilter(ChipFilter):
 
 
 SANDBOX_FILTERS = [
-    StatusFilter, IntentFilter, InFlightFilter, DriftFilter, LastUsedFilter, TierFilter, RegionFilter,
+    StatusFilter, IntentFilter, InFlightFilter, StuckFilter, DriftFilter, LastUsedFilter, TierFilter, RegionFilter,
     BehindFilter, ProtectedFilter, EphemeralFilter,
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from django.db.models import Exists, Prefetch, Q, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
+from sandboxes import clock
 from sandboxes.core.vocabulary import MOVING, Action, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.models.scope import is_active
@@ -25,7 +26,7 @@ def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
     telling = ~Q(action=Action.SYNC) | is_active()
     newest = Operation.objects.with_whether_called().filter(telling).order_by("-created_at")[:1]
     # Not select_related: a join is made for the rows before a page too.
-    rows = rows.with_doubt().annotate(has_convex=Exists(circuit_breaker.in_use()))  # type: ignore[attr-defined]
+    rows = rows.with_doubt().with_stuck(clock.here()).annotate(has_convex=Exists(circuit_breaker.in_use()))  # type: ignore[attr-defined]
     return rows.prefetch_related(
         "owner", "projection", Prefetch("operations", queryset=newest, to_attr="newest_operations")
     )

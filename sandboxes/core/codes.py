@@ -228,6 +228,7 @@ class NoticeCode(StrEnum):
     SWEEP_REFUSED = "sweep_refused"
     SWEEP_STALE = "sweep_stale"
     DELETE_STUCK = "delete_stuck"
+    SANDBOX_STUCK = "sandbox_stuck"
     WORKER_SILENT = "worker_silent"
     ORPHANS = "orphans"
 
@@ -248,6 +249,7 @@ REMEDIES: dict[NoticeCode, str] = {
     NoticeCode.SWEEP_REFUSED: "Look whether Daytona lost them; then run reconcile_sandboxes --force.",
     NoticeCode.SWEEP_STALE: "Run `manage.py reconcile_sandboxes`, by cron or with --every.",
     NoticeCode.DELETE_STUCK: "Daytona does not finish a delete; ask its support with the sandbox's id.",
+    NoticeCode.SANDBOX_STUCK: "Look at them in Daytona; sync, or ask its support with the sandbox's id.",
     NoticeCode.WORKER_SILENT: "Start `manage.py run_worker`; nothing moves without one.",
     NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
 }
