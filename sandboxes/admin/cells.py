@@ -47,10 +47,10 @@ def owner(sandbox: Sandbox) -> SafeString:
 
 
 def status(sandbox: Sandbox) -> SafeString:
-    """Badge; under it the step in flight, or who made it other than wanted. Refreshed while in flight."""
+    """Badge; under it the step in progress, or who made it other than wanted. Refreshed while in progress."""
     active = selectors.active_of(sandbox)
     if active is not None:
-        second = in_flight(active)
+        second = in_progress(active)
     elif not intents.has_drifted(sandbox):
         second = SafeString("")
     else:
@@ -70,12 +70,12 @@ def stuck(sandbox: Sandbox) -> SafeString:
 
 
 def live(sandbox: Sandbox, key: str, content: SafeString, *, is_active: bool) -> SafeString:
-    """A piece of a row that admin.js asks for again while it is in flight."""
+    """A piece of a row that admin.js asks for again while it is in progress."""
     flag = format_html(' data-live-active="{}"', sandbox.pk) if is_active else ""
     return format_html('<div class="sk-wrap" data-live="{}-{}"{}>{}</div>', sandbox.pk, key, flag, content)
 
 
-def in_flight(operation: Operation) -> SafeString:
+def in_progress(operation: Operation) -> SafeString:
     return format_html(
         '<span class="sk-small sk-inline-icon sk-pulse">{}<span>{}: {} · {}</span></span>',
         html.icon("pending"),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from django.db.models import QuerySet
+
 EVENTS_PER_PAGE = 30
 EVENT_ICONS: dict[str, str] = {
     SandboxEvent.Kind.CREATED: "add_circle",
@@ -108,7 +110,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         may_change=changing.may_change(request.user),
         why=why(sandbox),
         kinds=list(EVENT_ICONS),
-        **timeline(request, sandbox),
+        **timeline(request, SandboxEvent.objects.filter(sandbox=sandbox)),
     )
 
 
@@ -199,10 +201,10 @@ def _convex(sandbox: Sandbox) -> Source:
     )
 
 
-def timeline(request: HttpRequest, sandbox: Sandbox) -> dict[str, Any]:
+def timeline(request: HttpRequest, events: QuerySet[SandboxEvent]) -> dict[str, Any]:
     """The events of the page asked for: `?show=intent` filters, `?page=2` goes on to older ones."""
     shown = request.GET.get("show", "")
-    events = SandboxEvent.objects.filter(sandbox=sandbox).select_related("operation").order_by("-at", "-id")
+    events = events.select_related("operation").order_by("-at", "-id")
     if shown in EVENT_ICONS:
         events = events.filter(kind=shown)
     page = _page_number(request)

@@ -108,6 +108,7 @@ class WorkerHeartbeat(models.Model):
     counters = models.JSONField(default=dict, blank=True)
 
     class Meta:
+        verbose_name = "worker"
         default_permissions = ("view",)
 
     def __str__(self) -> str:

@@ -11,8 +11,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Case, Exists, OuterRef, Q, When
 
+from sandboxes.core.causes import OF_ACTOR, OF_KIND, OF_PART, Cause
 from sandboxes.core.intents import FULFILLED_BY
-from sandboxes.core.vocabulary import ACTIVE, MOVING, Actor, Intent, Status
+from sandboxes.core.vocabulary import ACTIVE, MOVING, Actor, ActorKind, Intent, Status
 from sandboxes.models.lease import LeasedRows
 
 if TYPE_CHECKING:
@@ -41,14 +42,32 @@ def has_drifted() -> Q:
 
 
 def is_stuck(now: datetime) -> Q:
-    """Whether a sandbox has stood for STUCK_SECONDS where it should pass, whoever began it: in a status that ends by
-    itself, or wanted deleted and still there. An archive may take as long as its deadline."""
+    """Whether a sandbox has stood for STUCK_SECONDS where it should pass, whoever began it: in a status that ends
+    by itself, or wanted deleted and still there. An archive may take as long as its deadline."""
     since = now - timedelta(seconds=settings.STUCK_SECONDS)
     archives = now - timedelta(seconds=max(settings.STUCK_SECONDS, settings.DEADLINES["archive"]))
     stands = Q(status__in=MOVING, status_changed_at__lt=since)
     is_archived = Q(observed_state="archiving", status_changed_at__gte=archives)
     not_deleted = Q(intent=Intent.DELETED, deleted_at=None, intent_at__lt=since) & ~Q(status=Status.GONE)
     return (stands & ~is_archived) | not_deleted
+
+
+def has_cause(cause: Cause) -> Q:
+    """Whether an event has this cause: `causes.cause_of`, for the database."""
+    unnoted = Q(data__cause__isnull=True) | Q(data__cause="")
+    parts = [f"{ActorKind.SYSTEM}:{part}" for part in OF_PART]
+    asked = Q(actor__in=[f"{ActorKind.SYSTEM}:{part}" for part, found in OF_PART.items() if found == cause])
+    for kind, found in OF_ACTOR.items():
+        if found == cause:
+            asked |= Q(actor__startswith=f"{kind}:")
+    by_itself = Q(kind__in=[kind for kind, found in OF_KIND.items() if found == cause])
+    if cause == Cause.SYSTEM:
+        asked |= Q(actor__startswith=f"{ActorKind.SYSTEM}:") & ~Q(actor__in=parts)
+        by_itself |= ~Q(kind__in=list(OF_KIND))
+    without_actor = Q(actor="") & by_itself & Q(operation=None)
+    if cause == Cause.OPERATION:
+        without_actor |= Q(actor="", operation__isnull=False)
+    return Q(data__cause=cause) | (unnoted & (asked | without_actor))
 
 
 def _operations() -> models.QuerySet[Any]:

@@ -207,12 +207,14 @@ def test_why_of_an_evicted_sandbox_shows_the_ranking_with_each_verdict(admin: Cl
     rows.event(row, SandboxEvent.Kind.EVICTION, "Stopped to make room", data=data)
     words = text_of(page(admin, row)).split("Why?")[1]
     assert "for hungry of user_bob" in words
+    assert words.index("Verdict") < words.index("Last used"), "the verdict is in sight however narrow the page"
     spared, victim = words.split("Timeline")[0].split("victim this one")
     assert "close protected" in spared
     assert "close used too recently" in spared
     assert "check running" in spared
     assert "kept" in spared
-    assert "stopped" in victim.split("check idle long enough")[1]
+    assert "user_alice stop_circle stopped" in victim
+    assert "check idle long enough" in victim
     assert "close " not in victim
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.urls import reverse
 
-from sandboxes import metrics
+from sandboxes import clock, metrics
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from tests.admin.pages import listing, names_listed, page, text_of
 from tests.support import rows
@@ -15,7 +16,13 @@ from tests.support import rows
 if TYPE_CHECKING:
     from django.test import Client
 
-OLD = rows.ago(minutes=45)
+OLD, YOUNG = timedelta(minutes=45), timedelta(minutes=9)
+
+
+def at(fields: dict[str, Any]) -> dict[str, Any]:
+    """With the time that each length of time ago was."""
+    now = clock.here()
+    return {name: now - value if isinstance(value, timedelta) else value for name, value in fields.items()}
 
 
 @pytest.mark.parametrize(
@@ -31,10 +38,10 @@ OLD = rows.ago(minutes=45)
 def test_a_row_that_stands_is_stuck_everywhere(
     admin: Client, fields: dict[str, Any], words: str, with_operation: bool
 ) -> None:
-    row = rows.sandbox("stands", **{"status_changed_at": OLD, **fields})
-    rows.sandbox("rests", status=Status.STOPPED, status_changed_at=OLD)
+    row = rows.sandbox("stands", **at({"status_changed_at": OLD, **fields}))
+    rows.sandbox("rests", status=Status.STOPPED, status_changed_at=rows.ago(minutes=45))
     if with_operation:
-        rows.operation(row, Action.STOP, OperationStatus.IN_PROGRESS, at=OLD)
+        rows.operation(row, Action.STOP, OperationStatus.IN_PROGRESS, at=rows.ago(minutes=45))
     assert words in listing(admin)
     assert words in text_of(page(admin, row))
     assert names_listed(admin, stuck="yes") == ["stands"]
@@ -46,14 +53,14 @@ def test_a_row_that_stands_is_stuck_everywhere(
 @pytest.mark.parametrize(
     "fields",
     [
-        {"status": Status.STOPPING, "status_changed_at": rows.ago(minutes=9)},
+        {"status": Status.STOPPING, "status_changed_at": YOUNG},
         {"status": Status.STOPPING, "observed_state": "archiving", "status_changed_at": OLD},
         {"status": Status.GONE, "status_changed_at": OLD, "intent_at": OLD},
-        {"status": Status.RUNNING, "intent": Intent.DELETED, "intent_at": rows.ago(minutes=9)},
+        {"status": Status.RUNNING, "intent": Intent.DELETED, "intent_at": YOUNG},
     ],
 )
 def test_what_may_still_pass_is_not_stuck(admin: Client, fields: dict[str, Any]) -> None:
-    row = rows.sandbox(**fields)
+    row = rows.sandbox(**at(fields))
     assert "stuck:" not in text_of(page(admin, row))
     assert names_listed(admin, stuck="yes") == []
     assert "Stuck 0 everything moves" in text_of(admin.get(reverse("admin:index")))
