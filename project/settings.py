@@ -198,7 +198,7 @@ CONVEX_FIRST_PUSH_SECONDS: float = env.number("CONVEX_FIRST_PUSH_SECONDS", defau
 RETRY_BASE_SECONDS: float = env.number("RETRY_BASE_SECONDS", default=1.0)
 RETRY_MAX_SECONDS: float = env.number("RETRY_MAX_SECONDS", default=60.0)
 INTENT_RETRY_SECONDS: float = env.number("INTENT_RETRY_SECONDS", default=5.0)
-DELETE_STUCK_SECONDS: float = env.number("DELETE_STUCK_SECONDS", default=600.0)
+STUCK_SECONDS: float = env.number("STUCK_SECONDS", default=600.0, formerly="DELETE_STUCK_SECONDS")
 # How old Daytona's answer to a GET may be.
 READ_CACHE_SECONDS: float = env.number("READ_CACHE_SECONDS", default=10.0, formerly="CALL_ECHO_SECONDS")
 HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=2.0)

@@ -47,6 +47,7 @@ class FromDatabase(Collector):
         now = clock.now()
         yield _build()
         yield _sandboxes()
+        yield _stuck(now)
         yield from _operations_ended(now)
         yield from _operations_active(now)
         yield from _waiting(now)
@@ -83,6 +84,11 @@ def _sandboxes() -> Metric:
     counted = dict(Sandbox.objects.values_list("status").annotate(number=Count("pk")).order_by())
     rows = (([status.value], counted.get(status.value, 0)) for status in Status)
     return _gauges("sandboxes", "Sandboxes by status.", ["status"], rows)
+
+
+def _stuck(now: datetime) -> Metric:
+    text = "Sandboxes that have stood for STUCK_SECONDS where they should pass."
+    return _gauge("stuck_sandboxes", text, Sandbox.objects.stuck(now).count())
 
 
 def _operations_ended(now: datetime) -> Iterator[Metric]:

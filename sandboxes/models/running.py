@@ -119,6 +119,7 @@ class WorkerHeartbeat(models.Model):
     )
 
     class Meta:
+        verbose_name = "worker"
         default_permissions = ("view",)
 
     def __str__(self) -> str:

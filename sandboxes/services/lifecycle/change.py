@@ -13,13 +13,14 @@ from sandboxes.core.asked import NAME_LABEL, Value, drift, lost_labels
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.intervals import checked, is_made_ephemeral
 from sandboxes.core.vocabulary import Actor, ActorKind, EventKind, Status
-from sandboxes.models import Sandbox
 from sandboxes.services import lookup, sandbox_store
 from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
+
+    from sandboxes.models import Sandbox
 
 
 class Intervals(TypedDict, total=False):

@@ -120,6 +120,18 @@ def test_for_one_owner_only_their_stuck_deletes_are_reported() -> None:
 
 
 @pytest.mark.usefixtures("down")
+def test_what_daytona_neither_finishes_nor_fails_is_one_notice_until_it_passes() -> None:
+    row = rows.sandbox("stands", status=Status.STOPPING, status_changed_at=rows.ago(minutes=45))
+    result = reconcile.sweep()
+    assert result.report.counts[FindingKind.STUCK] == 1
+    assert is_open(NoticeCode.SANDBOX_STUCK)
+    assert not is_open(NoticeCode.DELETE_STUCK)
+    Sandbox.objects.filter(pk=row.pk).update(status=Status.STOPPED)
+    reconcile.sweep()
+    assert not is_open(NoticeCode.SANDBOX_STUCK)
+
+
+@pytest.mark.usefixtures("down")
 def test_the_notice_ends_with_the_last_stuck_delete() -> None:
     notices.tell(NoticeCode.DELETE_STUCK, "Daytona has not finished deleting x.")
     reconcile.sweep()
