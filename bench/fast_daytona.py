@@ -52,7 +52,10 @@ BODY = (
     '"runnerId":"37ce84e4-d88e-4713-ad05-2d98956900b6","toolboxProxyUrl":"http://127.0.0.1:54000/toolbox"}}'
 )
 NEVER = float("inf")
-NOT_FOUND = b'{"statusCode":404,"error":"Not Found","message":"Sandbox with ID or name not found"}'
+NOT_FOUND = (
+    '{{"path":"/api/sandbox/{key}","timestamp":"2026-11-27T17:17:27.093Z","statusCode":404,"error":"Not Found",'
+    '"message":"Sandbox with ID or name {key} not found"}}'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,7 @@ class Connection(asyncio.Protocol):
             self._world.add(key, given.get("name") or key, "stopped", given.get("labels") or {})
         box = self._world.find(key)
         if box is None:
-            self._answer(404, NOT_FOUND)
+            self._answer(404, NOT_FOUND.format(key=key).encode())
         elif name in CHANGES:
             self._change(box, name)
         elif name == "last-activity":
