@@ -125,14 +125,14 @@ def lock_sandboxes(rows: QuerySet[Sandbox], *, waits: bool = False) -> Iterator[
 
 
 def _save_together(changed: dict[Sandbox, list[str]]) -> None:
-    rows = [row for row, names in changed.items() if names]
-    if not rows:
-        return
-    now = clock.now()
-    for row in rows:
-        if not WORKING_FIELDS.issuperset(changed[row]):
-            row.updated_at = now
-    update_each(rows, {"updated_at", *(name for names in changed.values() for name in names)})
+    """`updated_at` moves with whatever is a change, as `Sandbox.save` has it."""
+    _update({row: names for row, names in changed.items() if WORKING_FIELDS.issuperset(names)})
+    _update({row: names for row, names in changed.items() if not WORKING_FIELDS.issuperset(names)}, "updated_at")
+
+
+def _update(changed: dict[Sandbox, list[str]], *now: str) -> None:
+    written = {row: names for row, names in changed.items() if names}
+    update_each(list(written), {name for names in written.values() for name in names}, now=now)
 
 
 def append(sandbox: Sandbox, row: Model) -> None:
