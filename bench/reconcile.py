@@ -111,12 +111,17 @@ class Bench:
     def __init__(self, size: int, options: argparse.Namespace) -> None:
         self._options = options
         self._ids = [f"box-{number}" for number in range(size)]
-        self._stack = ExitStack()
 
     def __enter__(self) -> Bench:
-        folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
-        url = self._stack.enter_context(database("reconcile", folder))
-        self._daytona = self._stack.enter_context(FastDaytona())
+        with ExitStack() as stack:
+            self._prepare(stack)
+            self._stack = stack.pop_all()  # nothing failed: it is all kept until the end
+        return self
+
+    def _prepare(self, stack: ExitStack) -> None:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        url = stack.enter_context(database("reconcile", folder))
+        self._daytona = stack.enter_context(FastDaytona())
         self._environment = clean_environment(
             **DEVELOPMENT,
             DATABASE_URL=url,
@@ -130,7 +135,6 @@ class Bench:
         _run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], self._environment)
         _run([sys.executable, "-m", "bench.reconcile_rows", str(ids)], self._environment)
         self.spoil()
-        return self
 
     def __exit__(self, *ended: object) -> None:
         self._stack.close()
