@@ -52,11 +52,10 @@ class Batch:
 
     def write(self) -> None:
         kinds: tuple[type[Model], ...] = (IntentChange, Operation, DaytonaCall)  # each before what names it
-        for kind in kinds:
-            kind._default_manager.bulk_create([row for row in self.inserted if isinstance(row, kind)])
-        for kind in kinds:
+        for kind in kinds:  # an operation ends before the one that follows it begins
             changed = [pair for (of, _), pair in self._updated.items() if of is kind]
             update_each([row for row, _ in changed], {name for _, names in changed for name in names})
+            kind._default_manager.bulk_create([row for row in self.inserted if isinstance(row, kind)])
 
 
 def claim(sandbox_id: UUID) -> str | None:
