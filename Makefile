@@ -53,13 +53,14 @@ licences: $(INSTALLED)
 matrix: $(INSTALLED)
 	@$(BIN)/python -m tests.matrix
 
-# Write the pinned requirements, with their hashes, from the .in files. UPGRADE= changes what the .in files ask only.
+# Write the pinned requirements, with their hashes, from pyproject.toml. UPGRADE= changes what that asks only.
 UPGRADE := --upgrade
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make pins" $(UPGRADE)
 pins: $(INSTALLED)
-	$(COMPILE) --python-version 3.11 requirements.in -o requirements.txt
-	$(COMPILE) --python-version 3.11 requirements-dev.in -o requirements-dev.txt
-	$(COMPILE) --python-version 3.12 --no-deps requirements-next.in -o requirements-next.txt
+	$(COMPILE) --python-version 3.11 pyproject.toml -o requirements.txt
+	$(COMPILE) --python-version 3.11 pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) --python-version 3.11 --group emulator -c requirements.txt -o requirements-emulator.txt
+	$(COMPILE) --python-version 3.12 --no-deps --group next -o requirements-next.txt
 
 # The image of a release: make image BASE_IMAGE=python:3.11-slim@sha256:...
 # What the tag means today: docker buildx imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}'
@@ -67,7 +68,8 @@ image:
 	@echo "$(BASE_IMAGE)" | grep -qE '^[^@ ]+@sha256:[0-9a-f]{64}$$' || { \
 		echo "BASE_IMAGE must name the base image by digest, such as python:3.11-slim@sha256:...; docker buildx"; \
 		echo "imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}' tells that of today."; exit 1; }
-	docker build --build-arg "BASE_IMAGE=$(BASE_IMAGE)" -t sandkeeper .
+	docker build --build-arg "BASE_IMAGE=$(BASE_IMAGE)" --build-arg "REVISION=$$(git rev-parse HEAD)" \
+		--build-arg "VERSION=$$(sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)" -t sandkeeper .
 
 # Everything that `make run` and `make test` made, the data included.
 clean:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psycopg
 
-from bench.environment import memory, postgres
+from bench.environment import memory, postgres, worker_command
 from bench.load_calls import OWNERS, Caller, Tally
 from project.database import conninfo
 from tests.support import convex
@@ -88,8 +88,8 @@ class Bench:
         self.address = f"127.0.0.1:{port}"
         commands = {
             "web": web_command(port),
-            "worker 1": manage("run_worker", "--threads", "8"),
-            "worker 2": manage("run_worker", "--threads", "8"),
+            "worker 1": worker_command(),
+            "worker 2": worker_command(),
             "reconcile": manage("reconcile_sandboxes", "--every", "30"),
         }
         self.programs: dict[str, Running] = {

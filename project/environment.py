@@ -6,7 +6,9 @@ error: they read `DEBUG=ture` as false, `10s` as ten and a secret that begins wi
 
 from __future__ import annotations
 
+import difflib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from project import database
 
 YES = frozenset({"1", "true", "yes", "on"})
 NO = frozenset({"0", "false", "no", "off"})
+NEAR = 0.88  # how alike a name is, by difflib, to one that was meant: a letter or two in twelve
 
 
 def _refusal(name: str, problem: str) -> ImproperlyConfigured:
@@ -38,8 +41,21 @@ class Environment:
             environ.Env.read_env(env_file)
         self._values = FileAwareMapping()
         self.former_names: dict[str, str] = {}
+        self._read: set[str] = set()
+
+    def mistyped(self) -> dict[str, str]:
+        """Which variables nobody has read and are hardly more than a letter away from one that somebody did."""
+        known = self._read | {f"{name}_FILE" for name in self._read}
+        found = {}
+        for name in sorted(set(os.environ) - known):
+            near = difflib.get_close_matches(name, known, n=1, cutoff=NEAR)
+            # A variable of another program may be near one that is set; two of the same kind are no mistake.
+            if near and not os.environ.get(near[0]):
+                found[name] = near[0]
+        return found
 
     def text(self, name: str, *, default: str = "") -> str:
+        self._read.add(name)
         try:
             value = str(self._values.get(name, "")).strip()
         except OSError as error:
@@ -95,7 +111,7 @@ class Environment:
         return name if self.text(name) else formerly
 
     def words(self, name: str, *, default: list[str] | None = None) -> list[str]:
-        """Words divided by commas."""
+        """Words comma-separated."""
         found = [word.strip() for word in self.text(name).split(",")]
         return [word for word in found if word] or list(default or [])
 

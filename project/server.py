@@ -10,10 +10,15 @@ import os
 from logging.config import dictConfig
 from typing import Any
 
+import structlog
 import uvicorn
 from django.conf import settings
 
+from project.version import VERSION
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
+
+log = structlog.get_logger(__name__)
 
 HUNG_SECONDS = 60  # without any sign of life before a process is killed; a busy machine is slow
 GRACE_SECONDS = 65  # longer than `Prefer: wait=60`
@@ -69,6 +74,7 @@ def main() -> None:
     parser.add_argument("--bind", default="127.0.0.1:8000", help="address and port to listen on")
     host, _, port = parser.parse_args().bind.rpartition(":")
     dictConfig(settings.LOGGING)  # also a wrong setting ends it here, before any process is started
+    log.info("process_started", role="web", version=VERSION)
     uvicorn.run(**options(host.strip("[]"), int(port)))
 
 

@@ -23,7 +23,9 @@ from project.unfold import UNFOLD as UNFOLD
 
 django_stubs_ext.monkeypatch()  # Django's classes take type parameters where the code runs, too
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+PACKAGES = Path(__file__).resolve().parent.parent
+# Where `.env` and `var/` are: beside manage.py, or where an installed package is run.
+BASE_DIR = PACKAGES if (PACKAGES / "manage.py").is_file() else Path.cwd()
 VAR_DIR = BASE_DIR / "var"
 
 env = Environment(env_file=os.environ.get("ENV_FILE", str(BASE_DIR / ".env")))
@@ -100,7 +102,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "sandboxes" / "templates"],  # ours before Unfold's of the same name
+        "DIRS": [PACKAGES / "sandboxes" / "templates"],  # ours before Unfold's of the same name
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -196,7 +198,7 @@ CONVEX_FIRST_PUSH_SECONDS: float = env.number("CONVEX_FIRST_PUSH_SECONDS", defau
 RETRY_BASE_SECONDS: float = env.number("RETRY_BASE_SECONDS", default=1.0)
 RETRY_MAX_SECONDS: float = env.number("RETRY_MAX_SECONDS", default=60.0)
 INTENT_RETRY_SECONDS: float = env.number("INTENT_RETRY_SECONDS", default=5.0)
-DELETE_STUCK_SECONDS: float = env.number("DELETE_STUCK_SECONDS", default=600.0)
+STUCK_SECONDS: float = env.number("STUCK_SECONDS", default=600.0, formerly="DELETE_STUCK_SECONDS")
 # How old Daytona's answer to a GET may be.
 READ_CACHE_SECONDS: float = env.number("READ_CACHE_SECONDS", default=10.0, formerly="CALL_ECHO_SECONDS")
 HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=2.0)
@@ -281,7 +283,11 @@ SESSION_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "sandboxes.admin.errors.csrf_failure"
 SECURE_SSL_REDIRECT: bool = env.flag("SECURE_SSL_REDIRECT", default=not DEBUG)
 SECURE_HSTS_SECONDS: int = env.whole("SECURE_HSTS_SECONDS", default=0 if DEBUG else 31_536_000)
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_HSTS_SECONDS > 0
+# Both bind other hosts than this one, and browsers forget neither soon.
+SECURE_HSTS_INCLUDE_SUBDOMAINS: bool = env.flag("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=False)
+SECURE_HSTS_PRELOAD: bool = env.flag("SECURE_HSTS_PRELOAD", default=False)
+if not (SECURE_HSTS_INCLUDE_SUBDOMAINS and SECURE_HSTS_PRELOAD):
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # Django's own, which recommend both to everybody
 TRUSTED_PROXIES: list[str] = env.words("TRUSTED_PROXIES")
 try:
     Proxies.of(tuple(TRUSTED_PROXIES))
@@ -322,3 +328,5 @@ DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # RequestIds has seen to it t
 
 # What the environment still calls by a former name; `manage.py check` says so.
 FORMER_NAMES: dict[str, str] = env.former_names
+# What nobody reads, and what was probably meant.
+MISTYPED_NAMES: dict[str, str] = env.mistyped()

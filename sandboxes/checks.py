@@ -15,11 +15,17 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
+from project import limits
 from project.database import may_be_plain
 from sandboxes.providers.convex.environment import mistakes as convex_mistakes
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
-URLS = ("DAYTONA_API_URL", "OIDC_ISSUER", "OIDC_JWKS_URL")
+# What each address looks like when it is right.
+URLS = {
+    "DAYTONA_API_URL": "https://app.daytona.io/api",
+    "OIDC_ISSUER": "https://clerk.example.com",
+    "OIDC_JWKS_URL": "https://clerk.example.com/.well-known/jwks.json",
+}
 TIER_SIZES = ("cpu", "memory_gb", "disk_gb")
 
 Apps = Sequence[AppConfig] | None
@@ -31,6 +37,9 @@ def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     if settings.DAYTONA_API_URL and not settings.DAYTONA_API_KEY:
         hint = "Set DAYTONA_API_KEY; the web process needs neither."
         found.append(Error("DAYTONA_API_URL is set without DAYTONA_API_KEY.", hint=hint, id="sandboxes.E002"))
+    if settings.DAYTONA_API_KEY and not settings.DAYTONA_API_URL:
+        hint = f"Set DAYTONA_API_URL, such as {URLS['DAYTONA_API_URL']}; the web process needs neither."
+        found.append(Error("DAYTONA_API_KEY is set without DAYTONA_API_URL.", hint=hint, id="sandboxes.E002"))
     if bool(settings.OIDC_ISSUER) != bool(settings.OIDC_JWKS_URL):
         hint = "Set both to accept end users' tokens, or neither."
         found.append(Error("OIDC_ISSUER and OIDC_JWKS_URL belong together.", hint=hint, id="sandboxes.E003"))
@@ -45,9 +54,54 @@ def convex_is_meant_right(app_configs: Apps, **kwargs: Any) -> list[CheckMessage
 
 @register()
 def addresses_are_usable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    hint = "Write it with its scheme, such as https://app.daytona.io/api."
-    wrong = [name for name in URLS if (url := getattr(settings, name)) and _host_of(url) is None]
-    return [Error(f"{name} is not an http address.", hint=hint, id="sandboxes.E004") for name in wrong]
+    return [
+        Error(f"{name} is not an http address.", hint=f"Write it as {example}.", id="sandboxes.E004")
+        for name, example in URLS.items()
+        if (url := getattr(settings, name)) and _host_of(url) is None
+    ]
+
+
+@register()
+def daytonas_address_ends_in_api(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    url: str = settings.DAYTONA_API_URL
+    if _host_of(url) is None or urlsplit(url).path.rstrip("/").endswith("/api"):
+        return []
+    hint = f"Write {url}/api, unless your own server has its API elsewhere."
+    return [Caution("DAYTONA_API_URL does not end in /api.", hint=hint, id="sandboxes.W008")]
+
+
+@register()
+def hosts_are_hosts(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    return [
+        Error(
+            f"ALLOWED_HOSTS has “{host}”, which no request's host equals.",
+            hint=f"Write {_bare(host)}: no scheme, no port, no path.",
+            id="sandboxes.E009",
+        )
+        for host in settings.ALLOWED_HOSTS
+        if host != _bare(host)
+    ]
+
+
+def _bare(host: str) -> str:
+    """The host of something that may be an address, or have a port: what ALLOWED_HOSTS takes."""
+    place = host.partition("://")[2] or host
+    place = place.partition("/")[0]
+    return place if place.endswith("]") else place.rsplit(":", 1)[0] if ":" in place else place
+
+
+@register()
+def numbers_make_sense(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    hint = "See .env.example for its unit and its default."
+    return [Error(problem, hint=hint, id="sandboxes.E010") for problem in limits.unusable(settings)]
+
+
+@register()
+def names_are_known(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    return [
+        Caution(f"Nobody reads {name}.", hint=f"Did you mean {meant}?", id="sandboxes.W009")
+        for name, meant in settings.MISTYPED_NAMES.items()
+    ]
 
 
 @register()
@@ -79,9 +133,11 @@ def tiers_are_complete(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _tier_problems(tiers: object) -> Iterator[str]:
-    if not isinstance(tiers, dict) or not tiers:
-        yield "must be a JSON object with at least one tier"
+    if not isinstance(tiers, dict):
+        yield "is no JSON object"
         return
+    if not tiers:
+        yield "is empty: nobody could create a sandbox"
     for name, tier in tiers.items():
         if not isinstance(tier, dict):
             yield f"has no object for “{name}”"
@@ -115,7 +171,7 @@ def metrics_networks_are_networks(app_configs: Apps, **kwargs: Any) -> list[Chec
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
-            hint = "Write networks such as 10.0.0.0/8, divided by commas."
+            hint = "Write networks such as 10.0.0.0/8, comma-separated."
             found.append(Error(f"METRICS_NETWORKS: {error}.", hint=hint, id="sandboxes.E008"))
     return found
 
@@ -171,6 +227,14 @@ def one_machine_with_sqlite(
     return [Caution(f"{len(hosts)} machines work on one SQLite file.", hint=hint, id="sandboxes.W004")]
 
 
+INDEXES_OF_PARTS = {
+    "sandbox_name_parts": "sandboxes_sandbox USING gin (upper(name::text) gin_trgm_ops)",
+    "sandbox_owner_parts": "sandboxes_sandbox USING gin (upper(owner_id::text) gin_trgm_ops)",
+    "sandbox_daytona_name_parts": "sandboxes_sandbox USING gin (upper(daytona_name::text) gin_trgm_ops)",
+    "owner_parts": "sandboxes_owner USING gin (upper(id::text) gin_trgm_ops)",
+}
+
+
 @register(Tags.database)
 def parts_of_names_are_indexed(
     app_configs: Apps, databases: Sequence[str] | None = None, **kwargs: Any
@@ -179,21 +243,31 @@ def parts_of_names_are_indexed(
 
     if not databases or connection.vendor != "postgresql":
         return []
+    if "sandboxes_sandbox" not in connection.introspection.table_names():
+        return []  # before the first migration
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('sandboxes_sandbox') IS NULL, to_regclass('sandbox_name_parts') IS NULL")
-        unmigrated, missing = cursor.fetchone()
-    if unmigrated or not missing:
+        cursor.execute("SELECT indexname FROM pg_indexes WHERE indexname = ANY(%s)", [list(INDEXES_OF_PARTS)])
+        there = {name for (name,) in cursor.fetchall()}
+    missing = [
+        f"CREATE INDEX CONCURRENTLY {name} ON {what};"
+        for name, what in INDEXES_OF_PARTS.items()
+        if name not in there
+    ]
+    if not missing:
         return []
-    hint = (
-        "As a role that may: CREATE EXTENSION IF NOT EXISTS pg_trgm; then CREATE INDEX CONCURRENTLY "
-        "sandbox_name_parts ON sandboxes_sandbox USING gin (upper(name::text) gin_trgm_ops);"
-    )
-    return [Caution("A search for a part of a name reads every sandbox.", hint=hint, id="sandboxes.W005")]
+    hint = f"As a role that may: CREATE EXTENSION IF NOT EXISTS pg_trgm; then {' '.join(missing)}"
+    return [Caution("A search for a part of a name or owner reads every row.", hint=hint, id="sandboxes.W005")]
 
 
 @register(Tags.security, deploy=True)
 def ready_for_production(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
-    found: list[CheckMessage] = []
+    found: list[CheckMessage] = [
+        Caution(problem, hint="See .env.example for its unit and its default.", id="sandboxes.W105")
+        for problem in limits.unusual(settings)
+    ]
+    if "*" in settings.ALLOWED_HOSTS:
+        hint = "Name the hosts: with * anybody's address in a Host header stands in the links that we send."
+        found.append(Caution("ALLOWED_HOSTS takes every host.", hint=hint, id="sandboxes.W104"))
     if settings.SERVICE_KEY_PEPPERS == [settings.SECRET_KEY]:
         hint = "Set SERVICE_KEY_PEPPERS, or rotating SECRET_KEY revokes every service key."
         found.append(Caution("Service keys hang on SECRET_KEY.", hint=hint, id="sandboxes.W101"))

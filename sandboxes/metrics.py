@@ -6,6 +6,7 @@ ended are of the last ten minutes, because old rows are pruned and a counter may
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from project.readable import visible
+from project.version import VERSION
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, Source, Status
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTENT_TYPE", "exposition"]
 
+Role = WorkerHeartbeat.Role
 WINDOW = timedelta(minutes=10)
 TOOK = ExpressionWrapper(F("finished_at") - F("created_at"), output_field=DurationField())
 
@@ -42,7 +45,9 @@ def exposition() -> bytes:
 class FromDatabase(Collector):
     def collect(self) -> Iterator[Metric]:
         now = clock.now()
+        yield _build()
         yield _sandboxes()
+        yield _stuck(now)
         yield from _operations_ended(now)
         yield from _operations_active(now)
         yield from _waiting(now)
@@ -69,10 +74,21 @@ def _age(now: datetime, since: datetime | None) -> float:
     return max(0.0, (now - since).total_seconds()) if since else 0.0
 
 
+def _build() -> Metric:
+    running = ".".join(map(str, sys.version_info[:3]))
+    text = "Always 1; the labels say what answers."
+    return _gauges("build_info", text, ["version", "python"], [([VERSION, running], 1.0)])
+
+
 def _sandboxes() -> Metric:
     counted = dict(Sandbox.objects.values_list("status").annotate(number=Count("pk")).order_by())
     rows = (([status.value], counted.get(status.value, 0)) for status in Status)
     return _gauges("sandboxes", "Sandboxes by status.", ["status"], rows)
+
+
+def _stuck(now: datetime) -> Metric:
+    text = "Sandboxes that have stood for STUCK_SECONDS where they should pass."
+    return _gauge("stuck_sandboxes", text, Sandbox.objects.stuck(now).count())
 
 
 def _operations_ended(now: datetime) -> Iterator[Metric]:
@@ -155,8 +171,11 @@ def _workers(now: datetime) -> Iterator[Metric]:
     yield _gauges("places_used", "The share of the workers' places that is taken.", ["lane"], shares)
     rows = [
         ([worker.worker_id], _age(now, worker.beat_at))
-        for worker in WorkerHeartbeat.objects.filter(stopped_at=None).only("worker_id", "beat_at")
+        for worker in WorkerHeartbeat.objects.filter(stopped_at=None, role=Role.WORKER).only("worker_id", "beat_at")
     ]
+    counted = {role: heartbeat.alive(role).count() for role in (Role.RECONCILE, Role.WATCH)}
+    text = "Other processes that gave a sign of life."
+    yield _gauges("processes", text, ["role"], [([role.value], number) for role, number in counted.items()])
     yield _gauges("worker_silence_seconds", "Time since a worker's last sign of life.", ["worker"], rows)
 
 

@@ -25,6 +25,7 @@ POSTGRES = os.environ.get("TEST_DATABASE_URL") or "postgres://postgres@127.0.0.1
 # on every database: it runs on SQLite.
 ONCE = [
     "breakages", "browser", "contract", "emulator", "core", "providers", "installing", "project", "simulation",
+    "deploy",
     "api/test_clients_page.py", "api/test_cutting_over_page.py", "api/test_schemathesis.py",
     "e2e/test_logs.py", "e2e/test_secrets_appear_nowhere.py",
     "faults/test_state_machine.py",

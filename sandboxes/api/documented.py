@@ -24,8 +24,7 @@ from sandboxes.api.authentication import ENCODED_OWNER
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import EventShape, OperationShape
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.core.vocabulary import Intent, Status
-from sandboxes.models import SandboxEvent
+from sandboxes.core.vocabulary import EventKind, Intent, Status
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -122,6 +121,27 @@ class CodeShape(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     title = serializers.CharField()
     cure = serializers.CharField()
+
+
+class Links(serializers.Serializer[Any]):
+    """Paths on this server."""
+
+    sandboxes = serializers.CharField()
+    operations = serializers.CharField()
+    events = serializers.CharField()
+    capacity = serializers.CharField()
+    problems = serializers.CharField()
+    schema = serializers.CharField()
+    docs = serializers.CharField()
+
+
+LINKED = tuple(Links().get_fields())
+
+
+class About(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.CharField(help_text="Of the server. The API keeps its meaning within /api/v1/.")
+    links = Links()
 
 
 class BulkResult(serializers.Serializer[Any]):
@@ -229,7 +249,7 @@ FEED_QUERY = (
     _query("limit", f"Events a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} if absent.", kind=int),
     _query("wait", "As `Prefer: wait`, for who cannot send a header.", kind=int),
     _query("sandbox", "Of one sandbox: our id or Daytona's."),
-    _query("type", "May be given several times.", enum=SandboxEvent.Kind.values, many=True),
+    _query("type", "May be given several times.", enum=EventKind.values, many=True),
 )
 ANSWER_HEADERS = (
     _header("X-Request-ID", "Of this request.", response=True),

@@ -147,6 +147,19 @@ OF: dict[str, Any] = {
     "NothingBody": {},
     "Reason": {"reason": "a tool call"},
     # answered
+    "About": {
+        "name": "sandkeeper",
+        "version": "1.0.0",
+        "links": {
+            "sandboxes": "/api/v1/sandboxes",
+            "operations": "/api/v1/operations",
+            "events": "/api/v1/events",
+            "capacity": "/api/v1/capacity",
+            "problems": "/api/v1/problems",
+            "schema": "/api/v1/schema",
+            "docs": "/api/v1/docs",
+        },
+    },
     "BulkAnswer": {
         "accepted": 1,
         "refused": 1,

@@ -29,6 +29,7 @@ of_sandbox = [
 ]
 
 v1: list[URLPattern | URLResolver] = [
+    path("", public.Root.as_view(), name="root"),
     path("sandboxes", sandboxes.SandboxList.as_view(), name="sandboxes"),
     path("sandboxes/bulk", actions.Bulk.as_view(), name="bulk"),
     path("sandboxes/<id:sandbox_id>", sandboxes.SandboxDetail.as_view(), name="sandbox"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
+import uvloop
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
@@ -44,6 +46,7 @@ GRACE = 10.0  # seconds that turns have to end in when the worker stops
 REVIEW_EVERY = 10.0  # seconds
 PUSHES, PUSHED_TOGETHER, TOUCHES = 4, 100, 200
 LONGEST_PAUSE = 5.0
+MOST_FILES = 65536
 
 
 class Worker:
@@ -78,6 +81,8 @@ class Worker:
             asyncio.create_task(self._repeat("review", self._review, every=REVIEW_EVERY)),
             asyncio.create_task(listen(self._woken.set)),
         ]
+        with suppress(NotConfigured):  # its library takes a while to load: not while rows wait under our lease
+            await asyncio.to_thread(daytona.gateway)
         try:
             await self._repeat("claims", self._claim_what_is_due, every=0.0)
             await self._end_turns()
@@ -272,7 +277,7 @@ def beside(*, places: int = PLACES) -> Iterator[Worker]:
         await worker.run()
 
     with ThreadPoolExecutor(1) as thread:
-        ended = thread.submit(asyncio.run, whole())
+        ended = thread.submit(uvloop.run, whole())
         worker, loop = started.result()
         try:
             yield worker
@@ -298,4 +303,12 @@ def run_until_signal(*, places: int) -> None:
             asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
         await worker.run()
 
-    asyncio.run(whole())
+    _allow_many_connections()
+    uvloop.run(whole())
+
+
+def _allow_many_connections() -> None:
+    """Each call in flight is an open file, of which a process may have 1,024 unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < MOST_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES if hard < 0 else min(MOST_FILES, hard), hard))

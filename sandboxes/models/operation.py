@@ -117,6 +117,7 @@ class SandboxEvent(models.Model):
     )  # fmt: skip
 
     class Meta:
+        verbose_name = "event"
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["seq"], name="event_seq"),

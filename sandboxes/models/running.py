@@ -96,8 +96,15 @@ class Schedule(models.Model):
 
 
 class WorkerHeartbeat(models.Model):
-    """One row per worker process, written every 10 s with its call counters."""
+    """One row per process that runs without requests, written every 10 s with its call counters."""
 
+    class Role(models.TextChoices):
+        WORKER = "worker"
+        RECONCILE = "reconcile"
+        WATCH = "watch"
+
+    # The database fills it in for a worker of the release before, which may beat during the migration.
+    role = models.CharField(max_length=20, choices=Role.choices, default=Role.WORKER, db_default=Role.WORKER)
     worker_id = models.CharField(primary_key=True, max_length=100)
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
@@ -112,6 +119,7 @@ class WorkerHeartbeat(models.Model):
     )
 
     class Meta:
+        verbose_name = "worker"
         default_permissions = ("view",)
 
     def __str__(self) -> str:

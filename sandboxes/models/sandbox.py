@@ -222,6 +222,13 @@ class Sandbox(Derived, Leased):
             ),
             models.Index(fields=["-created_at"], name="sandbox_ephemeral", condition=Q(ephemeral=True)),
         ]
+        constraints = [
+            # Lists and indexes go by the status, decisions by the time: both say the same.
+            models.CheckConstraint(
+                condition=Q(status="gone", deleted_at__isnull=False) | (LIVE & Q(deleted_at__isnull=True)),
+                name="sandbox_gone_is_deleted",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.display_name

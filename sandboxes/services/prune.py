@@ -15,6 +15,7 @@ from django.db.models.functions import Cast
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import (
     ConvexProjection,
     DaytonaCall,
@@ -97,7 +98,7 @@ def _delete(rows: QuerySet[Any], beat: Callable[[], None]) -> int:
             if model is Sandbox:
                 # Locked before what hangs on them, as whoever changes a sandbox does it.
                 doomed = Sandbox.objects.filter(pk__in=batch).order_by("pk").select_for_update()
-                feed.tell_removed(doomed, SandboxEvent.Kind.PRUNED)
+                feed.tell_removed(doomed, EventKind.PRUNED)
             model._default_manager.filter(pk__in=batch).delete()
         total += len(batch)
     return total
@@ -133,7 +134,7 @@ def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
             owner_id, theirs, dry_run=dry_run
         )
         if not dry_run:
-            feed.tell_removed(theirs.order_by("pk").select_for_update(), SandboxEvent.Kind.ERASED)
+            feed.tell_removed(theirs.order_by("pk").select_for_update(), EventKind.ERASED)
             for found in rows.values():
                 found.delete()
     return counts
@@ -176,7 +177,7 @@ def _refuse_while_needed(theirs: QuerySet[Sandbox]) -> None:
 def _unmention(owner_id: str, *, dry_run: bool) -> int:
     """Rankings that were stored with other owners' sandboxes name them as candidates."""
     text = Cast("data", TextField())
-    events = SandboxEvent.objects.filter(kind=SandboxEvent.Kind.EVICTION).exclude(sandbox__owner_id=owner_id)
+    events = SandboxEvent.objects.filter(kind=EventKind.EVICTION).exclude(sandbox__owner_id=owner_id)
     named = reduce(or_, (Q(text_of_data__contains=name) for name in _spellings(owner_id)))
     mentioning = list(events.annotate(text_of_data=text).filter(named))
     for event in mentioning:

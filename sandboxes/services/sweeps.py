@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Sweep
 from sandboxes.services import leases, notices
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
 
 LEASE = "sweep"
 
@@ -23,8 +27,19 @@ def is_running() -> bool:
 
 def last_complete() -> datetime | None:
     """When the last sweep ended that saw everything."""
+    return _ends().first()
+
+
+def last_pause() -> timedelta | None:
+    """Between the ends of the last two that saw everything; None before there were two."""
+    ends = [end for end in _ends()[:2] if end is not None]
+    return ends[0] - ends[1] if len(ends) == 2 else None
+
+
+def _ends() -> QuerySet[Sweep, datetime | None]:
+    """When they ended, the last one first."""
     whole = Sweep.objects.filter(result=Sweep.Result.COMPLETE, dry_run=False, owner="", finished_at__isnull=False)
-    return whole.order_by("-started_at").values_list("finished_at", flat=True).first()
+    return whole.order_by("-started_at").values_list("finished_at", flat=True)
 
 
 def review(now: datetime) -> None:

@@ -18,10 +18,13 @@ from sandboxes.models import Sandbox, Sweep
 from sandboxes.providers.daytona.events import DaytonaError, Event, EventStream
 from sandboxes.services import lifecycle, notices, reconcile, sandbox_store
 from sandboxes.services.loops import repeat
+from sandboxes.services.standby import Turn
 
 log = structlog.get_logger(__name__)
 
+LEASE = "watch"
 THREADS = 4
+LOOK_FOR_TURN = 1.0  # seconds
 LOOK_FOR_HINTS = 0.05  # seconds
 DEBOUNCE = 0.15  # seconds; what happens to one sandbox within it takes one look
 FIRST_AGAIN, LONGEST_AGAIN = 0.2, 4.0  # pauses before looking again
@@ -77,13 +80,14 @@ class Hints:
 
 class Watch:
     """`run` blocks until `stop` is set. A lost connection is made again, and followed by a sweep: nothing replays
-    what happened meanwhile."""
+    what happened meanwhile. Of several processes one follows, and another takes over when that one is gone."""
 
     def __init__(self, stream: EventStream, *, stop: threading.Event) -> None:
         self.hints = Hints()
         self.connected = threading.Event()
         self._stream = stream
         self._stop = stop
+        self._turn = Turn(LEASE)
         self._sweep_wanted = threading.Event()
 
     def run(self) -> None:
@@ -91,6 +95,9 @@ class Watch:
         parts |= {f"hints-{number}": self._answer_hints for number in range(THREADS)}
         again = partial(repeat, every=0.0, stop=self._stop)
         threads = [threading.Thread(target=again, args=part, name=part[0], daemon=True) for part in parts.items()]
+        threads.append(
+            threading.Thread(target=self._turn.keep, kwargs={"stop": self._stop}, name="turn", daemon=True)
+        )
         for thread in threads:
             thread.start()
         try:
@@ -106,6 +113,8 @@ class Watch:
     def _follow(self) -> None:
         backoff = FIRST_BACKOFF
         while not self._stop.is_set():
+            if not self._turn.ours.wait(LOOK_FOR_TURN):
+                continue
             began = clock.monotonic()
             asked_for = self._follow_once()
             if clock.monotonic() - began > GOOD_CONNECTION:
@@ -116,7 +125,7 @@ class Watch:
     def _follow_once(self) -> float:
         """One connection from beginning to end; returns how long Daytona wants to be left alone, or 0."""
         try:
-            self._stream.follow(self.hints.add, stop=self._stop, on_connect=self._on_connect)
+            self._stream.follow(self.hints.add, stop=self._turn.over, on_connect=self._on_connect)
         except DaytonaError as error:
             log.warning("events_not_connected", error=error.message)
             return self._meaning(error)

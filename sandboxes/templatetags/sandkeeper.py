@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 
+from project.version import VERSION
 from sandboxes import html
 from sandboxes.models import Notice
 
@@ -18,11 +19,17 @@ register.simple_tag(html.status_badge)
 register.simple_tag(html.operation_badge)
 register.simple_tag(html.icon)
 register.simple_tag(html.marked)
+register.simple_tag(html.copyable)
 register.simple_tag(html.duration)
 register.simple_tag(html.interval)
 register.simple_tag(html.sandbox_url)
 register.simple_tag(html.owner_url)
 register.simple_tag(html.operation_url)
+
+
+@register.simple_tag
+def version() -> str:
+    return VERSION
 
 
 @register.filter

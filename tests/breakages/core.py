@@ -74,7 +74,7 @@ BREAKAGES = [
     ),
     Breakage(
         "an unmet stop left alone",
-        "sandboxes/core/looks.py",
+        "sandboxes/core/without_operation.py",
         "if draft.active is None and _is_to_be_kept(draft, facts):",
         "if False:",
         SIMULATION,

@@ -61,6 +61,16 @@ def a_sweep() -> None:
 
 
 @pytest.mark.usefixtures("a_worker", "a_sweep")
+def test_a_warning_fails_when_it_is_asked_to(emulator: Emulator) -> None:
+    emulator.settings(convex={"functions": "main", "sandkeeper": True})
+    call_command("doctor", "--fail-on", "warning", stdout=StringIO())
+    notices.tell(NoticeCode.SETTINGS_DIFFER, "Some differ.")
+    call_command("doctor", stdout=StringIO())
+    with pytest.raises(SystemExit, match="1"):
+        call_command("doctor", "--fail-on", "warning", stdout=StringIO())
+
+
+@pytest.mark.usefixtures("a_worker", "a_sweep")
 def test_all_is_well(emulator: Emulator) -> None:
     emulator.settings(convex={"functions": "main", "sandkeeper": True})
     answer = Answer()
@@ -215,6 +225,15 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
         assert answer.level(check) == "warning", check
         assert answer.findings[check]["cure"]
     assert "3 h" in answer.findings["sweep"]["text"]
+
+
+@pytest.mark.usefixtures("a_worker", "a_sweep")
+def test_sweeps_that_are_rarer_than_the_alert_allows_are_told(settings: Settings) -> None:
+    before = clock.now() - timedelta(seconds=settings.SWEEP_STALE_SECONDS + 60)
+    Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=before, finished_at=before)
+    answer = Answer()
+    assert answer.level("sweep") == "warning"
+    assert "SWEEP_STALE_SECONDS" in answer.findings["sweep"]["cure"]
 
 
 def test_the_known_password_is_found_outside_development(settings: Settings) -> None:

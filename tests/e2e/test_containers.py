@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 import yaml
 
 from tests.support.environment import ROOT, clean_environment
-from tests.support.processes import Running, answers, database_url, free_port, running
+from tests.support.processes import Running, answers, database_url, free_port, listens, running
 from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ PROCESSES = ("worker", "reconcile", "watch")
 
 
 class Image:
-    """A folder made by the Dockerfile's own lines; a virtual environment stands for the image's Python."""
+    """A folder made by the Dockerfile's own lines; a virtual environment stands for the image's Python.
+
+    All stages lie in one folder, so it has the emulator beside the rest. Users and owners are the image's own.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "app"
@@ -40,25 +44,33 @@ class Image:
         self.venv = folder / "venv"
         self.environment: dict[str, str] = {}
         self.command: list[str] = []
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(self.venv)], check=True)
+        self.health: list[str] = []
         for word, rest in instructions(ROOT / "Dockerfile"):
-            self.follow(word, rest)
+            self.follow(word, rest.replace("/venv", str(self.venv)).replace("/app", str(self.folder)))
 
     def follow(self, word: str, rest: str) -> None:
         if word == "ENV":
-            self.environment |= dict(pair.split("=", 1) for pair in rest.split())
-        elif word == "COPY":
+            self.environment |= dict(pair.split("=", 1) for pair in rest.split() if not pair.startswith("PATH="))
+        elif word == "COPY" and not rest.startswith("--from="):
             source, target = rest.split()
             self.copy(ROOT / source, self.folder / target)
-        elif word == "RUN" and rest.startswith("python -m pip install"):
-            # uv reads the same pins and is at hand; pip itself would take a minute.
-            uv = Path(sys.prefix) / "bin" / "uv"
-            options = rest.removeprefix("python -m pip install")
-            self.run(f"{uv} pip install --quiet --python {self.venv}/bin/python {options}")
-        elif word == "RUN" and not rest.startswith("useradd"):  # users are the image's own
-            self.run(rest)
+        elif word == "RUN":
+            self.follow_run(rest)
         elif word == "CMD":
             self.command = yaml.safe_load(rest)
+        elif word == "HEALTHCHECK":
+            self.health = yaml.safe_load(rest.partition(" CMD ")[2])
+
+    def follow_run(self, command: str) -> None:
+        if command.startswith("python -m venv"):
+            self.run(command.replace("python", sys.executable, 1))
+        elif " install --require-hashes" in command:
+            # uv reads the same pins and is at hand; pip itself would take a minute.
+            uv = Path(sys.prefix) / "bin" / "uv"
+            options = command.partition(" install ")[2]
+            self.run(f"{uv} pip install --quiet --compile-bytecode --python {self.venv}/bin/python {options}")
+        elif not command.startswith(("groupadd", "install --directory")):
+            self.run(command)
 
     def copy(self, source: Path, target: Path) -> None:
         if source.is_dir():
@@ -102,15 +114,35 @@ class Compose:
             (ROOT / "compose.yaml").read_text(),
         )
         self.services: dict[str, Any] = yaml.safe_load(text)["services"]
+        self._variables = variables
 
     def environment(self, service: str) -> dict[str, str]:
-        given = {str(name): str(value) for name, value in self.services[service].get("environment", {}).items()}
+        """What it is told by its files and by compose.yaml; secrets are files that it was given."""
+        told = self.services[service]
+        given = dict(self.of_files(told.get("env_file", [])))
+        given |= {str(name): str(value) for name, value in told.get("environment", {}).items()}
         for name, value in given.items():
             if value.startswith("/run/secrets/"):
                 secret = value.removeprefix("/run/secrets/")
-                assert secret in self.services[service]["secrets"], f"{service} is not given the secret {secret}"
+                is_given = secret in told.get("secrets", []) or "./secrets:/run/secrets:ro" in told.get(
+                    "volumes", []
+                )
+                assert is_given, f"{service} is not given the secret {secret}"
                 given[name] = str(self._secrets / secret)
         return given
+
+    def of_files(self, files: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+        """The lines of the examples beside them, with this test's values."""
+        for file in files:
+            for line in (ROOT / f"{file['path']}.example").read_text().splitlines():
+                name, _, value = line.partition("=")
+                if value and not line.startswith("#"):
+                    yield name, self._variables.get(name, value)
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    return Image(tmp_path_factory.mktemp("image"))
 
 
 @pytest.fixture
@@ -122,26 +154,28 @@ def compose(emulator: Emulator, tmp_path: Path) -> Compose:
         "service_key_peppers": "a-pepper-of-its-own",
         "daytona_api_key": emulator.daytona_key,
         "convex_deploy_key": emulator.convex_key,
+        "database_url": database_url(),
     }
     for name, value in values.items():
         (secrets / name).write_text(f"{value}\n")
     variables = {
-        "POSTGRES_PASSWORD": "unused",
         "ALLOWED_HOSTS": HOST,
+        "CSRF_TRUSTED_ORIGINS": f"https://{HOST}",
         "DAYTONA_API_URL": emulator.daytona_url,
         "CONVEX_URL": emulator.convex_url,
     }
     return Compose(variables, secrets=secrets)
 
 
-def test_the_image_and_its_processes_work(compose: Compose, tmp_path: Path, emulator: Emulator) -> None:
-    image = Image(tmp_path)
-    here = {"DATABASE_URL": database_url()}
-    web, remote = compose.environment("web") | here, compose.environment("worker") | here
+def test_the_image_and_its_processes_work(
+    image: Image, compose: Compose, tmp_path: Path, emulator: Emulator
+) -> None:
+    web, remote = compose.environment("web"), compose.environment("worker")
     assert not [name for name in web if name.startswith(("DAYTONA", "CONVEX"))]
-    image.run(" ".join(compose.services["migrate"]["command"]), **compose.environment("migrate") | here)
+    image.run(" ".join(compose.services["migrate"]["command"]), **compose.environment("migrate"))
     # http to the emulator on this machine is fine; all else must be as for production.
     image.run("python manage.py check --deploy --fail-level WARNING", **remote)
+    installed = everything_in(image.folder)
 
     with ExitStack() as stack:
 
@@ -179,4 +213,51 @@ def test_the_image_and_its_processes_work(compose: Compose, tmp_path: Path, emul
         )
         assert len(emulator.state()["sandboxes"]) == 1
         image.run("python manage.py doctor", **remote)
+        image.run(shlex.join(image.health).replace("127.0.0.1:8000", address), **web)
+        for name in PROCESSES:
+            asked = compose.services[name]["healthcheck"]["test"]
+            assert asked[0] == "CMD"
+            image.run(shlex.join(asked[1:]), **remote)
         assert [program.output for program in started if program.ended()] == []
+    assert everything_in(image.folder) == installed, "the root of the file system is read-only in a container"
+
+
+def everything_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def test_the_demo_is_there_with_nothing_set(image: Image, tmp_path: Path) -> None:
+    demo = Compose({}, secrets=tmp_path)
+    ports = {"8010": free_port(), "8000": free_port()}
+
+    def here(text: str) -> str:
+        """The names and ports of containers, as those of this machine."""
+        for port, ours in ports.items():
+            text = re.sub(rf"(emulator|0\.0\.0\.0|127\.0\.0\.1):{port}", f"127.0.0.1:{ours}", text)
+        return text
+
+    def environment(service: str) -> dict[str, str]:
+        told = demo.environment(service) | {"EMULATOR_PORT": str(ports["8010"])}
+        return image.inside({name: here(value) for name, value in told.items()})
+
+    (image.folder / "var").mkdir(exist_ok=True)
+    with ExitStack() as stack:
+
+        def start(service: str) -> Running:
+            command = [here(word) for word in demo.services[service].get("command", image.command)]
+            log = tmp_path / f"{service}.log"
+            return stack.enter_context(
+                running(command, environment=environment(service), log=log, cwd=image.folder)
+            )
+
+        emulator = start("emulator")
+        wait_until(lambda: listens(ports["8010"]) or emulator.ended(), what="the emulator")
+        setup = demo.services["demo-setup"]["command"]
+        image.run(shlex.join(setup), **environment("demo-setup"))
+        web = start("demo-web")
+        wait_until(lambda: answers(ports["8000"]) or web.ended(), what="an answer of the web process")
+        page = httpx.get(f"http://127.0.0.1:{ports['8000']}/admin/login/", timeout=PATIENCE)
+        assert page.status_code == 200, web.output
+    for process in ("worker", "reconcile"):  # run above as they are in production
+        of_demo, of_production = (demo.services[name]["command"] for name in (f"demo-{process}", process))
+        assert of_demo[:3] == of_production[:3]

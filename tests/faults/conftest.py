@@ -25,7 +25,7 @@ def outlasting(tmp_path: Path, settings: Settings, transactional_db: None) -> It
 
 @pytest.fixture
 def in_process(emulator: Emulator, settings: Settings, transactional_db: None) -> Iterator[Emulator]:
-    """The emulator as this process's Daytona and Convex; a tick waits for nothing inside."""
+    """The emulator as this process's Daytona and Convex; an attempt waits for nothing inside."""
     settings.DAYTONA_API_URL = emulator.daytona_url
     settings.DAYTONA_API_KEY = emulator.daytona_key
     settings.DAYTONA_TARGET = "us"

@@ -277,9 +277,9 @@ class Machine(RuleBasedStateMachine):
         operation = busy[pick % len(busy)]
         before = self._wishes()
         rule = self.emulator.faults.add("delay", system="daytona", skip=during, times=1, seconds=0.5)
-        tick = threading.Thread(target=_advance, args=(operation.pk,))
-        tick.start()
-        wait_until(lambda: self.emulator.faults.hits(rule) or not tick.is_alive(), what="call of the tick")
+        worker = threading.Thread(target=_advance, args=(operation.pk,))
+        worker.start()
+        wait_until(lambda: self.emulator.faults.hits(rule) or not worker.is_alive(), what="call of the attempt")
         if takeover:
             clock.move(61)
             lifecycle.attempt(operation.pk)
@@ -289,7 +289,7 @@ class Machine(RuleBasedStateMachine):
                 asked = lifecycle.request(row.pk, action, actor=Actor.owner(row.owner_id), source=Source.API)
                 self._asked(asked, action)
         self.emulator.advance(0.6)
-        tick.join()
+        worker.join()
         self.emulator.faults.remove(rule)
         self._check_log(before)
 

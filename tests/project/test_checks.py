@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.core.checks import run_checks
 
+from project import limits
 from project.database import django_settings
 from sandboxes import clock
 from sandboxes.models import WorkerHeartbeat
@@ -36,6 +37,14 @@ def found(*, deploy: bool = False) -> dict[str, str]:
         ({"TIERS": {"basic": {"cpu": 0, "memory_gb": 1, "disk_gb": 1}}}, "sandboxes.E005"),
         ({"TIERS": {"basic": {"cpu": 1, "memory_gb": 1, "disk_gb": 1, "gpu": 1}}}, "sandboxes.E005"),
         ({"TIERS": {"basic": 3}}, "sandboxes.E005"),
+        ({"DAYTONA_API_URL": "", "DAYTONA_API_KEY": "key"}, "sandboxes.E002"),
+        ({"DAYTONA_API_URL": "https://app.daytona.io", "DAYTONA_API_KEY": "key"}, "sandboxes.W008"),
+        ({"CONVEX_URL": "https://x.convex.site", "CONVEX_DEPLOY_KEY": "prod:x|0123"}, "sandboxes.E001"),
+        ({"ALLOWED_HOSTS": ["https://sandkeeper.example.com"]}, "sandboxes.E009"),
+        ({"ALLOWED_HOSTS": ["sandkeeper.example.com:8000"]}, "sandboxes.E009"),
+        ({"DAYTONA_READ_TIMEOUT": 0.0}, "sandboxes.E010"),
+        ({"SWEEP_STALE_SECONDS": 0.0}, "sandboxes.E010"),
+        ({"MISTYPED_NAMES": {"EVICTIN_SCOPE": "EVICTION_SCOPE"}}, "sandboxes.W009"),
         ({"LEASE_SECONDS": 10.0}, "sandboxes.E006"),
         ({"HEARTBEAT_SECONDS": 60.0}, "sandboxes.E007"),
         ({"METRICS_NETWORKS": ["10.0.0.0/33"]}, "sandboxes.E008"),
@@ -48,6 +57,47 @@ def test_a_wrong_setting_is_found(settings: Settings, changes: dict[str, Any], e
     for name, value in changes.items():
         setattr(settings, name, value)
     assert set(found()) == {expected}
+
+
+@pytest.mark.parametrize("host", ["sandkeeper.example.com", ".example.com", "*", "[::1]", "127.0.0.1"])
+def test_what_django_takes_for_a_host_is_one(settings: Settings, host: str) -> None:
+    settings.DEBUG, settings.ALLOWED_HOSTS = False, [host]
+    assert "sandboxes.E009" not in found()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ALLOWED_HOSTS", ["*"]), ("DAYTONA_READ_TIMEOUT", 3_600.0), ("CONVEX_READ_TIMEOUT", 0.2)],
+)
+def test_a_deployment_is_told_of_what_is_hardly_meant(settings: Settings, name: str, value: object) -> None:
+    before = found(deploy=True)
+    setattr(settings, name, value)
+    settings.LEASE_SECONDS = 10_000.0
+    expected = "sandboxes.W104" if name == "ALLOWED_HOSTS" else "sandboxes.W105"
+    assert expected in set(found(deploy=True)) - set(before)
+
+
+@pytest.mark.parametrize(("days", "told"), [(0, True), (1, False), (90, False), (36_500, True)])
+def test_a_deployment_is_told_of_absurd_retention(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, days: int, told: bool
+) -> None:
+    monkeypatch.setitem(settings.RETENTION_DAYS, "events", days)
+    assert ("sandboxes.W105" in found(deploy=True)) is told
+
+
+def test_every_deadline_and_retention_has_its_range(settings: Settings) -> None:
+    named = {f"DEADLINE_{name.upper()}" for name in settings.DEADLINES}
+    named |= {f"RETAIN_{name.upper()}_DAYS" for name in settings.RETENTION_DAYS}
+    assert named - set(limits.RANGES) == {"RETAIN_TASKS_DAYS"}
+
+
+def test_a_hint_shows_an_address_of_its_own_kind(settings: Settings) -> None:
+    settings.OIDC_ISSUER = settings.OIDC_JWKS_URL = "clerk.example.com"
+    hints = [message.hint for message in run_checks() if message.id == "sandboxes.E004"]
+    assert [str(hint).split()[-1] for hint in hints] == [
+        "https://clerk.example.com.",
+        "https://clerk.example.com/.well-known/jwks.json.",
+    ]
 
 
 def test_the_settings_of_development_are_fine() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from project.version import VERSION
 from tests.support.environment import ROOT
 
 if TYPE_CHECKING:
@@ -39,4 +40,8 @@ def test_a_base_with_its_digest_is_built_upon(told: Path) -> None:
     assert make_image(DIGEST) == 0
     assert f"BASE_IMAGE={DIGEST}" in told.read_text()
     lines = (ROOT / "Dockerfile").read_text().splitlines()
-    assert [line for line in lines if line.startswith("FROM")] == ["FROM ${BASE_IMAGE}"]
+    bases = [line.split()[1] for line in lines if line.startswith("FROM")]
+    stages = {line.split()[3] for line in lines if line.startswith("FROM")}
+    assert set(bases) - stages == {"${BASE_IMAGE}"}
+    assert lines[-1] == "FROM run AS sandkeeper", "what `docker build` makes without a target"
+    assert f"VERSION={VERSION} -t sandkeeper" in told.read_text()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
+import ssl
 import threading
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from django.test import RequestFactory
 
 from project.networks import client_address
@@ -28,6 +35,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.nginx
 HEAD = "POST /api/v1/sandboxes HTTP/1.1\r\nHost: sandkeeper.example.com\r\n"
+TLS = ROOT / "nginx" / "tls.conf"
 LARGE = 4_000_000  # more than the kernel's buffers of a connection hold
 MAX_BODY = 10_000
 
@@ -153,9 +161,40 @@ def test_a_web_process_that_is_away_is_a_problem_and_its_own_answers_pass(port: 
     assert faults(503, answer.headers, answer.content, path="/api/v1/sandboxes") == []
 
 
-def test_compose_starts_it_with_this_file() -> None:
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A folder with a key and a certificate for 127.0.0.1 that it signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    signed = made.add_extension(x509.SubjectAlternativeName([address]), critical=False).sign(key, hashes.SHA256())
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    (tmp_path / "tls_certificate").write_bytes(signed.public_bytes(pem))
+    (tmp_path / "tls_key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return tmp_path
+
+
+def test_it_ends_tls_itself_and_leads_http_there(web: Web, certificate: Path) -> None:
+    plain = free_port()
+    text = TLS.read_text().replace("/run/secrets", str(certificate)).replace("8080", f"127.0.0.1:{plain}")
+    with proxy(web.address, certificate, tls=text) as port:
+        trust = ssl.create_default_context(cafile=str(certificate / "tls_certificate"))
+        with httpx.Client(verify=trust) as client:
+            # Whoever speaks TLS to nginx speaks https, whatever they write.
+            answer = client.get(f"https://127.0.0.1:{port}/", headers={"X-Forwarded-Proto": "http"})
+        assert answer.status_code == 200
+        led = httpx.get(f"http://127.0.0.1:{plain}/admin/?a=1")
+    assert (led.status_code, led.headers["Location"]) == (308, "https://127.0.0.1/admin/?a=1")
+    (seen,) = web.seen
+    assert seen["X-Forwarded-Proto"] == "https"
+
+
+def test_compose_starts_it_with_these_files() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    (mounted,) = services["proxy"]["volumes"]
-    assert mounted.split(":")[0] == f"./{TEMPLATE.relative_to(ROOT)}"
+    mounted = {volume.split(":")[0] for volume in services["proxy"]["volumes"]}
+    assert mounted == {f"./{file.relative_to(ROOT)}" for file in (TEMPLATE, TLS)}
     assert set(services["proxy"]["environment"]) == {"WEB", "LISTEN", "MAX_BODY_BYTES"}
     assert "ports" not in services["web"], "nobody goes past the proxy"

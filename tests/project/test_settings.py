@@ -75,6 +75,21 @@ def test_a_former_name_is_still_read_and_warned_of(former: str, name: str) -> No
     assert f"{former} is now {name}." in warned.stderr
 
 
+def test_a_name_that_nobody_reads_is_told_with_what_was_meant() -> None:
+    told = check(EVICTIN_SCOPE="off", SECRET_KEY_FIEL="/run/secrets/key")
+    assert told.returncode == 0
+    assert "(sandboxes.W009) Nobody reads EVICTIN_SCOPE." in told.stderr
+    assert "Did you mean EVICTION_SCOPE?" in told.stderr
+    assert "Did you mean SECRET_KEY_FILE?" in told.stderr
+    assert "sandboxes.W009" not in check(MY_OWN_SETTING="1", NO_PROXY="x", DATABASE_HOST="y").stderr
+
+
+@pytest.mark.parametrize("name", ["SECURE_HSTS_INCLUDE_SUBDOMAINS", "SECURE_HSTS_PRELOAD"])
+def test_what_binds_other_hosts_is_asked_for(name: str) -> None:
+    assert setting(name, DEBUG="0").stdout.splitlines()[-1] == "False"
+    assert setting(name, DEBUG="0", **{name: "1"}).stdout.splitlines()[-1] == "True"
+
+
 def test_commands_refuse_half_of_a_configuration() -> None:
     done = check(CONVEX_URL="https://x.convex.cloud")
     assert done.returncode != 0

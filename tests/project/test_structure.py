@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+GROUPS = PYPROJECT["dependency-groups"]
+DEVELOPMENT = [one for one in GROUPS["dev"] + GROUPS["emulator"] if isinstance(one, str)]
 MODELS = {"Sandbox", "Operation"}
 WRITES = {
     "save", "delete", "create", "update", "bulk_create", "bulk_update", "get_or_create", "update_or_create",
 }  # fmt: skip
 WORKING = ("sandboxes", "project", "emulator", "tests", "bench")
 
-# The packages whose name in requirements.in is not what one imports, and those that no import names.
+# The packages whose name in pyproject.toml is not what one imports, and those that no import names.
 IMPORTED_AS = {
     "import-linter": "importlinter",  # in pyproject.toml
     "daytona-sdk": "daytona_api_client_async",
@@ -38,7 +42,7 @@ IMPORTED_AS = {
     "pyjwt": "jwt",
     "python-socketio": "socketio",
 }
-# Of requirements-dev.in: what is known by another name where it is used.
+# Of the group dev: what is known by another name where it is used.
 IMPORTED_AS |= {
     "cyclonedx-bom": "cyclonedx",
     "django-stubs": "mypy_django_plugin",
@@ -54,7 +58,6 @@ NAMED_IN = ("project/settings.py", "project/rest.py", "project/server.py")
 NAMED_IN_DEVELOPMENT = (
     "Makefile",
     ".ci/run",
-    "pyproject.toml",
     "tests/__main__.py",
     "tests/audit.py",
     "tests/licences.py",
@@ -115,15 +118,15 @@ def test_no_file_is_longer_than_400_lines() -> None:
 @pytest.mark.parametrize(
     ("listed", "folders", "named_in"),
     [
-        ("requirements.in", ["sandboxes", "project"], NAMED_IN),
-        ("requirements-dev.in", ["tests", "emulator", "bench"], NAMED_IN_DEVELOPMENT),
+        (PYPROJECT["project"]["dependencies"], ["sandboxes", "project"], NAMED_IN),
+        (DEVELOPMENT, ["tests", "emulator", "bench"], NAMED_IN_DEVELOPMENT),
     ],
 )
-def test_every_requirement_is_used(listed: str, folders: list[str], named_in: tuple[str, ...]) -> None:
-    lines = [line.strip() for line in (ROOT / listed).read_text().splitlines()]
-    wanted = [re.split(r"[\[~=<>]", line)[0] for line in lines if line and not line.startswith(("#", "-"))]
+def test_every_requirement_is_used(listed: list[str], folders: list[str], named_in: tuple[str, ...]) -> None:
+    wanted = [re.split(r"[\[~=<>]", requirement)[0] for requirement in listed]
     imported = {name.split(".")[0] for path in sources(*folders) for name in imports(path)}
-    words = set(re.findall(r"\w+", "".join((ROOT / name).read_text() for name in named_in)))
+    tools = (ROOT / "pyproject.toml").read_text().partition("[tool.")[2]
+    words = set(re.findall(r"\w+", tools + "".join((ROOT / name).read_text() for name in named_in)))
     used = imported | words | {"psycopg"}  # Django imports it for postgres://
     unused = [package for package in wanted if IMPORTED_AS.get(package, package.replace("-", "_")) not in used]
     assert wanted

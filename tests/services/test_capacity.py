@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import Emulator
 
-pytestmark = pytest.mark.usefixtures("no_tick_waits")
+pytestmark = pytest.mark.usefixtures("no_attempt_waits")
 
 
 def test_the_least_recently_used_one_makes_room_and_keeps_its_intent(
@@ -43,7 +43,7 @@ def test_the_least_recently_used_one_makes_room_and_keeps_its_intent(
 def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One tick looks for a limited time; the next goes on behind those that were looked at in vain."""
+    """One attempt looks for a limited time; the next goes on behind those that were looked at in vain."""
     wanted = stopped(running)
     silent, last = [running(name=f"silent {n}") for n in range(3)], running(name="last")
     idle(world, *silent, last)
@@ -64,7 +64,7 @@ def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
         most = max(most, looked() - before)
         operation.refresh_from_db()
         assert operation.is_active, operation.code
-    assert (most, looked()) == (1, 3), "one in each tick, none of them twice"
+    assert (most, looked()) == (1, 3), "one in each attempt, none of them twice"
     assert last.operations.get(source="eviction").caused_by_id == operation.pk
 
 

@@ -205,7 +205,7 @@ def test_touch_of_a_gone_sandbox_is_refused(world: Emulator, running: Callable[.
 
 
 def test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few_looks_and_events(
-    world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None, settings: Settings
+    world: Emulator, running: Callable[..., Sandbox], no_attempt_waits: None, settings: Settings
 ) -> None:
     settings.INTENT_RETRY_SECONDS = 5.0
     sandbox = running()
@@ -218,7 +218,7 @@ def test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few
     for _ in range(51):
         asked = gate(sandbox)
         assert isinstance(asked, Operation)
-        tick_due()
+        attempt_due()
         clock.move(1)
     assert world.faults.hits(number) <= 12
     assert [one.action for one in sandbox.operations.order_by("created_at")] == ["create", "sync", "start"]
@@ -229,7 +229,7 @@ def test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few
     assert isinstance(gate(sandbox), Ready)
 
 
-def tick_due() -> None:
+def attempt_due() -> None:
     """What a worker does: advance the operations whose time has come."""
     due = Operation.objects.filter(status__in=ACTIVE, due_at__lte=clock.now())
     for pk in list(due.values_list("pk", flat=True)):

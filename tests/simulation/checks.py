@@ -48,6 +48,8 @@ class Checks:
     def decided(self, row: Row, facts: Facts, decision: Decision) -> None:
         """A decision was written."""
         self._count_not_now(facts)
+        if (row.sandbox.status == Status.GONE) != (row.sandbox.deleted_at is not None):
+            raise Broken(f"{row.name} is shown {row.sandbox.status}, deleted_at is {row.sandbox.deleted_at}")
         if isinstance(facts.answer, Fetched) and facts.answer.remote is not None:
             self._status_is_true(row, facts.answer)
         if isinstance(decision.step, Call):

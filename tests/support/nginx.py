@@ -29,17 +29,19 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    include {folder}/sandkeeper.conf;
+    include {folder}/*.server.conf;
 }}
 """
 
 
 @contextmanager
-def proxy(web: str, folder: Path, *, max_body: int = 1_000_000) -> Iterator[int]:
-    """nginx in front of the web process at this address; gives its port."""
+def proxy(web: str, folder: Path, *, max_body: int = 1_000_000, tls: str = "") -> Iterator[int]:
+    """nginx in front of the web process at this address; gives its port. `tls`: another file beside the first."""
     port = free_port()
-    given = {"WEB": web, "LISTEN": f"127.0.0.1:{port}", "MAX_BODY_BYTES": str(max_body)}
-    (folder / "sandkeeper.conf").write_text(filled(given))
+    listen = f"127.0.0.1:{port}{' ssl' if tls else ''}"
+    given = {"WEB": web, "LISTEN": listen, "MAX_BODY_BYTES": str(max_body)}
+    (folder / "sandkeeper.server.conf").write_text(filled(given))
+    (folder / "tls.server.conf").write_text(tls)
     (folder / "nginx.conf").write_text(AROUND.format(folder=folder))
     command = [PROGRAM, "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf")]
     with running(command, environment={}, log=folder / "nginx.log") as program:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from django.http import HttpResponse
+from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from drf_spectacular.utils import extend_schema, inline_serializer
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework.exceptions import NotFound
 from rest_framework.response import Response
 
+from project.version import NAME, VERSION
 from sandboxes.api import schema
-from sandboxes.api.documented import CodeShape, answer_responses, problem_responses
+from sandboxes.api.documented import LINKED, About, CodeShape, answer_responses, problem_responses
 from sandboxes.api.views.base import METHODS
 from sandboxes.api.views.strict import StrictView
 from sandboxes.core.codes import MEANINGS, Code, Refused
@@ -38,6 +40,15 @@ class ForAll(Public):
         if final.status_code in (200, 304):
             final["Cache-Control"] = "public, max-age=300"
         return final
+
+
+class Root(ForAll):
+    """Which Sandkeeper answers, and where to go from here."""
+
+    @extend_schema(auth=[], tags=["about"], operation_id="get_about", responses=answer_responses({200: About}))
+    def get(self, request: Request) -> Response:
+        links = {name: reverse(f"api:{name}") for name in LINKED}
+        return Response({"name": NAME, "version": VERSION, "links": links})
 
 
 class ProblemList(ForAll):

@@ -23,7 +23,14 @@ class Command(ReadableCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object, for programs")
 
-    def handle(self, *, as_json: bool, **options: Any) -> None:
+        parser.add_argument(
+            "--fail-on",
+            choices=[Level.WARNING.value, Level.BROKEN.value],
+            default=Level.BROKEN.value,
+            help="exit with 1 from this level on (default: broken)",
+        )
+
+    def handle(self, *, as_json: bool, fail_on: str, **options: Any) -> None:
         findings = []
         for finding in doctor.examine():
             findings.append(finding)
@@ -34,7 +41,8 @@ class Command(ReadableCommand):
         if as_json:
             found = [_data(finding) for finding in findings]
             self.stdout.write(json.dumps({"broken": is_broken, "findings": found}, indent=2))
-        if is_broken:
+        failing = {Level.BROKEN, Level(fail_on)}
+        if any(finding.level in failing for finding in findings):
             sys.exit(1)
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import close_old_connections
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from project.readable import visible
 from sandboxes.management.output import ReadableCommand, table
-from sandboxes.models import Sandbox, Sweep
-from sandboxes.services import reconcile
+from sandboxes.models import Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.services import heartbeat, reconcile
 from sandboxes.services.reconcile import FindingKind, Options, SweepFinding, SweepResult
 from sandboxes.services.reconcile.changes import System, in_words
 
@@ -90,9 +91,12 @@ class Command(ReadableCommand):
                 if options["delete_unlisted"]:
                     wanted = self._confirmed(wanted, options["confirm"])
                 sys.exit(self._once(wanted))
-        while not self._stop.is_set():
-            self._once_of_many(wanted)
-            self._stop.wait(every)
+        if every > settings.SWEEP_STALE_SECONDS:
+            log.warning("sweeps_too_rare", every=every, SWEEP_STALE_SECONDS=settings.SWEEP_STALE_SECONDS)
+        with heartbeat.beating(WorkerHeartbeat.Role.RECONCILE, stop=self._stop):
+            while not self._stop.is_set():
+                self._once_of_many(wanted)
+                self._stop.wait(every)
 
     def _confirmed(self, options: Options, count: int | None) -> Options:
         """What a dry run shows as unlisted, as what is to be deleted, once somebody has typed how many.

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandError
 
 from sandboxes.management.output import ReadableCommand
+from sandboxes.models import WorkerHeartbeat
 from sandboxes.providers.daytona import events as daytona_events
+from sandboxes.services import heartbeat
 from sandboxes.services.watch import Watch
 
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 class Command(ReadableCommand):
     help = (
         "Follow Daytona's events until SIGTERM: each makes one look, each new connection a sweep. "
-        "Optional: without it, what Daytona does by itself shows with the next sweep. One is enough."
+        "Optional: without it, what Daytona does by itself shows with the next sweep. "
+        "One follows; a second one stands by for it."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,4 +37,5 @@ class Command(ReadableCommand):
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, on_signal)
-        Watch(stream, stop=stop).run()
+        with heartbeat.beating(WorkerHeartbeat.Role.WATCH, stop=stop):
+            Watch(stream, stop=stop).run()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import stamina
 
+from project.version import NAME, USER_AGENT, VERSION
 from sandboxes.providers import counters
 from sandboxes.providers.convex.errors import (
     ConvexConflict,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 # Convex means this status for "the function failed", though today it answers 200.
 FUNCTION_FAILED = 560
 _TRANSIENT = (ConvexUnavailable, ConvexThrottled, ConvexConflict)
@@ -75,7 +75,11 @@ class Wire:
             base_url=url,
             timeout=httpx.Timeout(read_timeout, connect=connect_timeout),
             limits=httpx.Limits(max_connections=pool_size, max_keepalive_connections=pool_size),
-            headers={"Authorization": f"Convex {deploy_key}", "Convex-Client": f"sandkeeper-{VERSION}"},
+            headers={
+                "Authorization": f"Convex {deploy_key}",
+                "Convex-Client": f"{NAME}-{VERSION}",
+                "User-Agent": USER_AGENT,
+            },
             follow_redirects=False,
             verify=_trusted(),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # Daytona closes an idle connection after five seconds (`Keep-Alive: timeout=5` in every recording).
 KEPT_SECONDS = 4.0
 LARGEST_ANSWER = 32 * 2**20  # bytes; a page of 200 sandboxes has less than one MB
+_ENDING: set[asyncio.Future[None]] = set()
 _DROPPED = (aiohttp.ServerDisconnectedError, aiohttp.ClientPayloadError, OSError)
 
 
@@ -49,6 +51,23 @@ class _Progress:
     connected: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """A session, and the generator that closes it."""
+
+    session: aiohttp.ClientSession
+    lifetime: AsyncGenerator[aiohttp.ClientSession]
+
+    def end(self) -> None:
+        """Close the session soon. Called in its loop."""
+        task = asyncio.ensure_future(self._end())
+        _ENDING.add(task)  # a loop alone does not keep its tasks
+        task.add_done_callback(_ENDING.discard)
+
+    async def _end(self) -> None:
+        await self.lifetime.aclose()
+
+
 class _AnswerTooLong(aiohttp.ClientError):
     pass
 
@@ -64,8 +83,7 @@ class Connections:
         self._ssl = ssl_context
         self._timeout = aiohttp.ClientTimeout(total=None, connect=connect_timeout)
         self._lock = threading.Lock()
-        self._open: dict[asyncio.AbstractEventLoop, AsyncGenerator[aiohttp.ClientSession]] = {}
-        self._sessions: dict[asyncio.AbstractEventLoop, aiohttp.ClientSession] = {}
+        self._open: dict[asyncio.AbstractEventLoop, _Open] = {}
 
     async def request(
         self,
@@ -73,8 +91,8 @@ class Connections:
         url: str,
         headers: dict[str, str],
         body: object = None,
-        post_params: object = None,  # noqa: ARG002 - the SDK names it
         _request_timeout: float | None = None,
+        **_form: object,
     ) -> _Raw:
         """One request, sent once at most. `_request_timeout` is the seconds from here to the end of the answer."""
         progress = _Progress()
@@ -100,7 +118,7 @@ class Connections:
         with self._lock:
             kept = self._open.pop(asyncio.get_running_loop(), None)
         if kept is not None:
-            await kept.aclose()
+            await kept.lifetime.aclose()
 
     def drop(self) -> None:
         """Close all that is kept open, each in its own loop, without waiting for it."""
@@ -108,21 +126,20 @@ class Connections:
             kept = dict(self._open)
             self._open.clear()
         for loop, one in kept.items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(loop.create_task, _end(one))
+            with suppress(RuntimeError):  # the loop is closed, and with it all that was open
+                loop.call_soon_threadsafe(one.end)
 
     async def _session(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
-        session = self._sessions.get(loop)
-        if session is not None and not session.closed:
-            return session
-        kept = _keep_session(self._ssl)
-        session = await anext(kept)  # without a pause: no other task of this loop comes between
+        kept = self._open.get(loop)
+        if kept is not None and not kept.session.closed:
+            return kept.session
+        lifetime = _keep_session(self._ssl)
+        session = await anext(lifetime)  # without a pause: no other task of this loop comes between
         with self._lock:
-            for one in [one for one in self._open if one.is_closed()]:
-                del self._open[one]
-                self._sessions.pop(one, None)
-            self._open[loop], self._sessions[loop] = kept, session
+            for ended in [one for one in self._open if one.is_closed()]:
+                del self._open[ended]
+            self._open[loop] = _Open(session, lifetime)
         return session
 
 
@@ -142,10 +159,6 @@ async def _keep_session(ssl_context: ssl.SSLContext) -> AsyncGenerator[aiohttp.C
         yield session
     finally:
         await session.close()
-
-
-async def _end(kept: AsyncGenerator[aiohttp.ClientSession]) -> None:
-    await kept.aclose()
 
 
 async def _connected(_session: aiohttp.ClientSession, context: Any, _params: object) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import stamina
 import structlog
 
+from project.version import USER_AGENT
 from sandboxes.providers import counters
 from sandboxes.providers.daytona.errors import (
     DaytonaError,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-USER_AGENT = "sandkeeper"
 # What our operations are called in the client package.
 METHODS = {
     "get": "get_sandbox",
@@ -176,7 +176,7 @@ class Wire:
             self._resting.accept()
 
     def _lost(self, operation: str, lost: Unknown) -> Unknown:
-        words = " ".join(self._without_key(lost.message.encode()).decode().split())
+        words = " ".join(self._without_key(lost.message.encode(errors="replace")).decode().split())
         return Unknown(f"{operation}: {words[:300]}", sent=lost.sent, dropped=lost.dropped)
 
     def _without_key(self, text: bytes) -> bytes:

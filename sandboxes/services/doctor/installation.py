@@ -69,7 +69,7 @@ def look_at_workers() -> Iterator[DoctorFinding]:
     for worker in heartbeat.silent():
         ago = length(clock.now() - worker.beat_at)
         remedy = "Look at its log; what it held is taken over by the others."
-        yield warning("worker_silent", f"Worker {worker.worker_id} fell silent {ago} ago.", remedy)
+        yield warning("worker_silent", f"The {worker.role} {worker.worker_id} fell silent {ago} ago.", remedy)
 
 
 def look_at_operations() -> Iterator[DoctorFinding]:
@@ -127,6 +127,11 @@ def look_at_sweeps() -> Iterator[DoctorFinding]:
     text = f"The last complete sweep ended {length(age)} ago."
     if age > sweeps.stale_after():
         yield warning("sweep", text, remedy)
+    elif (pause := sweeps.last_pause()) is not None and pause > sweeps.stale_after():
+        rare = "Set SWEEP_STALE_SECONDS above the pause between two sweeps, or sweep more often."
+        yield warning(
+            "sweep", f"{text} The one before was {length(pause)} earlier, more than SWEEP_STALE_SECONDS.", rare
+        )
     elif age > timedelta(seconds=settings.OBSERVATION_TTL) and not sweeps.is_running():
         rare = (
             "Changes from outside may show as late as that: sweep more often, or run `manage.py watch_sandboxes`."

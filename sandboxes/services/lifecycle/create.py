@@ -12,8 +12,8 @@ from sandboxes.core.asked import labels_of
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.intervals import checked
-from sandboxes.core.vocabulary import Action, Actor, Intent, Source
-from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, Source
+from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox
 from sandboxes.services import budget, cap, sandbox_store
 from sandboxes.services.decisions import create_operation
 
@@ -59,7 +59,7 @@ def create(
         row.known_calls = []
         ConvexProjection.objects.create(sandbox=row, link_due=bool(new.harness_id))
         with sandbox_store.telling(row, since={}):
-            sandbox_store.event(row, SandboxEvent.Kind.CREATED, "Created", actor=actor, at=row.created_at)
+            sandbox_store.event(row, EventKind.CREATED, "Created", actor=actor, at=row.created_at)
             asked = NewOperation(
                 action=Action.CREATE, actor=actor, source=source, reason=reason, request_id=request_id
             )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
-from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, Intent, OperationStatus, Source, Status
-from sandboxes.models import IntentChange, Operation, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, EventKind, Intent, OperationStatus, Source, Status
+from sandboxes.models import IntentChange, Operation, Sandbox
 from sandboxes.services import budget, lookup, sandbox_store
 from sandboxes.services.decisions import create_operation, refresh
 from sandboxes.services.lifecycle.allowed import allowed_actions, refusal
@@ -182,7 +182,7 @@ def cancel_operation(row: Sandbox, operation: Operation, *, actor: Actor, reason
     """Cancel it, restore the intent from before, and go on with that one if it was neither met nor answered yet."""
     revert_intent(row, operation, now=now)
     sandbox_store.event(
-        row, SandboxEvent.Kind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
+        row, EventKind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
         data={"reason": reason} if reason else {},
     )  # fmt: skip
     brought_an_intent = operation.intent_change is not None

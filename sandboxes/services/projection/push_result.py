@@ -12,7 +12,7 @@ from django.db.models import F
 from project.readable import cut
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode
-from sandboxes.core.vocabulary import Action
+from sandboxes.core.vocabulary import Action, EventKind
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, SandboxEvent
 from sandboxes.providers.convex import errors as convex
 from sandboxes.services import notices, sandbox_store
@@ -224,7 +224,7 @@ def _add_events(reports: list[Report], now: datetime) -> None:
     SandboxEvent.objects.bulk_create(
         sandbox_store.line(
             report.sandbox,
-            SandboxEvent.Kind.CONVEX,
+            EventKind.CONVEX,
             f"Convex: {', '.join(report.did)}",
             at=now,
             data={"generation": report.row.wanted_generation},
@@ -266,7 +266,7 @@ def record_failure(held: lease.Held, reports: list[Report], error: Exception) ->
             failed = {"error": message, "attempt": row.attempt + 1, "due_at": now + pause}
             lease.release(held, [row.pk], **_learned(report), **failed)
             if is_news and message != row.error:
-                sandbox_store.event(report.sandbox, SandboxEvent.Kind.CONVEX, message, at=now)
+                sandbox_store.event(report.sandbox, EventKind.CONVEX, message, at=now)
     tell(error)
 
 
@@ -306,7 +306,7 @@ def raise_generation(held: lease.Held, report: Report, stored: int) -> None:
             return
         message = f"Convex: had generation {stored} with other values; going on above it"
         data = {"stored": stored, "ours": report.row.wanted_generation}
-        sandbox_store.event(report.sandbox, SandboxEvent.Kind.CONVEX, message, data=data)
+        sandbox_store.event(report.sandbox, EventKind.CONVEX, message, data=data)
         wake()
 
 

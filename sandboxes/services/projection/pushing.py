@@ -10,7 +10,8 @@ from django.db import transaction
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import EventKind
+from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox
 from sandboxes.providers.convex.gateway import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
 from sandboxes.services import lookup, sandbox_store
 from sandboxes.services.projection import application_rows, batch, circuit_breaker, lease, one_by_one, push_result
@@ -78,7 +79,7 @@ def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
         late = {"late": sent["late"]} if "late" in sent else {}
         rows = ConvexProjection.objects.filter(pk=sandbox.pk)
         rows.make_due(sent={"again": True, **late}, removed=False, attempt=0)
-        sandbox_store.event(sandbox, SandboxEvent.Kind.CONVEX, "Push to Convex requested again", actor=actor)
+        sandbox_store.event(sandbox, EventKind.CONVEX, "Push to Convex requested again", actor=actor)
         wake()
 
 

@@ -23,8 +23,8 @@ from sandboxes.core.facts import Fetched, NewOperation
 from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.shown import shown_of, to_push
 from sandboxes.core.states import STATES
-from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
-from sandboxes.models import ConvexProjection, Owner, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, Source, Status
+from sandboxes.models import ConvexProjection, Owner, Sandbox
 from sandboxes.providers import blocking
 from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
 from sandboxes.services import sandbox_store
@@ -272,7 +272,7 @@ def _save(row: Sandbox, found: Found, *, message: str, actor: Actor, now: dateti
     row.save(force_insert=True)
     row.known_calls = []
     with sandbox_store.telling(row, since={}):
-        sandbox_store.event(row, SandboxEvent.Kind.CREATED, message, actor=actor, at=now)
+        sandbox_store.event(row, EventKind.CREATED, message, actor=actor, at=now)
         with drafting(row, None, now=now) as draft:
             apply_observation(draft, Fetched(found.started, found.remote))
             refresh_status(draft)

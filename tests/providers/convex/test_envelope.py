@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from project.version import USER_AGENT, VERSION
 from sandboxes.providers.convex import gateway as convex
 from sandboxes.providers.convex.gateway import ConvexGateway
 from tests.providers.daytona.scripted import CUT, Script, answer, scripted
@@ -86,7 +87,8 @@ def test_what_is_sent() -> None:
         )
         assert headers["content-type"] == "application/json"
         assert headers["authorization"] == f"Convex {KEY}"
-        assert headers["convex-client"] == "sandkeeper-0.1.0"
+        assert headers["convex-client"] == f"sandkeeper-{VERSION}"
+        assert headers["user-agent"] == USER_AGENT
         assert len(headers["convex-request-id"]) == 32
 
 

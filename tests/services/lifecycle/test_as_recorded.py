@@ -147,7 +147,7 @@ def its_owner_deletes_it(world: Emulator, victim: Sandbox) -> None:
 ENDS_OTHERWISE = [it_is_deleted_in_daytona, it_vanishes, its_owner_deletes_it]
 
 
-@pytest.mark.usefixtures("no_tick_waits")
+@pytest.mark.usefixtures("no_attempt_waits")
 @pytest.mark.parametrize(
     "ends",
     [*ENDS_OTHERWISE, its_stop_fails, it_fails_by_itself],
@@ -184,7 +184,7 @@ def test_a_victim_makes_room_however_it_ends(
 
 
 @pytest.fixture
-def impatient(no_tick_waits: None, settings: Settings) -> None:
+def impatient(no_attempt_waits: None, settings: Settings) -> None:
     settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     daytona.reset()
 
@@ -257,7 +257,7 @@ THROTTLED = {"statusCode": 429, "error": "Too Many Requests", "message": "Thrott
     ],
 )
 def test_a_throttled_stop_does_not_time_out(
-    world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None, rounds: int, every: float
+    world: Emulator, running: Callable[..., Sandbox], no_attempt_waits: None, rounds: int, every: float
 ) -> None:
     sandbox = running()
     headers = {"Retry-After-sandbox-lifecycle": "0"}
@@ -299,7 +299,7 @@ REFUSALS = [
 def test_no_refusal_for_now_runs_into_a_deadline(
     world: Emulator,
     running: Callable[..., Sandbox],
-    no_tick_waits: None,
+    no_attempt_waits: None,
     settings: Settings,
     refused_by: Callable[[Emulator, Settings], None],
     action: Action,

@@ -28,7 +28,7 @@ AT_REST = {Status.RUNNING, Status.STOPPED, Status.ARCHIVED, Status.ERROR, Status
 
 
 @pytest.fixture
-def slow(world: Emulator, no_tick_waits: None, settings: Settings) -> Iterator[Convex]:
+def slow(world: Emulator, no_attempt_waits: None, settings: Settings) -> Iterator[Convex]:
     """Daytona takes its time and answers at once, on a clock that only the test moves; Convex is on."""
     settings.CONVEX_URL = world.convex_url
     settings.CONVEX_DEPLOY_KEY = world.convex_key

@@ -1,4 +1,4 @@
-"""What one tick costs: queries, and calls to Daytona. BEGIN and COMMIT are counted as well."""
+"""What one attempt costs: queries, and calls to Daytona. BEGIN and COMMIT are counted as well."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ASKS_THE_TIME = {"sqlite": 0, "postgresql": 1}
 
 @pytest.fixture
 def asks_the_time(settings: Settings) -> int:
-    settings.ATTEMPT_SECONDS = 0.0  # one look in each tick
+    settings.ATTEMPT_SECONDS = 0.0  # one fetch in each attempt
     return ASKS_THE_TIME[connection.vendor]
 
 
@@ -60,7 +60,7 @@ def test_an_attempt_that_waits_takes_one_look_and_nine_queries(
     assert reload(sandbox.pk).lease_until is None
 
 
-def test_a_tick_that_ends_an_operation_adds_a_line_to_the_timeline(
+def test_an_attempt_that_ends_an_operation_adds_a_line_to_the_timeline(
     world: Emulator,
     running: Callable[..., Sandbox],
     django_assert_max_num_queries: DjangoAssertNumQueries,
@@ -76,7 +76,7 @@ def test_a_tick_that_ends_an_operation_adds_a_line_to_the_timeline(
     assert reload(sandbox.pk).lease_until is None
 
 
-def test_a_tick_of_an_operation_that_has_ended_is_two_queries(
+def test_an_attempt_of_an_operation_that_has_ended_is_two_queries(
     world: Emulator,
     running: Callable[..., Sandbox],
     django_assert_max_num_queries: DjangoAssertNumQueries,

@@ -12,7 +12,6 @@ from sandboxes.models import Notice, Sandbox
 from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
-from sandboxes.services.reconcile.slipped import stuck_deletes
 from tests.support.driving import ask, do, pass_time, reload, settle
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ def test_a_delete_that_is_refused_each_time_is_one_that_is_stuck(
         pass_time(250)
     settle()
     assert sandbox.operations.filter(action="delete", status="failed").count() > 2
-    assert [row.pk for row in stuck_deletes(clock.now())] == [sandbox.pk]
+    assert [row.pk for row in Sandbox.objects.stuck(clock.now())] == [sandbox.pk]
 
 
 def test_a_refusal_that_was_overtaken_is_settled_by_observing(

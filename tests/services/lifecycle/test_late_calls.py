@@ -26,7 +26,7 @@ ALICE = Actor.owner("alice")
 
 
 @pytest.fixture(autouse=True)
-def impatient(no_tick_waits: None, settings: Settings) -> Iterator[None]:
+def impatient(no_attempt_waits: None, settings: Settings) -> Iterator[None]:
     settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     settings.IN_DOUBT_SECONDS = 5.0
     daytona.reset()

@@ -162,11 +162,11 @@ def test_who_asks_for_the_same_during_the_look_is_answered_by_it(
         lifecycle.attempt(stop.pk)
         connections.close_all()
 
-    tick = threading.Thread(target=look)
-    tick.start()
+    worker = threading.Thread(target=look)
+    worker.start()
     wait_until(lambda: world.faults.hits(held), what="the look")
     assert ask(sandbox, Action.STOP).pk == stop.pk
-    tick.join()
+    worker.join()
     settle(stop)
     row = reload(sandbox.pk)
     assert (stop.status, row.intent_met_at is not None, row.fetch_due_at) == ("succeeded", True, None)

@@ -79,7 +79,7 @@ def test_a_stop_of_ours(running: Callable[..., Sandbox]) -> None:
     assert told(sandbox)[-1] == ("operation", "Daytona says stopped")
 
 
-def test_a_stop_to_make_room(world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None) -> None:
+def test_a_stop_to_make_room(world: Emulator, running: Callable[..., Sandbox], no_attempt_waits: None) -> None:
     wanted, victim = stopped(running), running()
     idle(world, victim)
     full(world, 1)
@@ -96,7 +96,7 @@ def test_what_a_new_operation_finds_is_not_its_own(world: Emulator, running: Cal
 
 
 def test_a_call_that_its_successor_sees_the_end_of_is_ours(
-    world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None
+    world: Emulator, running: Callable[..., Sandbox], no_attempt_waits: None
 ) -> None:
     sandbox = stopped(running)
     world.settings(transition=2, hold=0)

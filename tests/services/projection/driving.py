@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import Action, ActorKind, Intent, OperationStatus, Source, Status
+from sandboxes.core.vocabulary import Action, ActorKind, EventKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import ConvexProjection, Notice, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.providers.convex import gateway
 from sandboxes.services import projection, sandbox_store
@@ -151,7 +151,7 @@ def projected(row: Sandbox) -> ConvexProjection:
 
 
 def timeline(row: Sandbox) -> list[str]:
-    events = SandboxEvent.objects.filter(sandbox=row, kind=SandboxEvent.Kind.CONVEX).order_by("pk")
+    events = SandboxEvent.objects.filter(sandbox=row, kind=EventKind.CONVEX).order_by("pk")
     return list(events.values_list("text", flat=True))
 
 

@@ -82,7 +82,7 @@ def test_a_row_whose_operation_is_active_has_not_slipped() -> None:
 
 
 @pytest.mark.usefixtures("down")
-def test_an_operation_without_a_next_tick_gets_one() -> None:
+def test_an_operation_without_a_next_attempt_gets_one() -> None:
     operation = rows.operation(rows.sandbox(), Action.STOP, OperationStatus.IN_PROGRESS, due_at=None)
     result = reconcile.sweep()
     assert result.report.counts["slipped_operations"] == 1
@@ -119,6 +119,18 @@ def test_for_one_owner_only_their_stuck_deletes_are_reported() -> None:
     result = reconcile.sweep(Options(owner="alice"))
     assert result.report.counts[FindingKind.STUCK] == 0
     assert is_open(NoticeCode.DELETE_STUCK), "a condition of the whole installation all the same"
+
+
+@pytest.mark.usefixtures("down")
+def test_what_daytona_neither_finishes_nor_fails_is_one_notice_until_it_passes() -> None:
+    row = rows.sandbox("stands", status=Status.STOPPING, status_changed_at=rows.ago(minutes=45))
+    result = reconcile.sweep()
+    assert result.report.counts[FindingKind.STUCK] == 1
+    assert is_open(NoticeCode.SANDBOX_STUCK)
+    assert not is_open(NoticeCode.DELETE_STUCK)
+    Sandbox.objects.filter(pk=row.pk).update(status=Status.STOPPED)
+    reconcile.sweep()
+    assert not is_open(NoticeCode.SANDBOX_STUCK)
 
 
 @pytest.mark.usefixtures("down")

@@ -120,7 +120,7 @@ def test_the_numbers_of_the_dashboard_lead_to_what_they_count(desk: Desk, transa
         expect(desk.page.get_by_role("link", name=f"status: {status}")).to_be_visible()
         expect(desk.page.locator("#result_list tbody tr.data-row")).to_have_count(count)
     desk.open("index")
-    desk.page.get_by_role("link", name="Oldest in flight").click()
+    desk.page.get_by_role("link", name="Oldest in progress").click()
     expect(desk.page.locator("#result_list tbody tr.data-row")).to_have_count(1)
     desk.open("index")
     desk.page.get_by_role("link", name="Failed operations").click()

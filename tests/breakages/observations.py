@@ -78,7 +78,7 @@ BREAKAGES = [
     ),
     Breakage(
         "a new name as the only label",
-        "sandboxes/core/looks.py",
+        "sandboxes/core/without_operation.py",
         "if any(key not in INTERVALS and not one.told_at for key, one in after.items()):",
         "if False:",
         f"{LABELS}::test_a_rename_brings_all_of_them",

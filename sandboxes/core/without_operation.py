@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandboxes.core.draft import Draft
 
 
-def after_look(draft: Draft, facts: Facts, fetched: Fetched) -> None:
+def decide_without_operation(draft: Draft, facts: Facts, fetched: Fetched) -> None:
     """Compare what is on its way to Daytona, and issue an intent that is not met again."""
     if fetched.remote is not None:
         _read_back(draft, fetched)
@@ -74,7 +74,7 @@ def _read_back(draft: Draft, fetched: Fetched) -> None:
     after = {
         key: kept
         for key, one in before.items()
-        if (kept := one.after_look(holds=observed(row, key) == one.value, seen=fetched.started, read_cache=cache))
+        if (kept := one.after_fetch(holds=observed(row, key) == one.value, seen=fetched.started, read_cache=cache))
     }
     if any(key not in INTERVALS and not one.told_at for key, one in after.items()):
         # Daytona replaces all labels at once: those that somebody took away go with the others.
