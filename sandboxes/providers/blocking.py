@@ -41,8 +41,8 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 def run_with_caller(start: Callable[[InCaller], Coroutine[Any, Any, T]]) -> T:
     """The same for a coroutine that has parts to run in the calling thread, such as those that use its database.
 
-    `start` is given how to run one: `await in_caller(function, *arguments)`. What ends the wait, in a part or between
-    two, cancels the coroutine, whose last parts still run.
+    `start` is given how to run one: `await in_caller(function, *arguments)`. What ends the wait cancels the
+    coroutine, whose last parts still run.
     """
     parts: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 

@@ -118,7 +118,8 @@ def test_what_waits_by_a_clock_that_was_ahead_is_due_at_once() -> None:
         rows.sandbox(), Action.STOP, OperationStatus.IN_PROGRESS, due_at=ahead, attempted_at=ahead
     )
     assert notice_steps_back() == 3
-    sandbox.refresh_from_db(), operation.refresh_from_db()
+    sandbox.refresh_from_db()
+    operation.refresh_from_db()
     assert is_due(operation.due_at)
     assert is_due(operation.attempted_at)
     assert is_due(sandbox.fetch_due_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.db import connection
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 MANY = 5000
 
 
-def due(owner: str, *, ago: float = 1.0, **fields: object) -> Sandbox:
+def due(owner: str, *, ago: float = 1.0, **fields: Any) -> Sandbox:
     return rows.sandbox(of=owner, fetch_due_at=rows.ago(seconds=ago), **fields)
 
 

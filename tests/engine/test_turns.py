@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import pytest
 from django.db import connection, connections
@@ -26,6 +25,8 @@ from tests.support import rows
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from pytest_django import Settings
 
     from sandboxes.services.lifecycle.turns import Turn

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeAlias
 from unittest.mock import patch
-from uuid import UUID
 
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from sandboxes.services.projection import lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
 TOGETHER = 100  # pushes of one call
 

@@ -13,8 +13,8 @@ from sandboxes.core.vocabulary import Action, ActorKind, OperationStatus, Source
 from sandboxes.metrics import exposition
 from sandboxes.models import CircuitBreaker, Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
-from sandboxes.services.lifecycle import turns
 from sandboxes.services.doctor.installation import look_at_projection
+from sandboxes.services.lifecycle import turns
 from tests.support import rows
 from tests.support.environment import ROOT
 

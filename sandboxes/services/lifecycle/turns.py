@@ -261,7 +261,7 @@ def put_back(turn: Turn, error: Exception) -> None:
             seconds=backoff(failures - 1, first=FAILED_PAUSE, longest=LONGEST_FAILED_PAUSE, jitter=1.0)
         )
         is_over = failures >= MOST_FAILURES
-        # With an operation active its own turns fetch; once it has ended, what Daytona made of it is still to be seen.
+        # An operation's own turns fetch; once it has ended, what Daytona made of it is still to be seen.
         fetches = turn.operation_id is None or is_over
         mine.release(turn.token, failures=failures, fetch_due_at=due if fetches else None)
         if is_over:

@@ -44,7 +44,8 @@ def test_what_is_due_stays_due_while_daytona_is_down() -> None:
     operation = rows.operation(rows.sandbox(), Action.STOP, OperationStatus.QUEUED, due_at=due)
     soon, rests = rows.sandbox(fetch_due_at=due), rows.sandbox(fetch_due_at=later)
     assert reconcile.sweep().result == Sweep.Result.PARTIAL
-    operation.refresh_from_db(), soon.refresh_from_db(), rests.refresh_from_db()
+    for row in (operation, soon, rests):
+        row.refresh_from_db()
     assert (operation.due_at, soon.fetch_due_at, rests.fetch_due_at) == (due, due, later)
 
 
