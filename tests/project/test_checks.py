@@ -142,6 +142,6 @@ def test_workers_on_two_machines_need_postgresql(settings: Settings) -> None:
     for host in ("one", "two"):
         assert not machines()
         WorkerHeartbeat.objects.create(
-            worker_id=host, host=host, pid=1, threads=1, started_at=now - timedelta(hours=1), beat_at=now
+            worker_id=host, host=host, pid=1, places=1, started_at=now - timedelta(hours=1), beat_at=now
         )
     assert machines() == ("sqlite" in settings.DATABASES["default"]["ENGINE"])

@@ -245,12 +245,14 @@ def put_back(turn: Turn, error: Exception) -> None:
         due = now + timedelta(
             seconds=backoff(failures - 1, first=FAILED_PAUSE, longest=LONGEST_FAILED_PAUSE, jitter=1.0)
         )
-        mine.release(turn.token, failures=failures, fetch_due_at=None if turn.operation_id else due)
-        active = Operation.objects.active().filter(pk=turn.operation_id)
-        if failures >= MOST_FAILURES:
+        is_over = failures >= MOST_FAILURES
+        # An operation's own turns fetch; once it has ended, what Daytona made of it is still to be seen.
+        fetches = turn.operation_id is None or is_over
+        mine.release(turn.token, failures=failures, fetch_due_at=due if fetches else None)
+        if is_over:
             _give_up(turn, error, now=now)
         else:
-            active.update(due_at=due)
+            Operation.objects.active().filter(pk=turn.operation_id).update(due_at=due)
     notices.tell(NoticeCode.ROWS_FAILING, f"Sandbox {turn.sandbox_id}: {type(error).__name__}: {error}")
 
 
