@@ -51,9 +51,9 @@ SELECT id, 1, 1 - behind::int, CASE WHEN behind THEN created_at END, CASE WHEN b
 FROM (SELECT id, created_at, n %% 10000 = 0 AS behind FROM draft) d;
 
 INSERT INTO sandboxes_operation (id, sandbox_id, action, status, step, actor_kind, actor_id, reason, source,
-       request_id, force, calls, progress, attempt, code, message, created_at, finished_at)
+       request_id, force, deadline_runs, attempt, code, message, created_at, finished_at)
 SELECT gen_random_uuid(), id, 'start', CASE WHEN moving THEN 'in_progress' ELSE 'succeeded' END, '', 'owner', 'x',
-       '', 'api', '', false, '[]', '{{}}', 1, '', '', created_at, CASE WHEN moving THEN NULL ELSE created_at END
+       '', 'api', '', false, true, 1, '', '', created_at, CASE WHEN moving THEN NULL ELSE created_at END
 FROM (SELECT *, status IN ('creating', 'starting', 'stopping') AS moving FROM draft) d WHERE moving OR n %% 2 = 0;
 """
 # What the rows say beyond Django's defaults, as SQL.
