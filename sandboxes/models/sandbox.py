@@ -10,7 +10,7 @@ from django.utils.text import slugify
 
 from sandboxes import clock
 from sandboxes.core.derived import Derived
-from sandboxes.core.vocabulary import ActorKind, Intent, Status
+from sandboxes.core.vocabulary import Action, ActorKind, Intent, Status
 from sandboxes.models.lease import Leased
 from sandboxes.models.names import NameField
 from sandboxes.models.scope import SandboxRows
@@ -51,6 +51,8 @@ class Owner(models.Model):
 
 
 LIVE = ~Q(status="gone")
+# The actions whose permissions Django makes: `add_sandbox`, `delete_sandbox`.
+DJANGOS_OWN = (Action.CREATE, Action.DELETE)
 # When it was last used by our own clock: the API's order `last_used`.
 LAST_ACCESSED = Coalesce("last_accessed_at", "created_at")
 # `Sandbox.last_used_at` for the database.
@@ -160,11 +162,7 @@ class Sandbox(Derived, Leased):
     class Meta:
         verbose_name_plural = "sandboxes"
         permissions = [
-            ("start_sandbox", "Can start sandboxes"),
-            ("stop_sandbox", "Can stop sandboxes"),
-            ("archive_sandbox", "Can archive sandboxes"),
-            ("recover_sandbox", "Can recover sandboxes"),
-            ("sync_sandbox", "Can sync sandboxes"),
+            *((f"{action}_sandbox", f"Can {action} sandboxes") for action in Action if action not in DJANGOS_OWN),
             ("protect_sandbox", "Can protect sandboxes from eviction"),
             ("cancel_operation", "Can cancel operations"),
             ("push_sandbox", "Can push sandboxes to Convex again"),
