@@ -152,3 +152,7 @@ def test_when_an_intent_is_met(intent: Intent, seen: Seen | None, met: bool) -> 
 )
 def test_who_sees_whose_sandboxes(actor: Actor, sees_alice: bool) -> None:
     assert actor.may_see("alice") is sees_alice
+
+
+def test_what_is_not_said_of_an_observation_is_not_so() -> None:
+    assert Seen("error") == Seen("error", "", recoverable=False, missing=False)
