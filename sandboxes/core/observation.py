@@ -165,18 +165,19 @@ def _after_fetch(draft: Draft, call: CallFacts, fetched: Fetched) -> CallFacts:
     """The call, with its effect seen, or out of doubt because the look began when it could not run any more.
 
     An effect that a later call explains as well proves nothing of the earlier one. Whoever made a call that is
-    still pending may have died: it is in doubt no longer than any other.
+    still pending may have died: it is in doubt no longer than any other. The effect of a call without an answer may
+    be somebody else's: it excuses nothing any more, and may still run, against what is wanted by then.
     """
     row = draft.sandbox
-    if call.effect_seen_at is not None or call.outcome == CallOutcome.REFUSED:
+    if call.outcome == CallOutcome.REFUSED:
         return call
-    is_shown = fetched.started > call.made_at and _shows_effect(row, call.name) and not _is_explained(draft, call)
-    if is_shown and call.outcome != CallOutcome.PENDING:
-        return replace(call, effect_seen_at=fetched.started, in_doubt_until=None)
     is_told = fetched.remote is not None or row.deleted_at is not None
     if call.in_doubt_until is not None and is_told and call.in_doubt_until <= fetched.started:
-        return replace(call, in_doubt_until=None)
-    return call
+        call = replace(call, in_doubt_until=None)
+    if call.effect_seen_at is not None or call.outcome == CallOutcome.PENDING:
+        return call
+    is_shown = fetched.started > call.made_at and _shows_effect(row, call.name) and not _is_explained(draft, call)
+    return replace(call, effect_seen_at=fetched.started) if is_shown else call
 
 
 def _is_explained(draft: Draft, call: CallFacts) -> bool:

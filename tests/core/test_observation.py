@@ -283,7 +283,8 @@ def test_before_the_first_look_a_create_is_awaited(name: str, is_awaited: bool) 
 @pytest.mark.parametrize(
     ("made", "state", "seen", "doubt"),
     [
-        (call("stop", -9, UNKNOWN), "stopped", NOW, None),  # its effect
+        (call("stop", -9, UNKNOWN), "stopped", NOW, at(291)),  # its effect, or somebody else's
+        (call("stop", -300, UNKNOWN, effect_seen_at=at(-8)), "stopped", at(-8), None),
         (call("stop", -9, UNKNOWN), "started", None, at(291)),
         (call("stop", -300, UNKNOWN), "started", None, None),  # it cannot run any more
         (call("stop", -299, UNKNOWN), "started", None, at(1)),
