@@ -163,6 +163,10 @@ def test_tests_do_not_replace_our_own_functions() -> None:
 
 
 def test_tests_wait_for_conditions_instead_of_sleeping() -> None:
-    allowed = {"tests/support/waiting.py", "tests/project/test_structure.py"}
+    allowed = {
+        "tests/__main__.py",
+        "tests/support/waiting.py",
+        "tests/project/test_structure.py",
+    }
     found = {named(path) for path in sources("tests") if "time.sleep(" in path.read_text()}
     assert found - allowed == set()

@@ -19,7 +19,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("sandboxes", "0022_gone_is_deleted")]
+    dependencies = [("sandboxes", "0027_indexes_of_parts")]
 
     operations = [
         migrations.RemoveIndex(model_name="sandbox", name="sandbox_live_intent"),
