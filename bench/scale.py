@@ -155,9 +155,17 @@ def _asking(get: Callable[[str], Any], path: str) -> Callable[[], Any]:
 
 def claims() -> dict[str, Callable[[], object]]:
     """What a worker does to get work, by the name of its lane: the one place that knows the engine."""
-    from sandboxes.services import pump
+    from sandboxes.engine import lanes, picks
 
-    return {"claim of all lanes": pump.due}
+    def claim(queue: picks.Queue) -> Callable[[], object]:
+        return lambda: lanes.claim(lanes.Wishes(queue, None, lanes.MOST_AT_ONCE, frozenset()), "bench")
+
+    every = (picks.PEOPLE, picks.SYSTEM, picks.FETCHES, picks.PUSHES, picks.TOUCHES)
+    return {
+        "what is due": lambda: picks.due(every),
+        "claim for people": claim(picks.PEOPLE),
+        "claim of fetches": claim(picks.FETCHES),
+    }
 
 
 @contextmanager
