@@ -7,10 +7,11 @@ from sandboxes.models.daytona_call import DaytonaCall
 from sandboxes.models.intent import IntentChange
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
 from sandboxes.models.projection import ConvexProjection
-from sandboxes.models.running import CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
+from sandboxes.models.running import CallBudget, CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
 from sandboxes.models.sandbox import Owner, Sandbox
 
 __all__ = [
+    "CallBudget",
     "CircuitBreaker",
     "ConvexProjection",
     "DaytonaCall",
