@@ -131,7 +131,7 @@ def test_while_the_database_is_away_it_is_asked_again_and_nothing_is_given_up() 
     async def run() -> None:
         asked = Asked(away=MOST_TRIES + 1)
         batches = asked.batches_of()
-        assert await asyncio.gather(batches(1), batches(2)) == [2, 4]
+        assert list(await asyncio.gather(batches(1), batches(2))) == [2, 4]
         assert asked.batches == [[1, 2]] * (MOST_TRIES + 2)
         assert asked.given_up == []
 
