@@ -16,6 +16,7 @@ from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, projection, touches
 from sandboxes.services.lifecycle import attempts, turns
 from sandboxes.services.projection import lease
+from tests.support.driving import forward_touches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,7 +65,7 @@ class OfTouches:
     """All of those that are due. One that gets lost is told with the next use."""
 
     def run(self) -> None:
-        touches.forward()
+        forward_touches()
 
     def lose(self) -> None:
         touches.take(1)
