@@ -29,7 +29,7 @@ ONCE = [
     "breakages", "browser", "contract", "emulator", "core", "providers", "installing", "project", "simulation",
     "deploy",
     "api/test_clients_page.py", "api/test_cutting_over_page.py", "api/test_schemathesis.py",
-    "e2e/test_logs.py", "e2e/test_secrets_appear_nowhere.py",
+    "commands/test_health.py", "e2e/test_logs.py", "e2e/test_secrets_appear_nowhere.py",
     "faults/test_state_machine.py",
     "hostile/test_admin_lookups.py", "hostile/test_outlets.py", "hostile/test_redaction.py",
 ]  # fmt: skip
