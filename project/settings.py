@@ -40,9 +40,9 @@ ALLOWED_HOSTS: list[str] = env.words("ALLOWED_HOSTS", default=["127.0.0.1", "loc
 CSRF_TRUSTED_ORIGINS: list[str] = env.words("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "unfold",
+    "project.apps.Unfold",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "project.apps.Admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -53,11 +53,9 @@ INSTALLED_APPS = [
     "corsheaders",
     "csp",
     "rest_framework",
-    "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_structlog",
-    "health_check",
     "sandboxes",
 ]
 

@@ -18,7 +18,8 @@ from django.db import close_old_connections
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from project.readable import visible
-from sandboxes.management.output import ReadableCommand, table
+from sandboxes.management.output import ReadableCommand
+from sandboxes.management.tables import table
 from sandboxes.models import Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import heartbeat, reconcile
 from sandboxes.services.reconcile import FindingKind, Options, SweepFinding, SweepResult
