@@ -12,6 +12,7 @@ from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 
 from project.readable import checked
+from sandboxes.admin import live
 from sandboxes.admin.paging import PER_PAGE, NoCountPaginator, PageChangeList
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ class ClosedLookups(ModelAdmin):
         """The title names the page."""
         context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
         response: HttpResponse = super().changelist_view(request, context)
-        return response
+        changes = getattr(response, "context_data", {}).get("cl")
+        return live.answer(request, response, list(changes.result_list)) if changes else response
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         for own in self.get_list_filter(request):
@@ -101,4 +103,4 @@ class MirrorAdmin(ClosedLookups):
         request.current_app = self.admin_site.name
         frame = self.admin_site.each_context(request)
         everything = {**frame, "opts": self.opts, "title": title, "model_admin": self, **context}
-        return TemplateResponse(request, template, everything, status=status)
+        return live.answer(request, TemplateResponse(request, template, everything, status=status), title, context)

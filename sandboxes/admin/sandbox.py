@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
@@ -20,7 +17,10 @@ from sandboxes.models import Sandbox
 from sandboxes.models.sandbox import LAST_USED
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
 
     from sandboxes.admin.paging import PageChangeList
 
@@ -98,7 +98,6 @@ class SandboxAdmin(MirrorAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
-            path("live/", wrap(self.live_view), name="sandboxes_sandbox_live"),
             path("room/", wrap(creating.room_view), name="sandboxes_sandbox_room"),
             path("outcome/<uuid:outcome_id>/", wrap(self.outcome_view), name="sandboxes_sandbox_outcome"),
             *(
@@ -108,13 +107,6 @@ class SandboxAdmin(MirrorAdmin):
             path("<path:object_id>/settings/", wrap(self.settings_view), name="sandboxes_sandbox_settings"),
         ]
         return own + super().get_urls()
-
-    def live_view(self, request: HttpRequest) -> HttpResponse:
-        """The cells of some rows, for admin.js."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        rows = selectors.with_latest_operation(Sandbox.objects.filter(pk__in=_uuids(request.GET.get("ids", ""))))
-        return HttpResponse("".join(cells.status(row) + cells.convex(row) for row in rows[: self.list_per_page]))
 
     def act_view(self, request: HttpRequest, verb: str) -> HttpResponse:
         return acting.act(self, request, VERBS[verb])
@@ -132,13 +124,3 @@ class SandboxAdmin(MirrorAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         return page.show(self, request, object_id)
-
-
-def _uuids(text: str) -> list[UUID]:
-    found = []
-    for part in text.split(","):
-        try:
-            found.append(UUID(part))
-        except ValueError:
-            continue
-    return found[:100]
