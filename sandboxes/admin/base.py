@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 
 from project.readable import checked
 from sandboxes.admin import live
+from sandboxes.admin.export import export
 from sandboxes.admin.paging import PER_PAGE, NoCountPaginator, PageChangeList
 
 if TYPE_CHECKING:
@@ -70,6 +72,13 @@ class MirrorAdmin(ClosedLookups):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
         return PageChangeList
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        return [path("export/", self.admin_site.admin_view(self.export_view), name=name), *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
+        return export(self, request)
 
     def get_actions(self, request: HttpRequest, **location: Any) -> dict[str, Any]:
         return {}

@@ -12,6 +12,8 @@ from django.db import connection
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
 
+from sandboxes.admin.export import FORMAT, FORMATS
+
 if TYPE_CHECKING:
     from django.db.models import QuerySet
     from django.http import HttpRequest
@@ -64,7 +66,7 @@ class PageChangeList(ChangeList):
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         found: dict[str, Any] = super().get_filters_params(params)
-        for name in (SIZE, IDS):
+        for name in (SIZE, IDS, FORMAT):
             found.pop(name, None)
         return found
 
@@ -89,6 +91,11 @@ class PageChangeList(ChangeList):
     def sizes(self) -> list[tuple[int, str]]:
         """(rows on a page, address)."""
         return [(size, self.get_query_string({SIZE: size}, ["p"])) for size in SIZES]
+
+    @property
+    def exports(self) -> list[tuple[str, str]]:
+        """(format, address) of the whole filtered list."""
+        return [(name, f"export/{self.get_query_string({FORMAT: name}, ['p', SIZE])}") for name in FORMATS]
 
     @cached_property
     def total(self) -> str:

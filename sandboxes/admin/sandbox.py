@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from sandboxes import html
-from sandboxes.admin import acting, cells, changing, creating, outcomes, page, search, selectors
+from sandboxes.admin import acting, cells, changing, creating, noting, outcomes, page, search, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.filters import SANDBOX_FILTERS
 from sandboxes.admin.verbs import VERBS, allowed_verbs
@@ -104,6 +105,7 @@ class SandboxAdmin(MirrorAdmin):
                 path(f"act/{name}/", wrap(self.act_view), {"verb": name}, name=f"sandboxes_sandbox_act_{name}")
                 for name in VERBS
             ),
+            path("<path:object_id>/note/", wrap(self.note_view), name="sandboxes_sandbox_note"),
             path("<path:object_id>/settings/", wrap(self.settings_view), name="sandboxes_sandbox_settings"),
         ]
         return own + super().get_urls()
@@ -116,6 +118,11 @@ class SandboxAdmin(MirrorAdmin):
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return creating.create_view(self, request)
+
+    def note_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method == "POST":
+            noting.take(request, self.readable(request, Sandbox.objects.all(), object_id))
+        return redirect("admin:sandboxes_sandbox_change", object_id)
 
     def settings_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return changing.settings_view(self, request, object_id)

@@ -10,6 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from project.readable import visible
+from sandboxes.core.vocabulary import AuditAction
+from sandboxes.services import audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +34,12 @@ class ReadableConsole(Console):
 
 
 class ReadableCommand(BaseCommand):
-    """The base of our commands: all that they write passes `visible`."""
+    """The base of our commands: all that they write passes `visible`.
+
+    `audited` are the options that make it a deed of an operator's, which the audit log tells.
+    """
+
+    audited: tuple[str, ...] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,6 +51,10 @@ class ReadableCommand(BaseCommand):
         for name in ("stdout", "stderr"):
             if options.get(name):
                 options[name] = ReadableOutput(options[name])
+        if chosen := {name: options[name] for name in self.audited if options.get(name)}:
+            audit.write(
+                AuditAction.COMMAND, actor=audit.COMMAND, name=self.__module__.rpartition(".")[2], after=chosen
+            )
         return super().execute(*args, **options)
 
     def console(self) -> ReadableConsole:

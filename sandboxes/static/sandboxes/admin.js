@@ -171,11 +171,22 @@
   // What Unfold lets be clicked, though it is neither a link nor a button, can be reached and pressed by keys too.
   const CLICKABLE = "a:not([href])[x-on\\:click], :is(div, span)[x-on\\:click].cursor-pointer";
 
+  // Icons of Unfold's that are buttons without a word.
+  const NAMELESS = [["#header-inner .material-symbols-outlined[x-on\\:click]", "Show or hide the navigation"]];
+
   function makeReachable() {
     for (const element of document.querySelectorAll(`:is(${CLICKABLE}):not([tabindex])`)) {
       element.tabIndex = 0;
       element.setAttribute("role", "button");
     }
+    for (const icon of document.querySelectorAll(`.material-symbols-outlined:not([aria-hidden], [x-on\\:click])`)) icon.ariaHidden = "true";
+    for (const [icon, name] of NAMELESS) {
+      for (const element of document.querySelectorAll(icon)) if (element.ariaLabel !== name) element.ariaLabel = name;
+    }
+    document.querySelectorAll(".help-tooltip[aria-label]").forEach((help) => help.removeAttribute("aria-label"));
+    document.querySelectorAll(".simplebar-content-wrapper[role=region]").forEach((box, place) => {
+      box.ariaLabel = box.closest("nav") ? "Pages of the admin" : box.querySelector("#result_list") ? "Rows" : `Scrollable content ${place + 1}`;
+    });
   }
 
   document.addEventListener("keydown", (event) => {
