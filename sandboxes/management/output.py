@@ -8,6 +8,8 @@ from django.core.management.base import BaseCommand, OutputWrapper
 
 from project.readable import visible
 from project.version import NAME
+from sandboxes.core.vocabulary import AuditAction
+from sandboxes.services import audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +27,12 @@ class ReadableOutput(OutputWrapper):
 
 
 class ReadableCommand(BaseCommand):
-    """The base of our commands: all that they write passes `visible`."""
+    """The base of our commands: all that they write passes `visible`.
+
+    `audited` are the options that make it a deed of an operator's, which the audit log tells.
+    """
+
+    audited: tuple[str, ...] = ()
 
     requires_system_checks = [NAME]
 
@@ -39,6 +46,10 @@ class ReadableCommand(BaseCommand):
         for name in ("stdout", "stderr"):
             if options.get(name):
                 options[name] = ReadableOutput(options[name])
+        if chosen := {name: options[name] for name in self.audited if options.get(name)}:
+            audit.write(
+                AuditAction.COMMAND, actor=audit.COMMAND, name=self.__module__.rpartition(".")[2], after=chosen
+            )
         return super().execute(*args, **options)
 
     def console(self) -> ReadableConsole:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sandboxes.models.access import IdempotencyAnswer, ServiceKey
+from sandboxes.models.audit import AuditEntry, Note
 from sandboxes.models.daytona_call import DaytonaCall
 from sandboxes.models.intent import IntentChange
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
@@ -11,6 +12,7 @@ from sandboxes.models.running import CallBudget, CircuitBreaker, Lease, Notice, 
 from sandboxes.models.sandbox import Owner, Sandbox
 
 __all__ = [
+    "AuditEntry",
     "CallBudget",
     "CircuitBreaker",
     "ConvexProjection",
@@ -19,6 +21,7 @@ __all__ = [
     "IdempotencyAnswer",
     "IntentChange",
     "Lease",
+    "Note",
     "Notice",
     "Operation",
     "Owner",

@@ -28,7 +28,8 @@ def test_a_window_is_given_out_once_and_a_new_one_begins_when_it_ends(stopped_cl
     call_budgets.learn("bucket", 6, 5, 10.0)
     assert call_budgets.grant("bucket", 4)[0] == 4
     assert call_budgets.grant("bucket", 4)[0] == 1, "one was made before anybody knew of the limit"
-    assert call_budgets.grant("bucket", 4) == (0, pytest.approx(10.1))
+    granted, seconds = call_budgets.grant("bucket", 4)
+    assert (granted, round(seconds, 3)) == (0, 10.1)
     clock.move(10.2)
     assert call_budgets.grant("bucket", 9)[0] == 6
 
@@ -46,8 +47,10 @@ def test_of_two_ends_of_a_window_the_earlier_counts(stopped_clock: None) -> None
 def test_a_closed_bucket_gives_nothing_and_says_for_how_long(stopped_clock: None) -> None:
     call_budgets.learn("bucket", 6, 6, 10.0)
     call_budgets.close("bucket", 30.0)
-    assert call_budgets.grant("bucket", 1) == (0, pytest.approx(30.0))
-    assert call_budgets.read() == ({"bucket": 6}, {"bucket": pytest.approx(30.0)})
+    granted, seconds = call_budgets.grant("bucket", 1)
+    assert (granted, round(seconds, 3)) == (0, 30.0)
+    limits, closed = call_budgets.read()
+    assert (limits, {name: round(left, 3) for name, left in closed.items()}) == ({"bucket": 6}, {"bucket": 30.0})
     call_budgets.reopen("bucket")
     assert call_budgets.read()[1] == {}
 
