@@ -1,6 +1,6 @@
 """How many calls and seconds it takes to push rows to Convex, with our own functions there and without.
 
-    .venv/bin/python -m bench.convex_push [--rows 5000] [--threads 8] [--latency 0.03]
+    .venv/bin/python -m bench.convex_push [--rows 5000] [--in-flight 8] [--latency 0.03]
 
 Starts an emulator that answers after `--latency`, a fresh database (SQLite, or one beside DATABASE_URL's where
 that is PostgreSQL) and one real worker process; the clock runs from its first call until no row is behind.
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from uuid import uuid4
 
-from bench.environment import database, machine
+from bench.environment import database, machine, worker_command
 from tests.support.emulator import Emulator
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment
 from tests.support.waiting import wait_until
@@ -29,7 +29,7 @@ def main() -> None:
     options = _options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended, too
     print(machine())
-    print(f"{options.rows} rows, {options.threads} threads in one worker, Convex answers in {options.latency} s")
+    print(f"{options.rows} rows, {options.in_flight} pushes at a time, Convex answers in {options.latency} s")
     with tempfile.TemporaryDirectory() as folder, database("convex", Path(folder)) as url:
         print("database: " + url.partition(":")[0])
         with Emulator("--latency", "0") as emulator:
@@ -41,7 +41,7 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Push rows to Convex and count.")
     parser.add_argument("--rows", type=int, default=5000)
-    parser.add_argument("--threads", type=int, default=8)
+    parser.add_argument("--in-flight", type=int, default=8)
     parser.add_argument("--latency", type=float, default=0.03, help="seconds until Convex answers")
     return parser.parse_args()
 
@@ -74,7 +74,7 @@ def _measure(emulator: Emulator, options: argparse.Namespace, *, own: bool) -> N
     _fill(emulator, options.rows)
     emulator.settings(latency=options.latency)
     behind = ConvexProjection.objects.behind()
-    worker = _worker(options.threads)
+    worker = _worker(options.in_flight)
     try:
         wait_until(lambda: emulator.counts().get("convex"), timeout=60, what="first call")
         started = time.monotonic()
@@ -90,18 +90,16 @@ def _measure(emulator: Emulator, options: argparse.Namespace, *, own: bool) -> N
     _report(emulator, options.rows, seconds, own=own)
 
 
-def _worker(threads: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "manage.py", "run_worker", "--threads", str(threads)], cwd=ROOT)
+def _worker(in_flight: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(worker_command(in_flight), cwd=ROOT)
 
 
 def _fill(emulator: Emulator, rows: int) -> None:
     """Rows that Convex shows as running, while they are stopped by now."""
-    from django_tasks_db.models import DBTaskResult
-
     from sandboxes import clock
     from sandboxes.models import CircuitBreaker, ConvexProjection, Owner, Sandbox
 
-    for model in (Sandbox, DBTaskResult, CircuitBreaker):
+    for model in (Sandbox, CircuitBreaker):
         model.objects.all().delete()
     now = clock.now()
     owners = [Owner(pk=f"owner-{number}") for number in range(rows // 5 + 1)]

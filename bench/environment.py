@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
 import subprocess
 import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -15,6 +16,7 @@ from psycopg import sql
 
 from project.database import conninfo
 from tests.support.environment import ROOT, beside
+from tests.support.processes import manage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +28,11 @@ def machine() -> str:
     """Its cores, and how busy they are before anything is measured."""
     load = os.getloadavg()[0]
     return f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}, Python {platform.python_version()}"
+
+
+def ends_by_signal() -> None:
+    """Have SIGTERM end the bench as an error would, so that what it started is ended, too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 
 
 def server() -> str:
@@ -71,6 +78,17 @@ def run_module(module: str, *arguments: str, environment: dict[str, str]) -> str
         text=True,
     )  # fmt: skip
     return done.stdout
+
+
+def worker_command(in_flight: int | None = None) -> list[str]:
+    """A worker that has so many calls in flight at the most; None: as many as a deployed one."""
+    return manage("run_worker", *(["--places", str(in_flight)] if in_flight else []))
+
+
+def peak_memory(pid: int) -> float:
+    """MB that a process had at the most."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
 
 
 def memory(pid: int) -> float:

@@ -49,7 +49,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         postgres("growth") as url,
         Emulator("--latency", "0", transition=0.0) as emulator,
-        deployed(url, emulator, Path(folder), name="growth") as client,
+        deployed(url, emulator, emulator, Path(folder), name="growth") as client,
     ):
         made = ask(client, "/sandboxes")[0]["sandbox"]
         _pairs(client, made, 5)  # so that what comes only once is there

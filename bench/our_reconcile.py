@@ -10,7 +10,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()
 
-import daytona_api_client  # noqa: E402, F401 - the gateway imports it at its first call; here it is part of the start
+import daytona_api_client_async  # noqa: E402, F401 - the gateway imports it at its first call; here it is part of the start
 
 from sandboxes.services import reconcile  # noqa: E402
 

@@ -111,7 +111,7 @@ class Environment:
         return name if self.text(name) else formerly
 
     def words(self, name: str, *, default: list[str] | None = None) -> list[str]:
-        """Words divided by commas."""
+        """Words comma-separated."""
         found = [word.strip() for word in self.text(name).split(",")]
         return [word for word in found if word] or list(default or [])
 

@@ -130,15 +130,11 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
         "loggers": {
             "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
             "django": {"handlers": []},  # else with DEBUG=1 Django prints its lines once more, as they are
-            "django_tasks": {"level": "WARNING"},
-            "django.tasks": {"level": "WARNING"},  # the same lines from Django 6 on
-            "django_tasks_db": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},  # django-structlog has one line for each request
             # Without a level these two write past our handler; and the watch says itself when a connection ends.
             "engineio.client": {"level": "CRITICAL"},
             "socketio.client": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
             "httpcore": {"level": "WARNING"},
-            "urllib3": {"level": "WARNING"},
         },
     }

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -19,6 +20,8 @@ from project.logs import hide, logging_config, passwords_in
 from project.networks import Proxies
 from project.rest import *  # noqa: F403
 from project.unfold import UNFOLD as UNFOLD
+
+django_stubs_ext.monkeypatch()  # Django's classes take type parameters where the code runs, too
 
 PACKAGES = Path(__file__).resolve().parent.parent
 # Where `.env` and `var/` are: beside manage.py, or where an installed package is run.
@@ -54,8 +57,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_structlog",
-    "django_tasks",
-    "django_tasks_db",
     "health_check",
     "sandboxes",
 ]
@@ -141,6 +142,8 @@ _database = env.database(
 )
 _database["CONN_MAX_AGE"] = env.whole("CONN_MAX_AGE", default=600)
 DATABASES = {"default": _database}
+# Where workers hear of rows that became due, when a pooler stands before DATABASE_URL; empty: there.
+DATABASE_DIRECT_URL: str = env.text("DATABASE_DIRECT_URL")
 CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://sandkeeper")}
 
 # --- The other systems: workers and commands hold these keys, the web process does not need them -------------
@@ -149,9 +152,10 @@ DAYTONA_API_URL: str = env.text("DAYTONA_API_URL").rstrip("/")
 DAYTONA_API_KEY: str = env.text("DAYTONA_API_KEY")
 DAYTONA_TARGET: str = env.text("DAYTONA_TARGET")
 DAYTONA_UNAUTHORIZED_PAUSE: float = env.number("DAYTONA_UNAUTHORIZED_PAUSE", default=60.0)
-DAYTONA_POOL_SIZE: int = env.whole("DAYTONA_POOL_SIZE", default=32, minimum=1)
 DAYTONA_CONNECT_TIMEOUT: float = env.number("DAYTONA_CONNECT_TIMEOUT", default=3.0)
 DAYTONA_READ_TIMEOUT: float = env.number("DAYTONA_READ_TIMEOUT", default=5.0)
+# Of a create, start or recover, which Daytona may hold for 30 s.
+DAYTONA_HOLD_TIMEOUT: float = env.number("DAYTONA_HOLD_TIMEOUT", default=35.0)
 CONVEX_URL: str = env.text("CONVEX_URL").rstrip("/")
 CONVEX_DEPLOY_KEY: str = env.text("CONVEX_DEPLOY_KEY")
 CONVEX_UNAUTHORIZED_PAUSE: float = env.number("CONVEX_UNAUTHORIZED_PAUSE", default=60.0)
@@ -194,10 +198,12 @@ CONVEX_FIRST_PUSH_SECONDS: float = env.number("CONVEX_FIRST_PUSH_SECONDS", defau
 RETRY_BASE_SECONDS: float = env.number("RETRY_BASE_SECONDS", default=1.0)
 RETRY_MAX_SECONDS: float = env.number("RETRY_MAX_SECONDS", default=60.0)
 INTENT_RETRY_SECONDS: float = env.number("INTENT_RETRY_SECONDS", default=5.0)
-DELETE_STUCK_SECONDS: float = env.number("DELETE_STUCK_SECONDS", default=600.0)
+STUCK_SECONDS: float = env.number("STUCK_SECONDS", default=600.0, formerly="DELETE_STUCK_SECONDS")
 # How old Daytona's answer to a GET may be.
 READ_CACHE_SECONDS: float = env.number("READ_CACHE_SECONDS", default=10.0, formerly="CALL_ECHO_SECONDS")
-HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=10.0)
+HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=2.0)
+# What a worker held is free again when it has given no sign of life for so long.
+WORKER_DEAD_SECONDS: float = env.number("WORKER_DEAD_SECONDS", default=10.0)
 WORKER_SILENT_SECONDS: float = env.number("WORKER_SILENT_SECONDS", default=60.0)
 
 DEADLINES: dict[str, float] = {
@@ -215,19 +221,9 @@ RETENTION_DAYS: dict[str, int] = {
     "operations": env.whole("RETAIN_OPERATIONS_DAYS", default=90),
     "events": env.whole("RETAIN_EVENTS_DAYS", default=90),
     "tombstones": env.whole("RETAIN_TOMBSTONES_DAYS", default=90),
-    "tasks": env.whole("RETAIN_TASKS_DAYS", default=2),
     "idempotency": env.whole("RETAIN_IDEMPOTENCY_DAYS", default=1),
     "notices": env.whole("RETAIN_NOTICES_DAYS", default=90),
     "sweeps": env.whole("RETAIN_SWEEPS_DAYS", default=14),
-}
-
-# --- Tasks ----------------------------------------------------------------------------------------------------
-
-TASKS: dict[str, dict[str, Any]] = {
-    "default": {
-        "BACKEND": env.text("TASKS_BACKEND", default="django_tasks_db.DatabaseBackend"),
-        "QUEUES": ["default"],
-    }
 }
 
 # --- REST -----------------------------------------------------------------------------------------------------

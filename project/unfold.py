@@ -77,5 +77,6 @@ UNFOLD: dict[str, Any] = {
     "STYLES": [lambda _request: static("sandboxes/admin.css")],
     "SCRIPTS": [lambda _request: static("sandboxes/admin.js")],
     "COLORS": {"primary": TEAL},
-    "SIDEBAR": {"navigation": NAVIGATION},
+    "COMMAND": {"search_callback": "sandboxes.admin.everything.found"},
+    "SIDEBAR": {"navigation": NAVIGATION, "show_search": True, "command_search": True},
 }

@@ -152,7 +152,7 @@ def _tier_problems(tiers: object) -> Iterator[str]:
 def times_fit_together(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     longest = max(
-        settings.DAYTONA_CONNECT_TIMEOUT + settings.DAYTONA_READ_TIMEOUT,
+        settings.DAYTONA_READ_TIMEOUT,
         settings.CONVEX_CONNECT_TIMEOUT + settings.CONVEX_READ_TIMEOUT,
     )
     if longest + settings.ATTEMPT_SECONDS >= settings.LEASE_SECONDS:
@@ -171,7 +171,7 @@ def metrics_networks_are_networks(app_configs: Apps, **kwargs: Any) -> list[Chec
         try:
             ipaddress.ip_network(network)
         except ValueError as error:
-            hint = "Write networks such as 10.0.0.0/8, divided by commas."
+            hint = "Write networks such as 10.0.0.0/8, comma-separated."
             found.append(Error(f"METRICS_NETWORKS: {error}.", hint=hint, id="sandboxes.E008"))
     return found
 
@@ -227,6 +227,14 @@ def one_machine_with_sqlite(
     return [Caution(f"{len(hosts)} machines work on one SQLite file.", hint=hint, id="sandboxes.W004")]
 
 
+INDEXES_OF_PARTS = {
+    "sandbox_name_parts": "sandboxes_sandbox USING gin (upper(name::text) gin_trgm_ops)",
+    "sandbox_owner_parts": "sandboxes_sandbox USING gin (upper(owner_id::text) gin_trgm_ops)",
+    "sandbox_daytona_name_parts": "sandboxes_sandbox USING gin (upper(daytona_name::text) gin_trgm_ops)",
+    "owner_parts": "sandboxes_owner USING gin (upper(id::text) gin_trgm_ops)",
+}
+
+
 @register(Tags.database)
 def parts_of_names_are_indexed(
     app_configs: Apps, databases: Sequence[str] | None = None, **kwargs: Any
@@ -235,16 +243,20 @@ def parts_of_names_are_indexed(
 
     if not databases or connection.vendor != "postgresql":
         return []
+    if "sandboxes_sandbox" not in connection.introspection.table_names():
+        return []  # before the first migration
     with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('sandboxes_sandbox') IS NULL, to_regclass('sandbox_name_parts') IS NULL")
-        unmigrated, missing = cursor.fetchone()
-    if unmigrated or not missing:
+        cursor.execute("SELECT indexname FROM pg_indexes WHERE indexname = ANY(%s)", [list(INDEXES_OF_PARTS)])
+        there = {name for (name,) in cursor.fetchall()}
+    missing = [
+        f"CREATE INDEX CONCURRENTLY {name} ON {what};"
+        for name, what in INDEXES_OF_PARTS.items()
+        if name not in there
+    ]
+    if not missing:
         return []
-    hint = (
-        "As a role that may: CREATE EXTENSION IF NOT EXISTS pg_trgm; then CREATE INDEX CONCURRENTLY "
-        "sandbox_name_parts ON sandboxes_sandbox USING gin (upper(name::text) gin_trgm_ops);"
-    )
-    return [Caution("A search for a part of a name reads every sandbox.", hint=hint, id="sandboxes.W005")]
+    hint = f"As a role that may: CREATE EXTENSION IF NOT EXISTS pg_trgm; then {' '.join(missing)}"
+    return [Caution("A search for a part of a name or owner reads every row.", hint=hint, id="sandboxes.W005")]
 
 
 @register(Tags.security, deploy=True)

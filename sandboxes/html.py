@@ -129,6 +129,16 @@ def _time(moment: datetime, label: str, kind: str) -> SafeString:
     )
 
 
+def copyable(text: object) -> SafeString:
+    """An id, or another text to be pasted elsewhere, with a button that copies it."""
+    return format_html(
+        '<span class="sk-mono">{0}</span> '
+        '<button type="button" class="sk-copy" data-copy="{0}" aria-label="Copy">{1}</button>',
+        text,
+        icon("content_copy"),
+    )
+
+
 def link(url: str, text: object, *, css: str = "sk-link") -> SafeString:
     return format_html('<a class="{}" href="{}">{}</a>', css, url, text)
 

@@ -7,12 +7,11 @@ ended are of the last ten minutes, because old rows are pruned and a counter may
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Min, Sum
-from django_tasks.base import TaskResultStatus
-from django_tasks_db.models import DBTaskResult
+from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Min
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -24,7 +23,7 @@ from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, Source, Status
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
-from sandboxes.services import heartbeat, projection, sweeps, verifications
+from sandboxes.services import backlog, heartbeat, projection, sweeps, verifications
 from sandboxes.services.reconcile import FindingKind
 
 if TYPE_CHECKING:
@@ -34,7 +33,6 @@ __all__ = ["CONTENT_TYPE", "exposition"]
 
 Role = WorkerHeartbeat.Role
 WINDOW = timedelta(minutes=10)
-UNCLAIMED = timedelta(seconds=30)  # longer than the pump's own pause between two tasks for one row
 TOOK = ExpressionWrapper(F("finished_at") - F("created_at"), output_field=DurationField())
 
 
@@ -49,9 +47,10 @@ class FromDatabase(Collector):
         now = clock.now()
         yield _build()
         yield _sandboxes()
+        yield _stuck(now)
         yield from _operations_ended(now)
         yield from _operations_active(now)
-        yield from _queue(now)
+        yield from _waiting(now)
         yield from _projection(now)
         yield from _verification(now)
         yield from _sweeps(now)
@@ -87,6 +86,11 @@ def _sandboxes() -> Metric:
     return _gauges("sandboxes", "Sandboxes by status.", ["status"], rows)
 
 
+def _stuck(now: datetime) -> Metric:
+    text = "Sandboxes that have stood for STUCK_SECONDS where they should pass."
+    return _gauge("stuck_sandboxes", text, Sandbox.objects.stuck(now).count())
+
+
 def _operations_ended(now: datetime) -> Iterator[Metric]:
     ended = Operation.objects.filter(finished_at__gte=now - WINDOW)
     by_result = ended.values_list("action", "status", "code").order_by()
@@ -111,11 +115,13 @@ def _operations_active(now: datetime) -> Iterator[Metric]:
     yield _gauge("operations_oldest_seconds", "Age of the oldest operation in flight.", _age(now, oldest))
 
 
-def _queue(now: datetime) -> Iterator[Metric]:
-    unclaimed = Operation.objects.active().filter(due_at__lte=now - UNCLAIMED)
-    yield _gauge("operations_unclaimed", "Operations due for half a minute that no worker took.", unclaimed.count())
-    waiting = DBTaskResult.objects.filter(status=TaskResultStatus.READY).count()
-    yield _gauge("tasks_waiting", "Tasks that wait for a worker's thread.", waiting)
+def _waiting(now: datetime) -> Iterator[Metric]:
+    lanes = backlog.waiting(now)
+    rows = [([one.lane], one.oldest.total_seconds()) for one in lanes]
+    yield _gauges("due_oldest_seconds", "Age of the oldest due row that nobody has taken.", ["lane"], rows)
+    rows = [([one.lane], float(one.rows)) for one in lanes]
+    yield _gauges("due_rows", "Rows that are due and that no worker has taken.", ["lane"], rows)
+    yield _gauge("rows_failing", "Sandboxes whose latest attempt ended with our own error.", backlog.failing())
 
 
 def _projection(now: datetime) -> Iterator[Metric]:
@@ -152,9 +158,17 @@ def _sweeps(now: datetime) -> Iterator[Metric]:
 
 
 def _workers(now: datetime) -> Iterator[Metric]:
-    alive = heartbeat.alive().aggregate(number=Count("pk"), threads=Sum("threads"))
-    yield _gauge("workers", "Workers that gave a sign of life.", alive["number"])
-    yield _gauge("worker_threads", "Their threads.", alive["threads"] or 0)
+    alive = list(heartbeat.alive())
+    yield _gauge("workers", "Workers that gave a sign of life.", len(alive))
+    taken, places = Counter[str](), Counter[str]()
+    for worker in alive:
+        for lane, (in_flight, there) in worker.lanes.items():
+            taken[lane] += in_flight
+            places[lane] += there
+    lanes = sorted(places)
+    yield _gauges("in_flight", "Rows that workers are at.", ["lane"], [([lane], taken[lane]) for lane in lanes])
+    shares = [([lane], taken[lane] / max(places[lane], 1)) for lane in lanes]
+    yield _gauges("places_used", "The share of the workers' places that is taken.", ["lane"], shares)
     rows = [
         ([worker.worker_id], _age(now, worker.beat_at))
         for worker in WorkerHeartbeat.objects.filter(stopped_at=None, role=Role.WORKER).only("worker_id", "beat_at")

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from emulator.convex import harness, people, sandkeeper
+from emulator.convex import application, harness, sandkeeper
 from emulator.convex.functions import Context, ConvexError, Function, UserError
 from emulator.convex.keys import ACT_AS_USER, DATA_VIEW, TO_RUN, DeployKey
 from emulator.convex.tables import INDEXES, Document, Tables
@@ -197,7 +197,7 @@ class Deployment:
 
 @functools.cache
 def deployed(published: str, with_sandkeeper: bool) -> dict[str, Function]:
-    functions = harness.published(published) + people.functions(published)
+    functions = harness.published(published) + application.functions(published)
     functions += sandkeeper.functions() if with_sandkeeper else []
     return {function.path: function for function in functions}
 

@@ -13,7 +13,7 @@
 | listForReconcile               | -     | yes    | -    |
 | removeByDaytonaId, countForUser| -     | -      | yes  |
 
-The public ones are in `people`. Their quirks are the application's, and on purpose: the index on
+The public ones are in `application`. Their quirks are the application's, and on purpose: the index on
 daytonaSandboxId is not unique and every function looks at the first row only, `updateStatus` moves
 `lastAccessedAt`, `createInternal` links any harness without looking at its owner, and no removal touches a
 workspace.

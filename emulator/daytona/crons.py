@@ -20,10 +20,10 @@ class Crons:
         self.lifecycle = lifecycle
 
     def schedule(self) -> None:
-        """Each tick arranges the next one, so a changed `cron_every` holds from then on."""
-        self.core.clock.call_later(self.core.settings.cron_every, self._tick)
+        """Each run arranges the next one, so a changed `cron_every` holds from then on."""
+        self.core.clock.call_later(self.core.settings.cron_every, self._run)
 
-    def _tick(self) -> None:
+    def _run(self) -> None:
         self.schedule()
         for row in list(self.world.rows.values()):
             if row.job is None and row.state == row.desired:

@@ -1,4 +1,4 @@
-"""Django's own users and groups, in this admin's clothes; the queue's rows are no business of staff."""
+"""Django's own users and groups, in this admin's clothes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db import models
-from django_tasks_db.models import DBTaskResult
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from sandboxes.admin.base import ClosedLookups
@@ -18,7 +17,7 @@ from sandboxes.admin.fields import Text
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-for registered in (User, Group, DBTaskResult):
+for registered in (User, Group):
     admin.site.unregister(registered)
 
 

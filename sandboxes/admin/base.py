@@ -8,17 +8,26 @@ from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 
 from project.readable import checked
 from sandboxes.admin.paging import PER_PAGE, NoCountPaginator, PageChangeList
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from django.db.models import Model, QuerySet
 
 
 class ClosedLookups(ModelAdmin):
     """A list is filtered by its own filters alone: any other look-up could read a secret letter by letter."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """The title names the page."""
+        context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
+        response: HttpResponse = super().changelist_view(request, context)
+        return response
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         for own in self.get_list_filter(request):
@@ -44,6 +53,18 @@ class MirrorAdmin(ClosedLookups):
     list_before_template = "sandboxes/pieces/chosen_filters.html"
     ordering: Any = ("-pk",)
     nothing_yet = "There is nothing here yet."
+
+    search: Callable[[QuerySet[Any], str], QuerySet[Any]] | None = None
+
+    def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
+        """What shows the box; `search` says what is searched."""
+        return ("pk",) if self.search else ()
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip()
+        return (self.search(queryset, text) if self.search and text else queryset), False
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
         return PageChangeList

@@ -47,25 +47,35 @@ def owner(sandbox: Sandbox) -> SafeString:
 
 
 def status(sandbox: Sandbox) -> SafeString:
-    """Badge; under it the step in flight, or who made it other than wanted. Refreshed while in flight."""
+    """Badge; under it the step in progress, or who made it other than wanted. Refreshed while in progress."""
     active = selectors.active_of(sandbox)
     if active is not None:
-        second = in_flight(active)
+        second = in_progress(active)
     elif not intents.has_drifted(sandbox):
         second = SafeString("")
     else:
         second = disagreement(sandbox, selectors.latest_of(sandbox))
-    cell = html.stack(html.status_badge(sandbox.status, title=sandbox.error_reason), second)
+    cell = html.stack(html.status_badge(sandbox.status, title=sandbox.error_reason), stuck(sandbox), second)
     return live(sandbox, "status", cell, is_active=selectors.is_moving(sandbox, active))
 
 
+def stuck(sandbox: Sandbox) -> SafeString:
+    """Since when it has stood where it should pass; nothing where it does not."""
+    if not sandbox.stuck:  # type: ignore[attr-defined]
+        return SafeString("")
+    began = sandbox.status_changed_at if sandbox.status in MOVING else sandbox.intent_at
+    doing = sandbox.status if sandbox.status in MOVING else "wanted deleted"
+    label = format_html("<span>stuck: {} for {}</span>", doing, html.since(began))
+    return html.badge(label, colour="red", symbol="hourglass_disabled", title="Daytona neither finishes nor fails")
+
+
 def live(sandbox: Sandbox, key: str, content: SafeString, *, is_active: bool) -> SafeString:
-    """A piece of a row that admin.js asks for again while it is in flight."""
+    """A piece of a row that admin.js asks for again while it is in progress."""
     flag = format_html(' data-live-active="{}"', sandbox.pk) if is_active else ""
     return format_html('<div class="sk-wrap" data-live="{}-{}"{}>{}</div>', sandbox.pk, key, flag, content)
 
 
-def in_flight(operation: Operation) -> SafeString:
+def in_progress(operation: Operation) -> SafeString:
     return format_html(
         '<span class="sk-small sk-inline-icon sk-pulse">{}<span>{}: {} · {}</span></span>',
         html.icon("pending"),

@@ -36,7 +36,7 @@ def _minutes(name: str, help_text: str) -> forms.IntegerField:
         label=name.replace("_", "-").capitalize(),
         help_text=help_text,
         widget=forms.NumberInput(INPUT),
-        error_messages=dict.fromkeys(("min_value", "max_value"), allowed.words),
+        error_messages=dict.fromkeys(("min_value", "max_value"), allowed.message),
         required=False,
         show_hidden_initial=True,
     )

@@ -1,4 +1,4 @@
-"""The form that creates a sandbox for an owner, with the room under the owner's cap."""
+"""The form that creates a sandbox for an owner, with the owner's sandbox limit."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ class CreateForm(forms.Form):
     language = forms.ChoiceField(choices=[(name, name) for name in LANGUAGES])
     harness_id = Text(max_length=255, required=False, label="Harness", help_text="Its id, if it has one.")
     region = Text(max_length=100, required=False, help_text="Empty: Daytona's default.")
-    git_repo = Text(max_length=500, required=False, label="Git repository", help_text="Kept and shown.")
+    git_repo = Text(
+        max_length=500, required=False, label="Git repository", help_text="For display only; not cloned."
+    )
     ephemeral = forms.BooleanField(
-        required=False, label="Ephemeral: Daytona deletes it when it stops, by whomever."
+        required=False, label="Ephemeral: Daytona deletes it when it stops, whoever stops it."
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -94,7 +96,7 @@ def _create(request: HttpRequest, form: CreateForm) -> HttpResponse | None:
 
 
 def room_of(owner_id: str) -> dict[str, Any]:
-    """What is to be said of an owner's cap before the button is pressed."""
+    """What is to be said of an owner's limit before the button is pressed."""
     if not owner_id:
         return {}
     owner = Owner.objects.filter(pk=owner_id).first()

@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from sandboxes import clock, html
 from sandboxes.admin.read_only import worker_badge
-from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Status
+from sandboxes.core.vocabulary import Action, Actor, EventKind, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import projection, usage
 
@@ -65,7 +65,7 @@ def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
         "statuses": [
             (status, html.status_badge(status), counts.get(status, 0), listed(status=status)) for status in Status
         ],
-        "tiles": [time_to_running(now), oldest_in_flight(), failures(now), convex_lag(now)],
+        "tiles": [time_to_running(now), oldest_in_progress(), stuck(now), failures(now), convex_lag(now)],
         "quotas": usage.in_use(),
         "quota": last_quota(now),
         "refusal": usage.last_refusal(Actor.staff(request.user.get_username())),
@@ -111,21 +111,27 @@ def _seconds(value: float) -> str:
     return f"{value:.1f} s" if value < 60 else html.duration(value)
 
 
-def oldest_in_flight() -> Tile:
+def oldest_in_progress() -> Tile:
     active = Operation.objects.active()
     oldest = active.select_related("sandbox").order_by("created_at").first()
-    url = listed(in_flight="yes")
+    url = listed(in_progress="yes")
     if oldest is None:
-        return Tile("Oldest in flight", "none", "nothing is in flight", url)
+        return Tile("Oldest in progress", "none", "no operation is in progress", url)
     age = (clock.here() - oldest.created_at).total_seconds()
     doing = f"{oldest.action} of {oldest.sandbox.display_name}: {oldest.step or oldest.status}"
-    note = f"{doing}; {active.count()} in flight"
-    return Tile("Oldest in flight", html.duration(age), note, url, "warn" if age > 600 else "")
+    note = f"{doing}; {active.count()} in progress"
+    return Tile("Oldest in progress", html.duration(age), note, url, "warn" if age > 600 else "")
+
+
+def stuck(now: datetime) -> Tile:
+    count = Sandbox.objects.stuck(now).count()
+    note = "Daytona neither finishes nor fails" if count else "everything moves"
+    return Tile("Stuck", str(count), note, listed(stuck="yes"), "bad" if count else "")
 
 
 def last_quota(now: datetime) -> dict[str, Any] | None:
     """The quota in Daytona's words, as it last refused a call with it, whatever came of the operation."""
-    calls = SandboxEvent.objects.filter(at__gte=now - timedelta(hours=HOURS), kind=SandboxEvent.Kind.CALL)
+    calls = SandboxEvent.objects.filter(at__gte=now - timedelta(hours=HOURS), kind=EventKind.CALL)
     exceeded = Q(data__words__icontains="limit exceeded") | Q(data__words__icontains="quota exceeded")
     refused = calls.filter(exceeded, data__words__istartswith="Total ").select_related("sandbox", "operation")
     call = refused.order_by("-at").first()
@@ -137,7 +143,7 @@ def last_quota(now: datetime) -> dict[str, Any] | None:
 def failures(now: datetime) -> Tile:
     failed = Operation.objects.filter(status=OperationStatus.FAILED, created_at__gte=now - timedelta(hours=HOURS))
     codes = Counter(dict(failed.order_by().values_list("code").annotate(Count("pk"))))
-    note = ", ".join(f"{count} x {code}" for code, count in codes.most_common(3)) or "in the last 24 hours"
+    note = ", ".join(f"{count} {code}" for code, count in codes.most_common(3)) or "in the last 24 hours"
     url = operations_listed(status="failed", requested="day")
     return Tile("Failed operations", str(codes.total()), note, url, "bad" if codes else "")
 
@@ -145,11 +151,11 @@ def failures(now: datetime) -> Tile:
 def convex_lag(now: datetime) -> Tile:
     url = listed(behind="yes", status="all")
     if not projection.is_used():
-        return Tile("Convex lag", "off", "There is no Convex", url)
+        return Tile("Convex lag", "off", "Convex is not configured", url)
     behind = ConvexProjection.objects.behind().order_by("behind_since")
     times = list(behind.values_list("behind_since", flat=True)[:SAMPLE])
     if not times:
-        return Tile("Convex lag", "0 s", "Convex shows what is true", url)
+        return Tile("Convex lag", "0 s", "every sandbox is up to date", url)
     age = (now - times[0]).total_seconds()
     count = f"{len(times)}{'+' if len(times) == SAMPLE else ''}"
     return Tile("Convex lag", html.duration(age), f"{count} behind", url, "warn" if age > 60 else "")
@@ -173,7 +179,7 @@ def per_hour(now: datetime) -> dict[str, Any]:
         "datasets": [
             series("succeeded", "var(--color-primary-600)", OperationStatus.SUCCEEDED),
             series("failed", "#dc2626", OperationStatus.FAILED),
-            series("cancelled or in flight", "#9ca3af", *other),
+            series("cancelled or in progress", "#9ca3af", *other),
         ],
     }
 

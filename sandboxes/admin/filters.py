@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 
 from sandboxes import clock
 from sandboxes.admin import selectors
-from sandboxes.core.vocabulary import Intent, Status
+from sandboxes.core.causes import Cause
+from sandboxes.core.vocabulary import ActorKind, Intent, Status
 from sandboxes.models.sandbox import LAST_USED
-from sandboxes.models.scope import has_drifted
+from sandboxes.models.scope import has_cause, has_drifted, is_stuck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,20 +60,90 @@ class ValueFilter(ChipFilter):
         return queryset if self.value() is None else queryset.filter(**{self.column: self.value()})
 
 
-class RequestedFilter(ChipFilter):
-    """For the list of operations."""
+class PeriodFilter(ChipFilter):
+    """The last hour, day, week or month; or the days from one date to another: `2026-03-01..2026-03-04`."""
 
-    title = "requested"
-    parameter_name = "requested"
+    column = ""
+    template = "sandboxes/pieces/filter_period.html"
 
-    RANGES = {"hour": ("last hour", HOUR), "day": ("last 24 hours", DAY), "week": ("last 7 days", 7 * DAY)}
+    RANGES: ClassVar[dict[str, tuple[str, timedelta]]] = {
+        "hour": ("last hour", HOUR),
+        "day": ("last 24 hours", DAY),
+        "week": ("last 7 days", 7 * DAY),
+        "month": ("last 30 days", 30 * DAY),
+    }
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(key, label) for key, (label, _) in self.RANGES.items()]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         chosen = self.RANGES.get(str(self.value()))
-        return queryset if chosen is None else queryset.filter(created_at__gte=clock.here() - chosen[1])
+        if chosen is not None:
+            return queryset.filter(**{f"{self.column}__gte": clock.here() - chosen[1]})
+        first, last = self.days
+        if first:
+            queryset = queryset.filter(**{f"{self.column}__gte": first})
+        return queryset.filter(**{f"{self.column}__lt": last + DAY}) if last else queryset
+
+    @property
+    def days(self) -> tuple[datetime | None, datetime | None]:
+        """From which day to which, in UTC; None where it is open or no date."""
+        first, _, last = str(self.value() or "").partition("..")
+        return _day(first), _day(last)
+
+    def choices(self, changelist: Any) -> Any:
+        for choice in super().choices(changelist):
+            first, last = self.days
+            yield choice | {
+                "first": first,
+                "last": last,
+                "name": self.parameter_name,
+                "kept": self._kept(changelist),
+            }
+
+    def _kept(self, changelist: Any) -> list[tuple[str, str]]:
+        """The other parameters, for the form of the dates."""
+        return [(name, value) for name, value in changelist.params.items() if name != self.parameter_name]
+
+
+def _day(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def period(title: str, parameter: str, column: str) -> type[PeriodFilter]:
+    body = {"title": title, "parameter_name": parameter, "column": column}
+    return type(f"{parameter.title()}Filter", (PeriodFilter,), body)
+
+
+class ActorFilter(ChipFilter):
+    """Of events and the audit log: by kind, or by one actor, such as `staff:admin`."""
+
+    title, parameter_name = "actor", "actor"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        asked = str(request.GET.get("actor", ""))
+        kinds = [(kind.value, kind.value) for kind in ActorKind]
+        return [*kinds, (asked, asked)] if ":" in asked else kinds
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        asked = str(self.value() or "")
+        if not asked:
+            return queryset
+        return queryset.filter(actor=asked) if ":" in asked else queryset.filter(actor__startswith=f"{asked}:")
+
+
+class CauseFilter(ChipFilter):
+    title, parameter_name = "cause", "cause"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(cause.value, cause.value.replace("_", " ")) for cause in Cause]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        asked = self.value()
+        return queryset.filter(has_cause(Cause(asked))) if asked in Cause.values else queryset
 
 
 class IntentFilter(ValueFilter):
@@ -80,6 +151,16 @@ class IntentFilter(ValueFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(intent.value, intent.value) for intent in Intent]
+
+
+class OwnerFilter(ValueFilter):
+    """By links alone, such as that of an owner's page."""
+
+    title, parameter_name, column = "owner", "owner", "owner_id"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        asked = request.GET.get("owner")
+        return [(asked, asked)] if asked else []
 
 
 class TierFilter(ValueFilter):
@@ -122,8 +203,9 @@ def question(title: str, parameter: str, condition: Callable[[], Q]) -> type[Yes
     return type(name, (YesNoFilter,), body)
 
 
-InFlightFilter = question("in flight", "in_flight", selectors.in_flight)
+InProgressFilter = question("in progress", "in_progress", selectors.in_progress)
 DriftFilter = question("not as wanted", "drift", has_drifted)
+StuckFilter = question("stuck", "stuck", lambda: is_stuck(clock.here()))
 BehindFilter = question("Convex behind", "behind", selectors.behind_convex)
 ProtectedFilter = question("protected", "protected", lambda: Q(protected_until__gt=clock.here()))
 EphemeralFilter = question("ephemeral", "ephemeral", lambda: Q(ephemeral=True))
@@ -170,6 +252,6 @@ class OwnerHoldFilter(ChipFilter):
 
 
 SANDBOX_FILTERS = [
-    StatusFilter, IntentFilter, InFlightFilter, DriftFilter, LastUsedFilter, TierFilter, RegionFilter,
-    BehindFilter, ProtectedFilter, EphemeralFilter,
+    StatusFilter, OwnerFilter, IntentFilter, InProgressFilter, StuckFilter, DriftFilter, LastUsedFilter,
+    TierFilter, RegionFilter, BehindFilter, ProtectedFilter, EphemeralFilter,
 ]  # fmt: skip

@@ -138,4 +138,4 @@ def key_badge(key: ServiceKey) -> str:
         return html.badge("revoked", colour="grey", symbol="block")
     if key.expires_at is not None and key.expires_at <= clock.here():
         return html.badge("expired", colour="amber", symbol="timer_off")
-    return html.badge("in force", colour="green", symbol="key")
+    return html.badge("active", colour="green", symbol="key")

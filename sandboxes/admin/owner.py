@@ -15,13 +15,13 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from sandboxes import html
-from sandboxes.admin import selectors
+from sandboxes.admin import page, search, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import Text
 from sandboxes.admin.filters import OwnerHoldFilter
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.vocabulary import Status
-from sandboxes.models import Owner, Sandbox
+from sandboxes.models import Owner, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, owners
 
 TEXT = forms.TextInput({"class": "sk-input", "autocomplete": "off"})
@@ -50,19 +50,14 @@ class LimitForm(forms.Form):
 class OwnerAdmin(MirrorAdmin):
     list_display = ("cell_id", "cell_sandboxes", "cell_limit", "cell_hold", "cell_since")
     list_filter = (OwnerHoldFilter,)
-    search_fields = ("id",)
-    search_help_text = "Start of an owner's id"
+    search = staticmethod(search.owners)
+    search_help_text = "Part of an owner's id"
     ordering = ("-created_at", "id")
     nothing_yet = "Owners appear with their first sandbox, limit or hold."
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Owner]:
         rows: QuerySet[Owner] = super().get_queryset(request)
         return rows
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Owner], search_term: str
-    ) -> tuple[QuerySet[Owner], bool]:
-        return queryset.filter(id__startswith=search_term.strip()), False
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Counts for the rows of this page only."""
@@ -133,6 +128,8 @@ class OwnerAdmin(MirrorAdmin):
             owner=owner,
             cap=owners.cap_of(owner),
             rows=[_line(row) for row in alive[:ROWS]],
+            kinds=list(page.EVENT_ICONS),
+            **page.timeline(request, SandboxEvent.objects.filter(sandbox__owner=owner).select_related("sandbox")),
             limit_form=limit_form or LimitForm(initial={"limit": owner.sandbox_limit}),
             may_hold=request.user.has_perm("sandboxes.hold_owner"),
             may_limit=request.user.has_perm("sandboxes.limit_owner"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -13,40 +14,67 @@ from sandboxes.admin.verbs import Verb, allowed_verbs, is_protected, obstacle
 from sandboxes.admin.why import why
 from sandboxes.core import intents
 from sandboxes.core.asked import INTERVALS, differences
+from sandboxes.core.shown import status_in_convex
 from sandboxes.core.states import STATES
-from sandboxes.core.vocabulary import Status
-from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import EventKind, Status
+from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import projection
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
+
+    from django.db.models import QuerySet
 
 EVENTS_PER_PAGE = 30
 EVENT_ICONS: dict[str, str] = {
-    SandboxEvent.Kind.CREATED: "add_circle",
-    SandboxEvent.Kind.INTENT: "person_raised_hand",
-    SandboxEvent.Kind.OPERATION: "bolt",
-    SandboxEvent.Kind.CALL: "north_east",
-    SandboxEvent.Kind.OBSERVATION: "visibility",
-    SandboxEvent.Kind.GONE: "delete",
-    SandboxEvent.Kind.RETURNED: "undo",
-    SandboxEvent.Kind.EVICTION: "move_down",
-    SandboxEvent.Kind.CONVEX: "cloud_sync",
-    SandboxEvent.Kind.RENAMED: "edit",
-    SandboxEvent.Kind.CHANGE: "edit",
+    EventKind.CREATED: "add_circle",
+    EventKind.INTENT: "person_raised_hand",
+    EventKind.OPERATION: "bolt",
+    EventKind.CALL: "north_east",
+    EventKind.OBSERVATION: "visibility",
+    EventKind.GONE: "delete",
+    EventKind.RETURNED: "undo",
+    EventKind.EVICTION: "move_down",
+    EventKind.CONVEX: "cloud_sync",
+    EventKind.RENAMED: "edit",
+    EventKind.CHANGE: "edit",
 }
+
+
+class Verdict(StrEnum):
+    """How what a system shows stands to what we show."""
+
+    NONE = ""
+    AGREES = "agrees"
+    DISAGREES = "disagrees"
+    BEHIND = "behind"
+    BETWEEN = "in between"
+    SHOWN = "what people see"
+
+    @classmethod
+    def of(cls, agrees: bool) -> Verdict:
+        return cls.AGREES if agrees else cls.DISAGREES
+
+    @property
+    def looks(self) -> tuple[str, str]:
+        """(colour, icon)."""
+        if self is Verdict.AGREES:
+            return "good", "check"
+        return ("warn", "difference") if self in (Verdict.DISAGREES, Verdict.BEHIND) else ("faint", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What one system last said of the sandbox. `agrees` is None where there is nothing to compare."""
+    """What one system shows of the sandbox. `at` is when it was checked, or what else `moment` says."""
 
     name: str
+    verdict: Verdict
     status: str
     word: str
-    at: datetime | None
-    agrees: bool | None
-    notes: list[str]
+    moment: str = "checked"
+    at: datetime | None = None
+    notes: Sequence[str] = ()
     error: str = ""
 
 
@@ -72,6 +100,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         active=active,
         is_moving=selectors.is_moving(sandbox, active) or is_behind,
         is_pursued=intents.is_pursued(sandbox),
+        stuck=cells.stuck(sandbox),
         disagreement=_disagreement(sandbox, active),
         intervals=intervals(sandbox),
         differences=differences(sandbox),
@@ -81,7 +110,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         may_change=changing.may_change(request.user),
         why=why(sandbox),
         kinds=list(EVENT_ICONS),
-        **timeline(request, sandbox),
+        **timeline(request, SandboxEvent.objects.filter(sandbox=sandbox)),
     )
 
 
@@ -113,21 +142,22 @@ def intervals(sandbox: Sandbox) -> list[tuple[str, str, str]]:
 
 
 def sources(sandbox: Sandbox, active: Operation | None) -> list[Source]:
-    return [_daytona(sandbox, active), _ours(sandbox, active), _convex(sandbox.projection)]
+    return [_daytona(sandbox, active), _ours(sandbox, active), _convex(sandbox)]
 
 
 def _daytona(sandbox: Sandbox, active: Operation | None) -> Source:
     if sandbox.observed_at is None:
-        return Source("Daytona", "", "not asked yet", None, None, [])
+        return Source("Daytona", Verdict.NONE, "", "not asked yet")
     if sandbox.deleted_at is not None:
         word = sandbox.observed_state if sandbox.observed_state == "destroyed" else "not found"
-        return Source("Daytona", Status.GONE, word, sandbox.observed_at, sandbox.status == Status.GONE, [])
+        agrees = Verdict.of(sandbox.status == Status.GONE)
+        return Source("Daytona", agrees, Status.GONE, word, at=sandbox.observed_at)
     state = STATES.get(sandbox.observed_state)
-    status = state.status if state else None
-    agrees = None if active is not None else status == sandbox.status
+    status = state.status if state else ""
+    verdict = Verdict.BETWEEN if active is not None else Verdict.of(status == sandbox.status)
     return Source(
-        "Daytona", status or "", sandbox.observed_state, sandbox.observed_at, agrees, _doubts(sandbox),
-        sandbox.error_reason,
+        "Daytona", verdict, status, sandbox.observed_state,
+        at=sandbox.observed_at, notes=_doubts(sandbox), error=sandbox.error_reason,
     )  # fmt: skip
 
 
@@ -137,7 +167,7 @@ def _doubts(sandbox: Sandbox) -> list[str]:
     if sandbox.desired_state not in ("", sandbox.observed_state):
         notes.append(f"on its way to {sandbox.desired_state}")
     if sandbox.missing_since:
-        notes.append("answers “not found”; believed after a second look")
+        notes.append("answers “not found”; believed after a second check")
     if sandbox.calls.in_doubt().filter(in_doubt_until__gt=clock.here()).exists():
         notes.append("a call with an unknown outcome may still run")
     return notes
@@ -145,44 +175,36 @@ def _doubts(sandbox: Sandbox) -> list[str]:
 
 def _ours(sandbox: Sandbox, active: Operation | None) -> Source:
     notes = [f"{active.action}: {active.step or active.status}"] if active else []
-    return Source("Sandkeeper", sandbox.status, sandbox.status, sandbox.status_changed_at, None, notes)
+    status, at = sandbox.status, sandbox.status_changed_at
+    return Source("Sandkeeper", Verdict.SHOWN, status, status, moment="since", at=at, notes=notes)
 
 
-def _convex(row: ConvexProjection) -> Source:
-    """What Convex last confirmed; while it is behind, what is known of a push under way."""
-    has_row = row.known or bool(row.sent)
-    if not has_row and row.pushed_at is None:
+def _convex(sandbox: Sandbox) -> Source:
+    """Not behind means that Convex shows our status; while it is behind, nobody knows what it shows."""
+    row = sandbox.projection
+    if row.is_behind:
+        notes = [f"generation {row.pushed_generation} of {row.wanted_generation}"]
+        if row.resend_at is not None:
+            notes.append("a push had no answer")
+        return Source(
+            "Convex", Verdict.BEHIND, "", "unknown",
+            moment="behind since", at=row.behind_since, notes=notes, error=row.error,
+        )  # fmt: skip
+    if not row.wanted_generation:
         word = "not told yet" if projection.is_used() else "projection is off"
-        return Source("Convex", "", word, None, None, [], row.error)
-    status = str(row.sent.get("status", ""))
+        return Source("Convex", Verdict.NONE, "", word, error=row.error)
+    status = status_in_convex(row)
+    notes = ["its user took it off the list"] if row.removed else []
+    word = status or "no row"
     return Source(
-        "Convex",
-        status if status in Status.values else "",
-        status or ("unknown" if has_row else "row removed"),
-        row.pushed_at,
-        not row.is_behind,
-        _behind(row, status),
-        row.error,
+        "Convex", Verdict.AGREES, status, word, moment="pushed", at=row.pushed_at, notes=notes, error=row.error
     )
 
 
-def _behind(row: ConvexProjection, status: str) -> list[str]:
-    if not row.is_behind:
-        return []
-    notes = [f"generation {row.pushed_generation} of {row.wanted_generation}"]
-    if status:
-        notes.append(f"last confirmed: {status}")
-    elif row.resend_at is not None:
-        notes.append("a push had no answer")
-    elif row.known:
-        notes.append("every value is sent again")
-    return notes
-
-
-def timeline(request: HttpRequest, sandbox: Sandbox) -> dict[str, Any]:
+def timeline(request: HttpRequest, events: QuerySet[SandboxEvent]) -> dict[str, Any]:
     """The events of the page asked for: `?show=intent` filters, `?page=2` goes on to older ones."""
     shown = request.GET.get("show", "")
-    events = SandboxEvent.objects.filter(sandbox=sandbox).select_related("operation").order_by("-at", "-id")
+    events = events.select_related("operation").order_by("-at", "-id")
     if shown in EVENT_ICONS:
         events = events.filter(kind=shown)
     page = _page_number(request)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib import admin
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from unfold.decorators import display
 
 from sandboxes import clock, html
-from sandboxes.admin import filters, selectors
+from sandboxes.admin import filters, search
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.remedies import remedy
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.core.vocabulary import Action, OperationStatus
+from sandboxes.core.vocabulary import Action, EventKind, OperationStatus
 from sandboxes.models import Notice, Operation, SandboxEvent, Sweep, WorkerHeartbeat
 
 if TYPE_CHECKING:
@@ -46,12 +49,14 @@ class ReadOnlyAdmin(MirrorAdmin):
     def lead(self, row: Any) -> str:
         return ""
 
+    labels: ClassVar[dict[str, str]] = {}
+
     def facts(self, row: Model) -> Facts:
         fields = [field for field in row._meta.concrete_fields if field.name not in self.left_out(row)]
-        return [(str(field.verbose_name), _shown(row, field)) for field in fields]
+        return [(self.labels.get(field.name, str(field.verbose_name)), _shown(row, field)) for field in fields]
 
     def left_out(self, row: Any) -> Iterable[str]:
-        """Fields that say nothing of this row."""
+        """Fields that say nothing of this row, or that `facts` puts into words of its own."""
         return ()
 
 
@@ -65,6 +70,12 @@ def _shown(row: Model, field: Field[Any, Any]) -> object:
     value = getattr(row, field.attname)
     if value in ("", None, {}, []):
         return html.NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, UUID) and not field.is_relation:
+        return html.copyable(value)
+    if field.choices:
+        return str(value).replace("_", " ")
     if isinstance(value, datetime):
         return html.ago(value)
     if isinstance(value, dict | list):
@@ -111,30 +122,45 @@ class OperationAdmin(ReadOnlyAdmin):
         choice("status", "status", OperationStatus.values),
         choice("action", "action", Action.values),
         choice("code", "code", [code.value for code in Code if MEANINGS[code].status != 401]),
-        filters.RequestedFilter,
+        filters.period("requested", "requested", "created_at"),
     )
-    search_fields = ("id",)
-    search_help_text = "An operation's id, a sandbox's id, or a request id"
+    search = staticmethod(search.operations)
+    search_help_text = "An id, a request's id, or part of a sandbox's name or owner"
     ordering = ("-created_at", "id")
     list_select_related = ("sandbox",)
     nothing_yet = "Nothing was requested yet."
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Operation], search_term: str
-    ) -> tuple[QuerySet[Operation], bool]:
-        word = search_term.strip()
-        uuid = selectors.as_uuid(word)
-        if uuid is None:
-            return queryset.filter(request_id=word), False
-        return queryset.filter(pk=uuid) | queryset.filter(sandbox_id=uuid), False
+    labels: ClassVar[dict[str, str]] = {
+        "actor_kind": "Requested by",
+        "source": "Through",
+        "caused_by": "Caused by operation",
+        "intent_change": "Change of intent",
+        "force": "Forced",
+        "search": "Search for a free place in the quota",
+        "attempt": "Failed attempts",
+        "due_at": "Next attempt",
+        "attempted_at": "Last attempt",
+        "deadline_runs": "Deadline is running",
+        "code": "Error code",
+        "created_at": "Requested",
+        "started_at": "Started",
+        "finished_at": "Finished",
+    }
 
     def left_out(self, row: Operation) -> Iterable[str]:
-        return () if row.is_active else ("deadline", "deadline_runs", "due_at", "step", "search")
+        ended = () if row.is_active else ("deadline", "deadline_runs", "due_at", "step", "search")
+        return ("actor_id", *ended)
 
     def facts(self, row: Model) -> Facts:
         assert isinstance(row, Operation)
+        said = {
+            "Requested by": f"{row.actor_kind} {row.actor_id}",
+            "Status": html.operation_badge(row.status),
+            "Request id": html.copyable(row.request_id) if row.request_id else html.NOTHING,
+        }
         calls = [_call_line(call) for call in row.calls.order_by("id")]
-        return [*super().facts(row), ("Asked of Daytona", html.stack(*calls) if calls else html.NOTHING)]
+        facts = [(label, said.get(capfirst(label), value)) for label, value in super().facts(row)]
+        return [*facts, ("Calls to Daytona", html.stack(*calls) if calls else html.NOTHING)]
 
     def lead(self, row: Operation) -> str:
         if not row.code:
@@ -178,10 +204,20 @@ class OperationAdmin(ReadOnlyAdmin):
 
 @admin.register(SandboxEvent)
 class EventAdmin(ReadOnlyAdmin):
-    list_display = ("cell_when", "cell_sandbox", "kind", "text", "actor")
-    list_filter = (choice("kind", "kind", SandboxEvent.Kind.values),)
+    list_display = ("cell_when", "cell_sandbox", "cell_owner", "kind", "cell_text", "cell_actor")
+    list_filter = (
+        filters.ActorFilter,
+        choice("kind", "kind", EventKind.values),
+        filters.CauseFilter,
+        filters.period("when", "at", "at"),
+    )
+    search = staticmethod(search.events)
+    search_help_text = "Part of a sandbox's name or owner, an id, or a request's id"
     ordering = ("-at", "-id")
     list_select_related = ("sandbox",)
+    labels: ClassVar[dict[str, str]] = {
+        "seq": "Place in the feed", "at": "When", "data": "Details", "changes": "What changed of the sandbox",
+    }  # fmt: skip
 
     @display(description="When")
     def cell_when(self, row: SandboxEvent) -> str:
@@ -192,6 +228,27 @@ class EventAdmin(ReadOnlyAdmin):
         if row.sandbox is None:
             return str(row.data.get("sandbox", ""))  # it has no page any more
         return html.link(html.sandbox_url(row.sandbox), row.sandbox.display_name, css="sk-plain sk-name")
+
+    @display(description="Owner")
+    def cell_owner(self, row: SandboxEvent) -> str:
+        return (
+            html.link(html.owner_url(row.owner), row.owner, css="sk-plain sk-name") if row.owner else html.NOTHING
+        )
+
+    @display(description="What happened")
+    def cell_text(self, row: SandboxEvent) -> str:
+        said = [row.data.get(name) for name in ("reason", "words", "message")]
+        return html.stack(
+            row.text, *(format_html('<span class="sk-small sk-faint">{}</span>', one) for one in said if one)
+        )
+
+    @display(description="Actor")
+    def cell_actor(self, row: SandboxEvent) -> str:
+        return (
+            html.link(f"?actor={quote(row.actor)}", row.actor, css="sk-plain sk-name")
+            if row.actor
+            else html.NOTHING
+        )
 
 
 class OpenFilter(filters.ChipFilter):
@@ -211,6 +268,9 @@ class NoticeAdmin(ReadOnlyAdmin):
     list_filter = (OpenFilter,)
     ordering = ("-last_seen_at",)
     nothing_yet = "All is well: nothing that staff must know."
+    labels: ClassVar[dict[str, str]] = {
+        "first_seen_at": "First seen", "last_seen_at": "Last seen", "count": "Times seen", "closed_at": "Closed",
+    }  # fmt: skip
 
     def lead(self, row: Notice) -> str:
         return row.remedy
@@ -252,6 +312,11 @@ class SweepAdmin(ReadOnlyAdmin):
     list_filter = (choice("result", "result", Sweep.Result.values),)
     ordering = ("-started_at",)
     nothing_yet = "No sweep has run. Start one with manage.py reconcile_sandboxes, by cron or with --every 30."
+    labels: ClassVar[dict[str, str]] = {
+        "started_at": "Started",
+        "finished_at": "Finished",
+        "owner": "For one owner",
+    }
 
     @display(description="Started")
     def cell_when(self, row: Sweep) -> str:
@@ -278,9 +343,13 @@ class SweepAdmin(ReadOnlyAdmin):
 
 @admin.register(WorkerHeartbeat)
 class WorkerAdmin(ReadOnlyAdmin):
-    list_display = ("worker_id", "role", "cell_state", "host", "pid", "threads", "cell_started", "cell_beat")
+    list_display = ("worker_id", "role", "cell_state", "host", "pid", "places", "cell_started", "cell_beat")
     ordering = ("-beat_at",)
     nothing_yet = "No worker has been seen. Nothing moves without one: start manage.py run_worker."
+    labels: ClassVar[dict[str, str]] = {
+        "pid": "Process", "started_at": "Started", "beat_at": "Last heartbeat", "stopped_at": "Stopped",
+        "counters": "Calls made (number, seconds)",
+    }  # fmt: skip
 
     @display(description="State")
     def cell_state(self, row: WorkerHeartbeat) -> str:
@@ -290,7 +359,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     def cell_started(self, row: WorkerHeartbeat) -> str:
         return html.ago(row.started_at)
 
-    @display(description="Last beat")
+    @display(description="Last heartbeat")
     def cell_beat(self, row: WorkerHeartbeat) -> str:
         return html.ago(row.beat_at)
 

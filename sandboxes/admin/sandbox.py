@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from sandboxes import html
-from sandboxes.admin import acting, cells, changing, creating, outcomes, page, selectors
+from sandboxes.admin import acting, cells, changing, creating, outcomes, page, search, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.filters import SANDBOX_FILTERS
 from sandboxes.admin.verbs import VERBS, allowed_verbs
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 @admin.register(Sandbox)
 class SandboxAdmin(MirrorAdmin):
     list_display = (
-        "cell_name", "cell_owner", "cell_status", "cell_tier", "cell_region", "cell_last_used", "cell_convex",
+        "cell_name", "cell_owner", "cell_status", "cell_tier", "cell_region", "cell_last_used", "cell_created",
+        "cell_convex",
     )  # fmt: skip
     list_filter = SANDBOX_FILTERS
-    search_fields = ("name",)  # shows the box; get_search_results says what is searched
-    search_help_text = "Start of a name or owner, or an id"
+    search = staticmethod(search.sandboxes)
+    search_help_text = "Part of a name or owner, or an id"
     ordering = ("-created_at", "id")
     nothing_yet = "No sandboxes yet. Create one, or take over Daytona's with manage.py reconcile_sandboxes --adopt."
-
-    sortable_by = ("cell_last_used",)
+    sortable_by = ("cell_name", "cell_owner", "cell_status", "cell_last_used", "cell_created")
 
     # the list
 
@@ -47,11 +47,6 @@ class SandboxAdmin(MirrorAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Sandbox]:
         rows: QuerySet[Sandbox] = super().get_queryset(request)
         return selectors.with_latest_operation(rows)
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Sandbox], search_term: str
-    ) -> tuple[QuerySet[Sandbox], bool]:
-        return selectors.found_by(queryset, search_term), False
 
     def get_changelist_instance(self, request: HttpRequest) -> PageChangeList:
         changes: PageChangeList = super().get_changelist_instance(request)
@@ -66,15 +61,15 @@ class SandboxAdmin(MirrorAdmin):
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("sandboxes.add_sandbox"))
 
-    @display(description="Name")
+    @display(description="Name", ordering="name")
     def cell_name(self, row: Sandbox) -> str:
         return cells.name(row)
 
-    @display(description="Owner")
+    @display(description="Owner", ordering="owner_id")
     def cell_owner(self, row: Sandbox) -> str:
         return cells.owner(row)
 
-    @display(description="Status")
+    @display(description="Status", ordering="status")
     def cell_status(self, row: Sandbox) -> str:
         return cells.status(row)
 
@@ -89,6 +84,10 @@ class SandboxAdmin(MirrorAdmin):
     @display(description="Last used", ordering=LAST_USED)
     def cell_last_used(self, row: Sandbox) -> str:
         return cells.last_used(row)
+
+    @display(description="Created", ordering="created_at")
+    def cell_created(self, row: Sandbox) -> str:
+        return html.ago(row.created_at)
 
     @display(description="Convex")
     def cell_convex(self, row: Sandbox) -> str:

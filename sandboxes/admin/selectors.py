@@ -9,6 +9,7 @@ from django.db.models import Exists, Prefetch, Q, QuerySet
 from django.http import QueryDict
 from django.urls import reverse
 
+from sandboxes import clock
 from sandboxes.core.vocabulary import MOVING, Action, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.models.scope import is_active
@@ -25,7 +26,7 @@ def with_latest_operation(rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
     telling = ~Q(action=Action.SYNC) | is_active()
     newest = Operation.objects.with_whether_called().filter(telling).order_by("-created_at")[:1]
     # Not select_related: a join is made for the rows before a page too.
-    rows = rows.with_doubt().annotate(has_convex=Exists(circuit_breaker.in_use()))  # type: ignore[attr-defined]
+    rows = rows.with_doubt().with_stuck(clock.here()).annotate(has_convex=Exists(circuit_breaker.in_use()))  # type: ignore[attr-defined]
     return rows.prefetch_related(
         "owner", "projection", Prefetch("operations", queryset=newest, to_attr="newest_operations")
     )
@@ -47,7 +48,7 @@ def is_moving(sandbox: Sandbox, active: Operation | None) -> bool:
     return active is not None or sandbox.status in MOVING
 
 
-def in_flight() -> Q:
+def in_progress() -> Q:
     return Q(pk__in=Operation.objects.active().values("sandbox_id"))
 
 
@@ -69,36 +70,11 @@ def tiers() -> list[tuple[str, str]]:
     ]
 
 
-def found_by(rows: QuerySet[Sandbox], text: str) -> QuerySet[Sandbox]:
-    """Search: the beginning of a name, spaces and all, or each word the beginning of a name or of an owner, our
-    id, or Daytona's id."""
-    whole = " ".join(text.split())
-    each = Q()
-    for word in text.split():
-        each &= _matching(word)
-    return rows.filter(Q(name__istartswith=whole) | each) if " " in whole else rows.filter(each)
-
-
-def _matching(word: str) -> Q:
-    """What looks like an id is one: together with the beginnings it would walk the whole table."""
-    our_id = as_uuid(word)
-    if our_id is not None:
-        return Q(pk=our_id) | Q(daytona_id=word)
-    return Q(name__istartswith=word) | Q(owner__id__startswith=word) | Q(daytona_id=word)
-
-
 def list_address(query: str = "") -> str:
     """The list of sandboxes, filtered and searched as the query string says."""
     address = reverse("admin:sandboxes_sandbox_changelist")
     asked = QueryDict(query).urlencode()
     return f"{address}?{asked}" if asked else address
-
-
-def as_uuid(word: str) -> str | None:
-    """The word as a UUID without dashes; None when it is none."""
-    bare = word.replace("-", "").lower()
-    is_uuid = len(bare) == 32 and all(c in "0123456789abcdef" for c in bare)
-    return bare if is_uuid else None
 
 
 def behind_since(sandbox: Sandbox) -> datetime | None:

@@ -151,8 +151,8 @@ VERBS: dict[str, Verb] = {
             "stop", "Stop", "stop", "sandboxes.stop_sandbox", "Stopping", Action.STOP,
             pointless=_already_stopped,
             asks=("reason", "force"),
-            consequence="Processes end and memory is lost; the disk stays. Programs get a clear no until "
-            "somebody starts it again.",
+            consequence="Processes end and memory is lost; the disk stays. API callers are refused until "
+            "someone restarts it.",
         ),
         Verb(
             "archive", "Archive", "inventory_2", "sandboxes.archive_sandbox", "Archiving", Action.ARCHIVE,
@@ -165,7 +165,7 @@ VERBS: dict[str, Verb] = {
             "recover", "Recover", "healing", "sandboxes.recover_sandbox", "Recovering", Action.RECOVER,
             pointless=_not_in_error,
         ),
-        Verb("sync", "Sync", "sync", "sandboxes.sync_sandbox", "Looking at", Action.SYNC),
+        Verb("sync", "Sync", "sync", "sandboxes.sync_sandbox", "Syncing", Action.SYNC),
         Verb(
             "push", "Push to Convex", "cloud_upload", "sandboxes.push_sandbox", "Pushing",
             perform=_push,
@@ -177,7 +177,7 @@ VERBS: dict[str, Verb] = {
             pointless=_gone,
             is_offered=lambda sandbox: not is_protected(sandbox),
             asks=("reason", "hours"),
-            consequence="It is not stopped to make room for others until then. People can still stop it.",
+            consequence="Not evicted while protected. People can still stop it.",
         ),
         Verb(
             "unprotect", "Unprotect", "remove_moderator", "sandboxes.protect_sandbox", "Unprotecting",

@@ -24,8 +24,7 @@ from sandboxes.api.authentication import ENCODED_OWNER
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import EventShape, OperationShape
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.core.vocabulary import Intent, Status
-from sandboxes.models import SandboxEvent
+from sandboxes.core.vocabulary import EventKind, Intent, Status
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -250,7 +249,7 @@ FEED_QUERY = (
     _query("limit", f"Events a page, 1 to {MAX_LIMIT}; {DEFAULT_LIMIT} if absent.", kind=int),
     _query("wait", "As `Prefer: wait`, for who cannot send a header.", kind=int),
     _query("sandbox", "Of one sandbox: our id or Daytona's."),
-    _query("type", "May be given several times.", enum=SandboxEvent.Kind.values, many=True),
+    _query("type", "May be given several times.", enum=EventKind.values, many=True),
 )
 ANSWER_HEADERS = (
     _header("X-Request-ID", "Of this request.", response=True),

@@ -27,7 +27,7 @@ PARAMETERS = frozenset({"limit", "cursor", "order"})
 class KeysetPagination(BasePagination):
     """`?limit=&order=&cursor=`; the page's `next` is a whole URL, or null on the last page.
 
-    `orders` maps the words of `order` to fields that are never null; a leading "-" reverses.
+    `orders` maps the values of `order` to fields that are never null; a leading "-" reverses.
     """
 
     def __init__(self, orders: Mapping[str, str], *, default: str) -> None:
@@ -38,8 +38,8 @@ class KeysetPagination(BasePagination):
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:  # type: ignore[override]
         limit = self._limit(request)
         order = request.query_params.get("order", self.default)
-        if order not in self.words:
-            raise ValidationError({"order": [f"One of {', '.join(self.words)}."]})
+        if order not in self._allowed_orders:
+            raise ValidationError({"order": [f"One of {', '.join(self._allowed_orders)}."]})
         field = self.orders[order.removeprefix("-")]
         down = order.startswith("-")
         sign = "-" if down else ""
@@ -55,7 +55,7 @@ class KeysetPagination(BasePagination):
         return page
 
     @property
-    def words(self) -> list[str]:
+    def _allowed_orders(self) -> list[str]:
         return [word for name in self.orders for word in (name, f"-{name}")]
 
     def _limit(self, request: Request) -> int:

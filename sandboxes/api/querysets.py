@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.db.models import Prefetch, QuerySet
 
+from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.models.sandbox import LAST_ACCESSED
 
@@ -48,5 +49,5 @@ def events(sandbox: Sandbox, *, for_staff: bool) -> QuerySet[SandboxEvent]:
 
 def kinds(*, for_staff: bool) -> list[str]:
     """The kinds of events that a caller may read."""
-    hidden = () if for_staff else (SandboxEvent.Kind.CALL, SandboxEvent.Kind.CONVEX)
-    return [kind for kind in SandboxEvent.Kind.values if kind not in hidden]
+    hidden = () if for_staff else (EventKind.CALL, EventKind.CONVEX)
+    return [kind for kind in EventKind.values if kind not in hidden]

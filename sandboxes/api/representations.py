@@ -12,7 +12,7 @@ from sandboxes.api.conditions import etag_of
 from sandboxes.core import asked
 from sandboxes.core.causes import Cause, cause_of
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.core.vocabulary import Action, OperationStatus
+from sandboxes.core.vocabulary import Action, EventKind, OperationStatus
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle
 
@@ -198,7 +198,7 @@ class EventShape(ForViewer):
     """One line of a sandbox's timeline, and one entry of the feed."""
 
     seq = serializers.IntegerField(allow_null=True, help_text="Its place in the feed; null for a moment at first.")
-    type = serializers.ChoiceField(source="kind", choices=SandboxEvent.Kind.values)
+    type = serializers.ChoiceField(source="kind", choices=EventKind.values)
     sandbox = serializers.SerializerMethodField(help_text="Our id of the sandbox.")
     cause = serializers.SerializerMethodField(help_text="Why it happened, as far as we know.")
     actor = serializers.CharField(allow_blank=True, help_text="`<kind>:<id>`; empty where nobody asked.")
@@ -241,6 +241,6 @@ class EventShape(ForViewer):
         return {name: value for name, value in row.changes.items() if name not in hidden}
 
     def get_message(self, row: SandboxEvent) -> str:
-        if row.kind == SandboxEvent.Kind.OBSERVATION and not self.context["principal"].is_staff:
+        if row.kind == EventKind.OBSERVATION and not self.context["principal"].is_staff:
             return row.text.partition(":")[0]  # "Daytona says error: <its words>"
         return row.text

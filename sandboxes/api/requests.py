@@ -11,7 +11,7 @@ from rest_framework import serializers
 from sandboxes.api.fields import Text
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import ACTIONS
-from sandboxes.models import SandboxEvent
+from sandboxes.core.vocabulary import EventKind
 from sandboxes.services.lifecycle import RANGES
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def minutes(name: str, help_text: str, **options: Any) -> serializers.IntegerFie
         min_value=allowed.least,
         max_value=allowed.most,
         help_text=help_text,
-        error_messages=dict.fromkeys(("min_value", "max_value"), allowed.words),
+        error_messages=dict.fromkeys(("min_value", "max_value"), allowed.message),
         **options,
     )
 
@@ -156,7 +156,7 @@ class FeedQuery(serializers.Serializer[Any]):
     limit = serializers.IntegerField(required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT)
     wait = serializers.IntegerField(required=False, default=None, min_value=0, max_value=10**9)
     sandbox = serializers.RegexField(r"^[A-Za-z0-9._:-]{1,255}$", required=False, default="")
-    type = serializers.MultipleChoiceField(choices=SandboxEvent.Kind.values, required=False, default=set)
+    type = serializers.MultipleChoiceField(choices=EventKind.values, required=False, default=set)
 
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:

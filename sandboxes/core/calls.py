@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 def record_attempt(draft: Draft, name: str) -> None:
     """Before a mutating call: from here on it may run, whatever happens to this worker."""
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     last = draft.own_calls[-1] if draft.own_calls else None
     doubt = draft.later(draft.limits.in_doubt)
     if last is not None and last.name == name and last.outcome == CallOutcome.REFUSED and last is draft.calls[-1]:
         # The same once more: a condition may last for days, and is one line.
-        again = replace(
+        repeated = replace(
             last, made_at=draft.now, outcome=CallOutcome.PENDING, times=last.times + 1, in_doubt_until=doubt
         )
-        draft.set_call(last, again)
+        draft.set_call(last, repeated)
     else:
         made = CallFacts(
             operation_id=operation.id, name=name, made_at=draft.now, first_at=draft.now, in_doubt_until=doubt
@@ -58,8 +57,8 @@ def record_result(draft: Draft, result: Result) -> str:
     else:
         draft.set_call(made, answered)
     if not is_repeated:
-        words = message or (result.message if result.kind is ResultKind.COMPUTE_QUOTA_FULL else "")
-        draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", {"words": words} if words else {})
+        shown = message or (result.message if result.kind is ResultKind.COMPUTE_QUOTA_FULL else "")
+        draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", {"words": shown} if shown else {})
     return made.name
 
 

@@ -18,19 +18,19 @@ class Cause(Word):
     SYSTEM = "system"  # our own work
 
 
-_OF_PART = {
+OF_PART = {
     "evictor": Cause.EVICTION,
     "intent": Cause.INTENT,
     "sweep": Cause.SWEEP,
     "adopt": Cause.SWEEP,
     "restore": Cause.SWEEP,
 }
-_OF_ACTOR = {
+OF_ACTOR = {
     ActorKind.OWNER: Cause.PERSON,
     ActorKind.STAFF: Cause.PERSON,
     ActorKind.SERVICE: Cause.PROGRAM,
 }
-_OF_KIND = {
+OF_KIND = {
     "observation": Cause.OUTSIDE,
     "gone": Cause.OUTSIDE,
     "returned": Cause.OUTSIDE,
@@ -44,7 +44,7 @@ def cause_of(*, kind: str, actor: str, has_operation: bool, noted: str = "") -> 
         return Cause(noted)
     asked_by, _, name = actor.partition(":")
     if asked_by == ActorKind.SYSTEM:
-        return _OF_PART.get(name, Cause.SYSTEM)
+        return OF_PART.get(name, Cause.SYSTEM)
     if asked_by:
-        return _OF_ACTOR[ActorKind(asked_by)]
-    return Cause.OPERATION if has_operation else _OF_KIND.get(kind, Cause.SYSTEM)
+        return OF_ACTOR[ActorKind(asked_by)]
+    return Cause.OPERATION if has_operation else OF_KIND.get(kind, Cause.SYSTEM)

@@ -103,7 +103,7 @@ MEANINGS: dict[Code, Meaning] = {
     ),
     Code.OWNER_ON_HOLD: _M(409, "The owner is on hold", "Staff can lift the hold on the owner's page."),
     Code.SANDBOX_LIMIT_REACHED: _M(
-        409, "The owner has no room for another sandbox", "Delete one, or ask staff for a higher limit."
+        409, "The owner is at their sandbox limit", "Delete one, or ask staff for a higher limit."
     ),
     Code.SANDBOX_STOPPED_BY_USER: _M(
         409, "A person stopped this sandbox", "Do not start it on your own; ask its owner to start it."
@@ -115,7 +115,7 @@ MEANINGS: dict[Code, Meaning] = {
     Code.NOT_CONFIGURED: _M(
         503, "This part of the service is not configured", "Ask the operator to run `manage.py doctor`."
     ),
-    Code.SUPERSEDED: _M(409, "A newer request took this one's place", "Look at the newer operation."),
+    Code.SUPERSEDED: _M(409, "A newer request took this one's place", "See the newer operation."),
     Code.CANCELLED: _M(409, "The operation was cancelled", "Request it again if it is still wanted."),
     Code.TIMEOUT: _M(
         504, "Daytona did not finish in time", "The status shows what Daytona says now; try again."
@@ -192,7 +192,7 @@ MEANINGS: dict[Code, Meaning] = {
 
 
 class Refused(Exception):
-    """A service says no. Carries a code, words for people, and facts for programs; changes nothing."""
+    """A service says no. Carries a code, a message for people, and facts for programs; changes nothing."""
 
     def __init__(self, code: Code, detail: str = "", **extra: Any) -> None:
         self.code = code
@@ -205,9 +205,9 @@ class Refused(Exception):
         return MEANINGS[self.code]
 
 
-def invalid(field: str, words: str) -> Refused:
+def invalid(field: str, message: str) -> Refused:
     """A refusal of one field, by the name that the API has for it."""
-    return Refused(Code.INVALID_REQUEST, words, errors=[{"field": field, "message": words, "code": "invalid"}])
+    return Refused(Code.INVALID_REQUEST, message, errors=[{"field": field, "message": message, "code": "invalid"}])
 
 
 class NoticeCode(StrEnum):
@@ -228,7 +228,10 @@ class NoticeCode(StrEnum):
     SWEEP_REFUSED = "sweep_refused"
     SWEEP_STALE = "sweep_stale"
     DELETE_STUCK = "delete_stuck"
+    SANDBOX_STUCK = "sandbox_stuck"
     WORKER_SILENT = "worker_silent"
+    ROWS_FAILING = "rows_failing"
+    CLOCK_STEPPED_BACK = "clock_stepped_back"
     ORPHANS = "orphans"
 
 
@@ -236,7 +239,7 @@ REMEDIES: dict[NoticeCode, str] = {
     NoticeCode.DAYTONA_UNAUTHORIZED: "Put a valid key into DAYTONA_API_KEY and restart the workers.",
     NoticeCode.DAYTONA_NOT_CONFIGURED: "Set DAYTONA_API_URL and DAYTONA_API_KEY for the workers.",
     NoticeCode.ORG_SUSPENDED: "Settle it with Daytona; operations wait until it is lifted.",
-    NoticeCode.UNKNOWN_STATE: "Daytona says a state this version does not know; look for an update.",
+    NoticeCode.UNKNOWN_STATE: "Daytona reports a state this version does not know; look for an update.",
     NoticeCode.UNKNOWN_ANSWER: "Daytona refuses in words this version does not know; look for an update.",
     NoticeCode.SETTINGS_DIFFER: "Open the sandbox: tell Daytona again, or ask for the value that it holds.",
     NoticeCode.CONVEX_PAUSED: "Resume the deployment on Convex's dashboard; pushes wait.",
@@ -245,9 +248,12 @@ REMEDIES: dict[NoticeCode, str] = {
     NoticeCode.CONVEX_REFUSED: "Open the sandbox to read what Convex said; it is tried again slowly.",
     NoticeCode.CONVEX_FOREIGN_OWNER: "A Convex row names another owner; correct it in Convex by hand.",
     NoticeCode.CONVEX_DIFFERS: "See `reconcile_sandboxes --verify-convex`, which says of each what differs.",
-    NoticeCode.SWEEP_REFUSED: "Look whether Daytona lost them; then run reconcile_sandboxes --force.",
+    NoticeCode.SWEEP_REFUSED: "Check whether Daytona lost them; then run reconcile_sandboxes --force.",
     NoticeCode.SWEEP_STALE: "Run `manage.py reconcile_sandboxes`, by cron or with --every.",
     NoticeCode.DELETE_STUCK: "Daytona does not finish a delete; ask its support with the sandbox's id.",
+    NoticeCode.SANDBOX_STUCK: "Open them in Daytona; sync, or ask its support with the sandbox's id.",
     NoticeCode.WORKER_SILENT: "Start `manage.py run_worker`; nothing moves without one.",
+    NoticeCode.ROWS_FAILING: "Report it with the error that the notice names; the others go on.",
+    NoticeCode.CLOCK_STEPPED_BACK: "Look at the time service of the database's host; everything was made due.",
     NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
 }

@@ -25,7 +25,6 @@ from sandboxes.core.facts import (
     SandboxFacts,
 )
 from sandboxes.core.gate import destroys
-from sandboxes.core.looks import after_look
 from sandboxes.core.observation import (
     apply_observation,
     mark_gone,
@@ -46,6 +45,7 @@ from sandboxes.core.vocabulary import (
     OperationStatus,
     Source,
 )
+from sandboxes.core.without_operation import decide_without_operation
 
 LONGEST_PAUSE = 10.0  # seconds between two attempts of a living worker; beyond that nobody looked
 REFUSED_LOOK_PAUSE = 5.0  # nobody can say when a look that Daytona refuses will succeed
@@ -80,7 +80,7 @@ def decide(facts: Facts) -> Decision:
 def _after_fetch(draft: Draft, facts: Facts, fetched: Fetched) -> Step | None:
     apply_observation(draft, fetched)
     if draft.operation is None:
-        after_look(draft, facts, fetched)
+        decide_without_operation(draft, facts, fetched)
         return None
     if not draft.operation.is_active:
         refresh_status(draft)
@@ -92,8 +92,7 @@ def _after_fetch(draft: Draft, facts: Facts, fetched: Fetched) -> Step | None:
 
 def _begin_attempt(draft: Draft) -> None:
     """Mark it begun, and credit its deadline with the time that did not count since the last attempt."""
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     if operation.status == OperationStatus.QUEUED:
         draft.set_operation(status=OperationStatus.IN_PROGRESS, started_at=draft.now)
     since = (draft.now - (operation.attempted_at or operation.created_at)).total_seconds()
@@ -104,15 +103,13 @@ def _begin_attempt(draft: Draft) -> None:
 
 def _credit(draft: Draft, seconds: float) -> None:
     """These seconds do not count against the deadline."""
-    assert draft.operation is not None
-    if draft.operation.deadline is not None:
-        draft.set_operation(deadline=draft.operation.deadline + timedelta(seconds=seconds))
+    if draft.attempted.deadline is not None:
+        draft.set_operation(deadline=draft.attempted.deadline + timedelta(seconds=seconds))
 
 
 def _next_step(draft: Draft, facts: Facts, fetched: Fetched) -> Step:
     """What the plan says, but for what the observation does not prove and what may not be called."""
-    row, operation = draft.sandbox, draft.operation
-    assert operation is not None
+    row, operation = draft.sandbox, draft.attempted
     was_not_found = fetched.remote is None and not fetched.foreign and row.deleted_at is None
     if operation.action == Action.SYNC and was_not_found:
         return Done()  # it looked; a lone 404 is recorded and believed slowly
@@ -158,8 +155,7 @@ def _convex_verdict(draft: Draft, facts: Facts) -> Step:
 
 def _before_calling(draft: Draft, facts: Facts, call: str) -> Fail | None:
     """Why this call may not be made; None when it may."""
-    row, operation = draft.sandbox, draft.operation
-    assert operation is not None
+    row, operation = draft.sandbox, draft.attempted
     if call in STARTING_CALLS and facts.on_hold:
         return Fail(Code.OWNER_ON_HOLD)
     # One that would not come back when next needed. A stop that a person has joined is no longer the evictor's.
@@ -176,8 +172,7 @@ def _before_calling(draft: Draft, facts: Facts, call: str) -> Fail | None:
 
 def _within_deadline(draft: Draft, step: Step) -> Step:
     """Past the deadline what was seen stands; otherwise the operation fails."""
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     if operation.deadline is None or draft.now <= operation.deadline or not isinstance(step, Call | LookAgain):
         return step
     return Fail(Code.TIMEOUT if operation.search is None else Code.CAPACITY_EXHAUSTED)
@@ -185,8 +180,7 @@ def _within_deadline(draft: Draft, step: Step) -> Step:
 
 def _take(draft: Draft, facts: Facts, step: Step) -> Step | None:
     """Write down what follows from the step."""
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     match step:
         case Call(name) if operation.search is not None:
             return FindRoom(name)
@@ -207,8 +201,7 @@ def _after_call(draft: Draft, facts: Facts, result: Result) -> Step | None:
     """What Daytona's answer to the latest call means."""
     meaning = MEANINGS[result.kind]
     _note_answer(draft, result, meaning)
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     if not operation.is_active:
         refresh_status(draft)
         return None
@@ -246,8 +239,7 @@ def _pause(result: Result, meaning: Meaning) -> float:
 
 
 def _since_attempt(draft: Draft) -> float:
-    assert draft.operation is not None
-    since = draft.operation.attempted_at or draft.operation.created_at
+    since = draft.attempted.attempted_at or draft.attempted.created_at
     return max((draft.now - since).total_seconds(), 0.0)
 
 
@@ -283,8 +275,7 @@ def _after_failed_fetch(draft: Draft, facts: Facts, result: Result) -> Step | No
 
 def _search_room(draft: Draft, facts: Facts, result: Result) -> Fail | None:
     """The quota is full: begin the search for room, or go on with it. Returns why it is in vain."""
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     if result.limit is not None and result.limit < _need(draft, result.resource):
         return Fail(Code.QUOTA_TOO_SMALL, result.message)
     if operation.search is None:
@@ -303,8 +294,7 @@ def _need(draft: Draft, resource: str) -> int:
 
 def _after_search(draft: Draft, facts: Facts, search: quota.QuotaSearch, call: str) -> Step | None:
     """After the search for room, which took its time: whether the call may be made now."""
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     if not operation.is_active:
         draft.effects.append(ReleaseRoom(search))
         refresh_status(draft)
@@ -324,8 +314,7 @@ def _after_search(draft: Draft, facts: Facts, search: quota.QuotaSearch, call: s
 
 def _look_again(draft: Draft, facts: Facts, step: LookAgain) -> LookAgain:
     """Schedule the next attempt: a state that does not move is looked at less and less."""
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     attempt = operation.attempt + 1
     pause = backoff(
         attempt // 8, first=draft.limits.retry_base, longest=LONGEST_PAUSE, factor=1.5, jitter=facts.jitter
@@ -342,8 +331,7 @@ def _look_again(draft: Draft, facts: Facts, step: LookAgain) -> LookAgain:
 
 def _end(draft: Draft, step: Step) -> Step:
     """The operation ends: with what was seen, or with a code."""
-    operation = draft.operation
-    assert operation is not None
+    operation = draft.attempted
     if isinstance(step, Done):
         if operation.action == Action.DELETE:
             mark_gone(draft)

@@ -64,6 +64,12 @@ class Draft:
         )
 
     @property
+    def attempted(self) -> OperationFacts:
+        """The operation, for whoever knows that there is one."""
+        assert self.operation is not None
+        return self.operation
+
+    @property
     def active(self) -> str | None:
         """The action of the active operation; None when there is none."""
         if self.operation is not None and self.operation.is_active:
@@ -81,8 +87,7 @@ class Draft:
         self.sandbox = replace(self.sandbox, **values)
 
     def set_operation(self, **values: Any) -> None:
-        assert self.operation is not None
-        self.operation = replace(self.operation, **values)
+        self.operation = replace(self.attempted, **values)
 
     def set_call(self, before: CallFacts, after: CallFacts) -> None:
         self.calls = tuple(after if call is before else call for call in self.calls)
@@ -122,14 +127,13 @@ class Draft:
         )
         self._put_intent(setting, before)
         if before.intent != intent:
-            words = f"Wanted {intent}" + (f": {reason}" if reason else "")
-            self.event(EventKind.INTENT, words, of_operation=False, actor=actor)
+            message = f"Wanted {intent}" + (f": {reason}" if reason else "")
+            self.event(EventKind.INTENT, message, of_operation=False, actor=actor)
 
     def revert_intent(self) -> None:
         """Take back the intent that the operation brought, if it is still the one that is wanted."""
-        assert self.operation is not None
-        previous = self.operation.previous_intent
-        if previous is None or INTENT_OF.get(self.operation.action) != self.sandbox.intent:
+        previous = self.attempted.previous_intent
+        if previous is None or INTENT_OF.get(self.attempted.action) != self.sandbox.intent:
             return
         self._put_intent(previous, self.intent_setting())
         self.event(EventKind.INTENT, f"Wanted {previous.intent} again")
@@ -151,13 +155,12 @@ class Draft:
     def close_operation(self, status: OperationStatus, *, code: Code | None = None, message: str = "") -> None:
         """End the operation. A look that learned something has told of it already."""
         self.release_room()
-        operation = self.operation
-        assert operation is not None
+        operation = self.attempted
         self.set_operation(
             status=status, code=code or "", message=message, step="", due_at=None, finished_at=self.now
         )
         if operation.action == Action.SYNC and status != OperationStatus.FAILED:
             return
         text = f"{Action(operation.action).label} {status}" + (f": {code}" if code else "")
-        told = {"message": message} if message else {}
-        self.event(EventKind.OPERATION, text, {"status": status, "code": code or "", **told})
+        data = {"status": status, "code": code or ""} | ({"message": message} if message else {})
+        self.event(EventKind.OPERATION, text, data)

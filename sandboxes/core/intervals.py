@@ -15,7 +15,7 @@ MAX_ARCHIVE_MINUTES = 43_200  # 30 days; Daytona stores this instead of anything
 class Range:
     least: int
     most: int
-    words: str
+    message: str
 
 
 RANGES = {
@@ -37,7 +37,7 @@ def checked(name: str, minutes: int) -> int:
     """
     allowed = RANGES[name]
     if not allowed.least <= minutes <= allowed.most or (name == "auto_delete" and minutes == 0):
-        raise invalid(f"{name}_minutes", allowed.words)
+        raise invalid(f"{name}_minutes", allowed.message)
     return MAX_ARCHIVE_MINUTES if name == "auto_archive" and minutes == 0 else minutes
 
 

@@ -27,7 +27,7 @@ def apply_observation(draft: Draft, fetched: Fetched) -> None:
     """Take over what was fetched, if it is newer than what is stored, and what it tells of our calls."""
     _apply(draft, fetched)
     draft.looked_at = max(filter(None, (draft.looked_at, fetched.started)))
-    draft.calls = tuple(_after_look(draft, call, fetched) for call in draft.calls)
+    draft.calls = tuple(_after_fetch(draft, call, fetched) for call in draft.calls)
 
 
 def _apply(draft: Draft, fetched: Fetched) -> None:
@@ -63,8 +63,8 @@ def _observed(draft: Draft, remote: RemoteSandbox, *, started: datetime) -> None
     ):  # fmt: skip
         why = IN_WORDS.get(cause, "") if row.observed_state else ""
         text = f"Daytona says {remote.state}{why}" + (f": {remote.error_reason}" if remote.error_reason else "")
-        told = {"before": row.observed_state, "desired": remote.desired_state, "cause": cause}
-        draft.event(EventKind.OBSERVATION, text, told)
+        data = {"before": row.observed_state, "desired": remote.desired_state, "cause": cause}
+        draft.event(EventKind.OBSERVATION, text, data)
     tell_differences(draft, [one for one in differences(after) if one not in differed and not one.pending])
 
 
@@ -109,9 +109,9 @@ def _used_at(row: SandboxFacts, remote: RemoteSandbox, *, started: datetime) -> 
 
 
 def mark_gone(draft: Draft) -> None:
-    """It no longer exists: the row becomes a tombstone."""
+    """It no longer exists: the row becomes a tombstone, and is shown as gone, as nothing else ever is."""
     if draft.sandbox.deleted_at is None:
-        draft.set(deleted_at=draft.now)
+        draft.set(deleted_at=draft.now, status=Status.GONE, status_changed_at=draft.now)
         draft.event(EventKind.GONE, "It no longer exists in Daytona")
 
 
@@ -121,6 +121,8 @@ def _revive(draft: Draft) -> None:
     What was taken for the effect of our DELETE was none: it is waited for again.
     """
     draft.set(deleted_at=None)
+    status = Status.CREATING if draft.sandbox.seen is None else status_of(draft.sandbox.seen, last=Status.CREATING)
+    draft.set(status=status, status_changed_at=draft.now)
     draft.calls = tuple(
         replace(call, effect_seen_at=None) if call.name == Action.DELETE else call for call in draft.calls
     )
@@ -159,22 +161,23 @@ def unacknowledged_call(draft: Draft) -> CallFacts | None:
     return call if is_from_before and not is_late else None
 
 
-def _after_look(draft: Draft, call: CallFacts, fetched: Fetched) -> CallFacts:
+def _after_fetch(draft: Draft, call: CallFacts, fetched: Fetched) -> CallFacts:
     """The call, with its effect seen, or out of doubt because the look began when it could not run any more.
 
     An effect that a later call explains as well proves nothing of the earlier one. Whoever made a call that is
-    still pending may have died: it is in doubt no longer than any other.
+    still pending may have died: it is in doubt no longer than any other. The effect of a call without an answer may
+    be somebody else's: it excuses nothing any more, and may still run, against what is wanted by then.
     """
     row = draft.sandbox
-    if call.effect_seen_at is not None or call.outcome == CallOutcome.REFUSED:
+    if call.outcome == CallOutcome.REFUSED:
         return call
-    is_shown = fetched.started > call.made_at and _shows_effect(row, call.name) and not _is_explained(draft, call)
-    if is_shown and call.outcome != CallOutcome.PENDING:
-        return replace(call, effect_seen_at=fetched.started, in_doubt_until=None)
     is_told = fetched.remote is not None or row.deleted_at is not None
     if call.in_doubt_until is not None and is_told and call.in_doubt_until <= fetched.started:
-        return replace(call, in_doubt_until=None)
-    return call
+        call = replace(call, in_doubt_until=None)
+    if call.effect_seen_at is not None or call.outcome == CallOutcome.PENDING:
+        return call
+    is_shown = fetched.started > call.made_at and _shows_effect(row, call.name) and not _is_explained(draft, call)
+    return replace(call, effect_seen_at=fetched.started) if is_shown else call
 
 
 def _is_explained(draft: Draft, call: CallFacts) -> bool:
@@ -246,8 +249,8 @@ def _next_look(draft: Draft) -> datetime | None:
     doubt = doubt_against_intent(row, draft.calls)
     if draft.active is not None or (is_gone and doubt is None):
         return None  # its operation looks; or there is nothing to see
-    told = None if is_gone else pending.due_at(row.pending_changes, now=draft.now)
-    return min(filter(None, (told, _doubt_due(draft, doubt))), default=None)
+    change_due = None if is_gone else pending.due_at(row.pending_changes, now=draft.now)
+    return min(filter(None, (change_due, _doubt_due(draft, doubt))), default=None)
 
 
 def _doubt_due(draft: Draft, doubt: datetime | None) -> datetime | None:

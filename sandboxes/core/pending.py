@@ -33,7 +33,7 @@ class Pending:
         shown = self.told_at and self.told_at + timedelta(seconds=read_cache)
         return max(filter(None, (self.doubt_until, shown)), default=None)
 
-    def after_look(self, *, holds: bool, seen: datetime, read_cache: float) -> Pending | None:
+    def after_fetch(self, *, holds: bool, seen: datetime, read_cache: float) -> Pending | None:
         """What is left of it after a look that began at `seen`; None when it is over.
 
         It is over when Daytona holds the value, or holds another one for good.

@@ -97,6 +97,12 @@ def wanted(projection: Projected) -> Shown | None:
     return None if is_withdrawn else shown_of(projection.sandbox)
 
 
+def status_in_convex(projection: Projected) -> str:
+    """What Convex shows of one that is not behind: not behind means just that. Empty: it has no row."""
+    shown = None if projection.removed else wanted(projection)
+    return shown.status if shown else ""
+
+
 def to_push(projection: Projected, known: Mapping[str, Any]) -> Push | None:
     """What is to be sent, given what Convex is known to have from us; None: its row is to be removed.
 

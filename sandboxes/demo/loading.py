@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.demo.plan import Planned, planned
+from sandboxes.engine.worker import beside
 from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.services import lifecycle
-from sandboxes.services.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import httpx
 
-THREADS = 4
 PATIENCE = 60.0  # seconds for one round of operations
 
 
@@ -25,9 +24,7 @@ def load(control: httpx.Client) -> int:
     missing = [one for one in planned() if not Sandbox.objects.filter(owner=one.owner, name=one.name).exists()]
     if not missing:
         return 0
-    worker = Worker(threads=THREADS)
-    worker.start()
-    try:
+    with beside():
         made = [(one, _create(one)) for one in missing]
         _settle()
         for step in range(2):
@@ -37,8 +34,6 @@ def load(control: httpx.Client) -> int:
             _settle()
         _let_fate_happen(control, made)
         _settle()
-    finally:
-        worker.stop()
     return len(made)
 
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
 from django.db.models import Q
 
+from sandboxes import clock
 from sandboxes.core.vocabulary import CallOutcome
 from sandboxes.models.operation import Operation
 from sandboxes.models.sandbox import Sandbox
 from sandboxes.models.scope import is_active
+
+RECENT = timedelta(minutes=15)
 
 
 class DaytonaCallRows(models.QuerySet["DaytonaCall"]):
@@ -15,8 +20,10 @@ class DaytonaCallRows(models.QuerySet["DaytonaCall"]):
         return self.filter(in_doubt_until__isnull=False)
 
     def relevant(self) -> DaytonaCallRows:
-        """Those that a request has to know of: in doubt, or made by an operation that is active."""
-        return self.filter(Q(in_doubt_until__isnull=False) | is_active("operation__"))
+        """Those that a decision depends on: in doubt, of an operation that is active, or made just now, so that a
+        fetch may still show what was before them."""
+        since = clock.present(plus=-RECENT)
+        return self.filter(Q(in_doubt_until__isnull=False) | is_active("operation__") | Q(made_at__gte=since))
 
 
 class DaytonaCall(models.Model):

@@ -15,6 +15,9 @@ from django.db.models import Q
 
 from sandboxes import clock
 
+# No lease is as long: one that ends later was written before a clock was set back, and is void.
+LONGEST = timedelta(minutes=15)
+
 
 class Leased(models.Model):
     """The columns of a lease; both are empty while nobody holds it."""
@@ -29,7 +32,8 @@ class Leased(models.Model):
 class LeasedRows(models.QuerySet[Any]):
     def free(self) -> Self:
         """Those that nobody holds, or whose holder let the lease run out."""
-        return self.filter(Q(lease_until=None) | Q(lease_until__lt=clock.present()))
+        void = Q(lease_until__gt=clock.present(plus=LONGEST))
+        return self.filter(Q(lease_until=None) | Q(lease_until__lt=clock.present()) | void)
 
     def abandoned(self) -> Self:
         """Those whose holder let the lease run out: it died, or waits for an answer that does not come."""

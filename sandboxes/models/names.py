@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.signals import connection_created
+from django.db.models import F, Q
 from django.db.models.lookups import IContains, IExact, IStartsWith
 
 FOLD = "sandkeeper_fold"
@@ -47,8 +48,21 @@ class _InAnyCase:
         return f"{FOLD}({column}) LIKE {place} ESCAPE '\\'", [*before, *folded]
 
 
-for _lookup in (IContains, IStartsWith, IExact):
-    NameField.register_lookup(type(_lookup.__name__, (_InAnyCase, _lookup), {}))
+_LOOKUPS: dict[str, Any] = {
+    str(_lookup.lookup_name): type(_lookup.__name__, (_InAnyCase, _lookup), {})
+    for _lookup in (IContains, IStartsWith, IExact)
+}
+for _lookup in _LOOKUPS.values():
+    NameField.register_lookup(_lookup)
+
+
+def contains(column: str, text: str) -> Q:
+    """That a column of text has this in it, in any spelling and case, on both databases."""
+    return Q(_LOOKUPS["icontains"](F(column), text))
+
+
+def begins(column: str, text: str) -> Q:
+    return Q(_LOOKUPS["istartswith"](F(column), text))
 
 
 def _folded(text: str | None) -> str | None:

@@ -23,6 +23,9 @@ class Operation(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     sandbox = models.ForeignKey(Sandbox, on_delete=models.CASCADE, related_name="operations", db_index=False)
+    owner = models.CharField(
+        max_length=255, blank=True, db_default="", help_text="Whose the sandbox is: owners take turns."
+    )
     action = models.CharField(max_length=20, choices=Action.choices)
     status = models.CharField(max_length=20, choices=OperationStatus.choices, default=OperationStatus.QUEUED)
     step = models.CharField(max_length=200, blank=True, help_text="What it does now, for people.")
@@ -64,6 +67,7 @@ class Operation(models.Model):
         ]
         indexes = [
             models.Index(fields=["due_at"], name="operation_due", condition=is_active()),
+            models.Index(fields=["owner", "due_at"], name="operation_turn", condition=is_active()),
             models.Index(fields=["sandbox", "created_at", "id"], name="operation_of_sandbox"),
             models.Index(fields=["created_at", "id"], name="operation_created"),
             models.Index(fields=["finished_at"], name="operation_finished", condition=Q(finished_at__isnull=False)),
@@ -113,6 +117,7 @@ class SandboxEvent(models.Model):
     )  # fmt: skip
 
     class Meta:
+        verbose_name = "event"
         default_permissions = ("view",)
         constraints = [
             models.UniqueConstraint(fields=["seq"], name="event_seq"),

@@ -108,13 +108,18 @@ class WorkerHeartbeat(models.Model):
     worker_id = models.CharField(primary_key=True, max_length=100)
     host = models.CharField(max_length=255)
     pid = models.PositiveIntegerField()
-    threads = models.PositiveIntegerField()
+    places = models.PositiveIntegerField(help_text="Turns that it takes at the same time.")
     started_at = models.DateTimeField()
     beat_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True, blank=True)
+    freed_at = models.DateTimeField(null=True, blank=True, help_text="When another worker freed what it held.")
     counters = models.JSONField(default=dict, blank=True)
+    lanes: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="Of each lane: the places taken, and those there are."
+    )
 
     class Meta:
+        verbose_name = "worker"
         default_permissions = ("view",)
 
     def __str__(self) -> str:

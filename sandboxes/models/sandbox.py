@@ -10,7 +10,7 @@ from django.utils.text import slugify
 
 from sandboxes import clock
 from sandboxes.core.derived import Derived
-from sandboxes.core.vocabulary import ActorKind, Intent, Status
+from sandboxes.core.vocabulary import Action, ActorKind, Intent, Status
 from sandboxes.models.lease import Leased
 from sandboxes.models.names import NameField
 from sandboxes.models.scope import SandboxRows
@@ -51,6 +51,8 @@ class Owner(models.Model):
 
 
 LIVE = ~Q(status="gone")
+# The actions whose permissions Django makes: `add_sandbox`, `delete_sandbox`.
+DJANGOS_OWN = (Action.CREATE, Action.DELETE)
 # When it was last used by our own clock: the API's order `last_used`.
 LAST_ACCESSED = Coalesce("last_accessed_at", "created_at")
 # `Sandbox.last_used_at` for the database.
@@ -60,8 +62,8 @@ LAST_USED = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_
 # What moves without a change of the sandbox: by mere use, by the list's pages, and by our own work.
 WORKING_FIELDS = frozenset(
     {
-        "last_accessed_at", "touch_forwarded_at", "listed_at", "fetch_due_at", "lease_token", "lease_until",
-        "updated_at",
+        "last_accessed_at", "touch_forwarded_at", "touch_due_at", "listed_at", "fetch_due_at", "failures",
+        "lease_token", "lease_until", "updated_at",
     }
 )  # fmt: skip
 
@@ -85,7 +87,7 @@ class Sandbox(Derived, Leased):
     """One sandbox: who owns it, what is wanted, and what Daytona last said. Services alone write it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    daytona_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
+    daytona_id = models.CharField(max_length=255, null=True, blank=True)
     daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
     organization_id = models.CharField(max_length=255, blank=True)
     name = NameField(max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know.")
@@ -132,11 +134,17 @@ class Sandbox(Derived, Leased):
     fetch_due_at = models.DateTimeField(null=True, blank=True, help_text="Look again then.")
     missing_since = models.DateTimeField(null=True, blank=True, help_text="First 404 without a 200 since.")
     listed_at = models.DateTimeField(null=True, blank=True, help_text="Last seen in Daytona's list.")
+    failures = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Attempts in a row that ended with an error of our own."
+    )
 
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.CREATING)
     status_changed_at = models.DateTimeField(null=True, blank=True)
     last_accessed_at = models.DateTimeField(null=True, blank=True)
     touch_forwarded_at = models.DateTimeField(null=True, blank=True)
+    touch_due_at = models.DateTimeField(
+        null=True, blank=True, help_text="Daytona and Convex are told of its use then."
+    )
     protected_until = models.DateTimeField(null=True, blank=True)
     protected_reason = models.CharField(max_length=500, blank=True)
 
@@ -151,20 +159,16 @@ class Sandbox(Derived, Leased):
     objects = models.Manager.from_queryset(SandboxQuerySet)()
 
     # While it is locked: its events, which are written at the end of the block; and, where many are locked
-    # together, its new operations.
+    # together, what else is written of all of them.
     lines: list[Any] | None = None
-    appended: list[Any] | None = None
+    batch: Any = None
     # Its latest calls to Daytona, once they were read.
     known_calls: list[Any] | None = None
 
     class Meta:
         verbose_name_plural = "sandboxes"
         permissions = [
-            ("start_sandbox", "Can start sandboxes"),
-            ("stop_sandbox", "Can stop sandboxes"),
-            ("archive_sandbox", "Can archive sandboxes"),
-            ("recover_sandbox", "Can recover sandboxes"),
-            ("sync_sandbox", "Can sync sandboxes"),
+            *((f"{action}_sandbox", f"Can {action} sandboxes") for action in Action if action not in DJANGOS_OWN),
             ("protect_sandbox", "Can protect sandboxes from eviction"),
             ("cancel_operation", "Can cancel operations"),
             ("push_sandbox", "Can push sandboxes to Convex again"),
@@ -188,6 +192,13 @@ class Sandbox(Derived, Leased):
                 fields=["fetch_due_at"], name="sandbox_fetch_due", condition=Q(fetch_due_at__isnull=False)
             ),
             models.Index(
+                fields=["owner", "fetch_due_at"], name="sandbox_fetch_turn", condition=Q(fetch_due_at__isnull=False)
+            ),
+            models.Index(
+                fields=["touch_due_at"], name="sandbox_touch_due", condition=Q(touch_due_at__isnull=False)
+            ),
+            models.Index(fields=["failures"], name="sandbox_failing", condition=Q(failures__gt=0)),
+            models.Index(
                 fields=["target", "sandbox_class", "last_accessed_at"],
                 name="sandbox_running",
                 condition=Q(status="running"),
@@ -200,7 +211,6 @@ class Sandbox(Derived, Leased):
             ),
             models.Index(fields=["harness_id", "created_at"], name="sandbox_harness", condition=~Q(harness_id="")),
             # The filters of the admin's list, whose rare answers would otherwise walk the whole table.
-            models.Index(fields=["intent", "-created_at"], name="sandbox_live_intent", condition=LIVE),
             models.Index(fields=["resource_tier", "-created_at"], name="sandbox_live_tier", condition=LIVE),
             models.Index(fields=["target", "-created_at"], name="sandbox_live_region", condition=LIVE),
             models.Index(LAST_USED, name="sandbox_live_last_used", condition=LIVE),
@@ -208,6 +218,15 @@ class Sandbox(Derived, Leased):
                 fields=["-created_at"], name="sandbox_protected", condition=Q(protected_until__isnull=False)
             ),
             models.Index(fields=["-created_at"], name="sandbox_ephemeral", condition=Q(ephemeral=True)),
+        ]
+        constraints = [
+            # Not `unique=True`, which brings PostgreSQL a second index, for searches of the start of an id.
+            models.UniqueConstraint(fields=["daytona_id"], name="sandbox_daytona_id"),
+            # Lists and indexes go by the status, decisions by the time: both say the same.
+            models.CheckConstraint(
+                condition=Q(status="gone", deleted_at__isnull=False) | (LIVE & Q(deleted_at__isnull=True)),
+                name="sandbox_gone_is_deleted",
+            ),
         ]
 
     def __str__(self) -> str:

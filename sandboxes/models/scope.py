@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.apps import apps
+from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, OuterRef, Q, When
 
+from sandboxes.core.causes import OF_ACTOR, OF_KIND, OF_PART, Cause
 from sandboxes.core.intents import FULFILLED_BY
-from sandboxes.core.vocabulary import ACTIVE, Actor, Intent, Status
+from sandboxes.core.vocabulary import ACTIVE, MOVING, Actor, ActorKind, Intent, Status
 from sandboxes.models.lease import LeasedRows
 
 if TYPE_CHECKING:
@@ -38,6 +41,35 @@ def has_drifted() -> Q:
     return wrong
 
 
+def is_stuck(now: datetime) -> Q:
+    """Whether a sandbox has stood for STUCK_SECONDS where it should pass, whoever began it: in a status that ends
+    by itself, or wanted deleted and still there. An archive may take as long as its deadline."""
+    since = now - timedelta(seconds=settings.STUCK_SECONDS)
+    archives = now - timedelta(seconds=max(settings.STUCK_SECONDS, settings.DEADLINES["archive"]))
+    stands = Q(status__in=MOVING, status_changed_at__lt=since)
+    is_archived = Q(observed_state="archiving", status_changed_at__gte=archives)
+    not_deleted = Q(intent=Intent.DELETED, deleted_at=None, intent_at__lt=since) & ~Q(status=Status.GONE)
+    return (stands & ~is_archived) | not_deleted
+
+
+def has_cause(cause: Cause) -> Q:
+    """Whether an event has this cause: `causes.cause_of`, for the database."""
+    unnoted = Q(data__cause__isnull=True) | Q(data__cause="")
+    parts = [f"{ActorKind.SYSTEM}:{part}" for part in OF_PART]
+    asked = Q(actor__in=[f"{ActorKind.SYSTEM}:{part}" for part, found in OF_PART.items() if found == cause])
+    for kind, found in OF_ACTOR.items():
+        if found == cause:
+            asked |= Q(actor__startswith=f"{kind}:")
+    by_itself = Q(kind__in=[kind for kind, found in OF_KIND.items() if found == cause])
+    if cause == Cause.SYSTEM:
+        asked |= Q(actor__startswith=f"{ActorKind.SYSTEM}:") & ~Q(actor__in=parts)
+        by_itself |= ~Q(kind__in=list(OF_KIND))
+    without_actor = Q(actor="") & by_itself & Q(operation=None)
+    if cause == Cause.OPERATION:
+        without_actor |= Q(actor="", operation__isnull=False)
+    return Q(data__cause=cause) | (unnoted & (asked | without_actor))
+
+
 def _operations() -> models.QuerySet[Any]:
     return apps.get_model("sandboxes", "Operation")._default_manager.all()
 
@@ -52,8 +84,8 @@ class SandboxRows(LeasedRows):
         return self if actor.only_owner is None else self.filter(owner_id=actor.only_owner)
 
     def with_doubt(self) -> SandboxRows:
-        """Each with `in_doubt`: whether a call of ours may still be carried out."""
-        in_doubt = _calls().filter(sandbox=OuterRef("pk"), in_doubt_until__isnull=False)
+        """Each with `in_doubt`: whether a call of ours may still be carried out, whose effect was not seen."""
+        in_doubt = _calls().filter(sandbox=OuterRef("pk"), in_doubt_until__isnull=False, effect_seen_at=None)
         rows: SandboxRows = self.annotate(in_doubt=Exists(in_doubt))
         return rows
 
@@ -70,6 +102,14 @@ class SandboxRows(LeasedRows):
     def idle(self) -> Self:
         """Those that have no active operation."""
         return self.filter(~_has_active_operation())
+
+    def stuck(self, now: datetime) -> Self:
+        """Those that have stood for long where they should pass."""
+        return self.filter(is_stuck(now))
+
+    def with_stuck(self, now: datetime) -> Self:
+        """Each with `stuck`."""
+        return self.annotate(stuck=Case(When(is_stuck(now), then=True), default=False))
 
     def stopped_by_a_hold(self) -> Self:
         """Those that use something, or are about to, and that nobody is deleting."""

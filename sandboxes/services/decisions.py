@@ -34,8 +34,8 @@ from sandboxes.core.observation import refresh_status
 from sandboxes.core.quota import QuotaSearch
 from sandboxes.core.vocabulary import ACTION_FOR, Action, EventKind
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox
-from sandboxes.services import leases, notices, record
-from sandboxes.services.queue import enqueue
+from sandboxes.services import leases, sandbox_store
+from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,12 +45,11 @@ log = structlog.get_logger(__name__)
 
 SANDBOX_FIELDS = tuple(field.name for field in fields(SandboxFacts))
 CALL_FIELDS = tuple(field.name for field in fields(CallFacts))
+CHANGING_CALL_FIELDS = tuple(name for name in CALL_FIELDS if name not in ("id", "operation_id"))
 # Written as they are; the others have a form of their own in the row.
 OPERATION_FIELDS = tuple(
     field.name for field in fields(OperationFacts) if field.name not in ("search", "previous_intent")
 )
-# All calls in doubt are among these: they are a few minutes old, in which no sandbox gets so many.
-LATEST_CALLS = 30
 
 
 def limits() -> Limits:
@@ -84,15 +83,14 @@ def call_facts(row: DaytonaCall) -> CallFacts:
 
 
 def calls_of(row: Sandbox) -> tuple[CallFacts, ...]:
-    """The latest calls of a sandbox, oldest first; read once for each time that the row is read."""
+    """The calls of a sandbox that may matter, oldest first; read once for each time that the row is read."""
     if row.known_calls is None:
-        latest = DaytonaCall.objects.filter(sandbox=row).order_by("-id")[:LATEST_CALLS]
-        row.known_calls = [call_facts(call) for call in reversed(latest)]
-    return tuple(row.known_calls)
+        read_calls([row])
+    return tuple(row.known_calls or ())
 
 
 def read_calls(rows: Iterable[Sandbox]) -> None:
-    """Read the calls that may matter of many sandboxes in one query: those in doubt and of what is active."""
+    """Read the calls that may matter of many sandboxes in one query."""
     by_id = {row.pk: row for row in rows}
     for row in by_id.values():
         row.known_calls = []
@@ -106,7 +104,7 @@ def is_uncertain(row: Sandbox, active: Operation | None) -> bool:
         return row.in_doubt or (active is not None and active.has_called)
     calls = calls_of(row)
     of_active = active is not None and any(call.operation_id == active.pk for call in calls)
-    return of_active or any(call.in_doubt_until is not None for call in calls)
+    return of_active or any(call.in_doubt_until is not None and call.effect_seen_at is None for call in calls)
 
 
 def gather(
@@ -187,22 +185,22 @@ def write(row: Sandbox, operation: Operation | None, decision: Decision, *, now:
     was_active = operation is not None and operation.is_active
     _write_sandbox(row, decision.sandbox)
     if operation is not None and decision.operation is not None:
-        _write_operation(operation, decision.operation)
+        _write_operation(row, operation, decision.operation)
     _write_calls(row, decision.calls)
     for effect in decision.effects:
         match effect:
             case Event():
-                record.event(
+                sandbox_store.event(
                     row, effect.kind, effect.text, operation=operation if effect.of_operation else None,
                     actor=effect.actor, data=dict(effect.data), at=now,
                 )  # fmt: skip
             case OpenNotice(code, text):
-                notices.tell(code, text)
+                sandbox_store.notify(row, {code: text})
             case CloseNotices(codes):
-                notices.close(*codes)
+                sandbox_store.notify(row, dict.fromkeys(codes))
             case ChangeIntent():
                 change = IntentChange.of(row, effect)
-                record.append(row, change)
+                sandbox_store.append(row, change)
             case NewOperation():
                 create_operation(row, effect, now=now, caused_by=operation)
             case ReleaseRoom(search):
@@ -222,26 +220,32 @@ def _write_sandbox(row: Sandbox, new: SandboxFacts) -> None:
         ConvexProjection.objects.filter(pk=row.pk).update(withdrawn=False)
 
 
-def _write_operation(row: Operation, new: OperationFacts) -> None:
-    before = record.values(row)
+def _write_operation(sandbox: Sandbox, row: Operation, new: OperationFacts) -> None:
+    before = sandbox_store.values(row)
     for name in OPERATION_FIELDS:
         setattr(row, name, getattr(new, name))
     row.search = new.search.as_data() if new.search else None
-    if changed := record.changes(row, since=before):
-        row.save(update_fields=changed)
+    if changed := sandbox_store.changes(row, since=before):
+        sandbox_store.save(sandbox, row, changed)
 
 
 def _write_calls(row: Sandbox, calls: tuple[CallFacts, ...]) -> None:
-    before = {call.id: call for call in row.known_calls or ()}
+    known = row.known_calls or []
+    before = {call.id: call for call in known}
     written = []
     for call in calls:
-        values: dict[str, Any] = {name: getattr(call, name) for name in CALL_FIELDS if name != "id"}
-        if call.id is None:
-            made = DaytonaCall.objects.create(sandbox=row, **values)
+        if call.id is None and any(call is one for one in known):  # inserted at the end of the block
+            written.append(call)
+        elif call.id is None:
+            values: dict[str, Any] = {name: getattr(call, name) for name in CALL_FIELDS if name != "id"}
+            made = DaytonaCall(sandbox=row, **values)
+            sandbox_store.append(row, made)
             written.append(replace(call, id=made.pk))
         else:
             if before.get(call.id) != call:
-                DaytonaCall.objects.filter(pk=call.id).update(**values)
+                changed = DaytonaCall(sandbox=row, **{name: getattr(call, name) for name in CALL_FIELDS})
+                changed._state.adding = False
+                sandbox_store.save(row, changed, CHANGING_CALL_FIELDS)
             written.append(call)
     row.known_calls = written
 
@@ -273,6 +277,7 @@ def create_operation(
     """
     operation = Operation(
         sandbox=row,
+        owner=row.owner_id,
         action=new.action,
         actor_kind=new.actor.kind,
         actor_id=new.actor.id,
@@ -287,14 +292,14 @@ def create_operation(
         deadline=deadline_for(sandbox_facts(row), new.action, now=now, limits=limits()),
         created_at=now,
     )
-    record.append(row, operation)
+    sandbox_store.append(row, operation)
     if new.action != Action.SYNC:  # what a look has learned has events of its own
         is_told = intent_change is not None and intent_change.from_intent != row.intent
         told = {"reason": new.reason} if new.reason and not is_told else {}
-        record.event(
+        sandbox_store.event(
             row, EventKind.OPERATION, f"{new.action.label} requested", operation=operation, actor=new.actor, at=now,
             data={"status": operation.status} | told,
         )  # fmt: skip
     refresh(row, active=operation, now=now)
-    enqueue("advance_operation", operation.pk)
+    wake()
     return operation

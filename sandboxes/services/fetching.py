@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,42 +11,93 @@ from django.conf import settings
 from sandboxes import clock
 from sandboxes.core.facts import Fetched
 from sandboxes.core.observation import may_have_ended
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona.errors import NotFound
 from sandboxes.services.decisions import calls_of, sandbox_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from uuid import UUID
+
     from sandboxes.models import Sandbox
     from sandboxes.providers.daytona.gateway import DaytonaGateway
 
 
-def fetch(daytona: DaytonaGateway, row: Sandbox, *, now: datetime | None = None) -> Fetched:
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a fetch needs to know of a sandbox."""
+
+    sandbox_id: UUID
+    daytona_id: str | None
+    daytona_name: str
+
+    @classmethod
+    def of(cls, row: Sandbox) -> Target:
+        return cls(row.pk, row.daytona_id, row.daytona_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """What we know of a sandbox that is not found: whether a call of ours explains it, and since when."""
+
+    is_explained: bool
+    since: datetime | None
+
+
+async def fetch(
+    daytona: DaytonaGateway, target: Target, *, started: datetime, absence: Callable[[], Awaitable[Absence]]
+) -> Fetched:
     """GET the sandbox by id, or by name while we have no id (a create whose outcome is unknown).
 
-    `now` is the database's time, from a caller that has just read it.
+    Args:
+        started: the database's time.
+        absence: what we know of a sandbox that Daytona does not find; asked only then.
 
     Raises:
         DaytonaError: it could not be asked, or said nothing of the sandbox.
     """
-    started = now or clock.now()
     try:
-        remote = daytona.get(row.daytona_id or row.daytona_name)
+        remote = await daytona.get(target.daytona_id or target.daytona_name)
     except NotFound:
-        return Fetched(started, confirmed=row.daytona_id is not None and _is_confirmed(daytona, row, started))
-    if row.daytona_id is None and remote.labels.get("sandkeeper_id") != str(row.pk):
+        return Fetched(started, confirmed=await _is_confirmed(daytona, target, started, absence))
+    if target.daytona_id is None and remote.labels.get("sandkeeper_id") != str(target.sandbox_id):
         return Fetched(started, foreign=True)
     return Fetched(started, remote)
 
 
-def _is_confirmed(daytona: DaytonaGateway, row: Sandbox, started: datetime) -> bool:
+async def _is_confirmed(
+    daytona: DaytonaGateway, target: Target, started: datetime, absence: Callable[[], Awaitable[Absence]]
+) -> bool:
     """Whether this 404 is to be believed: a second one long enough after the first, and no row in the list.
 
     With Daytona's database down every GET says 404 even of a living sandbox, but the list says 500
     (recording 15_outages). A call of ours that ends a sandbox explains the first 404.
     """
-    if not may_have_ended(sandbox_facts(row), calls_of(row)):
-        if row.missing_since is None:
+    if target.daytona_id is None:
+        return False
+    known = await absence()
+    if not known.is_explained:
+        if known.since is None:
             return False
-        if started - row.missing_since < timedelta(seconds=settings.MISSING_CONFIRM_SECONDS):
+        if started - known.since < timedelta(seconds=settings.MISSING_CONFIRM_SECONDS):
             return False
-    page = daytona.list_page(id_prefix=row.daytona_id, limit=10)
-    return not page.bad_rows and all(item.id != row.daytona_id for item in page.items)
+    page = await daytona.list_page(id_prefix=target.daytona_id, limit=10)
+    return not page.bad_rows and all(item.id != target.daytona_id for item in page.items)
+
+
+def absence_of(row: Sandbox) -> Absence:
+    return Absence(may_have_ended(sandbox_facts(row), calls_of(row)), row.missing_since)
+
+
+def fetch_now(daytona: DaytonaGateway, row: Sandbox) -> Fetched:
+    """The same for a caller that is not async.
+
+    Raises:
+        DaytonaError: it could not be asked, or said nothing of the sandbox.
+    """
+    absence = absence_of(row)
+
+    async def known() -> Absence:
+        return absence
+
+    return blocking.run(fetch(daytona, Target.of(row), started=clock.now(), absence=known))

@@ -18,13 +18,13 @@ from django.db import DatabaseError, InterfaceError
 from project.version import VERSION
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
-from sandboxes.models import WorkerHeartbeat
+from sandboxes.models import Sandbox, WorkerHeartbeat
 from sandboxes.providers import counters
 from sandboxes.services import feed, notices, sweeps
 from sandboxes.services.loops import repeat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from django.db.models import QuerySet
 
@@ -32,47 +32,48 @@ log = structlog.get_logger(__name__)
 
 Role = WorkerHeartbeat.Role
 FORGET_AFTER = timedelta(days=1)
+NO_LANES: Mapping[str, list[int]] = {}
 
 
 class Heartbeat:
     """The row of this process. `beat` writes it, `stop` says that the process ended in good order."""
 
-    def __init__(self, role: Role = Role.WORKER, *, threads: int = 0) -> None:
+    def __init__(self, role: Role = Role.WORKER, *, places: int = 0) -> None:
         self.role = role
         self.host = socket.gethostname()
-        self.worker_id = f"{self.host[:40]}-{os.getpid()}-{uuid4().hex[:6]}"
-        self.threads = threads
+        self.worker_id = f"{self.host[:40]}-{os.getpid()}-{uuid4().hex[:12]}"
+        self.places = places
         self.started_at: datetime | None = None
 
-    def beat(self) -> None:
-        """Write the row, with the calls counted so far, and forget processes that ended a day ago."""
+    def beat(self, lanes: Mapping[str, list[int]] = NO_LANES) -> None:
+        """Write the row, with the calls counted so far, and of each lane the places taken and those there are."""
         now = clock.now()
+        told = {"beat_at": now, "freed_at": None, "counters": counted(), "lanes": dict(lanes)}
+        if self.started_at is not None and WorkerHeartbeat.objects.filter(pk=self.worker_id).update(**told):
+            return
         if self.started_at is None:
             self.started_at = now
             log.info("process_started", role=self.role.value, process=self.worker_id, version=VERSION)
+        is_me = {"role": self.role, "host": self.host, "pid": os.getpid(), "places": self.places}
         WorkerHeartbeat.objects.update_or_create(
-            worker_id=self.worker_id,
-            defaults={
-                "role": self.role,
-                "host": self.host,
-                "pid": os.getpid(),
-                "threads": self.threads,
-                "started_at": self.started_at,
-                "beat_at": now,
-                "counters": counted(),
-            },
+            worker_id=self.worker_id, defaults={**told, **is_me, "started_at": self.started_at}
         )
-        WorkerHeartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
-        if self.role != Role.WORKER:
-            return
-        notices.close(NoticeCode.WORKER_SILENT)
-        sweeps.review(now)
-        feed.number_events()  # so that a first reader finds little left to do
 
     def stop(self) -> None:
         now = clock.now()
         rows = WorkerHeartbeat.objects.filter(worker_id=self.worker_id)
         rows.update(stopped_at=now, beat_at=now, counters=counted())
+
+
+def tidy() -> None:
+    """What one of the workers does now and then for all: forget those that ended a day ago, see to notices."""
+    now = clock.now()
+    WorkerHeartbeat.objects.filter(beat_at__lt=now - FORGET_AFTER).delete()
+    notices.close(NoticeCode.WORKER_SILENT)
+    if not Sandbox.objects.filter(failures__gt=0).exists():
+        notices.close(NoticeCode.ROWS_FAILING)
+    sweeps.review(now)
+    feed.number_events()  # so that a first reader finds little left to do
 
 
 def counted() -> dict[str, list[float]]:

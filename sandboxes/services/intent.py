@@ -16,11 +16,9 @@ from sandboxes.core.gate import check_may_run
 from sandboxes.core.states import RUNNING_STATES
 from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.providers.daytona.errors import DaytonaError
-from sandboxes.providers.daytona.gateway import gateway
-from sandboxes.services import lifecycle, lookup, projection
-from sandboxes.services.queue import enqueue
+from sandboxes.services import lifecycle, lookup
 from sandboxes.services.rows import one
+from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -110,21 +108,8 @@ def _touch_row(row: Sandbox, *, now: datetime) -> None:
         seconds=settings.TOUCH_FORWARD_EVERY
     )
     older = Sandbox.objects.filter(Q(last_accessed_at=None) | Q(last_accessed_at__lte=stale), pk=row.pk)
-    changes: dict[str, Any] = {"touch_forwarded_at": now} if due else {}
+    changes: dict[str, Any] = {"touch_forwarded_at": now, "touch_due_at": now} if due else {}
     if row.observed_at is not None and (now - row.observed_at).total_seconds() > settings.OBSERVATION_TTL / 2:
         changes["fetch_due_at"] = Coalesce("fetch_due_at", Value(now))
     if older.update(last_accessed_at=now, **changes) == 1 and due:
-        enqueue("forward_touch", row.pk)
-
-
-def forward_touch(sandbox_id: UUID) -> bool:
-    """Tell Daytona (its idle stop counts from there) and Convex (“last used”) of the use."""
-    row = Sandbox.objects.select_related("projection").filter(pk=sandbox_id).first()
-    if row is None or row.daytona_id is None or row.status == Status.GONE:
-        return False
-    try:
-        gateway().keep_alive(row.daytona_id)
-    except DaytonaError:
-        return False  # the next use tells it again
-    projection.touch(row)
-    return True
+        wake()

@@ -14,7 +14,7 @@ from django.db import transaction
 from sandboxes.core.codes import Code, Refused
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models.scope import SandboxRows, as_uuid
-from sandboxes.services import record
+from sandboxes.services import sandbox_store
 from sandboxes.services.rows import one
 
 if TYPE_CHECKING:
@@ -80,15 +80,15 @@ def _canonical(text: str) -> str:
 
 @contextmanager
 def locked(which: UUID | str, *, actor: Actor) -> Iterator[Sandbox]:
-    """Lock and write back the sandbox of this id, as `record.locked` does, if the actor may see it.
+    """Lock and write back the sandbox of this id, as `sandbox_store.lock_sandbox` does, if the actor may see it.
 
     Raises:
         Refused: SANDBOX_NOT_FOUND, for an unknown id and for another owner's alike.
     """
     try:
-        with record.locked(visible(which, actor=actor)) as row:
+        with sandbox_store.lock_sandbox(visible(which, actor=actor)) as row:
             yield row
-    except record.LostLease:
+    except sandbox_store.LostLease:
         raise not_found(which) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandboxes.core import looks
+from sandboxes.core import without_operation
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.vocabulary import ACTION_FOR, Actor, Intent, OperationStatus
 from sandboxes.services.decisions import create_operation, draft_of, drafting, sandbox_facts, was_forced, write
@@ -49,5 +49,5 @@ def close_operation(
 def keep_intent(row: Sandbox, *, now: datetime, caused_by: Operation | None = None) -> Operation:
     """Issue the action of an intent that is not met yet again, in the system's name."""
     forced = was_forced(row, ACTION_FOR[row.intent])
-    new = looks.keep_intent(sandbox_facts(row), forced=forced)
+    new = without_operation.keep_intent(sandbox_facts(row), forced=forced)
     return create_operation(row, new, now=now, caused_by=caused_by)

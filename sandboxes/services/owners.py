@@ -8,7 +8,7 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source
 from sandboxes.models import Owner, Sandbox
-from sandboxes.services import lifecycle, record
+from sandboxes.services import lifecycle, sandbox_store
 from sandboxes.services.cap import Cap, cap, cap_of, limit_of
 from sandboxes.services.operations import set_intent
 
@@ -53,7 +53,7 @@ def _stop(sandbox_id: UUID, *, actor: Actor, reason: str, source: Source, force:
 
 def _stop_when_created(sandbox_id: UUID, *, actor: Actor, reason: str) -> int:
     """The create goes on; the intent is kept afterwards like any other that is not met yet."""
-    with record.locked(sandbox_id) as row:
+    with sandbox_store.lock_sandbox(sandbox_id) as row:
         if lifecycle.destroyed_after(row) is not None:
             return 0
         set_intent(row, Intent.STOPPED, actor=actor, reason=reason, now=clock.now())

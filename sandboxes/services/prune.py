@@ -12,11 +12,10 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Model, Q, QuerySet, TextField
 from django.db.models.functions import Cast
-from django_tasks.base import TaskResultStatus
-from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import (
     ConvexProjection,
     DaytonaCall,
@@ -60,7 +59,6 @@ def expired(now: datetime) -> dict[str, QuerySet[Any]]:
         "tombstones": _settled_tombstones(before("tombstones")),
         "operations": Operation.objects.filter(finished_at__lt=before("operations")).ended(),
         "events": SandboxEvent.objects.filter(at__lt=before("events")),
-        "tasks": DBTaskResult.objects.filter(_is_over(before("tasks"))),
         "idempotency": IdempotencyAnswer.objects.filter(created_at__lt=before("idempotency")),
         "notices": Notice.objects.filter(closed_at__lt=before("notices")),
         "sweeps": Sweep.objects.filter(started_at__lt=before("sweeps")),
@@ -86,13 +84,6 @@ def _withdraw_tombstones(now: datetime, beat: Callable[[], None]) -> None:
         ConvexProjection.objects.filter(pk__in=[row.pk for row in rows]).withdraw()
 
 
-def _is_over(before: datetime) -> Q:
-    """Ended, or RUNNING since then: its worker died. One that still waits says less than its row by now."""
-    ended = Q(status__in=(TaskResultStatus.SUCCESSFUL, TaskResultStatus.FAILED), finished_at__lt=before)
-    abandoned = Q(status=TaskResultStatus.RUNNING, started_at__lt=before)
-    return ended | abandoned | Q(status=TaskResultStatus.READY, enqueued_at__lt=before)
-
-
 def _count(rows: QuerySet[Any]) -> int:
     return rows.count()
 
@@ -107,7 +98,7 @@ def _delete(rows: QuerySet[Any], beat: Callable[[], None]) -> int:
             if model is Sandbox:
                 # Locked before what hangs on them, as whoever changes a sandbox does it.
                 doomed = Sandbox.objects.filter(pk__in=batch).order_by("pk").select_for_update()
-                feed.tell_removed(doomed, SandboxEvent.Kind.PRUNED)
+                feed.tell_removed(doomed, EventKind.PRUNED)
             model._default_manager.filter(pk__in=batch).delete()
         total += len(batch)
     return total
@@ -143,7 +134,7 @@ def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
             owner_id, theirs, dry_run=dry_run
         )
         if not dry_run:
-            feed.tell_removed(theirs.order_by("pk").select_for_update(), SandboxEvent.Kind.ERASED)
+            feed.tell_removed(theirs.order_by("pk").select_for_update(), EventKind.ERASED)
             for found in rows.values():
                 found.delete()
     return counts
@@ -186,7 +177,7 @@ def _refuse_while_needed(theirs: QuerySet[Sandbox]) -> None:
 def _unmention(owner_id: str, *, dry_run: bool) -> int:
     """Rankings that were stored with other owners' sandboxes name them as candidates."""
     text = Cast("data", TextField())
-    events = SandboxEvent.objects.filter(kind=SandboxEvent.Kind.EVICTION).exclude(sandbox__owner_id=owner_id)
+    events = SandboxEvent.objects.filter(kind=EventKind.EVICTION).exclude(sandbox__owner_id=owner_id)
     named = reduce(or_, (Q(text_of_data__contains=name) for name in _spellings(owner_id)))
     mentioning = list(events.annotate(text_of_data=text).filter(named))
     for event in mentioning:

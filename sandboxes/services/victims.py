@@ -15,9 +15,9 @@ from sandboxes.core.vocabulary import Action, Actor, EventKind, Source, Status
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.models.sandbox import LAST_USED
 from sandboxes.providers.daytona.errors import DaytonaError
-from sandboxes.services import record
+from sandboxes.services import sandbox_store
 from sandboxes.services.decisions import create_operation, drafting
-from sandboxes.services.fetching import fetch
+from sandboxes.services.fetching import fetch_now
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -104,12 +104,12 @@ def evict(
     idle = settings.EVICTION_MIN_IDLE if min_idle is None else min_idle
     victim = Sandbox.objects.get(pk=ranked.sandbox_id)
     try:
-        fetched = fetch(daytona, victim)
+        fetched = fetch_now(daytona, victim)
     except DaytonaError:
         return Verdict(ranked, UNREADABLE)
-    with record.locked(victim.pk) as row:
+    with sandbox_store.lock_sandbox(victim.pk) as row:
         now = clock.now()
-        busy = record.active_operation(row.pk)
+        busy = sandbox_store.active_operation(row.pk)
         with drafting(row, busy, now=now) as draft:
             apply_observation(draft, fetched)
             refresh_status(draft)
@@ -124,7 +124,7 @@ def evict(
             "for_sandbox": str(caused_by.sandbox_id) if caused_by else None,
             "for_operation": str(caused_by.pk) if caused_by else None,
         }
-        record.event(row, EventKind.EVICTION, reason, operation=stop, actor=EVICTOR, data=data, at=now)
+        sandbox_store.event(row, EventKind.EVICTION, reason, operation=stop, actor=EVICTOR, data=data, at=now)
     return stop
 
 

@@ -16,7 +16,7 @@ from django.db.models import Q
 from sandboxes import clock
 from sandboxes.models import Sandbox, Sweep
 from sandboxes.providers.daytona.events import DaytonaError, Event, EventStream
-from sandboxes.services import lifecycle, notices, reconcile, record
+from sandboxes.services import lifecycle, notices, reconcile, sandbox_store
 from sandboxes.services.loops import repeat
 from sandboxes.services.standby import Turn
 
@@ -204,7 +204,7 @@ def look(event: Event) -> bool:
     if row is None:
         return True  # not ours; an orphan is the sweep's to report
     looked = lifecycle.observe(row.pk, raises=True, ended=event.is_end)
-    if record.active_operation(row.pk) is not None:
+    if sandbox_store.active_operation(row.pk) is not None:
         return True  # its attempts look
     return looked and _shows(Sandbox.objects.get(pk=row.pk), event)
 

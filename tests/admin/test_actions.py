@@ -11,7 +11,7 @@ from django.urls import reverse
 from sandboxes import clock
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.verbs import VERBS
-from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Source, Status
+from sandboxes.core.vocabulary import Action, EventKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
 from tests.admin.pages import act, confirm, page, text_of
 from tests.support import rows
@@ -69,7 +69,7 @@ def test_push_to_convex_makes_it_due_and_leaves_a_trace(admin: Client) -> None:
     row = rows.sandbox()
     act(admin, "push", row)
     assert ConvexProjection.objects.due(clock.now()).behind().get().sandbox == row
-    trace = SandboxEvent.objects.get(sandbox=row, kind=SandboxEvent.Kind.CONVEX)
+    trace = SandboxEvent.objects.get(sandbox=row, kind=EventKind.CONVEX)
     assert trace.actor == "staff:admin"
 
 

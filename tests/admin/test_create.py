@@ -56,16 +56,16 @@ def test_the_room_under_the_cap_is_said_before_the_button(admin: Client) -> None
     rows.owner(sandbox_limit=3)
     rows.sandbox("one")
     content = admin.get(reverse(ADD), {"owner": "user_alice"}).content.decode()
-    assert "1 of 3 sandboxes exist: there is room." in content
-    assert content.index("there is room") < content.index("</span>Create</button>")
+    assert "1 of 3 sandboxes exist." in content
+    assert content.index("3 sandboxes exist") < content.index("</span>Create</button>")
 
 
 def test_a_full_cap_is_said_before_and_refused_after(admin: Client) -> None:
     rows.owner(sandbox_limit=1)
     rows.sandbox("one")
-    assert "No room: 1 of 1 sandboxes exist." in text_of(admin.get(reverse(ADD), {"owner": "user_alice"}))
+    assert "At the limit: 1 of 1 sandboxes exist." in text_of(admin.get(reverse(ADD), {"owner": "user_alice"}))
     words = text_of(create(admin))
-    assert "No room" not in words, "it is said once"
+    assert "At the limit" not in words, "it is said once"
     assert "The owner has 1 of 1 sandboxes. Delete one, or set a higher limit on the owner's page." in words
     assert Sandbox.objects.count() == 1
 
@@ -92,7 +92,7 @@ def test_the_room_is_asked_for_while_typing_and_makes_no_owner(admin: Client) ->
     address = reverse("admin:sandboxes_sandbox_room")
     assert "0 of 5 sandboxes exist" in text_of(admin.get(address, {"owner": "user_new"}))
     assert "This owner is new here." in text_of(admin.get(address, {"owner": "user_new"}))
-    assert "Name an owner" in text_of(admin.get(address))
+    assert "Enter an owner" in text_of(admin.get(address))
     assert not Owner.objects.exists()
 
 

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes.core.codes import NoticeCode
-from sandboxes.core.vocabulary import Action, OperationStatus, Status
-from sandboxes.models import CircuitBreaker, SandboxEvent, Sweep, WorkerHeartbeat
+from sandboxes.core.vocabulary import Action, EventKind, OperationStatus, Status
+from sandboxes.models import CircuitBreaker, Sweep, WorkerHeartbeat
 from sandboxes.services import notices
 from tests.admin.pages import text_of
 from tests.support import rows
@@ -53,7 +53,7 @@ def test_compute_in_use_is_summed_by_region(admin: Client) -> None:
 
 
 def test_the_last_refusal_for_lack_of_room_is_quoted(admin: Client) -> None:
-    assert "Daytona has not refused anything for lack of room." in shown(admin)
+    assert "Daytona has not refused anything for lack of quota." in shown(admin)
     rows.operation(
         rows.sandbox(), Action.START, OperationStatus.FAILED, code="quota_too_small", message="Maximum allowed: 10."
     )
@@ -64,10 +64,10 @@ def test_the_quota_is_quoted_as_daytona_last_refused_with_it(admin: Client) -> N
     words = "Total CPU limit exceeded. Maximum allowed: 10."
     row = rows.sandbox(target="eu")
     operation = rows.operation(row, Action.START)
-    refusal: dict[str, Any] = {"kind": SandboxEvent.Kind.CALL, "operation": operation, "data": {"words": words}}
+    refusal: dict[str, Any] = {"kind": EventKind.CALL, "operation": operation, "data": {"words": words}}
     rows.event(row, at=rows.ago(minutes=5), **refusal)
     rows.event(row, at=rows.ago(minutes=9), **(refusal | {"data": {"words": "Total disk limit exceeded."}}))
-    rows.event(row, SandboxEvent.Kind.CALL, "start: refused", data={"words": "Sandbox is not stopped"})
+    rows.event(row, EventKind.CALL, "start: refused", data={"words": "Sandbox is not stopped"})
     assert f"The quota as last refused, 5 min ago in eu: {words}" in shown(admin)
 
 
@@ -79,8 +79,8 @@ def test_time_to_running_is_a_median_and_a_p95(admin: Client) -> None:
     assert "Time to running 2.0 s median of 5 in 24 hours; p95 30.0 s" in shown(admin)
 
 
-def test_the_oldest_in_flight_names_itself(admin: Client) -> None:
-    assert "nothing is in flight" in shown(admin)
+def test_the_oldest_in_progress_names_itself(admin: Client) -> None:
+    assert "no operation is in progress" in shown(admin)
     rows.operation(rows.sandbox("young"), Action.STOP, OperationStatus.QUEUED, at=rows.ago(seconds=5))
     rows.operation(
         rows.sandbox("old"),
@@ -89,7 +89,7 @@ def test_the_oldest_in_flight_names_itself(admin: Client) -> None:
         at=rows.ago(minutes=4),
         step="waiting for capacity",
     )
-    assert "4 min start of old: waiting for capacity; 2 in flight" in shown(admin)
+    assert "4 min start of old: waiting for capacity; 2 in progress" in shown(admin)
 
 
 def test_operations_per_hour_are_charted_with_their_failures(admin: Client) -> None:
@@ -99,17 +99,17 @@ def test_operations_per_hour_are_charted_with_their_failures(admin: Client) -> N
     rows.operation(row, at=rows.ago(days=3))
     chart = json.loads(admin.get(reverse("admin:index")).context["chart"])
     totals = {series["label"]: sum(series["data"]) for series in chart["datasets"]}
-    assert totals == {"succeeded": 2, "failed": 1, "cancelled or in flight": 0}
+    assert totals == {"succeeded": 2, "failed": 1, "cancelled or in progress": 0}
     assert len(chart["labels"]) == 24
 
 
 def test_convex_lag_is_that_of_the_longest_waiting_row(admin: Client) -> None:
-    assert "Convex shows what is true" in shown(admin)
+    assert "every sandbox is up to date" in shown(admin)
     for since in (rows.ago(minutes=2), rows.ago(minutes=6, seconds=1)):
         rows.sandbox(projection={"wanted_generation": 3, "behind_since": since})
     assert "Convex lag 6 min 2 behind" in shown(admin)
     CircuitBreaker.objects.all().delete()
-    assert "Convex lag off There is no Convex" in shown(admin)
+    assert "Convex lag off Convex is not configured" in shown(admin)
 
 
 def test_the_last_sweep_workers_and_top_owners_are_shown(admin: Client) -> None:

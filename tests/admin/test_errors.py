@@ -70,4 +70,4 @@ def test_a_page_beyond_the_last_leads_to_the_first(admin: Client) -> None:
 
 def test_a_search_that_finds_nothing_says_what_can_be_searched_for(admin: Client) -> None:
     words = text_of(admin.get(reverse("admin:sandboxes_sandbox_changelist"), {"q": "zzz"}))
-    assert "Nothing matches. What can be searched for: start of a name or owner, or an id." in words
+    assert "Nothing matches. What can be searched for: part of a name or owner, or an id." in words

@@ -10,7 +10,7 @@ from django.urls import reverse
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from tests.admin.pages import listing, text_of
-from tests.services.conftest import no_tick_waits, running, world
+from tests.services.conftest import no_attempt_waits, running, world
 from tests.support.driving import ask, settle_in
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from sandboxes.models import Sandbox
     from tests.support.emulator import Emulator
 
-__all__ = ["no_tick_waits", "running", "world"]
+__all__ = ["no_attempt_waits", "running", "world"]
 
 
-@pytest.mark.usefixtures("no_tick_waits")
+@pytest.mark.usefixtures("no_attempt_waits")
 def test_the_quota_is_quoted_though_an_eviction_has_made_room(
     world: Emulator, running: Callable[..., Sandbox], admin: Client
 ) -> None:

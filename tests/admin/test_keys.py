@@ -23,7 +23,7 @@ def make(browser: Client, **changes: Any) -> Any:
 
 
 def secret_in(response: Any) -> str:
-    found = re.search(r'id="secret">([^<]+)<', response.content.decode())
+    found = re.search(r'id="secret"><span class="sk-mono">([^<]+)<', response.content.decode())
     assert found is not None
     return found[1]
 
@@ -46,7 +46,7 @@ def test_the_list_shows_state_scopes_and_last_use(admin: Client) -> None:
     secret = secret_in(make(admin, expires="30"))
     keys.authenticate(secret, address="127.0.0.1")
     words = text_of(admin.get(reverse("admin:sandboxes_servicekey_changelist")))
-    assert "in force" in words
+    assert "active" in words
     assert "read, use" in words
     assert "in 30 d" in words
     assert "never" not in words

@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
-from sandboxes.models import CircuitBreaker, SandboxEvent
+from sandboxes.core.vocabulary import Action, EventKind, Intent, OperationStatus, Status
+from sandboxes.models import CircuitBreaker
 from tests.admin.pages import page, text_of
 from tests.support import rows
 
@@ -36,7 +36,7 @@ def test_what_each_system_last_said_stands_side_by_side_with_its_age(admin: Clie
     assert "started" in daytona
     assert "checked 42 s ago" in daytona
     assert "since 7 min ago" in ours
-    assert "checked 3 h ago" in convex
+    assert "pushed 3 h ago" in convex
     assert "agrees" in daytona
     assert "agrees" in convex
 
@@ -50,7 +50,8 @@ def test_a_system_that_says_something_else_disagrees(admin: Client) -> None:
     content = page(admin, row).content.decode()
     assert "disagrees" in source(content, "Daytona")
     convex = source(content, "Convex")
-    assert "disagrees" in convex
+    assert "check behind" not in convex
+    assert "difference behind unknown" in convex
     assert "generation 1 of 4" in convex
     assert "Convex: no answer" in convex
 
@@ -83,23 +84,36 @@ def test_a_deleted_sandbox_is_gone_everywhere_and_all_agree(admin: Client) -> No
     daytona, convex = source(content, "Daytona"), source(content, "Convex")
     assert "agrees block gone not found" in daytona
     assert "on its way" not in daytona
-    assert "agrees row removed checked 1 h ago" in convex
+    assert "agrees no row pushed 1 h ago" in convex
+
+
+@pytest.mark.parametrize("sent", [{}, {"row": True}, {"row": True, "status": "stopped", "late": ["upsert"]}])
+def test_a_convex_that_is_not_behind_shows_our_status_whatever_is_kept_of_it(
+    admin: Client, sent: dict[str, Any]
+) -> None:
+    convex = source(page(admin, rows.sandbox(projection={"sent": sent})).content.decode(), "Convex")
+    assert "agrees play_circle running pushed 1 h ago" in convex
+
+
+def test_a_row_that_its_user_took_off_the_list_is_not_said_to_be_shown(admin: Client) -> None:
+    convex = source(page(admin, rows.sandbox(projection={"removed": True})).content.decode(), "Convex")
+    assert "agrees no row pushed 1 h ago its user took it off the list" in convex
 
 
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "running checked 1 h ago generation 1 of 4 last confirmed: running"),
-        ({"sent": {"row": True}, "resend_at": rows.ago()}, "1 of 4 a push had no answer"),
-        ({"sent": {}}, "unknown checked 1 h ago generation 1 of 4 every value is sent again"),
+        ({}, "unknown behind since 4 min ago generation 1 of 4"),
+        ({"resend_at": rows.ago()}, "generation 1 of 4 a push had no answer"),
     ],
 )
-def test_while_convex_is_behind_it_is_said_what_is_known_of_it(
+def test_while_convex_is_behind_nobody_says_what_it_shows(
     admin: Client, fields: dict[str, Any], words: str
 ) -> None:
-    row = rows.sandbox(projection={"wanted_generation": 4, **fields})
+    row = rows.sandbox(projection={"wanted_generation": 4, "behind_since": rows.ago(minutes=4), **fields})
     content = page(admin, row).content.decode()
     assert words in source(content, "Convex")
+    assert "agrees" not in source(content, "Convex")
     assert f'data-live="head" data-live-active="{row.pk}"' in content, "the page stays live until Convex is level"
 
 
@@ -126,8 +140,8 @@ def test_a_start_that_failed_is_not_kept_at(admin: Client) -> None:
 
 def test_the_timeline_shows_the_newest_first_with_actor_and_reason(admin: Client) -> None:
     row = rows.sandbox()
-    rows.event(row, SandboxEvent.Kind.INTENT, "Wanted stopped", at=rows.ago(hours=2), data={"reason": "lunch"})
-    rows.event(row, SandboxEvent.Kind.CONVEX, "Convex: shows stopped", at=rows.ago(hours=1), actor="")
+    rows.event(row, EventKind.INTENT, "Wanted stopped", at=rows.ago(hours=2), data={"reason": "lunch"})
+    rows.event(row, EventKind.CONVEX, "Convex: shows stopped", at=rows.ago(hours=1), actor="")
     words = text_of(page(admin, row)).split("Timeline")[1]
     assert words.index("Convex: shows stopped") < words.index("Wanted stopped")
     assert "Wanted stopped by staff:admin “lunch”" in words
@@ -135,7 +149,7 @@ def test_the_timeline_shows_the_newest_first_with_actor_and_reason(admin: Client
 
 def test_the_timeline_shows_staff_what_daytona_answered(admin: Client) -> None:
     row = rows.sandbox()
-    rows.event(row, SandboxEvent.Kind.CALL, "stop: refused", data={"words": "Sandbox is not started"})
+    rows.event(row, EventKind.CALL, "stop: refused", data={"words": "Sandbox is not started"})
     assert "stop: refused by staff:admin Daytona: “Sandbox is not started”" in text_of(page(admin, row))
 
 
@@ -148,8 +162,8 @@ def test_facts_and_why_are_live_too(admin: Client) -> None:
 
 def test_the_timeline_can_be_filtered_by_kind(admin: Client) -> None:
     row = rows.sandbox()
-    rows.event(row, SandboxEvent.Kind.INTENT, "Wanted stopped")
-    rows.event(row, SandboxEvent.Kind.CONVEX, "Convex: shows stopped")
+    rows.event(row, EventKind.INTENT, "Wanted stopped")
+    rows.event(row, EventKind.CONVEX, "Convex: shows stopped")
     words = text_of(page(admin, row, show="intent"))
     assert "Wanted stopped" in words
     assert "Convex: shows stopped" not in words
@@ -190,15 +204,17 @@ def test_why_of_an_evicted_sandbox_shows_the_ranking_with_each_verdict(admin: Cl
         {**line, "sandbox": str(row.pk), "name": "victim", "last_used_at": used, "broken": []},
     ]
     data = {"ranking": ranking, "for_sandbox": str(asker.pk)}
-    rows.event(row, SandboxEvent.Kind.EVICTION, "Stopped to make room", data=data)
+    rows.event(row, EventKind.EVICTION, "Stopped to make room", data=data)
     words = text_of(page(admin, row)).split("Why?")[1]
     assert "for hungry of user_bob" in words
+    assert words.index("Verdict") < words.index("Last used"), "the verdict is in sight however narrow the page"
     spared, victim = words.split("Timeline")[0].split("victim this one")
     assert "close protected" in spared
     assert "close used too recently" in spared
     assert "check running" in spared
     assert "kept" in spared
-    assert "stopped" in victim.split("check idle long enough")[1]
+    assert "user_alice stop_circle stopped" in victim
+    assert "check idle long enough" in victim
     assert "close " not in victim
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import Status
+from sandboxes.core.vocabulary import EventKind, Status
 from sandboxes.models import Feed, Sandbox, SandboxEvent
 from sandboxes.services import feed
 from sandboxes.services.prune import prune
@@ -70,7 +70,7 @@ def test_who_sees_whose(issuer: Issuer, caller: str) -> None:
     for owner in ("alice", "bob"):
         box = rows.sandbox(f"{owner}'s", of=owner)
         rows.event(box, text=f"{owner} change")
-        rows.event(box, SandboxEvent.Kind.CALL, text=f"{owner} call")
+        rows.event(box, EventKind.CALL, text=f"{owner} call")
         rows.event(box, text=f"{owner} error", changes={"error_reason": "Daytona's words", "status": "error"})
     SandboxEvent.objects.create(kind="erased", text="erased", at=clock.now(), data={"sandbox": str(uuid4())})
     api = {
@@ -96,7 +96,7 @@ def test_staff_need_the_permission() -> None:
 def test_filters(alice: Api, atlas: Sandbox) -> None:
     other = rows.sandbox("other", of="alice")
     rows.event(atlas, text="a change")
-    rows.event(other, SandboxEvent.Kind.RENAMED, text="a name")
+    rows.event(other, EventKind.RENAMED, text="a name")
     assert texts(alice, f"?sandbox={atlas.pk}") == ["a change"]
     assert texts(alice, f"?sandbox={other.daytona_id}&type=renamed&type=gone") == ["a name"]
     page = alice.get("/events?type=gone").json()
@@ -121,7 +121,7 @@ def test_a_rare_type_is_looked_for_in_bounded_pages(
     monkeypatch.setattr("sandboxes.services.feed.WINDOW", 10)
     for _ in range(24):
         rows.event(atlas)
-    rows.event(atlas, SandboxEvent.Kind.RENAMED, text="rare")
+    rows.event(atlas, EventKind.RENAMED, text="rare")
     pages: list[dict[str, Any]] = [alice.get("/events?type=renamed").json()]
     while pages[-1]["more"]:
         pages.append(alice.get(f"/events?type=renamed&after={pages[-1]['cursor']}").json())

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from sandboxes import clock
-from sandboxes.models import Operation, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import EventKind
+from sandboxes.models import Operation, Sandbox
 from tests.admin import members
 from tests.api.callers import Api, problem, signed_in
 from tests.support import rows
@@ -99,10 +100,10 @@ WORDS = "Sandbox failed to start: runner 10.4.2.9 refused"
 def failed(db: None) -> Operation:
     box = rows.sandbox("broken", of="alice", status="error", error_reason=WORDS, projection={"error": WORDS})
     operation = rows.operation(box, "start", "failed", code="daytona_rejected", message=WORDS)
-    rows.event(box, SandboxEvent.Kind.OBSERVATION, f"Daytona says error: {WORDS}", operation=operation)
-    rows.event(box, SandboxEvent.Kind.OPERATION, "Start failed: daytona_rejected", data={"message": WORDS})
-    rows.event(box, SandboxEvent.Kind.CALL, f"start: {WORDS}")
-    rows.event(box, SandboxEvent.Kind.CONVEX, f"Convex refused: {WORDS}")
+    rows.event(box, EventKind.OBSERVATION, f"Daytona says error: {WORDS}", operation=operation)
+    rows.event(box, EventKind.OPERATION, "Start failed: daytona_rejected", data={"message": WORDS})
+    rows.event(box, EventKind.CALL, f"start: {WORDS}")
+    rows.event(box, EventKind.CONVEX, f"Convex refused: {WORDS}")
     return operation
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.breakages.asking import BREAKAGES as ASKING
 from tests.breakages.breakage import Breakage
 from tests.breakages.core import BREAKAGES as CORE
+from tests.breakages.imports import BREAKAGES as IMPORTS
+from tests.breakages.observations import BREAKAGES as OBSERVATIONS
 from tests.breakages.projection import BREAKAGES as PROJECTION
-from tests.breakages.reading import BREAKAGES as READING
-from tests.breakages.seeing import BREAKAGES as SEEING
+from tests.breakages.requests import BREAKAGES as REQUESTS
 from tests.breakages.server import BREAKAGES as SERVER
 
 if TYPE_CHECKING:
@@ -34,15 +34,15 @@ LATE = ("daytona_api_client.api.sandbox_api", "daytona_api_client_async.api.sand
 UNNEEDED = ("_pytest", "anyio", "coverage", "execnet", "playwright", "pytest", "schemathesis", "xdist")
 
 BREAKAGES = [
-    *ASKING,
+    *REQUESTS,
     *SERVER,
-    *READING,
-    *SEEING,
+    *IMPORTS,
+    *OBSERVATIONS,
     *PROJECTION,
     *CORE,
     Breakage(
         "no lease check",
-        "sandboxes/services/record.py",
+        "sandboxes/services/sandbox_store.py",
         "one(rows if token is None else rows.held(token))",
         "one(rows)",
         f"{SERVICES}/lifecycle/test_lease.py::test_a_worker_whose_lease_was_taken_over_writes_nothing",

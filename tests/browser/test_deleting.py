@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import Operation, Sandbox
 from tests.admin import members
-from tests.support.driving import reload, tick_all
+from tests.support.driving import reload, run_due
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 def until_gone(row: Sandbox) -> None:
     """Be the worker until Daytona has no more of it."""
-    wait_until(lambda: [tick_all()] and reload(row.pk).status == Status.GONE, what="end of the sandbox")
+    wait_until(lambda: [run_due()] and reload(row.pk).status == Status.GONE, what="end of the sandbox")
 
 
 def test_a_delete_asks_first_and_then_removes_it_from_daytona(

@@ -88,9 +88,9 @@ def test_the_room_is_said_while_the_owner_is_typed(desk: Desk, transactional_db:
     desk.open("sandboxes_sandbox_add")
     owner = desk.page.get_by_label("Owner")
     owner.press_sequentially("user_full")
-    expect(desk.page.get_by_text("No room: 0 of 0 sandboxes exist.")).to_be_visible()
+    expect(desk.page.get_by_text("At the limit: 0 of 0 sandboxes exist.")).to_be_visible()
     owner.fill("user_new")
-    expect(desk.page.get_by_text("0 of 5 sandboxes exist: there is room.")).to_be_visible()
+    expect(desk.page.get_by_text("0 of 5 sandboxes exist.")).to_be_visible()
     desk.page.get_by_role("button", name="Create").click()
     expect(desk.page.get_by_text("The create was requested")).to_be_visible()
     assert Sandbox.objects.get().owner_id == "user_new"

@@ -45,7 +45,7 @@ def test_three_sandboxes_are_stopped_with_a_reason_and_settle_before_ones_eyes(
     assert {reload(row.pk).intent_reason for row in chosen} == {"maintenance at noon"}
 
 
-def test_a_row_in_flight_changes_by_itself(desk: Desk, running: Callable[..., Sandbox]) -> None:
+def test_a_row_in_progress_changes_by_itself(desk: Desk, running: Callable[..., Sandbox]) -> None:
     row = running(name="atlas")
     ask(row, Action.STOP)
     desk.sign_in(members.viewer())

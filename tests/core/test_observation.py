@@ -198,8 +198,21 @@ def test_what_was_believed_gone_may_be_there(intent: str, met: datetime | None) 
     deleted, stopped = call("delete", effect_seen_at=at(-4)), call("stop", -9, effect_seen_at=at(-8))
     made = observed(sandbox(deleted_at=at(-3), intent=intent), fetched("started"), stopped, deleted)
     assert (made.sandbox.deleted_at, made.sandbox.intent_met_at) == (None, met)
-    assert "It was believed gone and is there again" in texts(made)
+    returned = next(one for one in made.effects if isinstance(one, Event) and one.kind == "returned")
+    assert (returned.text, returned.of_operation) == ("It was believed gone and is there again", False)
     assert made.calls == (stopped, replace(deleted, effect_seen_at=None))  # its effect is waited for again
+
+
+@pytest.mark.parametrize(("state", "status"), [("started", "running"), ("a word nobody knows", "creating")])
+def test_what_returns_is_shown_at_once(state: str, status: str) -> None:
+    row = sandbox(deleted_at=at(-3), status="gone", status_changed_at=at(-3))
+    made = observed(row, fetched(state)).sandbox
+    assert (made.status, made.status_changed_at) == (status, NOW)
+
+
+def test_what_ends_is_shown_at_once() -> None:
+    made = observed(sandbox(), fetched("destroyed")).sandbox
+    assert (made.deleted_at, made.status, made.status_changed_at) == (NOW, "gone", NOW)
 
 
 @pytest.mark.parametrize(
@@ -230,6 +243,7 @@ def test_whether_our_call_may_have_ended_it(
         ("started", -5, call("stop", -5), True),
         ("stopping", -20, call("stop", -5), True),
         ("started", 0, call("stop", -5), True),  # from the cache
+        ("stopping", -5, call("stop", -5), True),  # it began when the call did
         ("stopping", 0, call("stop", -5), False),
         ("started", 0, call("stop", -9.9), True),
         ("started", 0, call("stop", -10), False),  # the cache has ended
@@ -269,7 +283,8 @@ def test_before_the_first_look_a_create_is_awaited(name: str, is_awaited: bool) 
 @pytest.mark.parametrize(
     ("made", "state", "seen", "doubt"),
     [
-        (call("stop", -9, UNKNOWN), "stopped", NOW, None),  # its effect
+        (call("stop", -9, UNKNOWN), "stopped", NOW, at(291)),  # its effect, or somebody else's
+        (call("stop", -300, UNKNOWN, effect_seen_at=at(-8)), "stopped", at(-8), None),
         (call("stop", -9, UNKNOWN), "started", None, at(291)),
         (call("stop", -300, UNKNOWN), "started", None, None),  # it cannot run any more
         (call("stop", -299, UNKNOWN), "started", None, at(1)),

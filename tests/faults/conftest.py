@@ -25,13 +25,13 @@ def outlasting(tmp_path: Path, settings: Settings, transactional_db: None) -> It
 
 @pytest.fixture
 def in_process(emulator: Emulator, settings: Settings, transactional_db: None) -> Iterator[Emulator]:
-    """The emulator as this process's Daytona and Convex; a tick waits for nothing inside."""
+    """The emulator as this process's Daytona and Convex; an attempt waits for nothing inside."""
     settings.DAYTONA_API_URL = emulator.daytona_url
     settings.DAYTONA_API_KEY = emulator.daytona_key
     settings.DAYTONA_TARGET = "us"
     settings.CONVEX_URL = emulator.convex_url
     settings.CONVEX_DEPLOY_KEY = emulator.convex_key
-    settings.DAYTONA_READ_TIMEOUT = settings.CONVEX_READ_TIMEOUT = 0.4
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = settings.CONVEX_READ_TIMEOUT = 0.4
     settings.ATTEMPT_SECONDS = 0.0
     forget_the_process()
     yield emulator

@@ -18,7 +18,7 @@ from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Intent, OperationSt
 from sandboxes.models import CircuitBreaker, Lease, Notice, Operation, Owner, Sandbox, Schedule
 from sandboxes.providers.convex import gateway as convex
 from sandboxes.providers.daytona import gateway as daytona
-from sandboxes.services import intent, lifecycle, owners, record
+from sandboxes.services import intent, lifecycle, owners, sandbox_store
 from tests.faults import queue
 from tests.faults.trouble import CALLS, FROM_OUTSIDE, HOSTS, OUTAGES, ROOM, SPOILED, WELL
 from tests.faults.truth import disagreements, is_quiet, waiting
@@ -55,8 +55,6 @@ class Machine(RuleBasedStateMachine):
         clock.restore()
         for model in (Sandbox, Owner, Lease, CircuitBreaker, Schedule, Notice):
             model.objects.all().delete()
-        while queue.ready():
-            queue.lose(0)
         self.emulator.reset(**WELL)
         self.emulator.stop_clock()
         forget_the_process()
@@ -244,31 +242,27 @@ class Machine(RuleBasedStateMachine):
 
     @rule(pick=PICK)
     def a_worker_is_killed_after_the_claim(self, pick: int) -> None:
-        record.claim(self._row(pick).pk)
+        sandbox_store.claim(self._row(pick).pk)
 
     @rule(place=PLACE)
-    def a_worker_is_killed_with_its_task(self, place: int) -> None:
+    def a_worker_is_killed_with_what_it_claimed(self, place: int) -> None:
         queue.lose(place)
 
     # work
 
-    @rule(place=PLACE, tasks=st.integers(1, 4), skew=SKEWS)
-    def work(self, place: int, tasks: int, skew: float) -> None:
-        for _ in range(tasks):
+    @rule(place=PLACE, turns=st.integers(1, 4), skew=SKEWS)
+    def work(self, place: int, turns: int, skew: float) -> None:
+        for _ in range(turns):
             before = self._wishes()
             if not queue.run(place, skew=skew):
                 return
             self._check_log(before)
 
     @rule(place=PLACE)
-    def the_queue_repeats_a_task(self, place: int) -> None:
+    def two_workers_find_the_same_row(self, place: int) -> None:
         before = self._wishes()
         queue.repeat(place)
         self._check_log(before)
-
-    @rule(skew=SKEWS)
-    def fill_the_queue(self, skew: float) -> None:
-        queue.fill(skew=skew)
 
     @rule(seconds=PAUSES)
     def time_passes(self, seconds: float) -> None:
@@ -283,9 +277,9 @@ class Machine(RuleBasedStateMachine):
         operation = busy[pick % len(busy)]
         before = self._wishes()
         rule = self.emulator.faults.add("delay", system="daytona", skip=during, times=1, seconds=0.5)
-        tick = threading.Thread(target=_advance, args=(operation.pk,))
-        tick.start()
-        wait_until(lambda: self.emulator.faults.hits(rule) or not tick.is_alive(), what="call of the tick")
+        worker = threading.Thread(target=_advance, args=(operation.pk,))
+        worker.start()
+        wait_until(lambda: self.emulator.faults.hits(rule) or not worker.is_alive(), what="call of the attempt")
         if takeover:
             clock.move(61)
             lifecycle.attempt(operation.pk)
@@ -295,7 +289,7 @@ class Machine(RuleBasedStateMachine):
                 asked = lifecycle.request(row.pk, action, actor=Actor.owner(row.owner_id), source=Source.API)
                 self._asked(asked, action)
         self.emulator.advance(0.6)
-        tick.join()
+        worker.join()
         self.emulator.faults.remove(rule)
         self._check_log(before)
 
@@ -337,7 +331,7 @@ class Machine(RuleBasedStateMachine):
         return alive[pick % len(alive)]
 
     def _active(self, row: Sandbox) -> Operation | None:
-        return record.active_operation(row.pk)
+        return sandbox_store.active_operation(row.pk)
 
     def _asked(self, operation: Operation, action: Action) -> None:
         self._wishes()
@@ -358,7 +352,6 @@ class Machine(RuleBasedStateMachine):
         self._check_log()
 
     def _work_everything(self) -> None:
-        queue.fill()
         before = self._wishes()
         queue.empty()
         self._check_log(before)

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 SETTLED_WITHIN = 60.0
 # A call hangs for as long as it takes to get all the others there.
-PATIENT = {**QUICK, "DAYTONA_READ_TIMEOUT": "8", "CONVEX_READ_TIMEOUT": "8", "LEASE_SECONDS": "10"}
+PATIENT = {
+    **QUICK, "DAYTONA_READ_TIMEOUT": "8", "DAYTONA_HOLD_TIMEOUT": "8", "CONVEX_READ_TIMEOUT": "8",
+    "LEASE_SECONDS": "10",
+}  # fmt: skip
 HANGS: dict[str, Any] = {"kind": "hang", "times": 1}
 ACCEPTED: dict[str, Any] = {**HANGS, "execute_after": 0.0}  # but nobody is told
 FULL = {"cpu": 1, "memory": 500, "disk": 2000, "gpu": 0}
@@ -123,7 +126,7 @@ class Stage:
 def test_a_worker_killed_in_the_middle_of_everything(outlasting: Emulator, tmp_path: Path) -> None:
     stage = Stage(outlasting)
     with workers(outlasting, tmp_path, **PATIENT, EVICTION_MIN_IDLE="0") as crew:
-        crew.start(threads=len(MOMENTS))
+        crew.start()
         stage.prepare()
         stage.reach_every_moment()
         crew.kill()

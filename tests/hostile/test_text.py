@@ -22,7 +22,7 @@ import sandboxes.admin
 import sandboxes.api
 from project import readable
 from sandboxes import html
-from sandboxes.admin import selectors
+from sandboxes.admin import search
 from sandboxes.admin.fields import Text as FormText
 from sandboxes.api.fields import Text as ApiText
 from sandboxes.api.requests import Strict
@@ -252,7 +252,7 @@ def test_a_name_is_found_in_any_spelling_and_case(alice: Api, words: str) -> Non
 @pytest.mark.parametrize("words", ["größe", "GRÖ", unicodedata.normalize("NFD", "Größe ä")])
 def test_the_admin_finds_the_beginning_of_a_name_in_any_case(db: None, words: str) -> None:
     box = rows.sandbox(DECOMPOSED)
-    assert list(selectors.found_by(Sandbox.objects.all(), words)) == [box]
+    assert list(search.sandboxes(Sandbox.objects.all(), words)) == [box]
 
 
 @pytest.mark.parametrize("words", ["100%ä", "a_ä", "\\ä"])

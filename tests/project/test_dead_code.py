@@ -15,6 +15,7 @@ USED = {
     "desired", "fetch_due_at", "lease_until",  # compared, or saved, with the whole row
     "trace",  # of a context manager
     "user_agent",  # of the SDK's client
+    "_retry_connection",  # of aiohttp's session
 }  # fmt: skip
 
 

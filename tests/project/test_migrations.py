@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ("sandboxes", "0013_notice_codes")
 BEFORE_REMEDY = ("sandboxes", "0019_due_times")
 BEFORE_NAMES = ("sandboxes", "0006_statistics_of_names")
+BEFORE_GONE = ("sandboxes", "0020_notice_remedy")
 BEFORE_CALLS = ("sandboxes", "0016_sandbox_without_projection")
 NOW = datetime(2026, 5, 1, 12, 0, 0, 123456, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=2)
@@ -331,3 +332,28 @@ def test_the_way_back_keeps_the_rows_and_forgets_what_stood_in_the_json(old: Any
     assert (row.status, row.next_check_at, row.ticked_at) == ("in_progress", at(1), at(2))
     assert (row.calls, row.progress, row.previous_intent) == ([], {}, None)
     assert (row.sandbox.last_call, row.sandbox.unsettled_until) == ({}, None)
+
+
+@pytest.mark.parametrize("old", [BEFORE_GONE], indirect=True)
+@pytest.mark.parametrize(
+    ("before", "after", "is_fetched", "generation"),
+    [
+        ({"status": "running"}, ("running", None), False, 1),
+        ({"status": "gone", "deleted_at": NOW}, ("gone", NOW), False, 1),
+        ({"status": "gone", "status_changed_at": EARLIER}, ("gone", EARLIER), True, 1),
+        ({"status": "gone", "status_changed_at": None}, ("gone", EARLIER), True, 1),
+        ({"status": "stopped", "deleted_at": NOW}, ("gone", NOW), False, 2),
+    ],
+)
+def test_what_is_gone_is_deleted_and_what_is_deleted_is_gone(
+    old: Any, before: dict[str, Any], after: tuple[str, datetime | None], is_fetched: bool, generation: int
+) -> None:
+    pk = sandbox(old, **before)
+    projections = old.get_model("sandboxes", "ConvexProjection").objects
+    projections.create(sandbox_id=pk, wanted_generation=1, pushed_generation=1)
+    row = migrate().get_model("sandboxes", "Sandbox").objects.select_related("projection").get(pk=pk)
+    assert (row.status, row.deleted_at) == after
+    assert (row.fetch_due_at is not None) is is_fetched
+    assert (row.projection.wanted_generation, row.projection.due_at is not None) == (generation, generation > 1)
+    back = migrate(BEFORE_GONE).get_model("sandboxes", "Sandbox").objects.get(pk=pk)
+    assert (back.status, back.deleted_at) == after

@@ -27,7 +27,7 @@ WORKING = ("sandboxes", "project", "emulator", "tests", "bench")
 # The packages whose name in pyproject.toml is not what one imports, and those that no import names.
 IMPORTED_AS = {
     "import-linter": "importlinter",  # in pyproject.toml
-    "daytona-sdk": "daytona_api_client",
+    "daytona-sdk": "daytona_api_client_async",
     "django": "django",
     "django-axes": "axes",
     "django-cors-headers": "corsheaders",
@@ -166,7 +166,6 @@ def test_tests_wait_for_conditions_instead_of_sleeping() -> None:
     allowed = {
         "tests/__main__.py",
         "tests/support/waiting.py",
-        "tests/support/small_tasks.py",
         "tests/project/test_structure.py",
     }
     found = {named(path) for path in sources("tests") if "time.sleep(" in path.read_text()}

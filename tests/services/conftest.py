@@ -36,8 +36,8 @@ def world(emulator: Emulator, settings: Settings, transactional_db: None) -> Ite
 
 
 @pytest.fixture
-def no_tick_waits(world: Emulator, settings: Settings) -> None:
-    """Time passes between the ticks: for a driver that lets it pass for Daytona as for us (`settle_in`)."""
+def no_attempt_waits(world: Emulator, settings: Settings) -> None:
+    """Time passes between the attempts: for a driver that lets it pass for Daytona as for us (`settle_in`)."""
     settings.ATTEMPT_SECONDS = 0.0
 
 

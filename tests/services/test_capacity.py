@@ -8,6 +8,7 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle, quota_search, victims
 from tests.services.making_room import full, idle, start, stopped, used
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import Emulator
 
-pytestmark = pytest.mark.usefixtures("no_tick_waits")
+pytestmark = pytest.mark.usefixtures("no_attempt_waits")
 
 
 def test_the_least_recently_used_one_makes_room_and_keeps_its_intent(
@@ -42,12 +43,12 @@ def test_the_least_recently_used_one_makes_room_and_keeps_its_intent(
 def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One tick looks for a limited time; the next goes on behind those that were looked at in vain."""
+    """One attempt looks for a limited time; the next goes on behind those that were looked at in vain."""
     wanted = stopped(running)
     silent, last = [running(name=f"silent {n}") for n in range(3)], running(name="last")
     idle(world, *silent, last)
     full(world, 4)
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     monkeypatch.setattr(quota_search, "LOOKING_SECONDS", 0.1)
     daytona.reset()
     hung = [world.faults.add("hang", path=f"/sandbox/{box.daytona_id}$") for box in silent]
@@ -63,7 +64,7 @@ def test_candidates_that_daytona_does_not_answer_for_do_not_outlast_the_lease(
         most = max(most, looked() - before)
         operation.refresh_from_db()
         assert operation.is_active, operation.code
-    assert (most, looked()) == (1, 3), "one in each tick, none of them twice"
+    assert (most, looked()) == (1, 3), "one in each attempt, none of them twice"
     assert last.operations.get(source="eviction").caused_by_id == operation.pk
 
 
@@ -131,7 +132,7 @@ def test_one_that_a_stop_would_destroy_or_doom_is_never_a_victim(
     wanted, only = stopped(running), running()
     idle(world, only)
     # Set in Daytona alone: the row does not know it, the GET just before does.
-    daytona.gateway().set_auto_delete(str(only.daytona_id), minutes)
+    blocking.run(daytona.gateway().set_auto_delete(str(only.daytona_id), minutes))
     full(world, 1)
     assert start(world, wanted).code == "capacity_exhausted"
     assert [line["action"] for line in world.log(key=str(only.daytona_id))] == ["create", "autodelete"]

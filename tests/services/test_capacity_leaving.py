@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from sandboxes.models import Operation, Sandbox
     from tests.support.emulator import Emulator
 
-pytestmark = pytest.mark.usefixtures("no_tick_waits")
+pytestmark = pytest.mark.usefixtures("no_attempt_waits")
 
 
 def phase_of(operation: Operation) -> str:
-    """Where its search for room stands, after one more tick of it alone."""
+    """Where its search for room stands, after one more attempt of it alone."""
     lifecycle.attempt(operation.pk)
     operation.refresh_from_db()
     return str((operation.search or {}).get("phase", ""))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import Emulator
 
-pytestmark = pytest.mark.usefixtures("no_tick_waits")
+pytestmark = pytest.mark.usefixtures("no_attempt_waits")
 
 
 def test_a_create_without_a_region_makes_room_where_it_will_run(

@@ -15,7 +15,7 @@ from sandboxes.core.causes import Cause, cause_of
 from sandboxes.core.observation import mark_gone, refresh_status
 from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import Feed, Sandbox, SandboxEvent
-from sandboxes.services import feed, lifecycle, record
+from sandboxes.services import feed, lifecycle, sandbox_store
 from sandboxes.services.decisions import drafting
 from sandboxes.services.facts import facts_of
 from sandboxes.services.prune import erase_owner, prune
@@ -146,7 +146,7 @@ def test_a_copy_made_of_events_alone_is_the_sandbox() -> None:
     lifecycle.protect(box.pk, actor=ALICE, until=clock.now() + timedelta(days=1), reason="a demo")
     operation = lifecycle.request(box.pk, Action.STOP, actor=ALICE, source=Source.API, reason="lunch")
     lifecycle.cancel(operation.pk, actor=ALICE)
-    with record.locked(box.pk) as row, drafting(row, None, now=clock.now()) as draft:
+    with sandbox_store.lock_sandbox(box.pk) as row, drafting(row, None, now=clock.now()) as draft:
         mark_gone(draft)
         refresh_status(draft)
     for changes in SandboxEvent.objects.order_by("pk").values_list("changes", flat=True):
@@ -159,9 +159,9 @@ def test_a_copy_made_of_events_alone_is_the_sandbox() -> None:
 @pytest.mark.django_db
 def test_a_change_that_nobody_speaks_of_is_told_all_the_same() -> None:
     box = rows.sandbox("atlas", of="alice", status=Status.RUNNING)
-    with record.locked(box.pk) as row:
+    with sandbox_store.lock_sandbox(box.pk) as row:
         row.status = Status.STOPPING
-    with record.locked(box.pk) as row:
+    with sandbox_store.lock_sandbox(box.pk) as row:
         row.fetch_due_at = clock.now()  # our own work is no change
     told = SandboxEvent.objects.get()
     assert (told.kind, told.text, told.changes) == ("change", "Now stopping", {"status": "stopping"})
@@ -212,5 +212,5 @@ def test_mere_use_and_our_own_work_leave_updated_at_alone() -> None:
     box = rows.sandbox(of="alice")
     before = reload(box.pk).updated_at
     Sandbox.objects.filter(pk=box.pk).update(last_accessed_at=clock.now(), fetch_due_at=clock.now())
-    assert record.claim(box.pk) is not None
+    assert sandbox_store.claim(box.pk) is not None
     assert reload(box.pk).updated_at == before

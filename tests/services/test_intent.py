@@ -10,7 +10,7 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import intent, lifecycle, owners, record
+from sandboxes.services import intent, lifecycle, owners, sandbox_store, touches
 from sandboxes.services.intent import Ready
 from tests.support.driving import ask, do, pass_time, reload, settle
 
@@ -115,7 +115,7 @@ def test_a_stop_that_comes_after_the_gate_has_looked_still_closes_it(
     with connection.execute_wrapper(between):
         error = refusal(sandbox)
     assert (error.code, error.extra["stopped_reason"]) == (Code.SANDBOX_STOPPED_BY_USER, "lunch")
-    assert record.active_operation(sandbox.pk) == stops[0]
+    assert sandbox_store.active_operation(sandbox.pk) == stops[0]
     assert reload(sandbox.pk).intent == "stopped"
 
 
@@ -191,8 +191,9 @@ def test_touch_is_monotonic_throttled_and_forwarded(
     assert first is not None
     assert second is not None
     assert second > first
-    assert intent.forward_touch(sandbox.pk)
+    assert touches.forward() == 1, "two uses, and one of them is told"
     assert world.log()[-1]["action"] == "last-activity"
+    assert touches.forward() == 0
 
 
 def test_touch_of_a_gone_sandbox_is_refused(world: Emulator, running: Callable[..., Sandbox]) -> None:
@@ -204,7 +205,7 @@ def test_touch_of_a_gone_sandbox_is_refused(world: Emulator, running: Callable[.
 
 
 def test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few_looks_and_events(
-    world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None, settings: Settings
+    world: Emulator, running: Callable[..., Sandbox], no_attempt_waits: None, settings: Settings
 ) -> None:
     settings.INTENT_RETRY_SECONDS = 5.0
     sandbox = running()
@@ -217,7 +218,7 @@ def test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few
     for _ in range(51):
         asked = gate(sandbox)
         assert isinstance(asked, Operation)
-        tick_due()
+        attempt_due()
         clock.move(1)
     assert world.faults.hits(number) <= 12
     assert [one.action for one in sandbox.operations.order_by("created_at")] == ["create", "sync", "start"]
@@ -228,7 +229,7 @@ def test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few
     assert isinstance(gate(sandbox), Ready)
 
 
-def tick_due() -> None:
+def attempt_due() -> None:
     """What a worker does: advance the operations whose time has come."""
     due = Operation.objects.filter(status__in=ACTIVE, due_at__lte=clock.now())
     for pk in list(due.values_list("pk", flat=True)):

@@ -7,7 +7,7 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode, Refused
-from sandboxes.core.vocabulary import Status
+from sandboxes.core.vocabulary import EventKind, Status
 from sandboxes.models import (
     ConvexProjection,
     IdempotencyAnswer,
@@ -43,7 +43,7 @@ def test_an_owner_whose_sandboxes_are_all_gone_leaves_no_trace() -> None:
         {"owner": ADA, "name": "ada's", "broken": []},
         {"owner": "bob", "name": "others", "broken": ["idle"]},
     ]
-    rows.event(others, SandboxEvent.Kind.EVICTION, data={"ranking": ranking})
+    rows.event(others, EventKind.EVICTION, data={"ranking": ranking})
     counts = erase_owner(ADA)
     assert counts == {
         "operations": 1, "events": 1, "sandboxes": 1, "idempotency": 1, "sweeps": 1, "owners": 1, "mentions": 1,
@@ -88,7 +88,7 @@ def test_what_convex_still_shows_is_taken_off_its_list_before(settings: Settings
 @pytest.mark.parametrize("name", ["zoë", 'quo"te', "back\\slash", "日本"])
 def test_any_spelling_of_an_owner_is_found_in_rankings(name: str) -> None:
     rows.owner(name)
-    rows.event(rows.sandbox(of="bob"), SandboxEvent.Kind.EVICTION, data={"ranking": [{"owner": name}]})
+    rows.event(rows.sandbox(of="bob"), EventKind.EVICTION, data={"ranking": [{"owner": name}]})
     assert erase_owner(name)["mentions"] == 1
     assert SandboxEvent.objects.get().data["ranking"][0]["owner"] == ERASED
 

@@ -16,7 +16,7 @@ def test_what_daytona_counts_is_summed_by_region_and_class() -> None:
     rows.sandbox("one", of="alice", cpu=2, memory_gb=4)
     rows.sandbox("two", of="bob", status=Status.STOPPING)
     rows.sandbox("three", of="bob", target="us")
-    rows.sandbox("gone", of="alice", deleted_at=rows.ago(hours=1))
+    rows.sandbox("gone", of="alice", status="gone", observed_state="started")
     rows.sandbox("stopped", of="alice", status=Status.STOPPED)
     eu, us = usage.in_use("alice")
     assert (eu["target"], eu["sandboxes"], eu["in_use_cpu"], eu["in_use_memory_gb"]) == ("eu", 2, 3, 5)

@@ -8,7 +8,7 @@ import pytest
 import socketio
 
 from sandboxes.core.codes import NoticeCode
-from sandboxes.core.vocabulary import Action
+from sandboxes.core.vocabulary import Action, EventKind
 from sandboxes.models import Notice, Sandbox, SandboxEvent, Sweep
 from sandboxes.providers.daytona import events as daytona_events
 from sandboxes.services import leases
@@ -118,11 +118,11 @@ def test_a_burst_about_one_sandbox_takes_few_looks(watching: Watch, world: Emula
     assert world.counts()["daytona"]["GET /sandbox/{id}"] - before <= 10
 
 
-def test_with_an_operation_active_its_own_ticks_look(watching: Watch, world: Emulator, running: Running) -> None:
+def test_with_an_operation_active_its_own_attempts_look(watching: Watch, world: Emulator, running: Running) -> None:
     sandbox = running()
     do(sandbox, Action.STOP)
     assert reload(sandbox.pk).status == "stopped"
-    texts = SandboxEvent.objects.filter(sandbox=sandbox, kind=SandboxEvent.Kind.OPERATION)
+    texts = SandboxEvent.objects.filter(sandbox=sandbox, kind=EventKind.OPERATION)
     assert [event.text for event in texts.order_by("pk")][-2:] == ["Stop requested", "Stop succeeded"]
 
 

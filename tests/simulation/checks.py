@@ -48,6 +48,8 @@ class Checks:
     def decided(self, row: Row, facts: Facts, decision: Decision) -> None:
         """A decision was written."""
         self._count_not_now(facts)
+        if (row.sandbox.status == Status.GONE) != (row.sandbox.deleted_at is not None):
+            raise Broken(f"{row.name} is shown {row.sandbox.status}, deleted_at is {row.sandbox.deleted_at}")
         if isinstance(facts.answer, Fetched) and facts.answer.remote is not None:
             self._status_is_true(row, facts.answer)
         if isinstance(decision.step, Call):
@@ -153,8 +155,6 @@ class Checks:
             return one.status == Status.GONE
         if box.state in STATES and one.intent in STATES[box.state].meets:
             return True
-        if 0 <= box.late_at - box.stirred_at < LIMITS.in_doubt:
-            return True  # what somebody there did was taken for the effect of our call, which then ran late
         last = row.latest_request
         if box.state in ERROR_STATES and one.intent != Intent.DELETED:
             return last is not None and not last.is_active

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sandboxes.core import gate, looks
+from sandboxes.core import gate, without_operation
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.decide import deadline_for
 from sandboxes.core.draft import Draft
@@ -215,7 +215,7 @@ class Store:
     def refusal(self, row: Row, action: Action, *, force: bool) -> Refused | None:
         active = row.active
         of_active = active is not None and any(call.operation_id == active.id for call in row.calls)
-        in_doubt = of_active or any(call.in_doubt_until for call in row.calls)
+        in_doubt = of_active or any(call.in_doubt_until and not call.effect_seen_at for call in row.calls)
         return gate.refusal(
             row.sandbox, action, active=active.action if active else None, is_uncertain=in_doubt,
             on_hold=self.on_hold, force=force,
@@ -282,7 +282,7 @@ class Store:
         had_failed = bool(others) and others[-1].status == OperationStatus.FAILED
         start_failed = had_failed and INTENT_OF[others[-1].action] == row.sandbox.intent == Intent.RUNNING
         if is_unmet and before is not None and not start_failed:
-            new = looks.keep_intent(row.sandbox, forced=self._forced(row))
+            new = without_operation.keep_intent(row.sandbox, forced=self._forced(row))
             self.create_operation(row, new.action, actor=new.actor, source=new.source, force=new.force)
 
     def set_hold(self, on: bool) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STEP = 0.25  # seconds
 
 
-def tick_all() -> bool:
+def run_due() -> bool:
     """Advance every active operation, look at every sandbox that is due, push every row that is due, once."""
     busy = False
     for pk in list(Operation.objects.filter(status__in=ACTIVE).values_list("pk", flat=True)):
@@ -42,7 +42,7 @@ def settle(*operations: Operation, timeout: float = PATIENCE) -> None:
     """Drive until these operations (by default: all) have ended."""
 
     def ended() -> bool:
-        tick_all()
+        run_due()
         rows = Operation.objects.filter(status__in=ACTIVE)
         if operations:
             rows = rows.filter(pk__in=[operation.pk for operation in operations])
@@ -57,7 +57,7 @@ def settle_in(world: Emulator, *operations: Operation) -> None:
     """Drive until these operations have ended; no time is waited for."""
 
     def ended() -> bool:
-        tick_all()
+        run_due()
         for operation in operations:
             operation.refresh_from_db()
         return not any(operation.is_active for operation in operations)
@@ -99,7 +99,7 @@ def do(sandbox: Sandbox, action: Action, **more: Any) -> Operation:
 
 def settled_status(sandbox_id: UUID) -> str:
     """Its status once nothing is active and nothing is due."""
-    wait_until(lambda: not tick_all(), what="rest")
+    wait_until(lambda: not run_due(), what="rest")
     return str(reload(sandbox_id).status)
 
 
@@ -132,4 +132,4 @@ def during(world: Emulator, work: Callable[[], object], *, method: str, path: st
 def pass_time(seconds: float) -> None:
     """Let the database's clock move on and do what has become due."""
     clock.move(seconds)
-    tick_all()
+    run_due()

@@ -10,7 +10,7 @@ from django.db.models import F
 
 from sandboxes import clock
 from sandboxes.core.asked import labels_of
-from sandboxes.core.vocabulary import ACTIVE, Action, ActorKind, Intent, OperationStatus, Source, Status
+from sandboxes.core.vocabulary import ACTIVE, Action, ActorKind, EventKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import ConvexProjection, DaytonaCall, Operation, Owner, Sandbox, SandboxEvent
 
 STATE_OF = {
@@ -133,7 +133,7 @@ def operation(
 
 
 def event(
-    of: Sandbox, kind: str = SandboxEvent.Kind.CHANGE, text: str = "Something changed", **fields: Any
+    of: Sandbox, kind: str = EventKind.CHANGE, text: str = "Something changed", **fields: Any
 ) -> SandboxEvent:
     values: dict[str, Any] = {"at": ago(minutes=3), "actor": "staff:admin"}
     return SandboxEvent.objects.create(sandbox=of, owner=of.owner_id, kind=kind, text=text, **{**values, **fields})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
-from tests.support.driving import tick_all
+from tests.support.driving import run_due
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def working() -> Iterator[None]:
     def run() -> None:
         try:
             while not ended.wait(0.02):
-                tick_all()
+                run_due()
         except BaseException as error:
             failures.append(error)
         finally:

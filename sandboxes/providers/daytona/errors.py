@@ -212,11 +212,11 @@ class Unknown(DaytonaError):
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """One row: these statuses and words (searched for) in answer to these operations are this error."""
+    """One row: these statuses and this message (searched for) in answer to these operations are this error."""
 
     error: type[DaytonaError]
     statuses: tuple[int, ...]
-    words: re.Pattern[str]
+    message: re.Pattern[str]
     proof: str
     operations: tuple[str, ...] = ()
 
@@ -224,14 +224,14 @@ class Pattern:
         return (
             status in self.statuses
             and (not self.operations or operation in self.operations)
-            and self.words.search(message) is not None
+            and self.message.search(message) is not None
         )
 
 
 def _pattern(
-    error: type[DaytonaError], statuses: tuple[int, ...], words: str, proof: str, *operations: str
+    error: type[DaytonaError], statuses: tuple[int, ...], message: str, proof: str, *operations: str
 ) -> Pattern:
-    return Pattern(error, statuses, re.compile(words, re.IGNORECASE), proof, operations)
+    return Pattern(error, statuses, re.compile(message, re.IGNORECASE), proof, operations)
 
 
 _QUOTA = r"(?:limit|quota) exceeded"
@@ -298,15 +298,15 @@ def classify(operation: str, status: int, headers: Mapping[str, str], body: byte
         return Unknown(f"HTTP {status} with a body that is not Daytona's", status=status)
     if status < 400 or status >= 500:
         return Unknown(message or f"HTTP {status}", status=status)
-    words = message or f"HTTP {status}"
+    message = message or f"HTTP {status}"
     for row in PATTERNS:
-        if row.matches(operation, status, words):
-            return _build(row, operation, status, headers, words)
-    return Rejected(words, status=status)
+        if row.matches(operation, status, message):
+            return _build(row, operation, status, headers, message)
+    return Rejected(message, status=status)
 
 
 def _build(row: Pattern, operation: str, status: int, headers: Mapping[str, str], message: str) -> DaytonaError:
-    found = row.words.search(message)
+    found = row.message.search(message)
     groups = found.groupdict() if found else {}
     if row.error is ComputeQuotaFull:
         limit = groups.get("limit") or groups.get("old_limit")

@@ -99,11 +99,11 @@ class EventStream:
                 wait_timeout=self._timeout,
             )
         except NotConnected as error:
-            words = f"events: {error}".replace(self._api_key, "***")
+            message = f"events: {error}".replace(self._api_key, "***")
             # Below Socket.IO the cause is the transport's; above it the server has said no.
             if error.__cause__ is None and refusals:
-                raise Unauthorized(words, retry_after=settings.DAYTONA_UNAUTHORIZED_PAUSE) from None
-            raise Unknown(words, sent=False) from None
+                raise Unauthorized(message, retry_after=settings.DAYTONA_UNAUTHORIZED_PAUSE) from None
+            raise Unknown(message, sent=False) from None
 
 
 def stream() -> EventStream:
@@ -144,10 +144,10 @@ def read_event(data: object) -> Event:
 def _text(data: object) -> str:
     """The event for the log, without the environment variables of the sandbox, which may be secrets."""
     try:
-        words = json.dumps(_without_env(data), ensure_ascii=False, default=repr)
+        text = json.dumps(_without_env(data), ensure_ascii=False, default=repr)
     except (TypeError, ValueError, RecursionError):
-        words = f"({type(data).__name__})"
-    return said(words, TEXT_LIMIT)
+        text = f"({type(data).__name__})"
+    return said(text, TEXT_LIMIT)
 
 
 def _without_env(data: object) -> object:

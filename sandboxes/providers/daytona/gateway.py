@@ -1,12 +1,11 @@
 """Daytona's API, in the words of this project. Nothing outside `providers/daytona*.py` knows it.
 
-It uses the client package of Daytona's SDK (`daytona_api_client`) for paths, parameters and connections, in
-the form that returns raw answers: the SDK's own models reject what a v0.190 server sends, after the call
-was carried out.
+It uses the client package of Daytona's SDK (`daytona_api_client_async`) for paths and parameters, in the form that
+returns raw answers: the SDK's own models reject what a v0.190 server sends, after the call was carried out.
 
-Every call is one request that returns, or raises a `DaytonaError`, within the connect and read timeouts;
-only reads are repeated, twice and at once. Daytona holds create, start and recover open for up to 30 s:
-they end as `Unknown` after the read timeout and go on at Daytona, so the caller observes.
+Every call is one request that returns, or raises a `DaytonaError`, within its deadline; only reads are repeated,
+twice and at once. Daytona holds create, start and recover open for up to 30 s, so they have a deadline of their
+own. A call that was cut off may go on at Daytona: it is `Unknown`, and the caller observes.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ from sandboxes.providers.daytona.wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from daytona_api_client import CreateSandbox
+    from daytona_api_client_async import CreateSandbox
 
 __all__ = [
     "Busy",
@@ -81,11 +80,11 @@ __all__ = [
 
 
 class DaytonaGateway:
-    """Daytona for one API key. Safe to share between threads, not between processes.
+    """Daytona for one API key. Safe to share between threads and event loops, not between processes.
 
-    Timeouts in seconds; `pool_size` connections are kept open; `unauthorized_pause` is how long no call
-    leaves after the key was refused. Every method raises a DaytonaError, or ValueError for an argument that
-    can be no sandbox.
+    In seconds: `connect_timeout` for the connection, `read_timeout` for a whole call, `hold_timeout` for a whole
+    create, start or recover; `unauthorized_pause` is how long no call leaves after the key was refused. Every call
+    raises a DaytonaError, or ValueError for an argument that can be no sandbox. Cancelled, it drops its connection.
     """
 
     def __init__(
@@ -96,7 +95,7 @@ class DaytonaGateway:
         target: str = "",
         connect_timeout: float = 3.0,
         read_timeout: float = 5.0,
-        pool_size: int = 32,
+        hold_timeout: float = 35.0,
         unauthorized_pause: float = 60.0,
     ) -> None:
         self._api_url = _address(api_url)
@@ -104,19 +103,20 @@ class DaytonaGateway:
         self._wire = Wire(
             api_url=self._api_url,
             api_key=api_key,
-            timeout=(float(connect_timeout), float(read_timeout)),
-            pool_size=pool_size,
+            connect_timeout=float(connect_timeout),
+            read_timeout=float(read_timeout),
+            hold_timeout=float(hold_timeout),
             unauthorized_pause=unauthorized_pause,
         )
 
     def __repr__(self) -> str:
         return f"<DaytonaGateway {self._api_url}>"
 
-    def get(self, id_or_name: str) -> RemoteSandbox:
+    async def get(self, id_or_name: str) -> RemoteSandbox:
         """Look at one sandbox. The only call that raises NotFound."""
-        return _sandbox("get", self._wire.read("get", _named(id_or_name)))
+        return _sandbox("get", await self._wire.read("get", _named(id_or_name)))
 
-    def list_page(
+    async def list_page(
         self,
         *,
         cursor: str | None = None,
@@ -129,9 +129,9 @@ class DaytonaGateway:
         A hint, never the truth: the hosted service answers from a search index that lags. `limit` is 1 to
         200.
         """
-        from daytona_api_client import SandboxListSortDirection, SandboxListSortField
+        from daytona_api_client_async import SandboxListSortDirection, SandboxListSortField
 
-        body = self._wire.read(
+        body = await self._wire.read(
             "list_page",
             cursor=cursor,
             limit=limit,
@@ -145,55 +145,59 @@ class DaytonaGateway:
         except UnreadableBody as error:
             raise Unknown(f"list_page: {error}", status=200) from None
 
-    def create(self, new: NewSandbox) -> RemoteSandbox:
+    async def create(self, new: NewSandbox) -> RemoteSandbox:
         """The answer may say `creating` of a sandbox that already runs (recording 01_create_get)."""
-        return self._change("create", _create_body(new, self._target))
+        return await self._change("create", _create_body(new, self._target))
 
-    def start(self, daytona_id: str) -> RemoteSandbox:
-        return self._change("start", _named(daytona_id))
+    async def start(self, daytona_id: str) -> RemoteSandbox:
+        return await self._change("start", _named(daytona_id))
 
-    def stop(self, daytona_id: str) -> RemoteSandbox:
+    async def stop(self, daytona_id: str) -> RemoteSandbox:
         """Destroys an ephemeral sandbox."""
-        return self._change("stop", _named(daytona_id))
+        return await self._change("stop", _named(daytona_id))
 
-    def archive(self, daytona_id: str) -> RemoteSandbox:
-        return self._change("archive", _named(daytona_id))
+    async def archive(self, daytona_id: str) -> RemoteSandbox:
+        return await self._change("archive", _named(daytona_id))
 
-    def delete(self, daytona_id: str) -> RemoteSandbox:
+    async def delete(self, daytona_id: str) -> RemoteSandbox:
         """The answer carries the name `DESTROYED_<name>_<ms>` (recording 06_delete)."""
-        return self._change("delete", _named(daytona_id))
+        return await self._change("delete", _named(daytona_id))
 
-    def recover(self, daytona_id: str) -> RemoteSandbox:
-        return self._change("recover", _named(daytona_id))
+    async def recover(self, daytona_id: str) -> RemoteSandbox:
+        return await self._change("recover", _named(daytona_id))
 
-    def replace_labels(self, daytona_id: str, labels: Mapping[str, str]) -> None:
+    async def replace_labels(self, daytona_id: str, labels: Mapping[str, str]) -> None:
         """Replaces all of them: read, change, then send the whole."""
-        from daytona_api_client import SandboxLabels
+        from daytona_api_client_async import SandboxLabels
 
-        self._wire.send("replace_labels", _named(daytona_id), SandboxLabels(labels=dict(labels)))
+        await self._wire.send("replace_labels", _named(daytona_id), SandboxLabels(labels=dict(labels)))
 
-    def keep_alive(self, daytona_id: str) -> None:
+    async def keep_alive(self, daytona_id: str) -> None:
         """Tell Daytona that the sandbox is in use. Takes the id: a call with a name is silently lost."""
-        self._wire.send("keep_alive", _named(daytona_id))
+        await self._wire.send("keep_alive", _named(daytona_id))
 
-    def set_auto_stop(self, daytona_id: str, minutes: int) -> None:
+    async def set_auto_stop(self, daytona_id: str, minutes: int) -> None:
         """0: never."""
-        self._wire.send("set_auto_stop", _named(daytona_id), minutes)
+        await self._wire.send("set_auto_stop", _named(daytona_id), minutes)
 
-    def set_auto_archive(self, daytona_id: str, minutes: int) -> None:
+    async def set_auto_archive(self, daytona_id: str, minutes: int) -> None:
         """0: as late as Daytona allows."""
-        self._wire.send("set_auto_archive", _named(daytona_id), minutes)
+        await self._wire.send("set_auto_archive", _named(daytona_id), minutes)
 
-    def set_auto_delete(self, daytona_id: str, minutes: int) -> None:
+    async def set_auto_delete(self, daytona_id: str, minutes: int) -> None:
         """-1: never; 0: as soon as it is stopped."""
-        self._wire.send("set_auto_delete", _named(daytona_id), minutes)
+        await self._wire.send("set_auto_delete", _named(daytona_id), minutes)
 
-    def close(self) -> None:
-        """Close the pooled connections."""
-        self._wire.close()
+    async def close(self) -> None:
+        """Close the connections of the running event loop. Those of another are closed with it."""
+        await self._wire.close()
 
-    def _change(self, operation: str, argument: object) -> RemoteSandbox:
-        return _sandbox(operation, self._wire.send(operation, argument))
+    def drop(self) -> None:
+        """Close the connections of every event loop, soon. Not async, so that any thread can do it."""
+        self._wire.drop()
+
+    async def _change(self, operation: str, argument: object) -> RemoteSandbox:
+        return _sandbox(operation, await self._wire.send(operation, argument))
 
 
 def _address(api_url: str) -> str:
@@ -211,7 +215,7 @@ def _address(api_url: str) -> str:
 
 
 def _create_body(new: NewSandbox, target: str) -> CreateSandbox:
-    from daytona_api_client import CreateSandbox
+    from daytona_api_client_async import CreateSandbox
 
     return CreateSandbox(
         name=new.name,
@@ -246,6 +250,7 @@ def _sandbox(operation: str, body: bytes) -> RemoteSandbox:
 
 _lock = threading.Lock()
 _current: DaytonaGateway | None = None
+_inherited: list[DaytonaGateway | None] = []
 
 
 def gateway() -> DaytonaGateway:
@@ -258,11 +263,11 @@ def gateway() -> DaytonaGateway:
 
 
 def reset() -> None:
-    """Forget this process's gateway, and with it all that rests or was refused."""
+    """Forget this process's gateway, and with it its connections and all that rests or was refused."""
     global _current
     with _lock:
         if _current is not None:
-            _current.close()
+            _current.drop()
         _current = None
 
 
@@ -279,15 +284,16 @@ def _from_settings() -> DaytonaGateway:
         target=settings.DAYTONA_TARGET,
         connect_timeout=settings.DAYTONA_CONNECT_TIMEOUT,
         read_timeout=settings.DAYTONA_READ_TIMEOUT,
-        pool_size=settings.DAYTONA_POOL_SIZE,
+        hold_timeout=settings.DAYTONA_HOLD_TIMEOUT,
         unauthorized_pause=settings.DAYTONA_UNAUTHORIZED_PAUSE,
     )
 
 
 def _after_fork() -> None:
-    """A child must not use its parent's sockets, nor wait for a lock that a thread of the parent held."""
+    """A child must not use or close its parent's sockets, nor wait for a lock that a thread of the parent held."""
     global _current, _lock
     _lock = threading.Lock()
+    _inherited.append(_current)
     _current = None
 
 

@@ -1,13 +1,14 @@
-"""One request to Daytona: sent once, timed, counted, its answer told apart. Used by `daytona.py` alone."""
+"""One request to Daytona: sent once, timed, counted, its answer told apart. Used by `gateway.py` alone."""
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import stamina
-import urllib3.exceptions
+import structlog
 
 from project.version import USER_AGENT
 from sandboxes.providers import counters
@@ -24,9 +25,11 @@ from sandboxes.providers.daytona.throttle import Resting
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from daytona_api_client import SandboxApi
+    from daytona_api_client_async import SandboxApi
 
-logger = logging.getLogger(__name__)
+    from sandboxes.providers.daytona.connections import Answer, Connections
+
+log = structlog.get_logger(__name__)
 
 # What our operations are called in the client package.
 METHODS = {
@@ -44,8 +47,9 @@ METHODS = {
     "set_auto_archive": "set_auto_archive_interval",
     "set_auto_delete": "set_auto_delete_interval",
 }
-_NOT_SENT = (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.LocationValueError)
-_DROPPED = (urllib3.exceptions.ProtocolError, OSError)
+# Daytona answers these when the sandbox runs, or after 30 s.
+HELD = frozenset({"create", "start", "recover"})
+LONGEST_REQUEST_ID = 100
 
 
 def _at_once(error: Exception) -> bool:
@@ -57,64 +61,93 @@ def _at_once(error: Exception) -> bool:
     return isinstance(error, Unknown) and (error.dropped or error.status in (502, 504))
 
 
-_again = stamina.RetryingCaller(attempts=3, timeout=5.0, wait_initial=0.02, wait_max=0.2, wait_jitter=0.05).on(
-    _at_once
-)
+# The deadline of the call ends them all.
+_again = stamina.AsyncRetryingCaller(
+    attempts=3, timeout=None, wait_initial=0.02, wait_max=0.2, wait_jitter=0.05
+).on(_at_once)
 
 
 class Wire:
-    """The pooled connections of one API key, and what Daytona asked this process to leave alone."""
+    """The connections of one API key, and what Daytona asked this process to leave alone.
+
+    `read_timeout` and `hold_timeout` are the seconds of a whole call, from the connection to the end of the answer.
+    """
 
     def __init__(
         self,
         *,
         api_url: str,
         api_key: str,
-        timeout: tuple[float, float],
-        pool_size: int,
+        connect_timeout: float,
+        read_timeout: float,
+        hold_timeout: float,
         unauthorized_pause: float,
     ) -> None:
         self._key = _usable(api_key)
-        self._timeout = timeout
+        self._read_timeout, self._hold_timeout = read_timeout, hold_timeout
         self._resting = Resting(unauthorized_pause=unauthorized_pause)
-        self._api = _connect(api_url, self._key, pool_size)
+        self._api, self._connections = _connect(api_url, self._key, connect_timeout)
 
-    def read(self, operation: str, *arguments: object, **options: object) -> bytes:
+    async def read(self, operation: str, *arguments: object, **options: object) -> bytes:
         """Like `send`, for calls that change nothing: up to three tries where one at once may help."""
-        return _again(self.send, operation, *arguments, **options)
+        return await _again(self._send, operation, self._deadline(operation), arguments, options)
 
-    def send(self, operation: str, *arguments: object, **options: object) -> bytes:
+    async def send(self, operation: str, *arguments: object, **options: object) -> bytes:
         """One request, never repeated. Returns the body of a 2xx answer, else raises a DaytonaError."""
+        return await self._send(operation, self._deadline(operation), arguments, options)
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+    def drop(self) -> None:
+        self._connections.drop()
+
+    def _deadline(self, operation: str) -> float:
+        return time.monotonic() + (self._hold_timeout if operation in HELD else self._read_timeout)
+
+    async def _send(
+        self, operation: str, deadline: float, arguments: tuple[object, ...], options: Mapping[str, Any]
+    ) -> bytes:
         self._let_pass(operation)
-        result, started = "ok", time.monotonic()
+        result, started = "broken", time.monotonic()
         try:
-            return self._exchange(operation, arguments, options)
+            body = await self._exchange(operation, deadline - started, arguments, options)
+            result = "ok"
         except DaytonaError as error:
             result = _result(error)
             self._take_to_heart(error)
             raise
+        except asyncio.CancelledError:
+            result = "cancelled"
+            raise
         finally:
             seconds = time.monotonic() - started
             counters.record("daytona", operation, result, seconds)
-            logger.debug("daytona %s: %s after %.3f s", operation, result, seconds)
+            log.info("call", system="daytona", operation=operation, result=result, ms=round(seconds * 1000, 1))
+        return body
 
-    def close(self) -> None:
-        self._api.api_client.rest_client.pool_manager.clear()
-
-    def _exchange(self, operation: str, arguments: tuple[object, ...], options: Mapping[str, Any]) -> bytes:
-        from daytona_api_client.exceptions import ApiException
-
-        method = getattr(self._api, f"{METHODS[operation]}_without_preload_content")
-        try:
-            answer = method(*arguments, **options, _request_timeout=self._timeout)
-            body = self._without_key(answer.data)
-        except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
-            # Not chained: the client's frames hold the key, and some loggers print the variables of frames.
-            raise self._lost(operation, error) from None
+    async def _exchange(
+        self, operation: str, seconds: float, arguments: tuple[object, ...], options: Mapping[str, Any]
+    ) -> bytes:
+        answer = await self._ask(operation, seconds, arguments, options)
+        if isinstance(answer, Unknown):
+            raise answer
         if 200 <= answer.status < 300:
             self._resting.accept()
-            return body
-        raise classify(operation, answer.status, answer.headers, body)
+            return answer.body
+        raise classify(operation, answer.status, answer.headers, answer.body)
+
+    async def _ask(
+        self, operation: str, seconds: float, arguments: tuple[object, ...], options: Mapping[str, Any]
+    ) -> Answer | Unknown:
+        """The answer without the key. Nothing is raised here: a traceback would have what came over the wire."""
+        method = getattr(self._api, f"{METHODS[operation]}_without_preload_content")
+        answer: Answer | Unknown = await method(
+            *arguments, **options, _request_timeout=max(seconds, 0.001), _headers=_request_headers()
+        )
+        if isinstance(answer, Unknown):
+            return self._lost(operation, answer)
+        return replace(answer, body=self._without_key(answer.body))
 
     def _let_pass(self, operation: str) -> None:
         """Raise at once what Daytona would answer, while it is to be left alone."""
@@ -142,11 +175,9 @@ class Wire:
         elif error.outcome_known and error.status is not None:
             self._resting.accept()
 
-    def _lost(self, operation: str, error: Exception) -> Unknown:
-        sent = not isinstance(error, _NOT_SENT)
-        dropped = sent and isinstance(error, _DROPPED)
-        words = " ".join(self._without_key(f"{type(error).__name__}: {error}".encode()).decode().split())
-        return Unknown(f"{operation}: {words[:300]}", sent=sent, dropped=dropped)
+    def _lost(self, operation: str, lost: Unknown) -> Unknown:
+        words = " ".join(self._without_key(lost.message.encode(errors="replace")).decode().split())
+        return Unknown(f"{operation}: {words[:300]}", sent=lost.sent, dropped=lost.dropped)
 
     def _without_key(self, text: bytes) -> bytes:
         """Proxies like to quote the request that they refuse."""
@@ -164,16 +195,25 @@ def _usable(api_key: str) -> str:
     return key
 
 
-def _connect(api_url: str, api_key: str, pool_size: int) -> SandboxApi:
+def _connect(api_url: str, api_key: str, connect_timeout: float) -> tuple[SandboxApi, Connections]:
     # Imported here: it costs 0.3 s and 38 MB that web and most commands need not pay.
-    from daytona_api_client import ApiClient, Configuration, SandboxApi
+    from daytona_api_client_async import ApiClient, Configuration, SandboxApi
 
-    configuration = Configuration(
-        host=api_url, access_token=api_key, retries=False, connection_pool_maxsize=pool_size
-    )
-    client = ApiClient(configuration)
+    from sandboxes.providers.daytona.connections import Connections
+
+    client = ApiClient(Configuration(host=api_url, access_token=api_key))
     client.user_agent = USER_AGENT
-    return SandboxApi(client)
+    connections = Connections(ssl_context=client.rest_client.ssl_context, connect_timeout=connect_timeout)
+    client.rest_client = connections  # type: ignore[assignment]
+    return SandboxApi(client), connections
+
+
+def _request_headers() -> dict[str, str]:
+    """The id of the request that the caller has bound, so that Daytona's log can be found by it."""
+    request_id = structlog.contextvars.get_contextvars().get("request_id")
+    if not isinstance(request_id, str) or not 0 < len(request_id) <= LONGEST_REQUEST_ID:
+        return {}
+    return {"X-Request-Id": request_id} if request_id.isascii() and request_id.isprintable() else {}
 
 
 def _result(error: DaytonaError) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from sandboxes.providers import blocking
 from sandboxes.providers.convex import gateway as convex
 from sandboxes.providers.convex.environment import mistakes
 from sandboxes.providers.daytona import gateway as daytona
@@ -19,7 +20,7 @@ LEVELS = {"ok": Level.OK, "warning": Level.WARNING, "error": Level.BROKEN}
 
 def look_at_daytona() -> Iterator[DoctorFinding]:
     try:
-        page = daytona.gateway().list_page(limit=1)
+        page = blocking.run(daytona.gateway().list_page(limit=1))
     except daytona.NotConfigured as error:
         yield broken("daytona", error.message, "Set DAYTONA_API_URL and DAYTONA_API_KEY for workers and commands.")
     except daytona.Unauthorized:

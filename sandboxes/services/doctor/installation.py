@@ -15,7 +15,7 @@ from django.db.models import Min
 from project.logs import redact
 from sandboxes import clock
 from sandboxes.models import ConvexProjection, Notice, Operation
-from sandboxes.services import heartbeat, projection, sweeps, verifications
+from sandboxes.services import backlog, heartbeat, projection, sweeps, verifications
 from sandboxes.services.doctor.finding import DoctorFinding, broken, length, ok, warning
 
 if TYPE_CHECKING:
@@ -59,8 +59,8 @@ def look_at_migrations() -> Iterator[DoctorFinding]:
 def look_at_workers() -> Iterator[DoctorFinding]:
     alive = list(heartbeat.alive())
     if alive:
-        threads = sum(worker.threads for worker in alive)
-        yield ok("workers", f"{len(alive)} workers with {threads} threads are alive.")
+        places = sum(worker.places for worker in alive)
+        yield ok("workers", f"{len(alive)} workers with {places} places are alive.")
     else:
         silence = length(timedelta(seconds=settings.WORKER_SILENT_SECONDS))
         yield broken(
@@ -73,16 +73,17 @@ def look_at_workers() -> Iterator[DoctorFinding]:
 
 
 def look_at_operations() -> Iterator[DoctorFinding]:
-    now = clock.now()
-    active = Operation.objects.active()
-    overdue = active.filter(due_at__lte=now - LATE)
-    late = overdue.count()
-    if late:
-        oldest = overdue.aggregate(oldest=Min("due_at"))["oldest"] or now
-        text = f"{late} operations are due and nobody takes them; the oldest since {length(now - oldest)}."
-        yield broken("operations", text, "Start more workers, or give them more --threads.")
-    else:
-        yield ok("operations", f"{active.count()} operations are in flight, none is late.")
+    lanes = backlog.waiting(clock.now())
+    late = [one for one in lanes if one.is_late]
+    for one in late:
+        since = length(one.oldest)
+        text = f"{one.rows} rows of the lane {one.lane} are due and nobody takes them; the oldest for {since}."
+        yield broken("operations", text, "Start more workers; see their log where there are enough.")
+    if not late:
+        yield ok("operations", f"{Operation.objects.active().count()} operations are in progress, nothing is late.")
+    if failing := backlog.failing():
+        text = f"Attempts on {failing} sandboxes end with an error of our own."
+        yield broken("failing", text, "Report it with the error in the workers' log; the others go on.")
 
 
 def look_at_projection() -> Iterator[DoctorFinding]:

@@ -12,14 +12,15 @@ from sandboxes.core import pending
 from sandboxes.core.asked import NAME_LABEL, Value, drift, lost_labels
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.intervals import checked, is_made_ephemeral
-from sandboxes.core.vocabulary import Actor, ActorKind, Status
-from sandboxes.models import Sandbox, SandboxEvent
-from sandboxes.services import lookup, record
-from sandboxes.services.queue import enqueue
+from sandboxes.core.vocabulary import Actor, ActorKind, EventKind, Status
+from sandboxes.services import lookup, sandbox_store
+from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
+
+    from sandboxes.models import Sandbox
 
 
 class Intervals(TypedDict, total=False):
@@ -42,7 +43,7 @@ def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
     with lookup.locked(sandbox_id, actor=actor) as row:
         _check(row)
         if clean != row.name:
-            record.event(row, SandboxEvent.Kind.RENAMED, _renamed(row, clean), actor=actor)
+            sandbox_store.event(row, EventKind.RENAMED, _renamed(row, clean), actor=actor)
             row.name = clean
             _tell_daytona(row, {NAME_LABEL: clean})
     return row
@@ -141,10 +142,10 @@ def _renamed(row: Sandbox, name: str) -> str:
 
 
 def _changed(row: Sandbox, text: str, *, actor: Actor, data: Mapping[str, Any] | None = None) -> None:
-    record.event(row, SandboxEvent.Kind.CHANGE, text, actor=actor, data=dict(data or {}))
+    sandbox_store.event(row, EventKind.CHANGE, text, actor=actor, data=dict(data or {}))
 
 
 def _tell_daytona(row: Sandbox, changes: Mapping[str, Value | None]) -> None:
     row.pending_changes = pending.ask(row.pending_changes, changes, read_cache=settings.READ_CACHE_SECONDS)
     row.fetch_due_at = clock.now()
-    enqueue("observe_sandbox", row.pk)
+    wake()

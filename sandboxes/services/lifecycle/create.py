@@ -12,9 +12,9 @@ from sandboxes.core.asked import labels_of
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.intervals import checked
-from sandboxes.core.vocabulary import Action, Actor, Intent, Source
-from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox, SandboxEvent
-from sandboxes.services import budget, cap, record
+from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, Source
+from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox
+from sandboxes.services import budget, cap, sandbox_store
 from sandboxes.services.decisions import create_operation
 
 GRANTED = ("snapshot", "target", "cpu", "memory_gb", "disk_gb")  # asked of Daytona once, at the create
@@ -58,8 +58,8 @@ def create(
         row.save(force_insert=True)
         row.known_calls = []
         ConvexProjection.objects.create(sandbox=row, link_due=bool(new.harness_id))
-        with record.telling(row, since={}):
-            record.event(row, SandboxEvent.Kind.CREATED, "Created", actor=actor, at=row.created_at)
+        with sandbox_store.telling(row, since={}):
+            sandbox_store.event(row, EventKind.CREATED, "Created", actor=actor, at=row.created_at)
             asked = NewOperation(
                 action=Action.CREATE, actor=actor, source=source, reason=reason, request_id=request_id
             )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
-from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, Intent, OperationStatus, Source, Status
-from sandboxes.models import IntentChange, Operation, Sandbox, SandboxEvent
-from sandboxes.services import budget, lookup, record
+from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, EventKind, Intent, OperationStatus, Source, Status
+from sandboxes.models import IntentChange, Operation, Sandbox
+from sandboxes.services import budget, lookup, sandbox_store
 from sandboxes.services.decisions import create_operation, refresh
 from sandboxes.services.lifecycle.allowed import allowed_actions, refusal
 from sandboxes.services.operations import close_operation, keep_intent, revert_intent, set_intent
-from sandboxes.services.queue import enqueue
+from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ def ask(sandbox_id: UUID | str, asked: NewOperation, *, gate: Callable[[Sandbox]
         if gate is not None:
             gate(row)
         now = clock.now()
-        active = record.active_operation(row.pk)
+        active = sandbox_store.active_operation(row.pk)
         refuse(row, asked, active=active)
         if begins(asked, active=active):
             budget.spend(row.owner_id, asked.actor, asked.action, now=now)
@@ -129,7 +129,7 @@ def _make_due(row: Sandbox, active: Operation, *, now: datetime) -> None:
     """Let the operation look now, unless it waits for Daytona to find the sandbox: asking faster shows nothing."""
     if row.missing_since is None:
         active.due_at = now
-        enqueue("advance_operation", active.pk)
+        wake()
 
 
 def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) -> None:
@@ -181,8 +181,8 @@ def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: st
 def cancel_operation(row: Sandbox, operation: Operation, *, actor: Actor, reason: str, now: datetime) -> None:
     """Cancel it, restore the intent from before, and go on with that one if it was neither met nor answered yet."""
     revert_intent(row, operation, now=now)
-    record.event(
-        row, SandboxEvent.Kind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
+    sandbox_store.event(
+        row, EventKind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
         data={"reason": reason} if reason else {},
     )  # fmt: skip
     brought_an_intent = operation.intent_change is not None

@@ -10,7 +10,7 @@ from sandboxes import clock
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import budget, lookup, record
+from sandboxes.services import budget, lookup, sandbox_store
 from sandboxes.services.decisions import read_calls
 from sandboxes.services.lifecycle.request import ask, begins, carry_out, refuse
 
@@ -67,7 +67,7 @@ def _all_at_once(ids: list[UUID], asked: NewOperation) -> dict[UUID, RequestResu
 
 
 def _together(ids: list[UUID], asked: NewOperation) -> dict[UUID, RequestResult]:
-    with record.locked_together(Sandbox.objects.visible_to(asked.actor).filter(pk__in=ids)) as rows:
+    with sandbox_store.lock_sandboxes(Sandbox.objects.visible_to(asked.actor).filter(pk__in=ids)) as rows:
         now = clock.now()
         active = _active_of(rows)
         read_calls(rows)

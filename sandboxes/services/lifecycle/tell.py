@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -24,11 +25,12 @@ from sandboxes.core.results import MEANINGS
 from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import Sandbox
 from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, Rejected, Unknown
-from sandboxes.services import notices, record
+from sandboxes.services import notices, sandbox_store
 from sandboxes.services.decisions import refresh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+    from datetime import datetime
     from uuid import UUID
 
     from sandboxes.core.facts import RemoteSandbox
@@ -40,28 +42,40 @@ BY_A_PROXY = (502, 504)  # who answered for Daytona does not know what becomes o
 ChangeResult = Pending | DaytonaError
 
 
-def tell(
-    daytona: DaytonaGateway, sandbox_id: UUID, remote: RemoteSandbox, keys: Iterable[str], *, token: str
-) -> None:
-    """Make the calls for these settings, and write down what became of each."""
-    stored = pending.from_data(Sandbox.objects.values_list("pending_changes", flat=True).get(pk=sandbox_id))
-    due = {key: stored[key] for key in keys if key in stored}
+async def tell(
+    daytona: DaytonaGateway, remote: RemoteSandbox, due: Mapping[str, Pending], *, now: Callable[[], datetime]
+) -> dict[str, ChangeResult]:
+    """Make the calls for these settings; returns what became of each."""
     outcomes: dict[str, ChangeResult] = {}
     for together, make in _calls(daytona, remote, due):
         try:
-            make()
+            await make()
         except DaytonaError as error:
-            outcomes |= {key: _after_failure(due[key], error) for key in together}
+            outcomes |= {key: _after_failure(due[key], error, now()) for key in together}
         else:
-            outcomes |= {key: replace(due[key], told_at=clock.now(), due_at=None) for key in together}
-    with record.locked(sandbox_id, token=token) as row:
+            outcomes |= {key: replace(due[key], told_at=now(), due_at=None) for key in together}
+    return outcomes
+
+
+def due_of(sandbox_id: UUID, keys: Iterable[str]) -> dict[str, Pending]:
+    """Those of these settings that are still on their way."""
+    stored = pending.from_data(Sandbox.objects.values_list("pending_changes", flat=True).get(pk=sandbox_id))
+    return {key: stored[key] for key in keys if key in stored}
+
+
+def record_told(
+    sandbox_id: UUID, due: Mapping[str, Pending], outcomes: Mapping[str, ChangeResult], token: str
+) -> None:
+    """Write down what became of each setting, and give the lease back."""
+    with sandbox_store.lock_sandbox(sandbox_id, token=token) as row:
         _write(row, due, outcomes)
-        refresh(row, active=record.active_operation(row.pk), now=clock.now())
+        refresh(row, active=sandbox_store.active_operation(row.pk), now=clock.now())
+        sandbox_store.clear_lease(row)
 
 
 def _calls(
     daytona: DaytonaGateway, remote: RemoteSandbox, due: Mapping[str, Pending]
-) -> Iterator[tuple[list[str], Callable[[], None]]]:
+) -> Iterator[tuple[list[str], Callable[[], Awaitable[None]]]]:
     """Labels are merged into what the GET just showed: Daytona's PUT replaces all."""
     labels = {key: str(one.value) for key, one in due.items() if key not in asked.INTERVALS}
     if labels:
@@ -70,18 +84,17 @@ def _calls(
         asked.INTERVALS, (daytona.set_auto_stop, daytona.set_auto_archive, daytona.set_auto_delete), strict=True
     ):
         if key in due:
-            minutes = int(due[key].value)
-            yield [key], lambda change=change, minutes=minutes: change(remote.id, minutes)  # type: ignore[misc]
+            yield [key], partial(change, remote.id, int(due[key].value))
 
 
-def _after_failure(one: Pending, error: DaytonaError) -> ChangeResult:
+def _after_failure(one: Pending, error: DaytonaError, now: datetime) -> ChangeResult:
     """When it is told again; the error itself where that would not help."""
     if isinstance(error, Rejected):
         return error
     is_lost = isinstance(error, Unknown) and error.sent and error.status in (None, *BY_A_PROXY)
     if isinstance(error, Unknown) and error.status is not None and one.tries + 1 >= MOST_TRIES:
         return error
-    now, result = clock.now(), error.as_result()
+    result = error.as_result()
     pause = max(
         result.retry_after or MEANINGS[result.kind].pause,
         backoff(one.tries, first=FIRST_PAUSE, longest=LONGEST_PAUSE, jitter=random.random()),
@@ -109,5 +122,5 @@ def _write(row: Sandbox, due: Mapping[str, Pending], outcomes: Mapping[str, Chan
 def _tell_refused(row: Sandbox, key: str, one: Pending, error: DaytonaError) -> None:
     held = asked.observed(row, key)
     text = f"Daytona refuses {key.replace('_', '-')} {one.value}; it holds {'none' if held is None else held}"
-    record.event(row, EventKind.CHANGE, text, data={"words": error.message})
+    sandbox_store.event(row, EventKind.CHANGE, text, data={"words": error.message})
     notices.tell(NoticeCode.SETTINGS_DIFFER, f"{text} of “{row}” ({row.pk}): {error.message}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sandboxes.services.projection.pushing import (
     NO_ID,
-    enqueue_due,
+    due,
     is_on,
     is_used,
     push,
@@ -13,4 +13,4 @@ from sandboxes.services.projection.pushing import (
     touch,
 )
 
-__all__ = ["NO_ID", "enqueue_due", "is_on", "is_used", "push", "push_again", "push_many", "touch"]
+__all__ = ["NO_ID", "due", "is_on", "is_used", "push", "push_again", "push_many", "touch"]

@@ -12,12 +12,12 @@ from django.db.models import F
 from project.readable import cut
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode
-from sandboxes.core.vocabulary import Action
+from sandboxes.core.vocabulary import Action, EventKind
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, SandboxEvent
 from sandboxes.providers.convex import errors as convex
-from sandboxes.services import notices, record
+from sandboxes.services import notices, sandbox_store
 from sandboxes.services.projection import circuit_breaker, lease
-from sandboxes.services.queue import enqueue
+from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -167,7 +167,7 @@ def record_pushed(held: lease.Held, reports: list[Report]) -> int:
         _mark_pushed(held, [report for report in done if not report.changed], now)
         for report in (report for report in done if report.changed):
             lease.release(held, [report.row.pk], **_result(report, now), behind_since=held.now, due_at=now)
-            enqueue("push_sandbox", report.row.pk)
+            wake()
         _add_events(done, now)
     record_success(had_errors=any(report.row.error for report in done))
     return len(done)
@@ -222,9 +222,9 @@ def _mark_pushed(held: lease.Held, reports: list[Report], now: datetime) -> None
 
 def _add_events(reports: list[Report], now: datetime) -> None:
     SandboxEvent.objects.bulk_create(
-        record.line(
+        sandbox_store.line(
             report.sandbox,
-            SandboxEvent.Kind.CONVEX,
+            EventKind.CONVEX,
             f"Convex: {', '.join(report.did)}",
             at=now,
             data={"generation": report.row.wanted_generation},
@@ -266,7 +266,7 @@ def record_failure(held: lease.Held, reports: list[Report], error: Exception) ->
             failed = {"error": message, "attempt": row.attempt + 1, "due_at": now + pause}
             lease.release(held, [row.pk], **_learned(report), **failed)
             if is_news and message != row.error:
-                record.event(report.sandbox, SandboxEvent.Kind.CONVEX, message, at=now)
+                sandbox_store.event(report.sandbox, EventKind.CONVEX, message, at=now)
     tell(error)
 
 
@@ -288,10 +288,10 @@ def record_no_room(held: lease.Held, report: Report, error: convex.ConvexError) 
     create = Operation.objects.active().filter(sandbox=report.sandbox, action=Action.CREATE).first()
     if create is None:
         return
-    with transaction.atomic():
-        unpushed = ConvexProjection.objects.filter(pk=report.row.pk, lease_token="", pushed_generation=0)
-        if unpushed.update(refusal=Code.SANDBOX_LIMIT_REACHED) == 1:
-            enqueue("advance_operation", create.pk)
+    unpushed = ConvexProjection.objects.filter(pk=report.row.pk, lease_token="", pushed_generation=0)
+    if unpushed.update(refusal=Code.SANDBOX_LIMIT_REACHED) == 1:
+        Operation.objects.active().filter(pk=create.pk).update(due_at=clock.present())
+        wake()
 
 
 def raise_generation(held: lease.Held, report: Report, stored: int) -> None:
@@ -306,8 +306,8 @@ def raise_generation(held: lease.Held, report: Report, stored: int) -> None:
             return
         message = f"Convex: had generation {stored} with other values; going on above it"
         data = {"stored": stored, "ours": report.row.wanted_generation}
-        record.event(report.sandbox, SandboxEvent.Kind.CONVEX, message, data=data)
-        enqueue("push_sandbox", report.row.pk)
+        sandbox_store.event(report.sandbox, EventKind.CONVEX, message, data=data)
+        wake()
 
 
 def foreign(row: Sandbox, owner: str = "") -> ForeignOwner:

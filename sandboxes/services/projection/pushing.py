@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.utils.module_loading import import_string
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import EventKind
+from sandboxes.models import CircuitBreaker, ConvexProjection, Sandbox
 from sandboxes.providers.convex.gateway import MAX_CHANGES, ConvexError, ConvexGateway, Function, gateway
-from sandboxes.services import lookup, record
+from sandboxes.services import lookup, sandbox_store
 from sandboxes.services.projection import application_rows, batch, circuit_breaker, lease, one_by_one, push_result
 from sandboxes.services.projection.values import touch_of
-from sandboxes.services.queue import enqueue
+from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 NO_ID = "Convex names its rows by Daytona's id, and there is none yet."
-
-# A row that was enqueued is not due again before then.
-AGAIN_AFTER = timedelta(seconds=30)
-# So many rows may be enqueued at a time, or a slow Convex would fill the queue with tasks for the same rows:
-# where our own functions are, where they are not, and before anybody has looked.
-MOST_ENQUEUED = {True: 2000, False: 500, None: 8}
 
 
 def push(sandbox_id: UUID) -> bool:
@@ -86,8 +79,8 @@ def push_again(sandbox_id: UUID, *, actor: Actor) -> None:
         late = {"late": sent["late"]} if "late" in sent else {}
         rows = ConvexProjection.objects.filter(pk=sandbox.pk)
         rows.make_due(sent={"again": True, **late}, removed=False, attempt=0)
-        record.event(sandbox, SandboxEvent.Kind.CONVEX, "Push to Convex requested again", actor=actor)
-        enqueue("push_sandbox", sandbox.pk)
+        sandbox_store.event(sandbox, EventKind.CONVEX, "Push to Convex requested again", actor=actor)
+        wake()
 
 
 @transaction.atomic
@@ -96,32 +89,31 @@ def _push_what_was_lacking() -> None:
     push_result.met(push_result.LACKS).in_order().make_due()
 
 
-def touch(sandbox: Sandbox) -> bool:
-    """Tell Convex that a sandbox was used; returns whether it was told. The next use tells it again if not."""
-    if not is_on() or not sandbox.projection.known or circuit_breaker.read().is_open(clock.now()):
-        return False
+def touch(sandboxes: Sequence[Sandbox]) -> int:
+    """Tell Convex that these were used; returns how many it was told of. The next use tells it again if not."""
+    known = [sandbox for sandbox in sandboxes if sandbox.projection.known]
+    if not known or not is_on() or circuit_breaker.read().is_open(clock.now()):
+        return 0
     try:
-        return _touch(_gateway(), sandbox)
+        return _touch(_gateway(), known)
     except ConvexError as error:
-        log.info("convex_touch_failed", sandbox_id=str(sandbox.pk), code=error.code)
-        return False
+        log.info("convex_touch_failed", code=error.code)
+        return 0
 
 
-def enqueue_due(now: datetime) -> int:
-    """Enqueue the rows whose push is due, without a remote call; returns how many rows.
+def due(limit: int) -> tuple[list[UUID], bool]:
+    """Up to so many rows whose push is due and that nobody pushes, and whether 100 of them take one call.
 
-    Each is moved ahead in the same transaction, so that no other pump enqueues it too. While Convex is left
-    alone nothing is, and when that is over a single row tries for all of them.
+    While Convex is left alone there is none, and when that is over a single row tries for all of them.
     """
     breaker = circuit_breaker.read() if is_on() else None
+    now = clock.now()
     if breaker is None or breaker.is_open(now):
-        return 0
-    with transaction.atomic():
-        due = ConvexProjection.objects.due(now).order_by("due_at", "pk")
-        ids = list(due.select_for_update(skip_locked=True).values_list("pk", flat=True)[: _room(breaker, now)])
-        ConvexProjection.objects.filter(pk__in=ids).update(due_at=now + AGAIN_AFTER)
-        _enqueue(ids, in_batches=breaker.has_own_functions is True)
-    return len(ids)
+        return [], False
+    rows = ConvexProjection.objects.due(now).free().order_by("due_at", "pk")
+    together = breaker.has_own_functions is True
+    ids = rows.values_list("pk", flat=True)[: 1 if breaker.is_half_open else limit]
+    return list(ids), together
 
 
 def is_used() -> bool:
@@ -140,25 +132,6 @@ def _gateway() -> ConvexGateway:
     return convex
 
 
-def _room(breaker: CircuitBreaker, now: datetime) -> int:
-    """How many more rows may be enqueued, those counted that were and that nobody has come to yet."""
-    if breaker.is_half_open:
-        return 1
-    moved_ahead = ConvexProjection.objects.behind().filter(due_at__gt=now, due_at__lte=now + AGAIN_AFTER)
-    enqueued = moved_ahead.filter(attempt=0).count()
-    return max(0, MOST_ENQUEUED[breaker.has_own_functions] - enqueued)
-
-
-def _enqueue(ids: list[UUID], *, in_batches: bool) -> None:
-    if not in_batches:
-        for sandbox_id in ids:
-            enqueue("push_sandbox", sandbox_id)
-        return
-    push_batch = import_string("sandboxes.tasks.push_batch")
-    for start in range(0, len(ids), MAX_CHANGES):
-        push_batch.enqueue([str(sandbox_id) for sandbox_id in ids[start : start + MAX_CHANGES]])
-
-
 def _nobody_home(ids: Sequence[UUID], error: ConvexError) -> int:
     """Convex does not even say which functions it has: the rows wait."""
     held = lease.claim(ids)
@@ -174,11 +147,16 @@ def _is_ours(convex: ConvexGateway, sandbox: Sandbox) -> bool:
         return False
 
 
-def _touch(convex: ConvexGateway, sandbox: Sandbox) -> bool:
+def _touch(convex: ConvexGateway, sandboxes: Sequence[Sandbox]) -> int:
     if convex.own_functions():
-        (answer,) = convex.apply([touch_of(sandbox.projection)])
-        return answer.outcome == "applied"
-    if sandbox.daytona_id is None or convex.has(Function.TOUCH) is False or not _is_ours(convex, sandbox):
-        return False
-    convex.touch(sandbox.daytona_id)
-    return True
+        told = 0
+        for start in range(0, len(sandboxes), MAX_CHANGES):
+            changes = [touch_of(one.projection) for one in sandboxes[start : start + MAX_CHANGES]]
+            told += sum(answer.outcome == "applied" for answer in convex.apply(changes))
+        return told
+    if convex.has(Function.TOUCH) is False:
+        return 0
+    ours = [one.daytona_id for one in sandboxes if one.daytona_id is not None and _is_ours(convex, one)]
+    for daytona_id in ours:
+        convex.touch(daytona_id)
+    return len(ours)

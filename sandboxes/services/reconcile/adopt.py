@@ -23,10 +23,11 @@ from sandboxes.core.facts import Fetched, NewOperation
 from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.shown import shown_of, to_push
 from sandboxes.core.states import STATES
-from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
-from sandboxes.models import ConvexProjection, Owner, Sandbox, SandboxEvent
+from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, Source, Status
+from sandboxes.models import ConvexProjection, Owner, Sandbox
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
-from sandboxes.services import record
+from sandboxes.services import sandbox_store
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
@@ -168,7 +169,7 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
     """GET what the list showed; None when it is ending, is somebody else's by now, or Daytona does not answer."""
     started = clock.now()
     try:
-        remote = daytona.get(item.id)
+        remote = blocking.run(daytona.get(item.id))
     except NotFound:
         run.report.count("list_lied")
         return None
@@ -244,7 +245,7 @@ def _delete(found: Found, owner: str, *, reason: str, actor: Actor) -> Sandbox:
     row.intent_reason, row.intent_at = reason, now
     _save(row, found, message=reason, actor=actor, now=now)
     ConvexProjection.objects.create(sandbox=row, removed=True)
-    with record.telling(row, since=facts_of(row)):
+    with sandbox_store.telling(row, since=facts_of(row)):
         new = NewOperation(action=Action.DELETE, actor=actor, source=Source.SWEEP, reason=reason)
         create_operation(row, new, now=now)
         row.save()
@@ -270,8 +271,8 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
 def _save(row: Sandbox, found: Found, *, message: str, actor: Actor, now: datetime) -> None:
     row.save(force_insert=True)
     row.known_calls = []
-    with record.telling(row, since={}):
-        record.event(row, SandboxEvent.Kind.CREATED, message, actor=actor, at=now)
+    with sandbox_store.telling(row, since={}):
+        sandbox_store.event(row, EventKind.CREATED, message, actor=actor, at=now)
         with drafting(row, None, now=now) as draft:
             apply_observation(draft, Fetched(found.started, found.remote))
             refresh_status(draft)

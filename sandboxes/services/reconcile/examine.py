@@ -16,7 +16,7 @@ from sandboxes.models import Sandbox
 from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway
 from sandboxes.services import lifecycle
 from sandboxes.services.decisions import SANDBOX_FIELDS, sandbox_facts
-from sandboxes.services.fetching import fetch
+from sandboxes.services.fetching import fetch_now
 from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 
@@ -101,7 +101,7 @@ def _dry(run: Run, daytona: DaytonaGateway, sandbox_id: UUID) -> list[SweepFindi
     if row is None:
         return []
     before = Stored.of(row)
-    _would_store(row, fetch(daytona, row))
+    _would_store(row, fetch_now(daytona, row))
     return [finding_of(row, before, Stored.of(row)), setting_of(run, row)]
 
 

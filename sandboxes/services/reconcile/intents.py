@@ -12,7 +12,7 @@ from sandboxes import clock
 from sandboxes.core.states import ERROR_STATES, STATES, Seen, is_met
 from sandboxes.core.vocabulary import Intent
 from sandboxes.models import Sandbox
-from sandboxes.services import record
+from sandboxes.services import sandbox_store
 from sandboxes.services.operations import keep_intent
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.rows import in_chunks
@@ -72,8 +72,12 @@ def _suspects(run: Run) -> Iterator[Sandbox]:
 
 def _enforce(sandbox_id: UUID) -> bool:
     """Whether it is still as it was read: a person may have asked for something else just now."""
-    with record.locked(sandbox_id) as row:
-        if row.intent_met_at is None or record.active_operation(sandbox_id) or not is_broken(row.intent, row.seen):
+    with sandbox_store.lock_sandbox(sandbox_id) as row:
+        if (
+            row.intent_met_at is None
+            or sandbox_store.active_operation(sandbox_id)
+            or not is_broken(row.intent, row.seen)
+        ):
             return False
         row.intent_met_at = None
         keep_intent(row, now=clock.now())

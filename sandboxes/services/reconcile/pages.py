@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, Page, RateLimited
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 
@@ -51,7 +52,8 @@ def _page(run: Run, daytona: DaytonaGateway, cursor: str | None) -> Page:
     labels = {"harness_user_id": run.options.owner} if run.options.owner else None
     for patience in range(PATIENCE, -1, -1):
         try:
-            return daytona.list_page(cursor=cursor, limit=settings.RECONCILE_PAGE, labels=labels)
+            call = daytona.list_page(cursor=cursor, limit=settings.RECONCILE_PAGE, labels=labels)
+            return blocking.run(call)
         except RateLimited as error:
             if not patience:
                 raise

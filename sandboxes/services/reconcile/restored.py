@@ -15,7 +15,7 @@ from sandboxes import clock
 from sandboxes.core.codes import Code
 from sandboxes.core.vocabulary import Action, Actor, Intent, OperationStatus
 from sandboxes.models import DaytonaCall, Operation, Sandbox
-from sandboxes.services import feed, record
+from sandboxes.services import feed, sandbox_store
 from sandboxes.services.decisions import refresh
 from sandboxes.services.lifecycle import rename
 from sandboxes.services.operations import close_operation, revert_intent, set_intent
@@ -68,9 +68,9 @@ def _of_owner(run: Run, rows: QuerySet[Sandbox]) -> QuerySet[Sandbox]:
 
 
 def _forget(sandbox_id: UUID) -> None:
-    with record.locked(sandbox_id) as row:
+    with sandbox_store.lock_sandbox(sandbox_id) as row:
         now = clock.now()
-        active = record.active_operation(sandbox_id)
+        active = sandbox_store.active_operation(sandbox_id)
         if active is not None:
             revert_intent(row, active, now=now)
             close_operation(row, active, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=WORDS)

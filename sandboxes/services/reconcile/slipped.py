@@ -2,40 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.states import STATES
-from sandboxes.core.vocabulary import MOVING, Intent, Status
+from sandboxes.core.vocabulary import MOVING, Intent
 from sandboxes.models import DaytonaCall, Operation, Sandbox
-from sandboxes.services import heartbeat, notices, pump
+from sandboxes.services import heartbeat, notices
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 from sandboxes.services.reconcile.run import Run, update_free
 
-MOST_ROUNDS = 20  # of the pump, in one sweep
 MOST_STUCK = 100
 UNSEEN_FOR_LONG = timedelta(minutes=15)  # whatever is refused is asked for more often
 NAMED = 3  # sandboxes that a notice names
 
 
 def steps(run: Run) -> None:
-    """Make due what slipped, enqueue what is due, and say what stands still."""
+    """Make due what slipped, and say what stands still."""
     make_due(run)
-    stuck = stuck_deletes(run.started)
+    stuck = Sandbox.objects.stuck(run.started).order_by("status_changed_at", "pk")
     theirs = stuck.filter(owner_id=run.options.owner) if run.options.owner else stuck
     run.report.add(*[_stuck(sandbox) for sandbox in theirs[:MOST_STUCK]])
     if run.options.dry_run:
         return
-    for _ in range(MOST_ROUNDS):
-        enqueued = pump.due()
-        run.report.count("enqueued", enqueued)
-        if not enqueued:
-            break
-        run.beat()
-    _tell_stuck(list(stuck[: NAMED + 1]))
+    deletes = Q(intent=Intent.DELETED)
+    _tell(NoticeCode.DELETE_STUCK, "Daytona has not finished deleting", stuck.filter(deletes))
+    _tell(NoticeCode.SANDBOX_STUCK, "Daytona neither finishes nor fails with", stuck.exclude(deletes))
     heartbeat.review()
     if not Sandbox.objects.filter(_says_an_unknown_word()).exists():
         notices.close(NoticeCode.UNKNOWN_STATE)
@@ -64,28 +58,25 @@ def slipped() -> dict[str, tuple[QuerySet[Sandbox] | QuerySet[Operation], str]]:
     }
 
 
-def stuck_deletes(now: datetime) -> QuerySet[Sandbox]:
-    """Deletes have no deadline; after DELETE_STUCK_SECONDS staff are told, also of one refused each time."""
-    since = now - timedelta(seconds=settings.DELETE_STUCK_SECONDS)
-    rows = Sandbox.objects.filter(intent=Intent.DELETED, deleted_at=None, intent_at__lt=since)
-    return rows.exclude(status=Status.GONE).order_by("intent_at")
-
-
 def _stuck(row: Sandbox) -> SweepFinding:
-    text = f"it has been wanted deleted since {row.intent_at:%Y-%m-%d %H:%M} UTC"
+    if row.intent == Intent.DELETED:
+        text = f"it has been wanted deleted since {row.intent_at:%Y-%m-%d %H:%M} UTC"
+    else:
+        text = f"it has been {row.status} since {row.status_changed_at:%Y-%m-%d %H:%M} UTC"
     return SweepFinding(
         kind=FindingKind.STUCK, text=text, sandbox_id=row.pk, daytona_id=row.daytona_id or "",
         name=row.display_name, owner=row.owner_id,
     )  # fmt: skip
 
 
-def _tell_stuck(stuck: list[Sandbox]) -> None:
-    if not stuck:
-        notices.close(NoticeCode.DELETE_STUCK)
+def _tell(code: NoticeCode, words: str, stuck: QuerySet[Sandbox]) -> None:
+    named = list(stuck[: NAMED + 1])
+    if not named:
+        notices.close(code)
         return
-    names = ", ".join(str(one.daytona_id or one.pk) for one in stuck[:NAMED])
-    more = " and more" if len(stuck) > NAMED else ""
-    notices.tell(NoticeCode.DELETE_STUCK, f"Daytona has not finished deleting {names}{more}.")
+    names = ", ".join(str(one.daytona_id or one.pk) for one in named[:NAMED])
+    more = " and more" if len(named) > NAMED else ""
+    notices.tell(code, f"{words} {names}{more}.")
 
 
 def _says_an_unknown_word() -> Q:

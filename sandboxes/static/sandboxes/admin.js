@@ -36,7 +36,7 @@
   }
 
   // A piece that has not changed, but for its ages, is left alone: focus and open details stay where they are.
-  const bare = (piece) => piece.outerHTML.replace(/(<time[^>]*>)[^<]*/g, "$1");
+  const bare = (piece) => piece.outerHTML.replace(/<time datetime="([^"]*)"[^>]*>[^<]*/g, "$1");
   const shown = new WeakMap();
 
   function swap(piece, fresh) {
@@ -85,6 +85,17 @@
     });
   }
 
+  // The two dates of a filter are one parameter: first..last.
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-days]");
+    if (!form) return;
+    event.preventDefault();
+    const query = new URLSearchParams(new FormData(form));
+    const [first, last] = ["first", "last"].map((which) => form.querySelector(`[data-day=${which}]`).value);
+    if (first || last) query.set(form.dataset.days, `${first}..${last}`);
+    location.search = query;
+  });
+
   // Unfold hides the page until its scripts have run, and what is hidden cannot take the focus that it asks for.
   window.addEventListener("load", () => {
     if (document.activeElement === document.body) document.querySelector("[autofocus]")?.focus();
@@ -96,7 +107,6 @@
     setTimeout(loop, pause());
     makeReachable();
     new MutationObserver(makeReachable).observe(document.body, { childList: true, subtree: true });
-    document.querySelectorAll("button[data-copy]").forEach(copying);
   });
 
   // What Unfold lets be clicked, though it is neither a link nor a button, can be reached and pressed by keys too.
@@ -120,14 +130,73 @@
     Chart.defaults.color = () => getComputedStyle(document.documentElement).getPropertyValue("--sk-chart").trim();
   }
 
-  // Copying the old way: it needs no permission, and no HTTPS.
-  function copying(button) {
-    button.hidden = false;
-    button.addEventListener("click", () => {
-      const source = document.getElementById(button.dataset.copy);
-      getSelection().selectAllChildren(source);
-      const said = document.getElementById(`${button.dataset.copy}-said`);
-      said.textContent = document.execCommand("copy") ? "Copied." : "It is selected: press Ctrl+C.";
-    });
+  // Copying the old way too: it needs no permission, and no HTTPS.
+  async function copied(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      return done;
+    }
+  }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const done = await copied(button.dataset.copy);
+    button.querySelector(".material-symbols-outlined").textContent = done ? "check" : "error";
+    say(done ? "Copied." : "It could not be copied: select it and press Ctrl+C.");
+  });
+
+  // What is said to those who hear the page.
+  function say(words) {
+    let line = document.getElementById("sk-said");
+    if (!line) {
+      line = Object.assign(document.createElement("div"), { id: "sk-said", className: "sk-hidden" });
+      line.setAttribute("role", "status");
+      document.body.append(line);
+    }
+    line.textContent = words;
+  }
+
+  // The exact time, in the zone of whoever reads: on hover as a title, when it is pressed in a bubble that copies it.
+  const LOCAL = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+  const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const local = (time) => `${LOCAL.format(Date.parse(time.dateTime))} ${ZONE}`;
+
+  document.addEventListener("mouseover", (event) => {
+    const time = event.target.closest?.("time[data-age]");
+    if (time) time.title = local(time);
+  });
+
+  document.addEventListener("click", (event) => {
+    const time = event.target.closest("time[data-age]");
+    if (!time) return;
+    event.preventDefault();
+    const bubble = document.getElementById("sk-moment") || document.body.appendChild(
+      Object.assign(document.createElement("div"), { id: "sk-moment", className: "sk-moment sk-small", popover: "auto" }),
+    );
+    const utc = new Date(time.dateTime).toISOString();
+    bubble.replaceChildren(line(local(time)), line(utc));
+    bubble.showPopover();
+    const at = time.getBoundingClientRect();
+    bubble.style.left = `${Math.max(8, Math.min(at.left, innerWidth - bubble.offsetWidth - 8))}px`;
+    bubble.style.top = `${Math.min(at.bottom + 4, innerHeight - bubble.offsetHeight - 8)}px`;
+  });
+
+  // A text with a button that copies it, as html.copyable makes it.
+  function line(text) {
+    const row = document.createElement("div");
+    row.innerHTML = '<span class="sk-mono"></span> <button type="button" class="sk-copy"><span class="material-symbols-outlined" aria-hidden="true">content_copy</span></button>';
+    row.firstChild.textContent = text;
+    row.lastChild.dataset.copy = text;
+    row.lastChild.setAttribute("aria-label", "Copy");
+    return row;
   }
 })();

@@ -6,27 +6,29 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandboxes.providers.daytona.gateway import DaytonaGateway
+from tests.support.gateway import BlockingGateway
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.support.emulator import Emulator
 
-NewGateway = Callable[..., DaytonaGateway]
+NewGateway = Callable[..., BlockingGateway]
 
 
 @pytest.fixture
 def new_gateway(emulator: Emulator) -> Iterator[NewGateway]:
     """Makes gateways to the emulator, which are closed after the test."""
-    made: list[DaytonaGateway] = []
+    made: list[BlockingGateway] = []
 
-    def make(**options: Any) -> DaytonaGateway:
+    def make(**options: Any) -> BlockingGateway:
         defaults: dict[str, Any] = {
             "api_url": emulator.daytona_url,
             "api_key": emulator.daytona_key,
             "connect_timeout": PATIENCE,
             "read_timeout": PATIENCE,
         }
-        made.append(DaytonaGateway(**defaults | options))
+        defaults["hold_timeout"] = options.get("read_timeout", PATIENCE)
+        made.append(BlockingGateway(DaytonaGateway(**defaults | options)))
         return made[-1]
 
     yield make
@@ -35,5 +37,5 @@ def new_gateway(emulator: Emulator) -> Iterator[NewGateway]:
 
 
 @pytest.fixture
-def gateway(new_gateway: NewGateway) -> DaytonaGateway:
+def gateway(new_gateway: NewGateway) -> BlockingGateway:
     return new_gateway()

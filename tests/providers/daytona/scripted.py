@@ -18,6 +18,17 @@ CUT = b""  # close the connection without an answer
 HANG = None  # never answer
 
 
+@dataclass(frozen=True)
+class Slowly:
+    """Send these bytes one by one, with a pause in seconds before each."""
+
+    answer: bytes
+    pause: float
+
+
+Step = bytes | Slowly | None
+
+
 @dataclass
 class Seen:
     line: str
@@ -31,13 +42,13 @@ class Script:
     """One step a request, the last one for ever. `close_after` ends the connection after each answer."""
 
     url: str
-    steps: list[bytes | None]
+    steps: list[Step]
     close_after: bool = False
     seen: list[Seen] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
     closed: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
-    def next_step(self) -> bytes | None:
+    def next_step(self) -> Step:
         return self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
 
 
@@ -49,8 +60,8 @@ def answer(status: int, body: object = None, *, headers: dict[str, str] | None =
 
 
 @contextlib.contextmanager
-def scripted(*steps: bytes | None, close_after: bool = False) -> Iterator[Script]:
-    listener = socket.create_server(("127.0.0.1", 0))
+def scripted(*steps: Step, close_after: bool = False) -> Iterator[Script]:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     script = Script(f"http://127.0.0.1:{listener.getsockname()[1]}/api", list(steps), close_after)
     threads = [threading.Thread(target=_accept, args=(listener, script), daemon=True)]
     threads[0].start()
@@ -89,12 +100,23 @@ def _serve(connection: socket.socket, number: int, script: Script) -> None:
                 break
             if step == CUT:
                 break
+            if isinstance(step, Slowly):
+                _drip(connection, step, script)
+                break
             connection.sendall(step)
             if script.close_after:
                 break
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
     script.closed.release()
+
+
+def _drip(connection: socket.socket, step: Slowly, script: Script) -> None:
+    with contextlib.suppress(OSError):  # the client has left
+        for number in range(len(step.answer)):
+            if script.closing.wait(step.pause):
+                return
+            connection.sendall(step.answer[number : number + 1])
 
 
 def _read(stream: BinaryIO, number: int) -> Seen | None:

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandboxes.providers.daytona.gateway import DaytonaGateway, NewSandbox, NotFound, Unknown
+from sandboxes.providers.daytona.gateway import NewSandbox, NotFound, Unknown
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.providers.daytona.conftest import NewGateway
     from tests.support.emulator import Emulator
+    from tests.support.gateway import BlockingGateway
 
 HTML = "<html><body>502 Bad Gateway</body></html>"
 
@@ -25,7 +26,7 @@ def lost(call: object, *arguments: object) -> Unknown:
 
 
 def test_with_its_database_down_daytona_denies_a_living_sandbox(
-    gateway: DaytonaGateway, emulator: Emulator
+    gateway: BlockingGateway, emulator: Emulator
 ) -> None:
     [key] = emulator.seed([{}])
     emulator.settings(database="down")
@@ -40,7 +41,7 @@ def test_with_its_database_down_daytona_denies_a_living_sandbox(
 
 
 def test_with_redis_down_calls_hang_and_run_later(
-    gateway: DaytonaGateway, new_gateway: NewGateway, emulator: Emulator
+    gateway: BlockingGateway, new_gateway: NewGateway, emulator: Emulator
 ) -> None:
     [key] = emulator.seed([{}])
     emulator.settings(redis="down")
@@ -51,7 +52,7 @@ def test_with_redis_down_calls_hang_and_run_later(
 
 
 def test_a_start_that_daytona_holds_open_ends_here_and_goes_on_there(
-    gateway: DaytonaGateway, new_gateway: NewGateway, emulator: Emulator
+    gateway: BlockingGateway, new_gateway: NewGateway, emulator: Emulator
 ) -> None:
     emulator.settings(transition=60.0)
     [key] = emulator.seed([{"state": "stopped"}])
@@ -63,7 +64,7 @@ def test_a_start_that_daytona_holds_open_ends_here_and_goes_on_there(
 
 
 def test_a_create_that_daytona_holds_open_is_found_by_its_name(
-    gateway: DaytonaGateway, new_gateway: NewGateway, emulator: Emulator
+    gateway: BlockingGateway, new_gateway: NewGateway, emulator: Emulator
 ) -> None:
     emulator.settings(transition=1.0)
     lost(new_gateway(read_timeout=0.2).create, NewSandbox(name="alpha"))
@@ -71,7 +72,7 @@ def test_a_create_that_daytona_holds_open_is_found_by_its_name(
     assert gateway.get("alpha").name == "alpha"
 
 
-def test_a_call_that_is_dropped_before_it_runs(gateway: DaytonaGateway, emulator: Emulator) -> None:
+def test_a_call_that_is_dropped_before_it_runs(gateway: BlockingGateway, emulator: Emulator) -> None:
     [key] = emulator.seed([{}])
     fault = emulator.faults.add("drop_before", method="POST", path="/stop")
     assert lost(gateway.stop, key).dropped
@@ -79,7 +80,7 @@ def test_a_call_that_is_dropped_before_it_runs(gateway: DaytonaGateway, emulator
     assert gateway.get(key).state == "started"
 
 
-def test_a_call_that_is_dropped_after_it_ran(gateway: DaytonaGateway, emulator: Emulator) -> None:
+def test_a_call_that_is_dropped_after_it_ran(gateway: BlockingGateway, emulator: Emulator) -> None:
     [key] = emulator.seed([{}])
     fault = emulator.faults.add("drop_after", method="POST", path="/stop")
     assert lost(gateway.stop, key).dropped
@@ -94,7 +95,7 @@ def test_a_call_that_hangs_and_runs_later(new_gateway: NewGateway, emulator: Emu
     wait_until(lambda: emulator.log(action="stop"), what="the stop that ran late")
 
 
-def test_the_api_is_killed_in_the_middle_of_a_start(emulator: Emulator, gateway: DaytonaGateway) -> None:
+def test_the_api_is_killed_in_the_middle_of_a_start(emulator: Emulator, gateway: BlockingGateway) -> None:
     """Recording 15_outages: the connection is dropped and the start completes all the same."""
     [key] = emulator.seed([{"state": "stopped"}])
     emulator.faults.add("drop_after", path="/start")
@@ -105,7 +106,7 @@ def test_the_api_is_killed_in_the_middle_of_a_start(emulator: Emulator, gateway:
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 @pytest.mark.parametrize("answer", [HTML, {"statusCode": 500, "message": "An unexpected error occurred."}])
 def test_a_failure_of_a_server_leaves_the_outcome_open(
-    gateway: DaytonaGateway, emulator: Emulator, status: int, answer: object
+    gateway: BlockingGateway, emulator: Emulator, status: int, answer: object
 ) -> None:
     [key] = emulator.seed([{}])
     fault = emulator.faults.add("status", path=f"/{key}", status=status, answer=answer)
@@ -114,21 +115,23 @@ def test_a_failure_of_a_server_leaves_the_outcome_open(
     assert lost(gateway.get, key).status == status
 
 
-def test_a_proxy_that_fails_once_does_not_fail_a_read(gateway: DaytonaGateway, emulator: Emulator) -> None:
+def test_a_proxy_that_fails_once_does_not_fail_a_read(gateway: BlockingGateway, emulator: Emulator) -> None:
     [key] = emulator.seed([{}])
     fault = emulator.faults.add("status", path=f"/{key}$", status=502, answer=HTML, times=1)
     assert gateway.get(key).id == key
     assert emulator.faults.hits(fault) == 1
 
 
-def test_a_success_that_cannot_be_read_leaves_the_outcome_open(gateway: DaytonaGateway, emulator: Emulator) -> None:
+def test_a_success_that_cannot_be_read_leaves_the_outcome_open(
+    gateway: BlockingGateway, emulator: Emulator
+) -> None:
     [key] = emulator.seed([{}])
     emulator.faults.add("status", path="/stop", status=200, answer=HTML, execute=True)
     assert lost(gateway.stop, key).status == 200
     assert len(emulator.log(action="stop")) == 1
 
 
-def test_connections_that_the_server_cut_are_replaced(gateway: DaytonaGateway, emulator: Emulator) -> None:
+def test_connections_that_the_server_cut_are_replaced(gateway: BlockingGateway, emulator: Emulator) -> None:
     [key] = emulator.seed([{}])
     gateway.get(key)
     emulator.stop()
@@ -138,7 +141,7 @@ def test_connections_that_the_server_cut_are_replaced(gateway: DaytonaGateway, e
     assert gateway.stop(key).state == "stopping"
 
 
-def test_while_the_api_is_down_nothing_is_sent(gateway: DaytonaGateway, emulator: Emulator) -> None:
+def test_while_the_api_is_down_nothing_is_sent(gateway: BlockingGateway, emulator: Emulator) -> None:
     [key] = emulator.seed([{}])
     emulator.stop()
     try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.providers.daytona.gateway import DaytonaGateway, NotConfigured, Unauthorized
 from tests.providers.daytona.scripted import HANG, scripted
@@ -35,7 +36,7 @@ def fresh(settings: Any, emulator: Emulator) -> Iterator[None]:
 
 
 def test_the_settings_make_the_gateway(settings: Any, emulator: Emulator) -> None:
-    created = daytona.gateway().create(daytona.NewSandbox(name="alpha"))
+    created = blocking.run(daytona.gateway().create(daytona.NewSandbox(name="alpha")))
     assert created.target == "eu"
     assert daytona.gateway() is daytona.gateway()
 
@@ -44,8 +45,8 @@ def test_the_timeouts_are_settings(settings: Any) -> None:
     settings.DAYTONA_READ_TIMEOUT = 0.05
     with scripted(HANG) as server:
         settings.DAYTONA_API_URL = server.url
-        with pytest.raises(daytona.Unknown, match=r"read timeout=0\.05"):
-            daytona.gateway().get("x")
+        with pytest.raises(daytona.Unknown, match=r"within 0\.0\d+ s"):
+            blocking.run(daytona.gateway().get("x"))
 
 
 @pytest.mark.parametrize("missing", ["DAYTONA_API_URL", "DAYTONA_API_KEY"])
@@ -62,10 +63,10 @@ def test_a_reset_forgets_a_refused_key(settings: Any, emulator: Emulator) -> Non
     settings.DAYTONA_API_KEY = "dtn_wrong"
     for _ in range(2):
         with pytest.raises(Unauthorized):
-            daytona.gateway().get(key)
+            blocking.run(daytona.gateway().get(key))
     settings.DAYTONA_API_KEY = emulator.daytona_key
     daytona.reset()
-    assert daytona.gateway().get(key).id == key
+    assert blocking.run(daytona.gateway().get(key)).id == key
 
 
 def test_threads_that_come_at_once_share_one(settings: Any) -> None:
@@ -90,19 +91,20 @@ def test_a_child_makes_its_own(emulator: Emulator) -> None:
     program = """
 import os, sys, threading, django
 django.setup()
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 mine = daytona.gateway()
-mine.list_page()
+blocking.run(mine.list_page())
 daytona._lock.acquire()
 child = os.fork()
 if child == 0:
     theirs = daytona.gateway()
-    theirs.list_page()
+    blocking.run(theirs.list_page())
     os._exit(0 if theirs is not mine else 3)
 daytona._lock.release()
 _, status = os.waitpid(child, 0)
 assert daytona.gateway() is mine
-mine.list_page()
+blocking.run(mine.list_page())
 sys.exit(os.waitstatus_to_exitcode(status))
 """
     environment = dict(os.environ) | {
@@ -123,7 +125,7 @@ import sys, django
 django.setup()
 import sandboxes.providers.daytona.gateway
 loaded = {name.partition(".")[0] for name in sys.modules}
-sys.exit(", ".join(loaded & {"daytona_sdk", "daytona", "daytona_api_client", "pydantic"}) or 0)
+sys.exit(", ".join(loaded & {"daytona_sdk", "daytona", "daytona_api_client_async", "aiohttp", "pydantic"}) or 0)
 """
     environment = dict(os.environ) | {"DJANGO_SETTINGS_MODULE": "project.settings"}
     done = subprocess.run(

@@ -70,12 +70,12 @@ def test_the_gateway_prints_its_address_and_no_key(new_gateway: NewGateway) -> N
     assert repr(gateway) == "<DaytonaGateway http://127.0.0.1:1/api>"
 
 
-def test_the_gateway_logs_at_debug_only(new_gateway: NewGateway, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_gateway_logs_one_line_a_call(new_gateway: NewGateway, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="sandboxes")
     with scripted(answer(400, {"message": "no"})) as server, pytest.raises(DaytonaError):
         new_gateway(api_url=server.url).create(NewSandbox(name="a", env={"PASSWORD": "hunter2"}))
     ours = [record for record in caplog.records if record.name.startswith("sandboxes")]
-    assert [record.levelno for record in ours] == [logging.DEBUG]
+    assert [record.levelno for record in ours] == [logging.INFO]
     assert "hunter2" not in caplog.text
 
 

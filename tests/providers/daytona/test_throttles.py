@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes import clock
-from sandboxes.providers.daytona.gateway import DaytonaGateway, NewSandbox, RateLimited, Unknown
+from sandboxes.providers.daytona.gateway import NewSandbox, RateLimited, Unknown
 from sandboxes.providers.daytona.throttle import DEFAULT_REST, LONGEST_REST, Resting, retry_after
 from tests.providers.daytona.scripted import answer, scripted
 
 if TYPE_CHECKING:
     from tests.providers.daytona.conftest import NewGateway
     from tests.support.emulator import Emulator
+    from tests.support.gateway import BlockingGateway
 
 LONG = {"limit": 1, "window": 600}
 
@@ -24,7 +25,7 @@ def calls(emulator: Emulator) -> int:
     return sum(emulator.counts()["daytona"].values())
 
 
-def exhaust(gateway: DaytonaGateway, emulator: Emulator, bucket: str, key: str) -> RateLimited:
+def exhaust(gateway: BlockingGateway, emulator: Emulator, bucket: str, key: str) -> RateLimited:
     emulator.settings(throttles={bucket: LONG})
     change = {
         "authenticated": lambda: gateway.get(key),
@@ -39,7 +40,7 @@ def exhaust(gateway: DaytonaGateway, emulator: Emulator, bucket: str, key: str) 
 
 @pytest.mark.parametrize("bucket", ["authenticated", "sandbox-create", "sandbox-lifecycle"])
 def test_a_bucket_that_daytona_closed_rests_and_the_others_do_not(
-    gateway: DaytonaGateway, emulator: Emulator, bucket: str
+    gateway: BlockingGateway, emulator: Emulator, bucket: str
 ) -> None:
     [key] = emulator.seed([{}])
     error = exhaust(gateway, emulator, bucket, key)

@@ -9,6 +9,7 @@ import pytest
 from sandboxes.core.codes import Code
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.api.callers import problem, program
@@ -132,7 +133,7 @@ def it_fails_by_itself(world: Emulator, victim: Sandbox) -> None:
 
 
 def it_is_deleted_in_daytona(world: Emulator, victim: Sandbox) -> None:
-    daytona.gateway().delete(str(victim.daytona_id))
+    blocking.run(daytona.gateway().delete(str(victim.daytona_id)))
 
 
 def it_vanishes(world: Emulator, victim: Sandbox) -> None:
@@ -146,7 +147,7 @@ def its_owner_deletes_it(world: Emulator, victim: Sandbox) -> None:
 ENDS_OTHERWISE = [it_is_deleted_in_daytona, it_vanishes, its_owner_deletes_it]
 
 
-@pytest.mark.usefixtures("no_tick_waits")
+@pytest.mark.usefixtures("no_attempt_waits")
 @pytest.mark.parametrize(
     "ends",
     [*ENDS_OTHERWISE, its_stop_fails, it_fails_by_itself],
@@ -183,8 +184,8 @@ def test_a_victim_makes_room_however_it_ends(
 
 
 @pytest.fixture
-def impatient(no_tick_waits: None, settings: Settings) -> None:
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+def impatient(no_attempt_waits: None, settings: Settings) -> None:
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     daytona.reset()
 
 
@@ -234,7 +235,7 @@ def test_what_somebody_does_in_daytona_after_a_call_without_an_answer_stays_done
     operation = ask(sandbox, call)
     settle_in(world, operation)
     assert operation.status == "succeeded"
-    getattr(daytona.gateway(), then)(str(sandbox.daytona_id))
+    blocking.run(getattr(daytona.gateway(), then)(str(sandbox.daytona_id)))
     before = calls(world, sandbox)
     assert before[-2:] == [call, then]
     pass_together(world, 400)
@@ -256,7 +257,7 @@ THROTTLED = {"statusCode": 429, "error": "Too Many Requests", "message": "Thrott
     ],
 )
 def test_a_throttled_stop_does_not_time_out(
-    world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None, rounds: int, every: float
+    world: Emulator, running: Callable[..., Sandbox], no_attempt_waits: None, rounds: int, every: float
 ) -> None:
     sandbox = running()
     headers = {"Retry-After-sandbox-lifecycle": "0"}
@@ -298,7 +299,7 @@ REFUSALS = [
 def test_no_refusal_for_now_runs_into_a_deadline(
     world: Emulator,
     running: Callable[..., Sandbox],
-    no_tick_waits: None,
+    no_attempt_waits: None,
     settings: Settings,
     refused_by: Callable[[Emulator, Settings], None],
     action: Action,

@@ -8,12 +8,13 @@ import pytest
 
 from sandboxes.core.states import ERROR_STATES
 from sandboxes.core.vocabulary import Action, Status
+from sandboxes.providers import blocking
 from sandboxes.providers.convex import gateway as convex_gateway
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.services.making_room import stopped
 from tests.services.projection.driving import Convex
-from tests.support.driving import ask, do, reload, step, step_until, tick_all
+from tests.support.driving import ask, do, reload, run_due, step, step_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ AT_REST = {Status.RUNNING, Status.STOPPED, Status.ARCHIVED, Status.ERROR, Status
 
 
 @pytest.fixture
-def slow(world: Emulator, no_tick_waits: None, settings: Settings) -> Iterator[Convex]:
+def slow(world: Emulator, no_attempt_waits: None, settings: Settings) -> Iterator[Convex]:
     """Daytona takes its time and answers at once, on a clock that only the test moves; Convex is on."""
     settings.CONVEX_URL = world.convex_url
     settings.CONVEX_DEPLOY_KEY = world.convex_key
@@ -54,7 +55,7 @@ def never_at_rest_while_daytona_works(world: Emulator, convex: Convex, sandbox: 
     def ended() -> bool:
         if is_at_work(world, sandbox):
             assert reload(sandbox.pk).status not in AT_REST
-        tick_all()
+        run_due()
         last.refresh_from_db()
         if not is_at_work(world, sandbox):
             return not last.is_active
@@ -84,7 +85,7 @@ def test_a_request_over_a_call_at_work(
     ends: str,
 ) -> None:
     sandbox = stopped(running) if before == "stopped" else running()
-    tick_all()
+    run_due()
     take_time(world)
     lifecycle.attempt(ask(sandbox, first).pk)
     assert is_at_work(world, sandbox)
@@ -106,14 +107,14 @@ def test_a_restore_that_waits_for_a_host_is_at_work(
 ) -> None:
     sandbox = stopped(running)
     do(sandbox, Action.ARCHIVE)
-    tick_all()
+    run_due()
     take_time(world)
     world.settings(runner="unresponsive")
     lifecycle.attempt(ask(sandbox, Action.START).pk)
     last = ask(sandbox, then)
     for _ in range(20):
         step(world)
-        tick_all()
+        run_due()
         remote = world.sandbox(str(sandbox.daytona_id))
         assert remote is not None
         assert (remote["state"], remote["desired"]) == ("archived", "started")
@@ -130,6 +131,6 @@ def test_a_restore_that_somebody_else_asked_for_is_at_work(
     sandbox = stopped(running)
     do(sandbox, Action.ARCHIVE)
     world.settings(runner="unresponsive", hold=0)
-    daytona.gateway().start(str(sandbox.daytona_id))
+    blocking.run(daytona.gateway().start(str(sandbox.daytona_id)))
     do(sandbox, Action.SYNC)
     assert reload(sandbox.pk).status == "starting"

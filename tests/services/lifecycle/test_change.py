@@ -9,9 +9,10 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
-from tests.support.driving import do, pass_time, reload, tick_all
+from tests.support.driving import do, pass_time, reload, run_due
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ ALICE = Actor.owner("alice")
 
 
 def told(sandbox: Sandbox) -> bool:
-    tick_all()
+    run_due()
     return reload(sandbox.pk).pending_changes == {}
 
 
@@ -59,7 +60,7 @@ def test_a_rename_while_daytona_is_away_is_told_later(world: Emulator, running: 
     sandbox = running()
     number = world.faults.add("status", method="PUT", path="/labels$", status=503)
     lifecycle.rename(sandbox.pk, "new", actor=ALICE)
-    tick_all()
+    run_due()
     assert reload(sandbox.pk).pending_changes["harness_name"]["value"] == "new"
     world.faults.remove(number)
     pass_time(10)
@@ -69,13 +70,13 @@ def test_a_rename_while_daytona_is_away_is_told_later(world: Emulator, running: 
 def test_a_rename_that_ran_late_does_not_undo_a_later_one(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     daytona.reset()
     sandbox = running(name="first")
     world.stop_clock()
     hung = world.faults.add("hang", method="PUT", path="/labels$", times=1, execute_after=60.0)
     lifecycle.rename(sandbox.pk, "second", actor=ALICE)
-    tick_all()
+    run_due()
     assert world.faults.hits(hung) == 1
     lifecycle.rename(sandbox.pk, "third", actor=ALICE)
     wait_until(lambda: not told(sandbox) and label(world, sandbox) == "third", what="labels")
@@ -106,7 +107,7 @@ def test_intervals_reach_daytona(world: Emulator, running: Callable[..., Sandbox
     sandbox = running()
     lifecycle.set_intervals(sandbox.pk, actor=ALICE, auto_stop=30, auto_archive=60, auto_delete=120)
     wait_until(lambda: told(sandbox), what="intervals")
-    remote = daytona.gateway().get(str(sandbox.daytona_id))
+    remote = blocking.run(daytona.gateway().get(str(sandbox.daytona_id)))
     assert (remote.auto_stop_interval, remote.auto_archive_interval, remote.auto_delete_interval) == (30, 60, 120)
 
 

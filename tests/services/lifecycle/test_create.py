@@ -57,7 +57,7 @@ def test_the_name_in_daytona_is_a_slug_and_our_short_id(world: Emulator) -> None
 def test_an_unknown_outcome_neither_leaks_nor_duplicates(
     world: Emulator, settings: Settings, kind: str, more: dict[str, object]
 ) -> None:
-    settings.DAYTONA_READ_TIMEOUT = 0.5
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.5
     from sandboxes.providers.daytona import gateway as daytona
 
     daytona.reset()
@@ -101,7 +101,7 @@ def test_a_start_that_fails_while_creating_leaves_an_errored_sandbox_that_can_be
 
 
 def test_a_delete_during_an_unknown_create_deletes_what_appears_later(world: Emulator, settings: Settings) -> None:
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     settings.IN_DOUBT_SECONDS = 30.0
     from sandboxes.providers.daytona import gateway as daytona
 

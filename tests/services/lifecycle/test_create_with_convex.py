@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def convex(world: Emulator, no_tick_waits: None, settings: Settings) -> Iterator[Convex]:
+def convex(world: Emulator, no_attempt_waits: None, settings: Settings) -> Iterator[Convex]:
     settings.CONVEX_URL = world.convex_url
     settings.CONVEX_DEPLOY_KEY = world.convex_key
     gateway.reset()

@@ -9,9 +9,9 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Notice, Sandbox
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
-from sandboxes.services.reconcile.slipped import stuck_deletes
 from tests.support.driving import ask, do, pass_time, reload, settle
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def test_a_delete_that_is_refused_each_time_is_one_that_is_stuck(
         pass_time(250)
     settle()
     assert sandbox.operations.filter(action="delete", status="failed").count() > 2
-    assert [row.pk for row in stuck_deletes(clock.now())] == [sandbox.pk]
+    assert [row.pk for row in Sandbox.objects.stuck(clock.now())] == [sandbox.pk]
 
 
 def test_a_refusal_that_was_overtaken_is_settled_by_observing(
@@ -185,7 +185,7 @@ def test_a_refusal_for_a_state_that_a_cached_get_hides_is_waited_out(
 ) -> None:
     settings.READ_CACHE_SECONDS = 3.0
     sandbox = running()
-    shown = daytona.gateway().get(str(sandbox.daytona_id))
+    shown = blocking.run(daytona.gateway().get(str(sandbox.daytona_id)))
     world.change(str(sandbox.daytona_id), state="stopped", desiredState="stopped")
     world.faults.add(
         "status", method="GET", path=f"/sandbox/{sandbox.daytona_id}$", status=200, times=4,

@@ -44,7 +44,7 @@ def test_an_owner_on_hold_starts_nothing(world: Emulator, running: Callable[...,
 
 
 def test_a_hold_stops_what_is_starting(
-    world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None
+    world: Emulator, running: Callable[..., Sandbox], no_attempt_waits: None
 ) -> None:
     sandbox = running()
     settle_in(world, ask(sandbox, Action.STOP))

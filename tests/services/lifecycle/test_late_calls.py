@@ -10,7 +10,7 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
-from tests.support.driving import ask, do, pass_time, reload, settle, settle_in, step_until, tick_all
+from tests.support.driving import ask, do, pass_time, reload, run_due, settle, settle_in, step_until
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ ALICE = Actor.owner("alice")
 
 
 @pytest.fixture(autouse=True)
-def impatient(no_tick_waits: None, settings: Settings) -> Iterator[None]:
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+def impatient(no_attempt_waits: None, settings: Settings) -> Iterator[None]:
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     settings.IN_DOUBT_SECONDS = 5.0
     daytona.reset()
     yield
@@ -41,7 +41,7 @@ def in_doubt_until(sandbox: Sandbox) -> datetime | None:
 
 def settles_as(sandbox: Sandbox, status: str, world: Emulator, last_call: str) -> None:
     def settled() -> bool:
-        tick_all()
+        run_due()
         row = reload(sandbox.pk)
         return row.status == status and row.intent_met_at is not None and world.log()[-1]["action"] == last_call
 

@@ -8,7 +8,7 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import lifecycle, record
+from sandboxes.services import lifecycle, sandbox_store
 from tests.support.driving import ask, during, reload, settle
 
 if TYPE_CHECKING:
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 def test_a_sandbox_has_one_worker_at_a_time(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running()
-    token = record.claim(sandbox.pk)
+    token = sandbox_store.claim(sandbox.pk)
     assert token
-    assert record.claim(sandbox.pk) is None
-    record.release(sandbox.pk, token)
-    assert record.claim(sandbox.pk)
+    assert sandbox_store.claim(sandbox.pk) is None
+    sandbox_store.release(sandbox.pk, token)
+    assert sandbox_store.claim(sandbox.pk)
 
 
 def test_the_lease_of_a_dead_worker_runs_out(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running()
     stop = ask(sandbox, Action.STOP)
-    record.claim(sandbox.pk)
+    sandbox_store.claim(sandbox.pk)
     assert not lifecycle.attempt(stop.pk)
     clock.move(61)
     settle(stop)
@@ -40,14 +40,14 @@ def test_a_worker_whose_lease_was_taken_over_writes_nothing(
     world: Emulator, running: Callable[..., Sandbox]
 ) -> None:
     sandbox = running()
-    slow = record.claim(sandbox.pk)
+    slow = sandbox_store.claim(sandbox.pk)
     clock.move(61)
-    quick = record.claim(sandbox.pk)
+    quick = sandbox_store.claim(sandbox.pk)
     assert slow and quick
-    with pytest.raises(record.LostLease), record.locked(sandbox.pk, token=slow) as row:
+    with pytest.raises(sandbox_store.LostLease), sandbox_store.lock_sandbox(sandbox.pk, token=slow) as row:
         row.name = "late"
     assert reload(sandbox.pk).name == sandbox.name
-    record.release(sandbox.pk, slow)
+    sandbox_store.release(sandbox.pk, slow)
     assert reload(sandbox.pk).lease_token == quick
 
 
@@ -70,7 +70,7 @@ def test_an_operation_is_due_again_as_soon_as_a_dead_workers_lease_is_over(
 ) -> None:
     sandbox = running()
     stop = ask(sandbox, Action.STOP)
-    record.claim(sandbox.pk)
+    sandbox_store.claim(sandbox.pk)
     ends = reload(sandbox.pk).lease_until
     assert ends
     Operation.objects.filter(pk=stop.pk).update(due_at=ends + timedelta(seconds=15))
@@ -83,7 +83,7 @@ def test_a_sandbox_is_looked_at_as_soon_as_a_dead_workers_lease_is_over(
     world: Emulator, running: Callable[..., Sandbox]
 ) -> None:
     sandbox = running()
-    record.claim(sandbox.pk)
+    sandbox_store.claim(sandbox.pk)
     ends = reload(sandbox.pk).lease_until
     assert ends
     Sandbox.objects.filter(pk=sandbox.pk).update(fetch_due_at=ends + timedelta(seconds=15))

@@ -10,10 +10,10 @@ from sandboxes import clock
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import Action, Actor, Source
-from sandboxes.services import lifecycle, record
+from sandboxes.services import lifecycle, sandbox_store
 from sandboxes.services.decisions import create_operation
 from sandboxes.services.victims import EVICTOR
-from tests.support.driving import ask, do, pass_time, reload, settle, step_until, tick_all
+from tests.support.driving import ask, do, pass_time, reload, run_due, settle, step_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ def test_one_that_was_made_so_can_be_made_lasting_again(world: Emulator, running
     do(sandbox, Action.SYNC)
     assert reload(sandbox.pk).ephemeral
     lifecycle.reapply(sandbox.pk, actor=ALICE)
-    step_until(world, lambda: not (tick_all() or reload(sandbox.pk).pending_changes), what="read back")
+    step_until(world, lambda: not (run_due() or reload(sandbox.pk).pending_changes), what="read back")
     assert do(sandbox, Action.STOP).status == "succeeded"
     assert reload(sandbox.pk).status == "stopped"
 
@@ -100,7 +100,10 @@ def test_a_stop_that_is_kept_destroys_only_what_its_person_let_it_destroy(
 ) -> None:
     sandbox = running()
     number = world.faults.add("status", path="/stop$", **REFUSED)
-    assert do(sandbox, Action.STOP, force=force).status == "failed"
+    stop = ask(sandbox, Action.STOP, force=force)
+    lifecycle.attempt(stop.pk)  # and no look before it is made ephemeral
+    stop.refresh_from_db()
+    assert stop.status == "failed"
     world.faults.remove(number)
     auto_delete(world, sandbox, 0)
     for _ in range(4):
@@ -118,7 +121,7 @@ def test_a_victim_that_would_not_come_back_is_spared(
     world: Emulator, running: Callable[..., Sandbox], minutes: int
 ) -> None:
     sandbox = running()
-    with record.locked(sandbox.pk) as row:
+    with sandbox_store.lock_sandbox(sandbox.pk) as row:
         stop = create_operation(row, EVICTION, now=clock.now())
     auto_delete(world, sandbox, minutes)
     settle(stop)
@@ -130,7 +133,7 @@ def test_a_victim_that_its_person_wants_stopped_is_stopped(
     world: Emulator, running: Callable[..., Sandbox]
 ) -> None:
     sandbox = running()
-    with record.locked(sandbox.pk) as row:
+    with sandbox_store.lock_sandbox(sandbox.pk) as row:
         create_operation(row, EVICTION, now=clock.now())
     auto_delete(world, sandbox, 60)
     stop = ask(sandbox, Action.STOP, force=True)

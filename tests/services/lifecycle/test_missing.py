@@ -11,7 +11,7 @@ from sandboxes.core.shown import wanted
 from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
-from tests.support.driving import ask, do, pass_time, reload, settle, tick_all
+from tests.support.driving import ask, do, pass_time, reload, run_due, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +163,7 @@ def test_what_is_gone_may_be_deleted_once_and_asks_nothing_of_daytona(
     assert (gone.status, gone.intent) == ("gone", "running")
     before = world.counts()["daytona"]
     delete = ask(sandbox, Action.DELETE, reason="tidy")
-    tick_all()
+    run_due()
     row = reload(sandbox.pk)
     assert (delete.status, row.status, row.intent, row.intent_reason) == ("succeeded", "gone", "deleted", "tidy")
     assert row.intent_met_at is not None

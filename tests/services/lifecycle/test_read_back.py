@@ -12,7 +12,7 @@ from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Notice, Sandbox
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
-from tests.support.driving import do, during, pass_time, reload, step_until, tick_all
+from tests.support.driving import do, during, pass_time, reload, run_due, step_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def calls(world: Emulator) -> list[tuple[str, Any]]:
 
 
 def at_rest(sandbox: Sandbox) -> bool:
-    tick_all()
+    run_due()
     return reload(sandbox.pk).pending_changes == {}
 
 
@@ -186,15 +186,15 @@ def test_a_late_call_is_undone_and_a_quick_change_of_mind_is_not_lost(
     world: Emulator, running: Callable[..., Sandbox], settings: Settings
 ) -> None:
     """15, 30 without an answer, 15 again: a GET that shows 15 proves nothing while 30 may still be carried out."""
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     daytona.reset()
     sandbox = running()
     world.stop_clock()
     world.faults.add("hang", method="POST", path="/autostop/", times=1, execute_after=60.0)
     lifecycle.set_intervals(sandbox.pk, actor=ALICE, auto_stop=30)
-    tick_all()
+    run_due()
     lifecycle.set_intervals(sandbox.pk, actor=ALICE, auto_stop=15)
-    tick_all()
+    run_due()
     assert reload(sandbox.pk).pending_changes["auto_stop"]["value"] == 15
     world.advance(60.0)
     step_until(world, lambda: held(world, sandbox)["auto_stop"] == 30, what="late change")

@@ -12,10 +12,10 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import intent, lifecycle, lookup, record
+from sandboxes.services import intent, lifecycle, lookup, sandbox_store
 from sandboxes.services.decisions import create_operation
 from sandboxes.services.victims import EVICTOR
-from tests.support.driving import ask, do, reload, settle, tick_all
+from tests.support.driving import ask, do, reload, run_due, settle
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_a_stop_of_the_system_that_a_person_joined_is_taken_back_like_their_own(
     world: Emulator, running: Callable[..., Sandbox]
 ) -> None:
     sandbox = running()
-    with record.locked(sandbox.pk) as row:
+    with sandbox_store.lock_sandbox(sandbox.pk) as row:
         system = create_operation(row, EVICTION, now=clock.now())
     assert [ask(sandbox, Action.STOP).pk for _ in range(2)] == [system.pk, system.pk]
     lifecycle.cancel(system.pk, actor=Actor.owner("alice"))
@@ -162,11 +162,11 @@ def test_who_asks_for_the_same_during_the_look_is_answered_by_it(
         lifecycle.attempt(stop.pk)
         connections.close_all()
 
-    tick = threading.Thread(target=look)
-    tick.start()
+    worker = threading.Thread(target=look)
+    worker.start()
     wait_until(lambda: world.faults.hits(held), what="the look")
     assert ask(sandbox, Action.STOP).pk == stop.pk
-    tick.join()
+    worker.join()
     settle(stop)
     row = reload(sandbox.pk)
     assert (stop.status, row.intent_met_at is not None, row.fetch_due_at) == ("succeeded", True, None)
@@ -266,7 +266,7 @@ def test_a_move_that_outlives_its_operation_is_followed_to_its_end(
     assert reload(sandbox.pk).status == "stopping"
 
     def is_archived() -> bool:
-        tick_all()
+        run_due()
         return reload(sandbox.pk).status == "archived"
 
     wait_until(is_archived, what="end of the archive")

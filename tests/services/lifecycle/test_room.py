@@ -51,7 +51,7 @@ def is_held(sandbox: Sandbox) -> bool:
 def test_a_call_that_daytona_holds_longer_than_we_wait_has_room(
     world: Emulator, wanted: Sandbox, settings: Settings
 ) -> None:
-    settings.DAYTONA_READ_TIMEOUT = 0.3
+    settings.DAYTONA_READ_TIMEOUT = settings.DAYTONA_HOLD_TIMEOUT = 0.3
     daytona.reset()
     world.faults.add("status", path="/start$", times=1, **FULL)
     world.faults.add("hang", path="/start$", times=1, seconds=5, execute_after=1.0)

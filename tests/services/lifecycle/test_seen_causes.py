@@ -9,6 +9,7 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action
+from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import lifecycle
 from tests.api.callers import program
@@ -34,7 +35,7 @@ def looked_at(sandbox: Sandbox) -> Sandbox:
 
 
 def stop_outside(world: Emulator, sandbox: Sandbox) -> None:
-    daytona.gateway().stop(str(sandbox.daytona_id))
+    blocking.run(daytona.gateway().stop(str(sandbox.daytona_id)))
     wait_until(lambda: (world.sandbox(str(sandbox.daytona_id)) or {})["state"] == "stopped", what="stop")
 
 
@@ -50,7 +51,7 @@ def told(sandbox: Sandbox) -> list[tuple[str, str]]:
 def test_daytonas_own_stop_for_want_of_use(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running(auto_stop_minutes=15)
     pass_together(world, 10 * 60)
-    daytona.gateway().keep_alive(str(sandbox.daytona_id))
+    blocking.run(daytona.gateway().keep_alive(str(sandbox.daytona_id)))
     pass_together(world, 10)
     looked_at(sandbox)
     pass_together(world, 15 * 60 + 20)
@@ -66,7 +67,7 @@ def test_a_stop_by_somebody_in_daytona(
     """Before it was due; or late, after a use that only Daytona saw."""
     sandbox = running(auto_stop_minutes=minutes)
     for _ in range(after // 60):
-        daytona.gateway().keep_alive(str(sandbox.daytona_id))
+        blocking.run(daytona.gateway().keep_alive(str(sandbox.daytona_id)))
         pass_together(world, 60)
     stop_outside(world, sandbox)
     assert looked_at(sandbox).status == "stopped"
@@ -78,7 +79,7 @@ def test_a_stop_of_ours(running: Callable[..., Sandbox]) -> None:
     assert told(sandbox)[-1] == ("operation", "Daytona says stopped")
 
 
-def test_a_stop_to_make_room(world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None) -> None:
+def test_a_stop_to_make_room(world: Emulator, running: Callable[..., Sandbox], no_attempt_waits: None) -> None:
     wanted, victim = stopped(running), running()
     idle(world, victim)
     full(world, 1)
@@ -95,7 +96,7 @@ def test_what_a_new_operation_finds_is_not_its_own(world: Emulator, running: Cal
 
 
 def test_a_call_that_its_successor_sees_the_end_of_is_ours(
-    world: Emulator, running: Callable[..., Sandbox], no_tick_waits: None
+    world: Emulator, running: Callable[..., Sandbox], no_attempt_waits: None
 ) -> None:
     sandbox = stopped(running)
     world.settings(transition=2, hold=0)
@@ -135,7 +136,7 @@ def test_a_keep_alive_is_use(world: Emulator, running: Callable[..., Sandbox]) -
     looked_at(sandbox)
     before = used(sandbox)
     pass_together(world, 300)
-    daytona.gateway().keep_alive(str(sandbox.daytona_id))
+    blocking.run(daytona.gateway().keep_alive(str(sandbox.daytona_id)))
     pass_together(world, 11)
     looked_at(sandbox)
     assert used(sandbox) - before >= timedelta(seconds=290)

@@ -57,7 +57,9 @@ def test_the_same_refusal_again_is_counted_and_not_written_again(
     assert [call.outcome for call in start.calls.order_by("id")] == ["refused", "accepted"]
 
 
-def test_an_outage_of_the_call_alone_is_waited_out_past_any_deadline(world: Emulator, no_tick_waits: None) -> None:
+def test_an_outage_of_the_call_alone_is_waited_out_past_any_deadline(
+    world: Emulator, no_attempt_waits: None
+) -> None:
     number = world.faults.add("status", method="POST", path="/sandbox$", status=503, answer="<html>")
     create = lifecycle.create(
         "alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest()

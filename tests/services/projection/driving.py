@@ -6,10 +6,10 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import Action, ActorKind, Intent, OperationStatus, Source, Status
+from sandboxes.core.vocabulary import Action, ActorKind, EventKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import ConvexProjection, Notice, Operation, Owner, Sandbox, SandboxEvent
 from sandboxes.providers.convex import gateway
-from sandboxes.services import projection, record
+from sandboxes.services import projection, sandbox_store
 from tests.support import convex as wire
 from tests.support import rows
 
@@ -100,7 +100,7 @@ def sandbox(
 
 def change(row: Sandbox, **fields: Any) -> None:
     """A change as the services make it: the generation goes up with it."""
-    with record.locked(row.pk) as fresh:
+    with sandbox_store.lock_sandbox(row.pk) as fresh:
         for name, value in fields.items():
             setattr(fresh, name, value)
 
@@ -151,7 +151,7 @@ def projected(row: Sandbox) -> ConvexProjection:
 
 
 def timeline(row: Sandbox) -> list[str]:
-    events = SandboxEvent.objects.filter(sandbox=row, kind=SandboxEvent.Kind.CONVEX).order_by("pk")
+    events = SandboxEvent.objects.filter(sandbox=row, kind=EventKind.CONVEX).order_by("pk")
     return list(events.values_list("text", flat=True))
 
 

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from sandboxes import clock
 from sandboxes.core.vocabulary import Actor, Intent, Source, Status
 from sandboxes.models import ConvexProjection, Sandbox
-from sandboxes.services import lifecycle, record
+from sandboxes.services import lifecycle, sandbox_store
 from sandboxes.services.lifecycle import NewRequest
 from tests.services.projection.driving import change, projected, reload, sandbox
 from tests.support import rows
@@ -113,7 +113,7 @@ def test_only_what_is_gone_is_withdrawn_and_once_is_enough() -> None:
 
 def test_many_that_change_together_are_due_together() -> None:
     boxes = [level() for _ in range(3)]
-    with record.locked_together(Sandbox.objects.all()) as locked:
+    with sandbox_store.lock_sandboxes(Sandbox.objects.all()) as locked:
         for row in locked[:2]:
             row.status = Status.STOPPED
     behind = set(ConvexProjection.objects.due(clock.now()).behind().values_list("pk", flat=True))

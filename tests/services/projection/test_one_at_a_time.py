@@ -12,7 +12,7 @@ from django.db import connections
 from sandboxes import clock
 from sandboxes.core.vocabulary import Actor, Status
 from sandboxes.models import ConvexProjection, Sandbox
-from sandboxes.services import projection, record
+from sandboxes.services import projection, sandbox_store
 from sandboxes.services.projection import lease
 from tests.services.projection.driving import Convex, change, projected, push, sandbox
 from tests.support.waiting import wait_until
@@ -90,7 +90,7 @@ def test_a_push_ends_while_the_sandbox_is_locked(any_convex: Convex) -> None:
     """Its event names the sandbox, whose lock must not hold it up: the locker may wait for the projection."""
     box = sandbox()
     pusher = Pusher(box)
-    with record.locked(box.pk) as row:
+    with sandbox_store.lock_sandbox(box.pk) as row:
         pusher.start()
         pusher.join(timeout=20)
         assert not pusher.is_alive()

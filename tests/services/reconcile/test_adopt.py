@@ -9,7 +9,7 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Notice, Sandbox, SandboxEvent
 from sandboxes.services import reconcile
 from sandboxes.services.reconcile import FindingKind, Options
-from tests.support.driving import tick_all
+from tests.support.driving import run_due
 
 if TYPE_CHECKING:
     from tests.support.emulator import Emulator
@@ -67,7 +67,7 @@ def test_nobody_asked_for_what_an_adopted_sandbox_has_and_nothing_of_it_is_pushe
     world.seed([{"name": "box", "labels": {"harness_user_id": "user_ada"}, "autoStopInterval": 99, "cpu": 2}])
     for _ in range(2):
         result = reconcile.sweep(Options(adopt=True))
-        tick_all()
+        run_due()
     assert result.report.counts[FindingKind.SETTING] == 0
     row = Sandbox.objects.get()
     assert (row.auto_stop_minutes, row.auto_archive_minutes, row.auto_delete_minutes) == (None, None, None)

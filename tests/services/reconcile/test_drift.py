@@ -12,7 +12,7 @@ from sandboxes.providers.convex import gateway as convex_gateway
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import FindingKind, Options
 from tests.support import convex
-from tests.support.driving import pass_time, reload, tick_all
+from tests.support.driving import pass_time, reload, run_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_what_daytona_did_by_itself_shows_in_convex_too(
     sandbox = running()
     world.change(str(sandbox.daytona_id), state="error", errorReason="the host broke")
     reconcile.sweep()
-    tick_all()
+    run_due()
     (row,) = convex.rows(world, str(sandbox.daytona_id))
     assert (row["status"], row["errorMessage"]) == ("error", "the host broke")
     convex_gateway.reset()

@@ -11,7 +11,7 @@ from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, reconcile
 from sandboxes.services.reconcile import FindingKind, Options
-from tests.support.driving import do, reload, settled_status, step_until, tick_all
+from tests.support.driving import do, reload, run_due, settled_status, step_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ def test_a_dry_run_tells_nothing(world: Emulator, running: Callable[..., Sandbox
     if known:
         do(sandbox, Action.SYNC)
     result = reconcile.sweep(Options(dry_run=True))
-    tick_all()
+    run_due()
     assert (result.report.counts[FindingKind.SETTING], told(world), labels(world, sandbox)) == (1, 0, {})
 
 
@@ -81,7 +81,7 @@ def test_nothing_is_put_on_what_was_adopted(world: Emulator, mirrored: Callable[
     (sandbox,) = mirrored(1)
     world.change(str(sandbox.daytona_id), labels={})
     assert reconcile.sweep().report.counts[FindingKind.SETTING] == 0
-    tick_all()
+    run_due()
     assert told(world) == 0
 
 
@@ -91,7 +91,7 @@ def test_a_rename_brings_all_of_them(world: Emulator, running: Callable[..., San
     lifecycle.rename(sandbox.pk, "after", actor=ALICE)
 
     def at_rest() -> bool:
-        tick_all()
+        run_due()
         return reload(sandbox.pk).pending_changes == {}
 
     step_until(world, at_rest, what="read back")

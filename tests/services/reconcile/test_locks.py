@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from sandboxes.models import Sandbox
-from sandboxes.services import reconcile, record
+from sandboxes.services import reconcile, sandbox_store
 from tests.support.driving import reload
 from tests.support.waiting import PATIENCE
 
@@ -26,7 +26,7 @@ def test_a_sweep_waits_for_no_row_that_somebody_is_writing(
     locked, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with record.locked(held.pk):
+        with sandbox_store.lock_sandbox(held.pk):
             locked.set()
             done.wait(PATIENCE)
         connections.close_all()

@@ -90,7 +90,7 @@ def test_up_to_ten_may_be_missing_whatever_the_share(world: Emulator, mirrored: 
     assert reconcile.sweep().report.counts[FindingKind.MISSING] == 10
 
 
-def test_a_sandbox_with_an_operation_is_left_to_its_ticks(world: Emulator, mirrored: Mirrored) -> None:
+def test_a_sandbox_with_an_operation_is_left_to_its_attempts(world: Emulator, mirrored: Mirrored) -> None:
     (row,) = mirrored(1)
     ask(row, Action.STOP)
     world.vanish(str(row.daytona_id))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.support.emulator import Emulator
 
 MODELS: list[type[Model]] = [Owner, Sandbox, ConvexProjection, IntentChange, Operation, DaytonaCall, SandboxEvent]
-pytestmark = pytest.mark.usefixtures("no_tick_waits")
+pytestmark = pytest.mark.usefixtures("no_attempt_waits")
 AFTER_A_RESTORE = Options(adopt=True, verify_convex=True, restored=True)
 
 

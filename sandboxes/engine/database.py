@@ -1,0 +1,46 @@
+"""The database's part of the work: a few threads, each with a connection of Django's, beside the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.db import close_old_connections, connections
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class DatabaseThreads:
+    """Awaitable: `await threads(function, *arguments)` runs the function in one of them."""
+
+    def __init__(self, number: int, *, name: str) -> None:
+        self._number = number
+        self._pool = ThreadPoolExecutor(number, thread_name_prefix=name)
+
+    async def __call__(self, function: Callable[..., T], /, *arguments: Any) -> T:
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, context.run, _call, function, arguments)
+
+    def close(self) -> None:
+        """End the threads, and their connections with them."""
+        together = threading.Barrier(self._number)
+        for _ in range(self._number):
+            self._pool.submit(_close, together)
+        self._pool.shutdown()
+
+
+def _call(function: Callable[..., T], arguments: tuple[Any, ...]) -> T:
+    close_old_connections()
+    return function(*arguments)
+
+
+def _close(together: threading.Barrier) -> None:
+    together.wait()
+    connections.close_all()

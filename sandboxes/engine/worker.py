@@ -1,0 +1,314 @@
+"""One worker process: an event loop with thousands of turns in it, a few threads for the database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+import uvloop
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+
+from sandboxes.engine import lanes, picks
+from sandboxes.engine.batches import Batches
+from sandboxes.engine.database import DatabaseThreads
+from sandboxes.engine.dead import free_the_held, holder_of
+from sandboxes.engine.lanes import Lane
+from sandboxes.engine.listening import listen
+from sandboxes.engine.steps_back import notice_steps_back
+from sandboxes.providers.daytona import gateway as daytona
+from sandboxes.providers.daytona.errors import NotConfigured
+from sandboxes.services import heartbeat, projection, touches
+from sandboxes.services.heartbeat import Heartbeat
+from sandboxes.services.lifecycle import attempts, turns
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from uuid import UUID
+
+    from sandboxes.core.facts import Answer
+    from sandboxes.services.lifecycle.turns import Outcome, Turn
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+PLACES = 2000
+POLL = 0.25  # seconds between two looks at what is due, when nobody wakes us
+BREATH = 0.02  # seconds between two claims while there is more to claim
+BATCH = 200
+GRACE = 10.0  # seconds that turns have to end in when the worker stops
+REVIEW_EVERY = 10.0  # seconds
+PUSHES, PUSHED_TOGETHER, TOUCHES = 4, 100, 200
+LONGEST_PAUSE = 5.0
+MOST_FILES = 65536
+
+
+class Worker:
+    """Claims what is due until `stop`; then lets the turns end, gives back what it holds, and returns."""
+
+    def __init__(self, *, places: int = PLACES) -> None:
+        self.heartbeat = Heartbeat(places=places)
+        self.lanes = [
+            Lane("people", picks.PEOPLE, places=places),
+            Lane("system", picks.SYSTEM, places=places // 2),
+            Lane("fetches", picks.FETCHES, places=max(places // 8, min(places, 16))),
+        ]
+        self._holder = holder_of(self.heartbeat.worker_id)
+        self._decisions = DatabaseThreads(2, name="decide")
+        self._claims = DatabaseThreads(1, name="claim")
+        self._others = DatabaseThreads(4, name="other")
+        self._pushes = DatabaseThreads(PUSHES, name="push")
+        self._decide: Batches[tuple[Turn, Answer], Outcome | None] = Batches(
+            self._decide_together, give_up=self._put_back, is_away=self._is_away, size=BATCH, side_by_side=2
+        )
+        self._turns: dict[asyncio.Task[None], Turn] = {}
+        self._pushing: set[UUID] = set()
+        self._touching = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._woken = asyncio.Event()
+        self._stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        log.info("worker_started", worker=self.heartbeat.worker_id, places=self.heartbeat.places)
+        background = [
+            asyncio.create_task(self._repeat("heartbeat", self._beat, every=settings.HEARTBEAT_SECONDS)),
+            asyncio.create_task(self._repeat("review", self._review, every=REVIEW_EVERY)),
+            asyncio.create_task(listen(self._woken.set)),
+        ]
+        with suppress(NotConfigured):  # its library takes a while to load: not while rows wait under our lease
+            await asyncio.to_thread(daytona.gateway)
+        try:
+            await self._repeat("claims", self._claim_what_is_due, every=0.0)
+            await self._end_turns()
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+            with suppress(DatabaseError, InterfaceError):  # it then counts as fallen silent
+                await self._others(self.heartbeat.stop)
+            for threads in (self._decisions, self._claims, self._others, self._pushes):
+                await asyncio.to_thread(threads.close)
+            with suppress(NotConfigured):
+                await daytona.gateway().close()
+        log.info("worker_stopped", worker=self.heartbeat.worker_id)
+
+    def stop(self) -> None:
+        log.info("worker_stopping", worker=self.heartbeat.worker_id)
+        self._stopping.set()
+        self._woken.set()
+
+    # --- claims
+
+    async def _claim_what_is_due(self) -> None:
+        self._woken.clear()
+        queues = (*[lane.queue for lane in self.lanes], picks.PUSHES, picks.TOUCHES)
+        *in_lanes, pushes, touched = await self._claims(picks.due, queues)
+        began = 0
+        for lane, is_due in zip(self.lanes, in_lanes, strict=True):
+            if is_due and lane.free > 0:
+                began += await self._claim(lane)
+        if pushes:
+            began += await self._push_what_is_due()
+        if touched and not self._touching:
+            began += await self._touch_what_is_due()
+        if began:
+            await asyncio.sleep(BREATH)
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), POLL)
+
+    async def _claim(self, lane: Lane) -> int:
+        claimed, after = await self._claims(lanes.claim, lane.wishes(), self._holder)
+        lane.went_on(after)
+        for turn in claimed:
+            lane.take(turn.owner)
+            task = asyncio.create_task(self._take(lane, turn))
+            self._turns[task] = turn
+            task.add_done_callback(self._turns.pop)
+        return len(claimed)
+
+    async def _take(self, lane: Lane, turn: Turn) -> None:
+        try:
+            await attempts.run(turn, database=self._patiently, decide=self._decided)
+        except Exception:
+            log.exception("turn_failed", sandbox_id=str(turn.sandbox_id))
+        finally:
+            lane.leave(turn.owner)
+            self._woken.set()
+
+    async def _decided(self, turn: Turn, answer: Answer) -> Outcome | None:
+        if self._stopping.is_set():
+            turn.ends = float("-inf")
+        return await self._decide((turn, answer))
+
+    async def _decide_together(self, asked: Sequence[tuple[Turn, Answer]]) -> Sequence[Outcome | None]:
+        return await self._decisions(turns.decide_together, asked)
+
+    async def _put_back(self, asked: tuple[Turn, Answer], error: Exception) -> None:
+        await self._others(turns.put_back, asked[0], error)
+
+    async def _patiently(self, function: Callable[..., T], /, *arguments: Any) -> T:
+        """Run it when the database is there: a turn does not end because it is away for a moment."""
+        while True:
+            try:
+                return await self._others(function, *arguments)
+            except (OperationalError, InterfaceError):
+                if not await self._is_away():
+                    raise
+            await asyncio.sleep(POLL)
+
+    async def _is_away(self) -> bool:
+        """Whether the database does not answer now."""
+        try:
+            await self._others(connection.ensure_connection)
+            await self._others(_ask)
+        except (OperationalError, InterfaceError):
+            return True
+        return False
+
+    # --- Convex, and touches
+
+    async def _push_what_is_due(self) -> int:
+        room = PUSHES * PUSHED_TOGETHER - len(self._pushing)
+        if room <= 0:
+            return 0
+        ids, together = await self._claims(projection.due, room + len(self._pushing))
+        new = [pk for pk in ids if pk not in self._pushing]
+        size = PUSHED_TOGETHER if together else 1
+        parts = [new[start : start + size] for start in range(0, len(new), size)][: PUSHES * 4]
+        for part in parts:
+            self._pushing.update(part)
+            self._spawn(self._push(part))
+        return len(parts)
+
+    async def _push(self, ids: list[UUID]) -> None:
+        try:
+            await self._pushes(projection.push_many, ids)
+        except Exception:
+            log.exception("push_failed")
+        finally:
+            self._pushing.difference_update(ids)
+            self._woken.set()
+
+    async def _touch_what_is_due(self) -> int:
+        touched = await self._claims(touches.take, TOUCHES)
+        if touched:
+            self._touching = True
+            self._spawn(self._touch(touched))
+        return len(touched)
+
+    async def _touch(self, touched: list[touches.Touched]) -> None:
+        try:
+            told = await touches.tell_daytona(touched)
+            if told:
+                await self._pushes(touches.tell_convex, told)
+        except Exception:
+            log.exception("touch_failed")
+        finally:
+            self._touching = False
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- signs of life
+
+    async def _beat(self) -> None:
+        lanes = {lane.name: [lane.taken, lane.places] for lane in self.lanes}
+        await self._others(self.heartbeat.beat, lanes)
+        await self._others(free_the_held)
+
+    async def _review(self) -> None:
+        await self._others(notice_steps_back)
+        await self._others(heartbeat.tidy)
+
+    async def _repeat(self, name: str, step: Callable[[], Awaitable[None]], *, every: float) -> None:
+        """Until the worker stops; what a step raises is logged, and it runs again after a growing pause."""
+        failures = 0
+        while not self._stopping.is_set():
+            pause = every
+            try:
+                await step()
+                failures = 0
+            except (DatabaseError, InterfaceError) as error:  # the database is away: no need for a traceback
+                failures += 1
+                pause = min(LONGEST_PAUSE, 0.25 * 2.0 ** min(failures, 10))
+                log.warning("loop_failed", loop=name, error=str(error).strip(), again_in=pause)
+            except Exception as error:
+                failures += 1
+                pause = min(LONGEST_PAUSE, 0.25 * 2.0 ** min(failures, 10))
+                log.error("loop_failed", loop=name, again_in=pause, exc_info=error)
+            if pause:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), pause)
+
+    # --- the end
+
+    async def _end_turns(self) -> None:
+        """Turns end with their next decision; those that wait for an answer for longer are broken off."""
+        running = {*self._turns, *self._tasks}
+        if running:
+            _, late = await asyncio.wait(running, timeout=GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+
+def _ask() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+
+@contextmanager
+def beside(*, places: int = PLACES) -> Iterator[Worker]:
+    """A worker in a thread of this process, for as long as the block lasts."""
+    started: Future[tuple[Worker, asyncio.AbstractEventLoop]] = Future()
+
+    async def whole() -> None:
+        worker = Worker(places=places)
+        started.set_result((worker, asyncio.get_running_loop()))
+        await worker.run()
+
+    with ThreadPoolExecutor(1) as thread:
+        ended = thread.submit(uvloop.run, whole())
+        worker, loop = started.result()
+        try:
+            yield worker
+        finally:
+            loop.call_soon_threadsafe(worker.stop)
+            ended.result()
+
+
+def run_until_signal(*, places: int) -> None:
+    """Be a worker until SIGTERM or SIGINT; a second one ends the process at once."""
+
+    async def whole() -> None:
+        worker = Worker(places=places)
+        received: list[int] = []
+
+        def on_signal(number: int) -> None:
+            received.append(number)
+            if len(received) > 1:
+                os._exit(1)
+            worker.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, on_signal, number)
+        await worker.run()
+
+    _allow_many_connections()
+    uvloop.run(whole())
+
+
+def _allow_many_connections() -> None:
+    """Each call in flight is an open file, of which a process may have 1,024 unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < MOST_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MOST_FILES if hard < 0 else min(MOST_FILES, hard), hard))

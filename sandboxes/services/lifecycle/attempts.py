@@ -1,0 +1,210 @@
+"""A turn on one sandbox: fetch, decide, call, until it has to wait. Any worker may take it, twice or never.
+
+With an operation active it moves that one on; without, it looks at hints, doubts, intents that are not met and
+changes of settings. What is decided, and written, is in `turns.py` and `core`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+import structlog
+from django.db.models import F, OuterRef, Subquery
+
+from sandboxes import clock
+from sandboxes.core.facts import Answer, CallAnswered, Fetched, FetchFailed, Result, RoomSought
+from sandboxes.core.plan import Call, FindRoom
+from sandboxes.core.results import ResultKind
+from sandboxes.core.vocabulary import Action
+from sandboxes.models import Operation, Sandbox
+from sandboxes.providers import blocking
+from sandboxes.providers.daytona.errors import DaytonaError
+from sandboxes.providers.daytona.gateway import gateway
+from sandboxes.services import quota_search, sandbox_store
+from sandboxes.services.fetching import Absence, absence_of, fetch
+from sandboxes.services.lifecycle import turns
+from sandboxes.services.lifecycle.tell import due_of, record_told, tell
+from sandboxes.services.wake import wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from sandboxes.core.quota import QuotaSearch
+    from sandboxes.services.lifecycle.turns import Outcome, Turn
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+# A call that is sent later than that after it was written down may be another worker's by now.
+SEND_WITHIN = 5.0  # seconds
+
+
+class Database(Protocol):
+    """Runs a function that uses the database, off the event loop."""
+
+    async def __call__(self, function: Callable[..., T], /, *arguments: Any) -> T: ...
+
+
+class Decider(Protocol):
+    """Decides what an answer means, alone or together with others."""
+
+    async def __call__(self, turn: Turn, answer: Answer, /) -> Outcome | None: ...
+
+
+async def run(
+    turn: Turn, *, database: Database, decide: Decider, raises: bool = False, ended: bool = False
+) -> bool:
+    """Take the turn to its end. Returns whether Daytona answered the last fetch.
+
+    With `raises` the DaytonaError of a fetch that failed comes through, after it was recorded. `ended`: Daytona's
+    events said that the sandbox was destroyed, so that a first 404 is believed.
+    """
+    known = {"operation_id": str(turn.operation_id)} if turn.operation_id else {}
+    with structlog.contextvars.bound_contextvars(
+        sandbox_id=str(turn.sandbox_id), owner=turn.owner, request_id=turn.request_id, **known
+    ):
+        try:
+            return await _run(_Run(turn, database, decide), raises=raises, ended=ended)
+        except sandbox_store.LostLease:
+            turn.is_over = True
+            log.info("lease_lost")
+            return False
+        finally:
+            if not turn.is_over:
+                await asyncio.shield(database(turns.release, turn))
+
+
+class _Run:
+    def __init__(self, turn: Turn, database: Database, decide: Decider) -> None:
+        self.turn, self.database, self._decide = turn, database, decide
+
+    async def decide(self, answer: Answer) -> Outcome:
+        outcome = await self._decide(self.turn, answer)
+        if outcome is None:
+            raise sandbox_store.LostLease
+        self.turn.follow(outcome)
+        return outcome
+
+    async def absence(self) -> Absence:
+        return await self.database(_absence, self.turn.sandbox_id)
+
+
+async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
+    """Fetch and decide again and again, and make what calls are decided."""
+    turn = run.turn
+    while True:
+        answer: Answer
+        failure: DaytonaError | None = None
+        try:
+            answer = await fetch(gateway(), turn.target, started=turn.now(), absence=run.absence)
+            if ended and answer.remote is None:
+                answer = replace(answer, confirmed=True)
+        except DaytonaError as error:
+            answer, failure = FetchFailed(error.as_result()), error
+        outcome = await run.decide(answer)
+        if failure is not None and raises:
+            raise failure
+        if isinstance(outcome.step, FindRoom):
+            assert outcome.search is not None
+            search = await run.database(_seek, turn, outcome.search)
+            outcome = await run.decide(RoomSought(search, outcome.step.name))
+        if isinstance(outcome.step, Call):
+            await _call(run, outcome, outcome.step.name)
+        elif outcome.tells and isinstance(answer, Fetched) and answer.remote is not None:
+            due = await run.database(due_of, turn.sandbox_id, outcome.tells)
+            told = await tell(gateway(), answer.remote, due, now=turn.now)
+            await run.database(record_told, turn.sandbox_id, due, told, turn.token)
+            turn.is_over = True
+        if turn.is_over:
+            return failure is None
+        await asyncio.sleep(turn.wait)
+
+
+async def _call(run: _Run, outcome: Outcome, name: str) -> None:
+    """Make the call that was written down, and write down what it came to."""
+    turn, began = run.turn, clock.monotonic()
+    if began - turn.known_at > SEND_WITHIN:
+        result = Result(ResultKind.NOT_SENT, message=f"{name}: this worker was held up")
+    else:
+        result = await _execute(name, outcome)
+    turn.ends += clock.monotonic() - began  # Daytona holds some calls: the fetch that shows their effect comes next
+    await run.decide(CallAnswered(result))
+
+
+async def _execute(name: str, outcome: Outcome) -> Result:
+    try:
+        daytona = gateway()
+        if name == Action.CREATE:
+            assert outcome.new is not None
+            remote = await daytona.create(outcome.new)
+        else:
+            remote = await getattr(daytona, name)(outcome.target.daytona_id)
+    except DaytonaError as error:
+        return error.as_result()
+    return Result(ResultKind.ACCEPTED, remote=remote)
+
+
+def _absence(sandbox_id: UUID) -> Absence:
+    return absence_of(Sandbox.objects.get(pk=sandbox_id))
+
+
+def _seek(turn: Turn, search: QuotaSearch) -> QuotaSearch:
+    operation = Operation.objects.select_related("sandbox").get(sandbox=turn.sandbox_id, pk=turn.operation_id or "")
+    return quota_search.seek(gateway(), operation.sandbox, operation, search)
+
+
+# --- one at a time, for callers that are not async
+
+
+def attempt(operation_id: UUID) -> bool:
+    """Move the operation on until it has to wait longer than ATTEMPT_SECONDS.
+
+    Returns whether there was anything to do: False for an operation that has ended, or whose sandbox another
+    worker is busy with.
+    """
+    active = Operation.objects.active().filter(pk=operation_id)
+    taken = turns.claim(active.values_list("sandbox_id", flat=True))
+    if not taken:
+        _come_back(operation_id)
+        return False
+    run_here(taken[0])
+    return True
+
+
+def observe(sandbox_id: UUID, *, raises: bool = False, ended: bool = False) -> bool:
+    """Fetch the sandbox once and record it. Returns whether Daytona answered.
+
+    With an operation active, that one is made due instead: its own turns fetch. `raises`, `ended`: see `run`.
+    """
+    taken = turns.claim([sandbox_id])
+    if not taken:  # whoever holds it may be dead
+        held = Sandbox.objects.filter(pk=sandbox_id, fetch_due_at__gt=F("lease_until"))
+        held.update(fetch_due_at=F("lease_until"))
+        return False
+    if taken[0].operation_id is not None:
+        turns.release(taken[0])
+        wake()
+        return False
+    return run_here(taken[0], raises=raises, ended=ended)
+
+
+def run_here(turn: Turn, *, raises: bool = False, ended: bool = False) -> bool:
+    """Take this turn to its end; the database's part of it runs in the calling thread."""
+
+    async def start(database: Database) -> bool:
+        async def decide(turn: Turn, answer: Answer) -> Outcome | None:
+            (outcome,) = await database(turns.decide_together, [(turn, answer)])
+            return outcome
+
+        return await run(turn, database=database, decide=decide, raises=raises, ended=ended)
+
+    return blocking.run_with_caller(start)
+
+
+def _come_back(operation_id: UUID) -> None:
+    """Whoever holds the sandbox may be dead: it is tried again as soon as the lease is over, not later."""
+    later = Operation.objects.active().filter(pk=operation_id, due_at__gt=F("sandbox__lease_until"))
+    until = Sandbox.objects.filter(pk=OuterRef("sandbox_id")).values("lease_until")
+    later.update(due_at=Subquery(until))

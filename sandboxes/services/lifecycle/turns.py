@@ -1,0 +1,270 @@
+"""A worker's turn on a sandbox: claim it, decide for many at once what their answers mean, put back what fails.
+
+All of the database's part of a turn; `attempt.py` has the calls between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from sandboxes import clock
+from sandboxes.core.asked import labels_of
+from sandboxes.core.backoff import backoff
+from sandboxes.core.codes import Code, NoticeCode
+from sandboxes.core.decide import decide
+from sandboxes.core.facts import Answer, Decision, Fetched, NewOperation, TellDaytona
+from sandboxes.core.plan import Call, FindRoom, LookAgain, Step
+from sandboxes.core.vocabulary import Action, EventKind, OperationStatus
+from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, claiming
+from sandboxes.providers.daytona.rows import NewSandbox
+from sandboxes.services import notices, sandbox_store
+from sandboxes.services.decisions import gather, read_calls, write
+from sandboxes.services.fetching import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sandboxes.core.quota import QuotaSearch
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.25  # seconds between two fetches of one turn
+FAILED_PAUSE, LONGEST_FAILED_PAUSE = 1.0, 300.0  # seconds after an error of our own
+MOST_FAILURES = 10  # in a row; then the operation ends
+
+
+@dataclass(slots=True)
+class Turn:
+    """One worker's hold on one sandbox, under its lease, until `is_over`.
+
+    `present` was the database's time at `known_at` on this process's own clock.
+    """
+
+    target: Target
+    token: str
+    present: datetime
+    known_at: float = field(default_factory=clock.monotonic)
+    operation_id: UUID | None = None
+    request_id: str = ""
+    owner: str = ""
+    ends: float = field(default_factory=lambda: clock.monotonic() + settings.ATTEMPT_SECONDS)
+    pause: float = FIRST_PAUSE
+    wait: float = 0.0
+    is_over: bool = False
+
+    @property
+    def sandbox_id(self) -> UUID:
+        return self.target.sandbox_id
+
+    def now(self) -> datetime:
+        """The database's time, without asking it."""
+        return self.present + timedelta(seconds=clock.monotonic() - self.known_at)
+
+    def wait_for(self, step: Step | None) -> float | None:
+        """Seconds until this turn goes on; None when it ends with this step."""
+        if isinstance(step, Call | FindRoom):
+            return 0.0
+        if not isinstance(step, LookAgain):
+            return None
+        wait = min(self.pause, step.after) if step.may_be_sooner else step.after
+        is_over = clock.monotonic() + wait > self.ends or step.after > settings.ATTEMPT_SECONDS
+        return None if is_over else wait
+
+    def follow(self, outcome: Outcome) -> None:
+        self.target, self.present, self.known_at = outcome.target, outcome.present, clock.monotonic()
+        self.is_over, self.wait = outcome.wait is None, outcome.wait or 0.0
+        self.pause = min(self.pause * 1.6, LONGEST_PAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was decided, and what the next call needs to know.
+
+    `wait`: seconds until the turn goes on; None: it is over, and its lease given back. `tells`: the settings that
+    Daytona is to be told.
+    """
+
+    step: Step | None
+    target: Target
+    present: datetime
+    wait: float | None
+    new: NewSandbox | None = None
+    search: QuotaSearch | None = None
+    tells: tuple[str, ...] = ()
+
+
+def claim(ids: Iterable[UUID], *, holder: str = "") -> list[Turn]:
+    """Lease those of the sandboxes that nobody holds, each with its active operation if it has one."""
+    token = f"{holder}:{uuid4().hex[:12]}"[-40:]
+    return [
+        Turn(
+            Target(one.sandbox_id, one.daytona_id, one.daytona_name), token, one.present,
+            operation_id=one.operation_id, request_id=one.request_id, owner=one.owner,
+        )
+        for one in claiming.claim(list(ids), token=token, seconds=settings.LEASE_SECONDS)
+    ]  # fmt: skip
+
+
+def release(turn: Turn) -> None:
+    """Give up a turn that was broken off: it is due again at once."""
+    now = clock.now()
+    if Sandbox.objects.filter(pk=turn.sandbox_id, fetch_due_at__gt=now).release(turn.token, fetch_due_at=now) == 0:
+        Sandbox.objects.filter(pk=turn.sandbox_id).release(turn.token)
+    Operation.objects.active().filter(pk=turn.operation_id, due_at__gt=now).update(due_at=now)
+
+
+def decide_together(asked: Sequence[tuple[Turn, Answer]]) -> list[Outcome | None]:
+    """Decide what these answers mean, about the rows as they are now, and write it: a few statements for all.
+
+    None for a turn whose lease is another's by now: nothing of it is written.
+    """
+    by_id = {turn.sandbox_id: (turn, answer) for turn, answer in asked}
+    assert len(by_id) == len(asked), "one worker has one turn on a sandbox"
+    outcomes: dict[UUID, Outcome] = {}
+    with sandbox_store.lock_sandboxes(Sandbox.objects.filter(pk__in=by_id), waits=True) as found:
+        rows = [row for row in found if row.lease_token == by_id[row.pk][0].token]
+        operations, active, now = _operations(rows, by_id)
+        read_calls(rows)
+        for row in rows:
+            turn, answer = by_id[row.pk]
+            operation = operations.get(turn.operation_id) if turn.operation_id else None
+            outcomes[row.pk] = _decide(row, turn, operation, active.get(row.pk), answer, now=now)
+    return [outcomes.get(turn.sandbox_id) for turn, _ in asked]
+
+
+def _operations(
+    rows: list[Sandbox], by_id: dict[UUID, tuple[Turn, Answer]]
+) -> tuple[dict[UUID, Operation], dict[UUID, Operation], datetime]:
+    """Those that the turns are about, which may have ended; those that are active, by sandbox; and the time, which
+    is from after the wait for the locks."""
+    ids = [turn.operation_id for turn, _ in by_id.values() if turn.operation_id]
+    active = Q(pk__in=Operation.objects.active().filter(sandbox__in=rows).values("pk"))
+    read = Operation.objects.filter(Q(pk__in=ids) | active).select_related("intent_change")
+    found = list(read.annotate(present=clock.present()))
+    now: datetime = found[0].present if found else clock.now()
+    creates = {one.sandbox_id for one in found if one.action == Action.CREATE}
+    if creates:
+        projections = ConvexProjection.objects.in_bulk(creates)
+        for row in rows:
+            if row.pk in projections:
+                row.projection = projections[row.pk]
+    return {one.pk: one for one in found}, {one.sandbox_id: one for one in found if one.is_active}, now
+
+
+def _decide(
+    row: Sandbox,
+    turn: Turn,
+    operation: Operation | None,
+    active: Operation | None,
+    answer: Answer,
+    *,
+    now: datetime,
+) -> Outcome:
+    others = active if active is not operation else None
+    decision = decide(gather(row, operation, answer, now=now, active=others))
+    tells = _to_tell(decision, answer)
+    wait = 0.0 if tells else turn.wait_for(decision.step)
+    if wait is not None:
+        decision = _kept(decision, until=now + timedelta(seconds=_lease(decision.step)))
+    write(row, operation, decision, now=now)
+    if wait is None:
+        sandbox_store.clear_lease(row)
+        if operation is None and others is not None:
+            row.fetch_due_at = None  # its own turns fetch
+    else:
+        row.lease_until = now + timedelta(seconds=_lease(decision.step))
+    row.failures = 0
+    makes = isinstance(decision.step, Call) and decision.step.name == Action.CREATE
+    search = decision.operation.search if decision.operation is not None else None
+    return Outcome(
+        decision.step, Target.of(row), now, wait, new=_new(row) if makes else None, search=search, tells=tells
+    )
+
+
+def _to_tell(decision: Decision, answer: Answer) -> tuple[str, ...]:
+    if not isinstance(answer, Fetched) or answer.remote is None:
+        return ()
+    if any(isinstance(effect, NewOperation) for effect in decision.effects):
+        return ()
+    return next((effect.keys for effect in decision.effects if isinstance(effect, TellDaytona)), ())
+
+
+def _lease(step: Step | None) -> float:
+    """Seconds: longer than whatever comes next may take. A dead worker's leases are freed much sooner."""
+    held: float = settings.DAYTONA_HOLD_TIMEOUT if isinstance(step, Call) else 0.0
+    return settings.LEASE_SECONDS + held
+
+
+def _kept(decision: Decision, *, until: datetime) -> Decision:
+    """Nothing of it is due for anybody else while the turn goes on."""
+    if decision.sandbox.fetch_due_at is not None:
+        decision = replace(decision, sandbox=replace(decision.sandbox, fetch_due_at=until))
+    if decision.operation is not None and decision.operation.is_active:
+        decision = replace(decision, operation=replace(decision.operation, due_at=until))
+    return decision
+
+
+def _new(row: Sandbox) -> NewSandbox:
+    """The snapshot of the tier, or its resources; never both (Daytona refuses both)."""
+    sized = not row.snapshot
+    return NewSandbox(
+        name=row.daytona_name,
+        snapshot=row.snapshot or None,
+        cpu=row.cpu if sized else None,
+        memory_gb=row.memory_gb if sized else None,
+        disk_gb=row.disk_gb if sized else None,
+        labels=labels_of(row),
+        target=row.target,
+        auto_stop=row.auto_stop_minutes,
+        auto_archive=row.auto_archive_minutes,
+        auto_delete=row.auto_delete_minutes,
+    )
+
+
+def put_back(turn: Turn, error: Exception) -> None:
+    """An error of our own: the row is due again after a growing pause, and its operation ends after ten of them.
+
+    Writes by UPDATEs alone, because it may be the row itself that cannot be read.
+    """
+    log.error("attempt_failed", sandbox_id=str(turn.sandbox_id), exc_info=error)
+    with transaction.atomic():
+        mine = Sandbox.objects.filter(pk=turn.sandbox_id).held(turn.token)
+        failures = mine.values_list("failures", flat=True).first()
+        if failures is None:
+            return
+        failures = min(failures + 1, 1000)
+        now = clock.now()
+        due = now + timedelta(
+            seconds=backoff(failures - 1, first=FAILED_PAUSE, longest=LONGEST_FAILED_PAUSE, jitter=1.0)
+        )
+        is_over = failures >= MOST_FAILURES
+        # An operation's own turns fetch; once it has ended, what Daytona made of it is still to be seen.
+        fetches = turn.operation_id is None or is_over
+        mine.release(turn.token, failures=failures, fetch_due_at=due if fetches else None)
+        if is_over:
+            _give_up(turn, error, now=now)
+        else:
+            Operation.objects.active().filter(pk=turn.operation_id).update(due_at=due)
+    notices.tell(NoticeCode.ROWS_FAILING, f"Sandbox {turn.sandbox_id}: {type(error).__name__}: {error}")
+
+
+def _give_up(turn: Turn, error: Exception, *, now: datetime) -> None:
+    message = f"{type(error).__name__}: {error}"
+    active = Operation.objects.active().filter(pk=turn.operation_id)
+    ended = active.update(
+        status=OperationStatus.FAILED, code=Code.INTERNAL_ERROR, message=message, step="", due_at=None,
+        finished_at=now,
+    )  # fmt: skip
+    if ended:
+        SandboxEvent.objects.create(
+            sandbox_id=turn.sandbox_id, owner=turn.owner, operation_id=turn.operation_id, kind=EventKind.OPERATION,
+            at=now, text="Failed: an error of our own", data={"status": OperationStatus.FAILED},
+        )  # fmt: skip

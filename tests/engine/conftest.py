@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.services.conftest import running, world
+
+__all__ = ["running", "world"]

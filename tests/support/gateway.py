@@ -1,0 +1,26 @@
+"""Daytona's gateway for tests that are not async."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandboxes.providers import blocking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandboxes.providers.daytona.gateway import DaytonaGateway
+
+
+class BlockingGateway:
+    """The same methods, each run to its end."""
+
+    def __init__(self, gateway: DaytonaGateway) -> None:
+        self.gateway = gateway
+
+    def __repr__(self) -> str:
+        return repr(self.gateway)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self.gateway, name)
+        return lambda *arguments, **options: blocking.run(method(*arguments, **options))
