@@ -5,6 +5,8 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+admin.autodiscover()
+
 handler400 = "sandboxes.admin.errors.bad_request"
 handler403 = "sandboxes.admin.errors.forbidden"
 handler404 = "sandboxes.admin.errors.not_found"

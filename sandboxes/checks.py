@@ -1,6 +1,7 @@
 """System checks: what is configured and cannot work (E), or should not stay so (W), each with its remedy.
 
-`manage.py check` runs them, and so does every command before it begins; W1xx only `check --deploy`.
+`manage.py check` runs them with all of Django's, each of our commands runs these alone before it begins, for the
+others load the whole of the web. W1xx only with `check --deploy`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.core.checks import Warning as Caution
 
 from project import limits
 from project.database import may_be_plain
+from project.version import NAME
 from sandboxes.providers.convex.environment import mistakes as convex_mistakes
 
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
@@ -31,7 +33,7 @@ TIER_SIZES = ("cpu", "memory_gb", "disk_gb")
 Apps = Sequence[AppConfig] | None
 
 
-@register()
+@register(NAME)
 def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if settings.DAYTONA_API_URL and not settings.DAYTONA_API_KEY:
@@ -46,13 +48,13 @@ def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-@register()
+@register(NAME)
 def convex_is_meant_right(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     wrong = convex_mistakes(settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY)
     return [Error(mistake.text, hint=mistake.remedy, id="sandboxes.E001") for mistake in wrong]
 
 
-@register()
+@register(NAME)
 def addresses_are_usable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return [
         Error(f"{name} is not an http address.", hint=f"Write it as {example}.", id="sandboxes.E004")
@@ -61,7 +63,7 @@ def addresses_are_usable(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]
     ]
 
 
-@register()
+@register(NAME)
 def daytonas_address_ends_in_api(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     url: str = settings.DAYTONA_API_URL
     if _host_of(url) is None or urlsplit(url).path.rstrip("/").endswith("/api"):
@@ -70,7 +72,7 @@ def daytonas_address_ends_in_api(app_configs: Apps, **kwargs: Any) -> list[Check
     return [Caution("DAYTONA_API_URL does not end in /api.", hint=hint, id="sandboxes.W008")]
 
 
-@register()
+@register(NAME)
 def hosts_are_hosts(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return [
         Error(
@@ -90,13 +92,13 @@ def _bare(host: str) -> str:
     return place if place.endswith("]") else place.rsplit(":", 1)[0] if ":" in place else place
 
 
-@register()
+@register(NAME)
 def numbers_make_sense(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     hint = "See .env.example for its unit and its default."
     return [Error(problem, hint=hint, id="sandboxes.E010") for problem in limits.unusable(settings)]
 
 
-@register()
+@register(NAME)
 def names_are_known(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return [
         Caution(f"Nobody reads {name}.", hint=f"Did you mean {meant}?", id="sandboxes.W009")
@@ -104,7 +106,7 @@ def names_are_known(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     ]
 
 
-@register()
+@register(NAME)
 def connections_are_encrypted(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     hint = "Use https: keys and tokens go over this connection."
     plain = [name for name in (*URLS, "CONVEX_URL") if getattr(settings, name).startswith("http://")]
@@ -124,7 +126,7 @@ def _host_of(url: str) -> str | None:
     return parts.hostname if parts.scheme in ("http", "https") else None
 
 
-@register()
+@register(NAME)
 def tiers_are_complete(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     hint = 'Write {"basic": {"cpu": 1, "memory_gb": 1, "disk_gb": 3, "snapshot": "daytona-small"}}.'
     return [
@@ -148,7 +150,7 @@ def _tier_problems(tiers: object) -> Iterator[str]:
             yield f"“{name}” has a wrong or unknown {', '.join([*wrong, *sorted(unknown)])}"
 
 
-@register()
+@register(NAME)
 def times_fit_together(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     longest = max(
@@ -164,7 +166,7 @@ def times_fit_together(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return found
 
 
-@register()
+@register(NAME)
 def metrics_networks_are_networks(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     for network in settings.METRICS_NETWORKS:
@@ -176,21 +178,21 @@ def metrics_networks_are_networks(app_configs: Apps, **kwargs: Any) -> list[Chec
     return found
 
 
-@register()
+@register(NAME)
 def not_everybody_is_a_proxy(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     networks = [word for word in settings.TRUSTED_PROXIES if word.endswith("/0")]
     hint = "Name the proxies' own networks, or how many there are: everybody can write X-Forwarded-For."
     return [Caution(f"TRUSTED_PROXIES trusts everybody: {n}.", hint=hint, id="sandboxes.W006") for n in networks]
 
 
-@register()
+@register(NAME)
 def names_are_todays(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     hint = "Rename it: the next release does not read the old name, and this one only where the new one is not set."
     renamed = sorted(settings.FORMER_NAMES.items())
     return [Caution(f"{old} is now {new}.", hint=hint, id="sandboxes.W007") for old, new in renamed]
 
 
-@register()
+@register(NAME)
 def debug_stays_at_home(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     public = [host for host in settings.ALLOWED_HOSTS if host not in LOCAL_HOSTS]
     if not (settings.DEBUG and public):
@@ -199,7 +201,7 @@ def debug_stays_at_home(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     return [Caution(f"DEBUG=1 while {public[0]} is an allowed host.", hint=hint, id="sandboxes.W002")]
 
 
-@register()
+@register(NAME)
 def connections_are_kept(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     default = settings.DATABASES["default"]
     if "sqlite" in default["ENGINE"] or default.get("CONN_MAX_AGE"):

@@ -34,7 +34,7 @@ FILES = (
     "plan.py", "quota.py", "results.py", "states.py", "without_operation.py",
 )  # fmt: skip
 SEEDS = range(12)  # of the simulation, for what the tests did not notice
-CPU_SECONDS = 40  # a mutant that runs for longer is noticed
+CPU_SECONDS = 20  # a mutant that runs for longer is noticed
 SURVIVED = 77
 
 _SWAPS: dict[type[Any], type[Any]] = {

@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, OutputWrapper
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from project.readable import visible
+from project.version import NAME
+from sandboxes.core.vocabulary import AuditAction
+from sandboxes.services import audit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
+
+    from sandboxes.management.tables import ReadableConsole
 
 
 class ReadableOutput(OutputWrapper):
@@ -24,15 +26,15 @@ class ReadableOutput(OutputWrapper):
         super().write(visible(msg, lines=True), style_func, ending)
 
 
-class ReadableConsole(Console):
-    """Shows every `str` as it is, never as markup, with signs for what cannot be read."""
-
-    def render_str(self, text: str, **_options: Any) -> Text:
-        return Text(visible(text, lines=True))
-
-
 class ReadableCommand(BaseCommand):
-    """The base of our commands: all that they write passes `visible`."""
+    """The base of our commands: all that they write passes `visible`.
+
+    `audited` are the options that make it a deed of an operator's, which the audit log tells.
+    """
+
+    audited: tuple[str, ...] = ()
+
+    requires_system_checks = [NAME]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -44,21 +46,17 @@ class ReadableCommand(BaseCommand):
         for name in ("stdout", "stderr"):
             if options.get(name):
                 options[name] = ReadableOutput(options[name])
+        if chosen := {name: options[name] for name in self.audited if options.get(name)}:
+            audit.write(
+                AuditAction.COMMAND, actor=audit.COMMAND, name=self.__module__.rpartition(".")[2], after=chosen
+            )
         return super().execute(*args, **options)
 
     def console(self) -> ReadableConsole:
         """For tables and bars: rich itself draws on the stream under `stdout`."""
+        from sandboxes.management.tables import ReadableConsole  # most commands draw none
+
         stream: Any = self.stdout
         while isinstance(stream, OutputWrapper):
             stream = stream._out
         return ReadableConsole(file=cast("IO[str]", stream))
-
-
-def table(titles: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str | None = None) -> Table:
-    """Each cell on one line: what is in it cannot pass for a row."""
-    made = Table(caption=caption)
-    for title in titles:
-        made.add_column(title, overflow="fold")
-    for row in rows:
-        made.add_row(*map(visible, row))
-    return made

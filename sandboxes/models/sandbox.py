@@ -30,7 +30,10 @@ class Owner(models.Model):
     limit_reason = models.CharField(max_length=500, blank=True)
     hold_since = models.DateTimeField(null=True, blank=True)
     hold_actor = models.CharField(max_length=300, blank=True)
-    hold_reason = models.CharField(max_length=500, blank=True)
+    hold_reason = models.CharField(max_length=500, blank=True, help_text="Internal: staff alone read it.")
+    hold_public_reason = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="What the owner and their programs read."
+    )
     operations_hour = models.DateTimeField(null=True, blank=True, help_text="The hour that is being counted.")
     operations_in_hour = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -31,7 +31,7 @@ def test_a_draft_has_all_of_the_facts() -> None:
     given = facts(fetched(), operation=operation(), active="start", calls=(call("stop"),))
     made = Draft.of(given)
     assert (made.sandbox, made.operation, made.calls) == (given.sandbox, given.operation, given.calls)
-    assert (made.now, made.limits, made.looked_at) == (NOW, LIMITS, given.sandbox.observed_at)
+    assert (made.now, made.limits, made.fetched_at) == (NOW, LIMITS, given.sandbox.observed_at)
 
 
 @pytest.mark.parametrize(

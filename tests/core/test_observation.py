@@ -274,9 +274,9 @@ def test_what_is_ending_is_an_answer_to_any_call() -> None:
 @pytest.mark.parametrize(("name", "is_awaited"), [("create", True), ("delete", False)])
 def test_before_the_first_look_a_create_is_awaited(name: str, is_awaited: bool) -> None:
     made = draft(sandbox("", daytona_id=None, observed_at=None), call(name, -5))
-    made.looked_at = NOW
+    made.fetched_at = NOW
     assert (unacknowledged_call(made) is not None) is is_awaited
-    made.looked_at = None
+    made.fetched_at = None
     assert unacknowledged_call(made) is not None
 
 
@@ -333,5 +333,5 @@ def test_a_lone_404_ends_no_doubt() -> None:
 
 
 def test_the_latest_look_counts_even_if_it_found_nothing() -> None:
-    assert observed(sandbox(), Fetched(at(5))).looked_at == at(5)
-    assert observed(sandbox(), Fetched(at(-90))).looked_at == at(-60)
+    assert observed(sandbox(), Fetched(at(5))).fetched_at == at(5)
+    assert observed(sandbox(), Fetched(at(-90))).fetched_at == at(-60)

@@ -14,8 +14,9 @@ from django.utils import timezone
 from sandboxes import clock
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle, projection, touches
-from sandboxes.services.lifecycle import turns
+from sandboxes.services.lifecycle import attempts, turns
 from sandboxes.services.projection import lease
+from tests.support.driving import forward_touches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,8 @@ class OfSandbox:
     pk: UUID
 
     def run(self) -> None:
-        lifecycle.observe(self.pk)
+        for turn in turns.claim([self.pk]):  # with its operation, if it has one by then
+            attempts.run_here(turn)
 
     def lose(self) -> None:
         turns.claim([self.pk], holder="killed")
@@ -63,7 +65,7 @@ class OfTouches:
     """All of those that are due. One that gets lost is told with the next use."""
 
     def run(self) -> None:
-        touches.forward()
+        forward_touches()
 
     def lose(self) -> None:
         touches.take(1)
@@ -73,10 +75,11 @@ Work: TypeAlias = OfOperation | OfSandbox | OfProjections | OfTouches
 
 
 def ready() -> list[Work]:
-    """What a worker finds that looks now."""
+    """What a worker finds that looks now, and can claim."""
     now = clock.now()
-    operations = Operation.objects.active().filter(due_at__lte=now).order_by("due_at", "pk")
-    sandboxes = Sandbox.objects.filter(fetch_due_at__lte=now).order_by("fetch_due_at", "pk")
+    free = Sandbox.objects.free()
+    operations = Operation.objects.active().filter(due_at__lte=now, sandbox__in=free).order_by("due_at", "pk")
+    sandboxes = free.filter(fetch_due_at__lte=now).order_by("fetch_due_at", "pk")
     pushes, together = projection.due(4 * TOGETHER)
     size = TOGETHER if together else 1
     found: list[Work] = [OfOperation(pk, of) for pk, of in operations.values_list("pk", "sandbox_id")]

@@ -14,7 +14,8 @@ from django.urls import reverse
 
 from project import logs
 from sandboxes.core.codes import NoticeCode
-from sandboxes.management.output import ReadableCommand, ReadableConsole, table
+from sandboxes.management.output import ReadableCommand
+from sandboxes.management.tables import ReadableConsole, table
 from sandboxes.metrics import _gauges
 from sandboxes.models import SandboxEvent
 from sandboxes.services import notices

@@ -11,7 +11,8 @@ from django.core.management.base import CommandError
 
 from sandboxes.core.codes import Refused
 from sandboxes.core.ranking import RULES
-from sandboxes.management.output import ReadableCommand, table
+from sandboxes.management.output import ReadableCommand
+from sandboxes.management.tables import table
 from sandboxes.providers.daytona.gateway import DaytonaError
 from sandboxes.services.evict_ahead import EvictionLine, EvictionOutcome, EvictionRequest, evict_ahead
 

@@ -18,7 +18,8 @@ from django.db import close_old_connections
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from project.readable import visible
-from sandboxes.management.output import ReadableCommand, table
+from sandboxes.management.output import ReadableCommand
+from sandboxes.management.tables import table
 from sandboxes.models import Sandbox, Sweep, WorkerHeartbeat
 from sandboxes.services import heartbeat, reconcile
 from sandboxes.services.reconcile import FindingKind, Options, SweepFinding, SweepResult
@@ -40,6 +41,7 @@ HEALED = (FindingKind.ADOPTED, FindingKind.DRIFT, FindingKind.GONE, FindingKind.
 
 
 class Command(ReadableCommand):
+    audited = ("adopt", "adopt_unlisted", "delete_unlisted", "enforce_intent", "restored", "force")
     help = (
         "Compare Daytona with our rows and heal what differs. Exit codes: 0 clean or healed, 2 a dry run found "
         "something or --verify-convex a difference, 3 partial: Daytona did not show all, too much was missing, or "

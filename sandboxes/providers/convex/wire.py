@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import email.utils
 import json
-import logging
 import time
 import uuid
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import stamina
+import structlog
 
 from project.version import NAME, USER_AGENT, VERSION
 from sandboxes.providers import counters
@@ -30,12 +29,13 @@ from sandboxes.providers.convex.functions import SIGNATURES, Function
 if TYPE_CHECKING:
     import ssl
 
-logger = logging.getLogger(__name__)
+    import httpx
+
+log = structlog.get_logger(__name__)
 
 # Convex means this status for "the function failed", though today it answers 200.
 FUNCTION_FAILED = 560
 _TRANSIENT = (ConvexUnavailable, ConvexThrottled, ConvexConflict)
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _again = stamina.RetryingCaller(attempts=3, timeout=5.0, wait_initial=0.1, wait_max=2.0, wait_jitter=0.4).on(
     _TRANSIENT
 )
@@ -60,6 +60,8 @@ class Identity:
 @cache
 def _trusted() -> ssl.SSLContext:
     """The certificates that are trusted, read once a process: reading them takes longer than a call."""
+    import httpx
+
     return httpx.create_ssl_context()
 
 
@@ -69,6 +71,8 @@ class Wire:
     def __init__(
         self, *, url: str, deploy_key: str, connect_timeout: float, read_timeout: float, pool_size: int
     ) -> None:
+        import httpx  # here: it costs 5 MB and 0.1 s, and a worker without Convex needs it not
+
         self._key = deploy_key
         self.clock_skew: float | None = None  # seconds that Convex's clock is ahead of ours, ± 1
         self._client = httpx.Client(
@@ -102,7 +106,14 @@ class Wire:
         finally:
             seconds = time.monotonic() - started
             counters.record("convex", str(function), result, seconds)
-            logger.debug("convex %s: %s after %.3f s, request %s", function, result, seconds, request_id)
+            log.info(
+                "call",
+                system="convex",
+                operation=str(function),
+                result=result,
+                ms=round(seconds * 1000, 1),
+                convex_request_id=request_id,
+            )
 
     def close(self) -> None:
         self._client.close()
@@ -110,6 +121,8 @@ class Wire:
     def _exchange(
         self, function: Function, args: dict[str, Any], request_id: str, identity: Identity | None
     ) -> Any:
+        import httpx
+
         # A constant format: Convex looks at it only after a mutation was committed.
         content = json.dumps({"path": function, "args": args, "format": "json"}, allow_nan=False)
         headers = {"Content-Type": "application/json", "Convex-Request-Id": request_id}
@@ -151,7 +164,10 @@ class Wire:
 
 
 def _lost(error: httpx.HTTPError, request_id: str) -> ConvexUnavailable:
-    sent = not isinstance(error, _NOT_SENT)
+    import httpx
+
+    not_sent = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+    sent = not isinstance(error, not_sent)
     kind = type(error).__name__
     if not sent:
         message = f"Convex cannot be reached ({kind}). Check CONVEX_URL and the network; it will be tried again."

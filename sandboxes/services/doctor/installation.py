@@ -13,6 +13,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Min
 
 from project.logs import redact
+from project.version import NAME
 from sandboxes import clock
 from sandboxes.models import ConvexProjection, Notice, Operation
 from sandboxes.services import backlog, heartbeat, projection, sweeps, verifications
@@ -25,7 +26,7 @@ LATE = timedelta(seconds=60)
 
 
 def look_at_configuration() -> Iterator[DoctorFinding]:
-    messages = [found for found in run_checks(databases=[]) if found.level >= WARNING and not found.is_silenced()]
+    messages = [found for found in run_checks(tags=[NAME]) if found.level >= WARNING and not found.is_silenced()]
     for found in messages:
         make = broken if found.level >= ERROR else warning
         yield make("configuration", str(found.msg), str(found.hint or "See `manage.py check`."))
