@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "project.unusable.UnusableDatabase",
     "sandboxes.admin.middleware.ReadableParameters",
     "sandboxes.admin.middleware.ReadablePages",
     "sandboxes.admin.sign_in.SignInLimit",
