@@ -314,7 +314,7 @@ hide(
     CONVEX_DEPLOY_KEY,
     *SERVICE_KEY_PEPPERS,
     *secrets_of(_database),
-    *passwords_in(env.text("CACHE_URL")),
+    *passwords_in(env.text("CACHE_URL"), DATABASE_DIRECT_URL),
 )
 DEFAULT_EXCEPTION_REPORTER = "project.debugging.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "project.debugging.Filter"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.checks import ERROR, WARNING, run_checks
-from django.db import DatabaseError, connection
+from django.core.checks import ERROR, WARNING, Tags, run_checks
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
 from django.db.models import Min
 
 from project.logs import redact
@@ -48,6 +48,8 @@ def look_at_database() -> Iterator[DoctorFinding]:
             yield broken("database", "The database takes no changes.", "Point DATABASE_URL at the primary.")
             return
         yield ok("database", f"The database answers ({connection.display_name}).")
+        for found in run_checks(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS]):
+            yield warning("database", str(found.msg), str(found.hint))
 
 
 def look_at_migrations() -> Iterator[DoctorFinding]:
