@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import Group, User
 from playwright.sync_api import expect
 
 from sandboxes.core.codes import NoticeCode
@@ -24,7 +26,8 @@ PAGES = [
     "index", "sandboxes_sandbox_changelist", "sandboxes_sandbox_add", "sandboxes_owner_changelist",
     "sandboxes_operation_changelist", "sandboxes_sandboxevent_changelist", "sandboxes_notice_changelist",
     "sandboxes_sweep_changelist", "sandboxes_workerheartbeat_changelist", "sandboxes_servicekey_changelist",
-    "sandboxes_servicekey_add", "auth_user_changelist", "auth_user_add", "auth_group_changelist", "password_change",
+    "sandboxes_servicekey_add", "sandboxes_auditentry_changelist", "auth_user_changelist", "auth_user_add",
+    "auth_group_changelist", "password_change",
 ]  # fmt: skip
 
 # The contrast of each badge's words against what is behind them (WCAG: 4.5 for small text).
@@ -54,6 +57,16 @@ CONTRAST = """
     });
 }
 """
+
+
+def violations(desk: Desk) -> list[str]:
+    """What axe finds, of any impact, with the size of targets."""
+    found = Axe().run(
+        desk.page, options={"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+    )
+    return [
+        f"{one['id']}: {node['html'][:160]}" for one in found.response["violations"] for node in one["nodes"]
+    ]  # fmt: skip
 
 
 def furnish() -> Sandbox:
@@ -87,16 +100,21 @@ def test_every_page_is_quiet_readable_and_fits(desk: Desk, transactional_db: Non
         ("sandboxes_sandbox_change", row.pk),
         ("sandboxes_owner_change", "held"),
         ("sandboxes_operation_change", row.operations.get().pk),
+        ("auth_user_change", User.objects.get().pk),
+        ("auth_group_change", Group.objects.create(name="Readers").pk),
     ]
+    hard: list[str] = []
     pale: list[tuple[object, str, float]] = []
 
     def look(name: object) -> None:
         expect(desk.page.locator("html")).to_have_class(re.compile("dark" if theme == "dark" else "^(?!.*dark)"))
-        for width in (768, 1440):
+        for width in (390, 768, 1024, 1440):
             desk.page.set_viewport_size({"width": width, "height": 900})
             pale.extend((name, words, ratio) for words, ratio in desk.page.evaluate(CONTRAST) if ratio < 4.5)
             wide = desk.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
             assert wide <= 0, f"{name} scrolls {wide} px sideways at {width}"
+            if width in (390, 1440):
+                hard.extend(f"{name} at {width}: {one}" for one in violations(desk))
 
     for name, *arguments in addresses:
         desk.open(str(name), *arguments)
@@ -107,6 +125,18 @@ def test_every_page_is_quiet_readable_and_fits(desk: Desk, transactional_db: Non
         expect(desk.page.get_by_role("link", name="Cancel")).to_be_visible()
         look(button)
     assert not pale
+    assert not hard, "\n".join(hard)
+
+
+def test_the_way_in_is_accessible_and_the_keyboard_skips_the_navigation(desk: Desk, transactional_db: None) -> None:
+    desk.open("login")
+    assert violations(desk) == []
+    desk.sign_in(members.viewer())
+    desk.open("sandboxes_sandbox_changelist")
+    desk.page.keyboard.press("Tab")
+    expect(desk.page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    desk.page.keyboard.press("Enter")
+    expect(desk.page.locator("#content")).to_be_focused()
 
 
 def test_the_numbers_of_the_dashboard_lead_to_what_they_count(desk: Desk, transactional_db: None) -> None:

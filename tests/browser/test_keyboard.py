@@ -67,7 +67,7 @@ def test_a_new_key_is_copied_by_a_button(desk: Desk, transactional_db: None) -> 
     desk.page.locator("#secret").get_by_role("button", name="Copy").click()
     expect(desk.page.locator("#sk-said")).to_have_text("Copied.")
     desk.open("sandboxes_sandbox_changelist")
-    box = desk.page.get_by_placeholder("Start of a name or owner, or an id")
+    box = desk.page.get_by_placeholder("Part of a name or owner, or an id")
     box.focus()
     desk.page.keyboard.press("ControlOrMeta+V")
     expect(box).to_have_value(secret)

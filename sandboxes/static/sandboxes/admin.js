@@ -172,7 +172,13 @@
   const CLICKABLE = "a:not([href])[x-on\\:click], :is(div, span)[x-on\\:click].cursor-pointer";
 
   // Icons of Unfold's that are buttons without a word.
-  const NAMELESS = [["#header-inner .material-symbols-outlined[x-on\\:click]", "Show or hide the navigation"]];
+  const NAMELESS = [
+    ["#header-inner .material-symbols-outlined[x-on\\:click]", "Show or hide the navigation"],
+    ["[x-on\\:click*='openTheme']", "Theme"],
+    ["[x-on\\:click*='openRelatedWidget']", "Actions for what is chosen"],
+    ["#searchbar-submit, #command-submit", "Search"],
+    ["#nav-sidebar a[href='/admin/']:has(> .material-symbols-outlined)", "Sandkeeper"],
+  ];
 
   function makeReachable() {
     for (const element of document.querySelectorAll(`:is(${CLICKABLE}):not([tabindex])`)) {
