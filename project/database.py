@@ -1,6 +1,7 @@
 """DATABASE_URL as Django's settings: nothing of the URL is dropped, and it wins over our defaults.
 
-A PostgreSQL URL is read by libpq itself, so it means here what it means to psql and pg_dump.
+A PostgreSQL URL is read by libpq itself, so it means here what it means to psql and pg_dump, but for
+`pooler=transaction`, which is ours: a pooler in between gives each transaction any of its connections.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ CONNECTION = {
     "tcp_user_timeout": "20000",
 }
 SESSION = {"lock_timeout": 10, "statement_timeout": 30, "idle_in_transaction_session_timeout": 60}  # seconds
+POOLER = re.compile(r"(?<=[?&])pooler=([^&]*)(?:&|$)")
 DJANGO_NAMES = {"dbname": "NAME", "user": "USER", "password": "PASSWORD", "host": "HOST", "port": "PORT"}
 
 # WAL + IMMEDIATE: readers never wait, and a transaction that will write takes the lock when it begins instead of
@@ -56,16 +58,36 @@ def django_settings(url: str, *, statement_timeout: int) -> dict[str, Any]:
     options = parameters(url, statement_timeout=statement_timeout)
     named = {name: options.pop(keyword, "") for keyword, name in DJANGO_NAMES.items()}
     engine = "django.db.backends.postgresql"
-    return {"ENGINE": engine, "CONN_HEALTH_CHECKS": True, **named, "OPTIONS": options}
+    # A cursor of the server would be looked for on another connection. Django prepares no statements.
+    found = {"ENGINE": engine, "CONN_HEALTH_CHECKS": True, **named, "OPTIONS": options}
+    return found | {"DISABLE_SERVER_SIDE_CURSORS": _pooled(url)[1]}
 
 
 def parameters(url: str, *, statement_timeout: int = SESSION["statement_timeout"]) -> dict[str, str]:
     """The parameters of libpq for this PostgreSQL address; raises WrongAddress."""
+    url, is_pooled = _pooled(url)
     given = _parsed(url)
+    if is_pooled:
+        return CONNECTION | given  # poolers refuse the others; the role has them, see docs/operations.md
     session = SESSION | {"statement_timeout": statement_timeout}
     ours = " ".join(f"-c {name}={seconds}s" for name, seconds in session.items())
     # Of two settings of one name the later counts, for PostgreSQL.
     return CONNECTION | given | {"options": f"{ours} {given.get('options', '')}".strip()}
+
+
+def _pooled(url: str) -> tuple[str, bool]:
+    """The address as libpq knows it, and whether a pooler is there; raises WrongAddress."""
+    found = POOLER.search(url)
+    if found is None:
+        return url, False
+    if found[1] != "transaction":
+        raise WrongAddress("has a pooler that is not “transaction”; leave it out for one that keeps sessions.")
+    return POOLER.sub("", url, count=1).rstrip("?&"), True
+
+
+def limits_of_role(role: str) -> str:
+    """The statement that gives a role the limits which a pooler's connections cannot be given otherwise."""
+    return " ".join(f"ALTER ROLE {role} SET {name} = '{seconds}s';" for name, seconds in SESSION.items())
 
 
 def conninfo(url: str) -> str:

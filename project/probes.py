@@ -5,21 +5,18 @@ A dead worker is a notice, a metric and a line of `doctor`; it does not take the
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 from collections.abc import Callable
-from typing import Any
 
-from asgiref.sync import async_to_sync
+import structlog
 from django.conf import settings
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
-from health_check.base import HealthCheck
-from health_check.exceptions import ServiceUnavailable
-from health_check.views import HealthCheckView
 
 from project.networks import client_address, lies_in
+from project.unusable import RETRY_AFTER, Unusable, is_read_only, missing_migrations, why_unusable
+
+log = structlog.get_logger(__name__)
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
 
@@ -35,36 +32,25 @@ class Probes:
         return self._probes.get(request.path_info, self._get_response)(request)
 
 
-class Migrations(HealthCheck):
-    def run(self) -> None:
-        try:
-            executor = MigrationExecutor(connection)
-            waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
-        finally:
-            connection.close()  # this runs in a thread of its own
-        if waiting:
-            raise ServiceUnavailable(f"{len(waiting)} migrations are missing")
-
-    def __repr__(self) -> str:
-        return "Migrations"
-
-
-class Ready(HealthCheckView):
-    checks = ("health_check.checks.Database", Migrations)
-
-    async def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        results = await asyncio.gather(*(check.get_result(None) for check in self.get_checks()))
-        # Without the database's own words: the probe is open to everybody.
-        said = {type(result.check).__name__.lower(): "failed" if result.error else "ok" for result in results}
-        return JsonResponse(said, status=503 if "failed" in said.values() else 200)
-
-
 def live(request: HttpRequest) -> HttpResponseBase:
     return JsonResponse({"process": "ok"})
 
 
 def ready(request: HttpRequest) -> HttpResponseBase:
-    return async_to_sync(Ready.as_view())(request)
+    """Whether requests can be answered, or why not. Without the database's own words: everybody may ask."""
+    said = {"database": "ok", "migrations": "unknown"}
+    try:
+        if is_read_only():
+            said["database"] = "read-only"
+        missing = len(missing_migrations())
+        said["migrations"] = f"{missing} missing: run manage.py migrate" if missing else "ok"
+    except (DatabaseError, InterfaceError) as error:
+        said["database"] = "read-only" if why_unusable(error) == Unusable.READ_ONLY else "no answer"
+        log.warning("database_unusable", error=str(error).strip())
+    is_ready = set(said.values()) == {"ok"}
+    if is_ready:
+        return JsonResponse(said)
+    return JsonResponse(said, status=503, headers={"Retry-After": str(RETRY_AFTER)})
 
 
 def metrics(request: HttpRequest) -> HttpResponseBase:

@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
+    "project.unusable.UnusableDatabase",
     "sandboxes.admin.middleware.ReadableParameters",
     "sandboxes.admin.middleware.ReadablePages",
     "sandboxes.admin.sign_in.SignInLimit",
@@ -318,7 +319,7 @@ hide(
     CONVEX_DEPLOY_KEY,
     *SERVICE_KEY_PEPPERS,
     *secrets_of(_database),
-    *passwords_in(env.text("CACHE_URL")),
+    *passwords_in(env.text("CACHE_URL"), DATABASE_DIRECT_URL),
 )
 DEFAULT_EXCEPTION_REPORTER = "project.debugging.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "project.debugging.Filter"

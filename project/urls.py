@@ -10,6 +10,7 @@ admin.autodiscover()
 handler400 = "sandboxes.admin.errors.bad_request"
 handler403 = "sandboxes.admin.errors.forbidden"
 handler404 = "sandboxes.admin.errors.not_found"
+handler500 = "project.unusable.server_error"
 
 
 class Icon(RedirectView):

@@ -17,7 +17,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as Caution
 
 from project import limits
-from project.database import may_be_plain
+from project.database import limits_of_role, may_be_plain
 from project.version import NAME
 from sandboxes.providers.convex.environment import mistakes as convex_mistakes
 
@@ -227,6 +227,23 @@ def one_machine_with_sqlite(
         return []
     hint = "Set DATABASE_URL to a PostgreSQL server: SQLite's locks do not hold across machines."
     return [Caution(f"{len(hosts)} machines work on one SQLite file.", hint=hint, id="sandboxes.W004")]
+
+
+@register(Tags.database)
+def waiting_is_limited(
+    app_configs: Apps, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    from django.db import connection
+
+    if not databases or connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('lock_timeout'), quote_ident(current_user)")
+        limit, role = cursor.fetchone()
+    if limit != "0":
+        return []
+    hint = f"{limits_of_role(role)} Then let the pooler connect anew."
+    return [Caution("Nothing limits how long a statement waits for a lock.", hint=hint, id="sandboxes.W010")]
 
 
 INDEXES_OF_PARTS = {

@@ -1,6 +1,7 @@
 """`python -m tests`, which `make test` calls: everything that can run here, and what could not and why.
 
-REQUIRE=postgres,browser,node,nginx makes the absence of one of them a failure (CI). COVERAGE=1 measures branches.
+REQUIRE=postgres,browser,node,nginx,pgbouncer makes the absence of one of them a failure (CI). COVERAGE=1 measures
+branches.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ def no_nginx() -> str:
     return "" if found else "tests of the proxy: no nginx (on Debian: apt install nginx-light)"
 
 
+def no_pgbouncer() -> str:
+    found = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    return "" if found else "tests of the pooler: no pgbouncer (on Debian: apt install pgbouncer)"
+
+
 _begun: list[subprocess.Popen[str]] = []
 GRACE = 10.0  # seconds to end in good order: databases are dropped, emulators stopped
 
@@ -115,7 +121,7 @@ def pytest(title: str, *arguments: str, processes: int, without: list[str], envi
 
 def parts(*, absent: dict[str, str]) -> list[Part]:
     """All that can run here. Side by side they keep two cores busy: most tests wait now and then."""
-    without = [name for name in ("browser", "node", "nginx") if absent[name]]
+    without = [name for name in ("browser", "node", "nginx", "pgbouncer") if absent[name]]
     sqlite, postgres = {"TEST_DATABASE_URL": ""}, {"TEST_DATABASE_URL": POSTGRES}
     # Every test but those that need PostgreSQL; measuring takes twice the time.
     measured = ["--cov", "--cov-append", "--cov-report="] if os.environ.get("COVERAGE") else []
@@ -145,7 +151,13 @@ def main() -> int:
             "fast", *FAST, processes=2, without=["postgres", "browser"], environment={"TEST_DATABASE_URL": ""}
         )
         return 0 if fast.run() else 1
-    absent = {"postgres": no_postgres(), "browser": no_browser(), "node": no_node(), "nginx": no_nginx()}
+    absent = {
+        "postgres": no_postgres(),
+        "browser": no_browser(),
+        "node": no_node(),
+        "nginx": no_nginx(),
+        "pgbouncer": no_pgbouncer(),
+    }
     required = [name for name in os.environ.get("REQUIRE", "").split(",") if name]
     passed = [not absent[name] for name in required]
     if all(passed) and not absent["node"]:

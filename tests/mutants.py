@@ -195,6 +195,7 @@ def main() -> int:
     given = parser.parse_args()
     os.nice(15)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    sys.dont_write_bytecode = False  # the first run compiles what all others read
     import pytest  # noqa: F401 - once, for all children
 
     if os.waitstatus_to_exitcode(os.waitpid(_fork(None), 0)[1]) != SURVIVED:

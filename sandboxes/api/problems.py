@@ -6,15 +6,17 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest
 from rest_framework import exceptions
 from rest_framework.renderers import JSONRenderer
 from rest_framework.response import Response
 
+from project.unusable import RETRY_AFTER, why_unusable
 from sandboxes.core.codes import MEANINGS, Code, Refused
 
+log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
 TYPE = "/api/v1/problems/"
 
@@ -80,6 +82,9 @@ def handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     refused = as_refused(error)
     if refused is None:
         return None
+    if MEANINGS[Code(refused.code)].status >= 500:
+        cause = error.__cause__ or error
+        log.warning("unavailable", code=refused.code, detail=refused.detail, error=str(cause).strip())
     request = context["request"]
     request.accepted_renderer, request.accepted_media_type = JSONRenderer(), JSONRenderer.media_type
     answer = response(request._request, refused)
@@ -92,8 +97,8 @@ def as_refused(error: Exception) -> Refused | None:
     """The refusal that an error amounts to; None for one that nobody foresaw."""
     if isinstance(error, Refused):
         return error
-    if isinstance(error, OperationalError | InterfaceError):
-        return Refused(Code.DATABASE_UNAVAILABLE, retry_after=5)
+    if why := why_unusable(error):
+        return Refused(Code.DATABASE_UNAVAILABLE, why.value, retry_after=RETRY_AFTER)
     if isinstance(error, exceptions.ValidationError):
         errors = list(_field_errors(error.detail))
         named = ", ".join(dict.fromkeys(e["field"] for e in errors if e["field"]))

@@ -184,7 +184,7 @@ MEANINGS: dict[Code, CodeMeaning] = {
     ),
     Code.INTERNAL_ERROR: _M(500, "Something broke on our side", "Try again; tell staff the request id."),
     Code.SERVICE_UNAVAILABLE: _M(503, "No web process answers", "Try again in a moment."),
-    Code.DATABASE_UNAVAILABLE: _M(503, "The database does not answer", "Try again in a moment."),
+    Code.DATABASE_UNAVAILABLE: _M(503, "The database cannot be used now", "Try again in a moment."),
     Code.IDENTITY_PROVIDER_UNAVAILABLE: _M(
         503, "The identity provider does not answer", "Try again in a moment."
     ),

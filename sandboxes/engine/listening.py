@@ -22,8 +22,11 @@ DJANGO_ONLY = ("context", "cursor_factory", "prepare_threshold")
 
 
 async def listen(heard: Callable[[], object]) -> None:
-    """Call `heard` for every wake-up, for ever; returns at once where the database has none."""
+    """Call `heard` for every wake-up, for ever; returns at once where the database, or its pooler, has none."""
     if connection.vendor != "postgresql":
+        return
+    if connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS") and not settings.DATABASE_DIRECT_URL:
+        log.info("not_listening", error="a pooler passes no wake-ups on; set DATABASE_DIRECT_URL")
         return
     parameters = _parameters()
     while True:

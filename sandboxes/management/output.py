@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
-from django.core.management.base import BaseCommand, OutputWrapper
+from django.core.management.base import BaseCommand, CommandError, OutputWrapper
+from django.db import DatabaseError, InterfaceError, connection
 
 from project.readable import visible
+from project.unusable import missing_migrations
 from project.version import NAME
 from sandboxes.core.vocabulary import AuditAction
 from sandboxes.services import audit
@@ -51,6 +54,17 @@ class ReadableCommand(BaseCommand):
                 AuditAction.COMMAND, actor=audit.COMMAND, name=self.__module__.rpartition(".")[2], after=chosen
             )
         return super().execute(*args, **options)
+
+    def check_migrations(self) -> None:
+        """Refuse to run on another version's tables, in commands with `requires_migrations_checks`.
+
+        A database that is away ends nothing: processes wait for it.
+        """
+        with suppress(DatabaseError, InterfaceError):
+            if missing := missing_migrations():
+                raise CommandError(f"{len(missing)} migrations are missing. Run `manage.py migrate` first.")
+        if not connection.in_atomic_block:
+            connection.close()  # threads have their own
 
     def console(self) -> ReadableConsole:
         """For tables and bars: rich itself draws on the stream under `stdout`."""

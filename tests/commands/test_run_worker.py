@@ -36,7 +36,7 @@ def test_many_calls_are_under_way_side_by_side(tmp_path: Path, emulator: Emulato
     """Daytona answers none of them before all have come."""
     emulator.stop_clock()
     held = emulator.faults.add("delay", method="POST", path="/api/sandbox$", times=30, seconds=1.0)
-    operations = [create(f"owner-{number % 3}") for number in range(30)]
+    operations = [create(f"owner-{number % 10}") for number in range(30)]
     with worker(environment_for(emulator), log=tmp_path / "worker.log", places=50):
         wait_until(lambda: emulator.faults.hits(held) == 30, what="creates that wait")
         emulator.start_clock()

@@ -64,6 +64,7 @@ def test_hints_pushes_and_touches_are_done_as_well(
     settings.CONVEX_URL, settings.CONVEX_DEPLOY_KEY = world.convex_url, world.convex_key
     convex.reset()
     sandbox = running()
+    Sandbox.objects.filter(pk=sandbox.pk).update(last_accessed_at=None, touch_forwarded_at=None)
     intent.touch(sandbox.pk, actor=Actor.owner("alice"))
     with beside(places=20):
         wait_until(lambda: world.log(action="last-activity"), what="the touch")

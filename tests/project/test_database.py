@@ -25,7 +25,8 @@ def settings_of(url: str) -> dict[str, Any]:
         ("postgres://%2Frun%2Fdb/n", {"HOST": "/run/db"}),
         ("postgres://h/n?user=o&password=p%26q", {"USER": "o", "PASSWORD": "p&q"}),
         ("postgres://u%40x:%2F%3F%25@h/n%20m", {"USER": "u@x", "PASSWORD": "/?%", "NAME": "n m"}),
-        ("postgres://h/n?client_encoding=utf-8", {"HOST": "h"}),
+        ("postgres://h/n?client_encoding=utf-8", {"HOST": "h", "DISABLE_SERVER_SIDE_CURSORS": False}),
+        ("postgres://h/n?pooler=transaction", {"HOST": "h", "NAME": "n", "DISABLE_SERVER_SIDE_CURSORS": True}),
         ("sqlite:////srv/a%23b+c.sqlite3", {"NAME": "/srv/a#b+c.sqlite3"}),
     ],
 )
@@ -67,11 +68,18 @@ def test_the_address_of_a_sqlite_file_wins_over_our_defaults_and_keeps_the_other
     assert settings_of("sqlite:///x.sqlite3?timeout=1")["OPTIONS"] == ours | {"timeout": 1.0}
 
 
+def test_a_pooler_gets_no_options_but_those_of_the_address() -> None:
+    found = settings_of(f"{REMOTE}?sslmode=require&pooler=transaction&tcp_user_timeout=5000")["OPTIONS"]
+    assert (found["sslmode"], found["tcp_user_timeout"], found["keepalives"]) == ("require", "5000", "1")
+    assert "options" not in found
+
+
 @pytest.mark.parametrize(
     ("url", "said"),
     [
         (f"{REMOTE}?sslmoode=require", "“sslmoode”"),
         (f"{REMOTE}?CONN_MAX_AGE=0", "“CONN_MAX_AGE”"),
+        (f"{REMOTE}?pooler=session", "leave it out"),
         (f"{REMOTE}?sslmode", "not a usable address"),
         (f"{REMOTE}?client_encoding=latin1", "client_encoding"),
         (f"postgres://u:{SECRET}/x@h/n", "%2F"),

@@ -44,7 +44,9 @@ def test_ready_says_that_a_migration_is_missing(client: Client) -> None:
         answer = client.get("/ready")
     finally:
         rows.filter(name="0000_of_another_version").update(name=last)
-    assert (answer.status_code, answer.json()["migrations"]) == (503, "failed")
+    assert answer.status_code == 503
+    assert answer.json() == {"database": "ok", "migrations": "1 missing: run manage.py migrate"}
+    assert answer["Retry-After"] == "5"
 
 
 @pytest.mark.django_db

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 class Command(ReadableCommand):
     help = "Run what is due and give signs of life, until SIGTERM; a second SIGTERM ends it at once."
+    requires_migrations_checks = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(

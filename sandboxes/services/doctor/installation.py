@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
-from django.core.checks import ERROR, WARNING, run_checks
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.core.checks import ERROR, WARNING, Tags, run_checks
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection
 from django.db.models import Min
 
 from project.logs import redact
+from project.unusable import is_read_only, missing_migrations
 from project.version import NAME
 from sandboxes import clock
 from sandboxes.models import ConvexProjection, Notice, Operation
@@ -44,14 +44,18 @@ def look_at_database() -> Iterator[DoctorFinding]:
             "database", f"The database does not answer: {lines[0]}", "Look at DATABASE_URL and the server."
         )
     else:
+        if is_read_only():
+            yield broken("database", "The database takes no changes.", "Point DATABASE_URL at the primary.")
+            return
         yield ok("database", f"The database answers ({connection.display_name}).")
+        for found in run_checks(tags=[Tags.database], databases=[DEFAULT_DB_ALIAS]):
+            yield warning("database", str(found.msg), str(found.hint))
 
 
 def look_at_migrations() -> Iterator[DoctorFinding]:
-    executor = MigrationExecutor(connection)
-    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    waiting = missing_migrations()
     if waiting:
-        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in waiting[:3])
+        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration in waiting[:3])
         yield broken("migrations", f"{len(waiting)} migrations are missing: {names}.", "Run `manage.py migrate`.")
     else:
         yield ok("migrations", "The tables are up to date.")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import Emulator
 
-# PostgreSQL is asked for the time once in each transaction.
-ASKS_THE_TIME = {"sqlite": 0, "postgresql": 1}
+# PostgreSQL is asked for the time when it is decided, and when it is saved.
+ASKS_THE_TIME = {"sqlite": 0, "postgresql": 2}
 
 
 @pytest.fixture
