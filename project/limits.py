@@ -44,7 +44,7 @@ RANGES: dict[str, Range] = {
     },
     **{
         f"RETAIN_{name}_DAYS": _DAYS
-        for name in ("OPERATIONS", "EVENTS", "TOMBSTONES", "IDEMPOTENCY", "NOTICES", "SWEEPS")
+        for name in ("AUDIT", "OPERATIONS", "EVENTS", "TOMBSTONES", "IDEMPOTENCY", "NOTICES", "SWEEPS")
     },
 }
 

@@ -321,7 +321,7 @@ def _look_again(draft: Draft, facts: Facts, step: LookAgain) -> LookAgain:
     )
     draft.set_operation(
         attempt=attempt,
-        step=step.why[:200],
+        step=step.why,
         due_at=draft.later(max(step.after, pause)),
         attempted_at=draft.now,
         deadline_runs=step.counts,

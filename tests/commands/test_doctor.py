@@ -220,7 +220,7 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
     notices.tell(NoticeCode.ORG_SUSPENDED, "Suspended for a test")
     answer = Answer()
     assert answer.level("operations") == "broken"
-    assert "1 operations" in answer.findings["operations"]["text"]
+    assert "1 rows of the lane people" in answer.findings["operations"]["text"]
     for check in ("behind", "sweep", "worker_silent", "notice_org_suspended"):
         assert answer.level(check) == "warning", check
         assert answer.findings[check]["cure"]

@@ -38,7 +38,7 @@ def health(*arguments: str) -> int:
 
 
 def beat(role: Role, **values: Any) -> None:
-    given: dict[str, Any] = {"host": socket.gethostname(), "pid": 1, "threads": 0, "started_at": clock.now()}
+    given: dict[str, Any] = {"host": socket.gethostname(), "pid": 1, "places": 0, "started_at": clock.now()}
     given |= {"worker_id": f"a {role}", "role": role, "beat_at": clock.now()}
     WorkerHeartbeat.objects.create(**(given | values))
 

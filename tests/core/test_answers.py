@@ -192,6 +192,7 @@ def test_what_a_search_leads_to() -> None:
     waiting = sought(search=replace(SEARCH, phase=Phase.VICTIM))
     step = waits(waiting)
     assert (step.after, step.why, step.counts, waiting.calls) == (0.3, "waiting for capacity", True, ())
+    assert waiting.sandbox.status == "stopped"
     in_vain = replace(SEARCH, exhausted="nothing")
     assert sought(search=in_vain).step == Fail(Code.CAPACITY_EXHAUSTED, "nothing")
     assert ReleaseRoom(in_vain) in sought(search=in_vain).effects

@@ -256,7 +256,7 @@ def setting(intent: str) -> IntentSetting:
 def test_a_success_meets_the_intent() -> None:
     decision = after(fetched("stopped", started=at(-2)))  # it began before the same was asked for again
     assert (its(decision).status, its(decision).finished_at, its(decision).due_at) == ("succeeded", NOW, None)
-    assert decision.sandbox.intent_met_at == NOW
+    assert (decision.sandbox.intent_met_at, decision.sandbox.status) == (NOW, "stopped")
     other = after(fetched("stopped", started=at(-2)), "sync")
     assert other.sandbox.intent_met_at is None
 
