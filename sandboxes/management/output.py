@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
@@ -32,6 +33,10 @@ class ReadableCommand(BaseCommand):
 
     requires_system_checks = [NAME]
 
+    def is_process(self, options: dict[str, Any]) -> bool:
+        """Whether it stays, and its log is what it says. The others speak to people: they log warnings alone."""
+        return False
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.stdout = ReadableOutput(cast("TextIO", self.stdout._out))
@@ -42,7 +47,13 @@ class ReadableCommand(BaseCommand):
         for name in ("stdout", "stderr"):
             if options.get(name):
                 options[name] = ReadableOutput(options[name])
-        return super().execute(*args, **options)
+        root, level = logging.getLogger(), logging.getLogger().level
+        if not self.is_process(options) and options.get("verbosity", 1) < 2:
+            root.setLevel(max(level, logging.WARNING))
+        try:
+            return super().execute(*args, **options)
+        finally:
+            root.setLevel(level)
 
     def check_migrations(self) -> None:
         """Refuse to run on another version's tables, in commands with `requires_migrations_checks`.

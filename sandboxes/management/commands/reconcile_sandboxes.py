@@ -48,6 +48,9 @@ class Command(ReadableCommand):
     )
     requires_migrations_checks = True
 
+    def is_process(self, options: dict[str, Any]) -> bool:
+        return options["every"] is not None
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--owner", default="", help="only the sandboxes of this owner")
         parser.add_argument("--dry-run", action="store_true", help="look and report, change nothing")

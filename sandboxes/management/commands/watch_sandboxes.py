@@ -26,6 +26,9 @@ class Command(ReadableCommand):
     )
     requires_migrations_checks = True
 
+    def is_process(self, options: dict[str, Any]) -> bool:
+        return True
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             stream = daytona_events.stream()
