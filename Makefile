@@ -4,15 +4,18 @@
 SHELL := /bin/bash
 # Compiled modules are kept, whatever the shell says: hundreds of processes are started.
 unexport PYTHONDONTWRITEBYTECODE
+# uv trusts what the machine trusts, a private authority included, as pip does.
+export UV_SYSTEM_CERTS ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run test coverage mutants lint audit licences matrix soak pins image clean
+.PHONY: run test test-fast coverage mutants lint audit licences matrix soak pins image clean
 
-run: ports $(INSTALLED) .env
+run: ready $(INSTALLED)
+	@$(PYTHON) -m project.development
 	@$(BIN)/python manage.py migrate --verbosity 0
 	@$(BIN)/python manage.py ensure_dev_admin
 	@LOG_LEVEL=WARNING ATTEMPT_SECONDS=0.2 $(BIN)/python manage.py load_demo
@@ -21,6 +24,10 @@ run: ports $(INSTALLED) .env
 
 test: $(INSTALLED)
 	@$(BIN)/python -m tests
+
+# While you write: what is quick and runs on SQLite, in less than 90 s.
+test-fast: $(INSTALLED)
+	@$(BIN)/python -m tests --fast
 
 # The same with the branches that it takes, which costs 40 % more time.
 coverage: $(INSTALLED)
@@ -75,12 +82,13 @@ image:
 clean:
 	rm -rf $(VENV) .env var .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* convex/node_modules
 
-.PHONY: ports python
-ports: python
-	@$(PYTHON) project/ports.py
+.PHONY: ready python
+ready: python
+	@$(PYTHON) -m project.ports
 
 python:
 	@test -n "$(PYTHON)" || { echo "Sandkeeper needs Python 3.11 or newer; install it or set PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c "" 2>/dev/null || { echo "PYTHON=$(PYTHON) does not run; set PYTHON=/path/to/python3.11"; exit 1; }
 
 $(INSTALLED): requirements-dev.txt | python
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
@@ -88,10 +96,8 @@ $(INSTALLED): requirements-dev.txt | python
 	@echo "Installing the pinned requirements into $(VENV) ..."
 	@sed -n '/^uv==/,/^[^ ]/{/^uv==\|^ *--hash/p}' requirements-dev.txt > $(VENV)/uv.txt
 	@{ $(BIN)/python -m pip install --quiet --require-hashes -r $(VENV)/uv.txt && \
-		$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-dev.txt; } || \
-		$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
+		$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-dev.txt; } >$(VENV)/install.log 2>&1 || \
+		$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt >>$(VENV)/install.log 2>&1 || \
+		{ echo "The packages could not be installed (all of it: $(VENV)/install.log): $$(tail -n 1 $(VENV)/install.log)"; \
+		echo "With a mirror set PIP_INDEX_URL and UV_DEFAULT_INDEX, behind a private authority SSL_CERT_FILE and PIP_CERT to its file."; exit 1; }
 	@touch $@
-
-.env:
-	@$(PYTHON) project/development.py > $@
-	@echo "Wrote .env for development: DEBUG=1, and the emulator in the place of Daytona and Convex."

@@ -15,13 +15,18 @@ import os
 import re
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from bench.environment import machine, postgres
 from tests.support.environment import DEVELOPMENT, clean_environment
 
+if TYPE_CHECKING:
+    from django.db.models import Model
+
 AIM = 0.3
 IS_THE_LIST = re.compile(r'FROM "sandboxes_sandbox".* LIMIT 26', re.DOTALL)
 OWNERS = 5  # sandboxes of one owner, tombstones included
+# `{…}` are columns and their SELECT, so that the rows follow the models.
 ROWS = """
 INSERT INTO sandboxes_owner (id, limit_reason, hold_actor, hold_reason, created_at, updated_at)
 SELECT 'user_' || md5(n::text), '', '', '', now(), now() FROM generate_series(0, %(rows)s / %(each)s) n;
@@ -41,19 +46,12 @@ UPDATE draft SET intent = CASE
     WHEN status = 'stopping' THEN 'deleted'
     WHEN status = 'stopped' AND n %% 3 = 0 THEN 'stopped' ELSE 'running' END;
 
-INSERT INTO sandboxes_sandbox ({columns})
-SELECT {values} FROM draft;
+INSERT INTO sandboxes_sandbox {sandboxes} FROM draft;
 
-INSERT INTO sandboxes_convexprojection (sandbox_id, wanted_generation, pushed_generation, behind_since, due_at,
-       attempt, error, refusal, known, sent, withdrawn, removed, link_due, lease_token)
-SELECT id, 1, 1 - behind::int, CASE WHEN behind THEN created_at END, CASE WHEN behind THEN created_at END,
-       0, '', '', true, '{{}}', false, false, false, ''
+INSERT INTO sandboxes_convexprojection {projections}
 FROM (SELECT id, created_at, n %% 10000 = 0 AS behind FROM draft) d;
 
-INSERT INTO sandboxes_operation (id, sandbox_id, action, status, step, actor_kind, actor_id, reason, source,
-       request_id, force, calls, progress, attempt, code, message, created_at, finished_at)
-SELECT gen_random_uuid(), id, 'start', CASE WHEN moving THEN 'in_progress' ELSE 'succeeded' END, '', 'owner', 'x',
-       '', 'api', '', false, '[]', '{{}}', 1, '', '', created_at, CASE WHEN moving THEN NULL ELSE created_at END
+INSERT INTO sandboxes_operation {operations}
 FROM (SELECT *, status IN ('creating', 'starting', 'stopping') AS moving FROM draft) d WHERE moving OR n %% 2 = 0;
 """
 # What the rows say beyond Django's defaults, as SQL.
@@ -78,6 +76,26 @@ VALUES = {
     "cpu": "1",
     "memory_gb": "1",
     "disk_gb": "3",
+}
+PROJECTION_VALUES = {
+    "sandbox_id": "id",
+    "wanted_generation": "1",
+    "pushed_generation": "1 - behind::int",
+    "behind_since": "CASE WHEN behind THEN created_at END",
+    "due_at": "CASE WHEN behind THEN created_at END",
+    "known": "true",
+}
+OPERATION_VALUES = {
+    "id": "gen_random_uuid()",
+    "sandbox_id": "id",
+    "action": "'start'",
+    "status": "CASE WHEN moving THEN 'in_progress' ELSE 'succeeded' END",
+    "actor_kind": "'owner'",
+    "actor_id": "'x'",
+    "source": "'api'",
+    "attempt": "1",
+    "created_at": "created_at",
+    "finished_at": "CASE WHEN moving THEN NULL ELSE created_at END",
 }
 PAGES: dict[str, dict[str, str]] = {
     "first page": {},
@@ -128,7 +146,7 @@ def main() -> int:
         import django
 
         django.setup()
-        _fill(options.rows)
+        fill(options.rows)
         slow, scanned = _measure(explain=options.explain)
     print(
         f"\n{len(PAGES)} pages; over {AIM} s: {', '.join(slow) or 'none'}; scanned: {', '.join(scanned) or 'none'}"
@@ -143,19 +161,19 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _fill(rows: int) -> None:
+def fill(rows: int) -> None:
     from django.core.management import call_command
     from django.db import connection
 
-    from sandboxes.models import Sandbox
+    from sandboxes.models import ConvexProjection, Operation, Sandbox
 
     print(machine())
     call_command("migrate", verbosity=0)
-    values = dict(VALUES)
-    for field in Sandbox._meta.concrete_fields:
-        if field.column and field.column not in values and not field.null:
-            values[field.column] = _literal(field.get_default())
-    statements = ROWS.format(columns=", ".join(values), values=", ".join(values.values()))
+    statements = ROWS.format(
+        sandboxes=_selected(Sandbox, VALUES),
+        projections=_selected(ConvexProjection, PROJECTION_VALUES),
+        operations=_selected(Operation, OPERATION_VALUES),
+    )
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")
         for statement in statements.split(";\n"):
@@ -164,6 +182,15 @@ def _fill(rows: int) -> None:
         cursor.execute("VACUUM (ANALYZE)")
         cursor.execute("SELECT version()")
         print(cursor.fetchone()[0].split(" on ")[0] + f", {rows} sandboxes")
+
+
+def _selected(model: type[Model], values: dict[str, str]) -> str:
+    """The columns that must have a value, and the SELECT of these or of Django's defaults."""
+    given = dict(values)
+    for field in model._meta.concrete_fields:
+        if field.column and field.column not in given and not field.null:
+            given[field.column] = _literal(field.get_default())
+    return f"({', '.join(given)}) SELECT {', '.join(given.values())}"
 
 
 def _literal(value: object) -> str:

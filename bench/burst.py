@@ -47,8 +47,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for name, database in both("burst", Path(scratch)).items():
             if options.only in ("", name):
-                with database as url, FastDaytona() as daytona, Installation(url, Path(scratch), daytona) as ground:
-                    _measure(name, ground, daytona, options, report)
+                with (
+                    database as url,
+                    FastDaytona() as daytona,
+                    Installation(url, Path(scratch), daytona) as installation,
+                ):
+                    _measure(name, installation, daytona, options, report)
     return report.end()
 
 
@@ -65,20 +69,20 @@ def _options() -> argparse.Namespace:
 
 
 def _measure(
-    name: str, ground: Installation, daytona: FastDaytona, options: argparse.Namespace, report: Report
+    name: str, installation: Installation, daytona: FastDaytona, options: argparse.Namespace, report: Report
 ) -> None:
     count = options.count
     daytona.settings(latency=LATENCY, start=options.start, hold=0 if options.at_once else 30)
     daytona.seed((f"box-{number}" for number in range(count)), state="stopped")
-    with ground.worker() as worker:
+    with installation.worker() as worker:
         pid = worker.process.pid
-        statements, wal, used = ground.statements(), ground.wal(), cpu(pid)
-        asked = ground.make("starts", prefix="box", count=count)
-        made_wal = ground.wal()
-        shown = _shown(ground, worker, count, asked + options.patience)
+        statements, wal, used = installation.statements(), installation.wal(), cpu(pid)
+        asked = installation.make("starts", prefix="box", count=count)
+        made_wal = installation.wal()
+        shown = _shown(installation, worker, count, asked + options.patience)
         used, peak = cpu(pid) - used, peak_memory(pid)
-        statements = None if statements is None else (ground.statements() or 0) - statements
-        wal = None if wal is None or made_wal is None else (ground.wal() or 0.0) - made_wal
+        statements = None if statements is None else (installation.statements() or 0) - statements
+        wal = None if wal is None or made_wal is None else (installation.wal() or 0.0) - made_wal
     lags = sorted(shown[key] - moment for key, moment in daytona.started().items() if key in shown)
     report.add(f"{name}: shown running", len(shown) / count, "%", aim=1.0, at_least=True)
     if not shown:
@@ -88,7 +92,7 @@ def _measure(
     report.add(f"{name}: last one running after", last, "s", aim=_aim(name, options), limit=limit)
     report.add(f"{name}: lag, median", statistics.median(lags), "s", aim=0.3)
     report.add(f"{name}: lag, 99 of 100", lags[round(0.99 * (len(lags) - 1))], "s", aim=1.0)
-    report.add(f"{name}: definite answers", ground.number(ANSWERS) / count, "%", aim=0.95, at_least=True)
+    report.add(f"{name}: definite answers", installation.number(ANSWERS) / count, "%", aim=0.95, at_least=True)
     report.add(f"{name}: statements a start", statements and statements / count, aim=8)
     report.add(f"{name}: CPU a start", used * 1000 / count, "ms", aim=4)
     report.add(f"{name}: WAL a start", wal and wal / count / 1024, "KB")
@@ -101,12 +105,12 @@ def _aim(name: str, options: argparse.Namespace) -> float | None:
     return AIMS[name] if (options.count, options.start) == (2000, 5) else None
 
 
-def _shown(ground: Installation, worker: Running, count: int, until: float) -> dict[str, float]:
+def _shown(installation: Installation, worker: Running, count: int, until: float) -> dict[str, float]:
     """When each sandbox was first shown running, in seconds since 1970."""
     shown: dict[str, float] = {}
     while len(shown) < count and time.time() < until:
         assert not worker.ended(), worker.output
-        found = ground.rows(RUNNING)
+        found = installation.rows(RUNNING)
         now = time.time()
         for (key,) in found:
             shown.setdefault(key, now)

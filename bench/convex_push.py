@@ -96,12 +96,10 @@ def _worker(in_flight: int) -> subprocess.Popen[bytes]:
 
 def _fill(emulator: Emulator, rows: int) -> None:
     """Rows that Convex shows as running, while they are stopped by now."""
-    from django_tasks_db.models import DBTaskResult
-
     from sandboxes import clock
     from sandboxes.models import CircuitBreaker, ConvexProjection, Owner, Sandbox
 
-    for model in (Sandbox, DBTaskResult, CircuitBreaker):
+    for model in (Sandbox, CircuitBreaker):
         model.objects.all().delete()
     now = clock.now()
     owners = [Owner(pk=f"owner-{number}") for number in range(rows // 5 + 1)]

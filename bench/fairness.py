@@ -57,9 +57,9 @@ def main() -> int:
             with database as url, FastDaytona() as daytona, Emulator("--latency", "0") as convex:
                 convex.reset(convex={"functions": "second", "sandkeeper": True})
                 daytona.settings(latency=LATENCY, start=options.start)
-                with Installation(url, Path(scratch), daytona, convex=convex) as ground:
-                    _fill(ground, daytona, options)
-                    _measure(name, ground, options, report)
+                with Installation(url, Path(scratch), daytona, convex=convex) as installation:
+                    _fill(installation, daytona, options)
+                    _measure(name, installation, options, report)
     return report.end()
 
 
@@ -75,7 +75,7 @@ def _options() -> argparse.Namespace:
     return made.parse_args()
 
 
-def _fill(ground: Installation, daytona: FastDaytona, options: argparse.Namespace) -> None:
+def _fill(installation: Installation, daytona: FastDaytona, options: argparse.Namespace) -> None:
     kinds = (
         ("starts", "busy", options.operations, "stopped"),
         ("looks", "look", options.looks, "started"),
@@ -83,18 +83,18 @@ def _fill(ground: Installation, daytona: FastDaytona, options: argparse.Namespac
     )
     for kind, prefix, count, state in kinds:
         daytona.seed((f"{prefix}-{number}" for number in range(count)), state=state)
-        ground.make(kind, prefix=prefix, count=count, owner="busy", spread=SPREAD)
+        installation.make(kind, prefix=prefix, count=count, owner="busy", spread=SPREAD)
     daytona.seed((f"person-{number}-0" for number in range(options.starts)), state="stopped")
 
 
-def _measure(name: str, ground: Installation, options: argparse.Namespace, report: Report) -> None:
-    lanes = Lanes(ground, name, report)
+def _measure(name: str, installation: Installation, options: argparse.Namespace, report: Report) -> None:
+    lanes = Lanes(installation, name, report)
     over: list[float] = []
-    with ground.worker() as worker:
+    with installation.worker() as worker:
         for number in range(options.starts):
-            asked = ground.make("starts", prefix=f"person-{number}", count=1, owner="person")
+            asked = installation.make("starts", prefix=f"person-{number}", count=1, owner="person")
             shown = SHOWN.format(f"person-{number}-0")
-            while not ground.number(shown) and time.time() < asked + options.patience:
+            while not installation.number(shown) and time.time() < asked + options.patience:
                 assert not worker.ended(), worker.output
                 lanes.look()
                 time.sleep(PAUSE)
@@ -112,8 +112,8 @@ def _measure(name: str, ground: Installation, options: argparse.Namespace, repor
 class Lanes:
     """How many rows of each kind are untouched, and the age of the oldest, over time."""
 
-    def __init__(self, ground: Installation, name: str, report: Report) -> None:
-        self._ground, self._name, self._report = ground, name, report
+    def __init__(self, installation: Installation, name: str, report: Report) -> None:
+        self._installation, self._name, self._report = installation, name, report
         self._seen: dict[str, list[tuple[int, float]]] = {lane: [] for lane in UNTOUCHED}
         self._last = 0.0
         self.look(now=True)
@@ -124,7 +124,7 @@ class Lanes:
             return
         self._last = time.monotonic()
         for lane, query in UNTOUCHED.items():
-            self._seen[lane].append(self._ground.oldest(query))
+            self._seen[lane].append(self._installation.oldest(query))
         line = "  ".join(f"{lane} {seen[-1][0]} ({seen[-1][1]:.0f} s)" for lane, seen in self._seen.items())
         self._report.say(f"{self._name}: {line}")
 

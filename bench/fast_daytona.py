@@ -7,7 +7,10 @@ Daytona does is the emulator's matter, this one is only fast. It answers after `
 `start` seconds and its POST is held until then, `hold` seconds at the most (hosted Daytona: 30; 0: answered at
 once); any other change takes `stop` seconds and is answered at once.
 
-Control: POST /control/settings, /control/seed (rows of id, name, state, labels), /control/reset; GET
+It also answers the two functions of Convex that the replaced sweep calls (bench/replaced_reconcile.mjs), for rows
+that were seeded with an owner and the status that Convex shows.
+
+Control: POST /control/settings, /control/seed (rows of id, name, state, labels, owner, shown), /control/reset; GET
 /control/counts (calls by name), /control/started (when each sandbox was running, seconds since 1970).
 """
 
@@ -104,6 +107,8 @@ class World:
         self.boxes: dict[str, Box] = {}
         self.names: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
+        self.owned: dict[str, dict[str, str]] = {}  # by owner: what Convex shows of each sandbox
+        self.owners: dict[str, str] = {}
 
     def find(self, key: str) -> Box | None:
         box = self.boxes.get(key) or self.boxes.get(self.names.get(key, ""))
@@ -125,6 +130,15 @@ class World:
             b'{"items":[' + b",".join(box.body() for box in boxes) + b'],"nextCursor":' + following.encode() + b"}"
         )
 
+    def convex(self, function: str, args: dict[str, str]) -> Any:
+        """What one of Convex's two functions answers."""
+        if function == "sandboxes:listForReconcile":
+            rows = self.owned.get(args["userId"], {})
+            return [{"daytonaSandboxId": key, "status": status} for key, status in rows.items()]
+        key = args["daytonaSandboxId"]
+        self.owned[self.owners[key]][key] = args["status"]
+        return None
+
     def control(self, path: str, body: bytes) -> Any:
         if path == "/control/settings":
             self.settings = replace(self.settings, **json.loads(body))
@@ -132,6 +146,9 @@ class World:
         if path == "/control/seed":
             for row in json.loads(body):
                 self.add(row["id"], row["name"], row["state"], row.get("labels", {}))
+                if "owner" in row:
+                    self.owned.setdefault(row["owner"], {})[row["id"]] = row["shown"]
+                    self.owners[row["id"]] = row["owner"]
             return {}
         if path == "/control/reset":
             self.reset()
@@ -168,10 +185,18 @@ class Connection(asyncio.Protocol):
         if path.startswith("/control/"):
             self._answer(200, json.dumps(self._world.control(path, body)).encode())
             return
+        if path in ("/api/query", "/api/mutation"):
+            self._world.counts[path] += 1
+            self._later(self._world.settings.latency, lambda: self._call_convex(**json.loads(body)))
+            return
         parts = [unquote(part) for part in path.removeprefix("/api/sandbox").strip("/").split("/")]
         name = _name(method, parts)
         self._world.counts[name] += 1
         self._later(self._world.settings.latency, lambda: self._carry_out(name, parts[0], query, body))
+
+    def _call_convex(self, path: str, args: dict[str, str], format: str) -> None:  # noqa: A002
+        value = self._world.convex(path, args)
+        self._answer(200, json.dumps({"status": "success", "value": value}).encode())
 
     def _carry_out(self, name: str, key: str, query: str, body: bytes) -> None:
         if name == "list":

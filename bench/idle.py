@@ -36,33 +36,37 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for name, database in both("idle", Path(scratch)).items():
             if options.only in ("", name):
-                with database as url, FastDaytona() as daytona, Installation(url, Path(scratch), daytona) as ground:
-                    _measure(name, ground, daytona, options.seconds, report)
+                with (
+                    database as url,
+                    FastDaytona() as daytona,
+                    Installation(url, Path(scratch), daytona) as installation,
+                ):
+                    _measure(name, installation, daytona, options.seconds, report)
     return report.end()
 
 
-def _measure(name: str, ground: Installation, daytona: FastDaytona, seconds: float, report: Report) -> None:
+def _measure(name: str, installation: Installation, daytona: FastDaytona, seconds: float, report: Report) -> None:
     daytona.seed((f"box-{number}" for number in range(SANDBOXES)), state="started")
-    ground.make("resting", prefix="box", count=SANDBOXES)
-    with ground.worker() as worker:
+    installation.make("resting", prefix="box", count=SANDBOXES)
+    with installation.worker() as worker:
         pid = worker.process.pid
         time.sleep(2)
-        used, statements, began = cpu(pid), ground.statements(), time.monotonic()
+        used, statements, began = cpu(pid), installation.statements(), time.monotonic()
         time.sleep(seconds)
         took = time.monotonic() - began
         used = cpu(pid) - used
-        asked = None if statements is None else (ground.statements() or 0) - statements
+        asked = None if statements is None else (installation.statements() or 0) - statements
         held = memory(pid)
     report.add(f"{name}: idle worker, share of a core", used / took, "%", aim=0.01)
     report.add(f"{name}: statements a second", None if asked is None else asked / took, aim=8, limit=0.1)
     report.add(f"{name}: memory of an idle worker", held, "MB", aim=90)
-    report.add(f"{name}: doctor, CPU", _doctor(ground), "s", aim=1.5)
+    report.add(f"{name}: doctor, CPU", _doctor(installation), "s", aim=1.5)
 
 
-def _doctor(ground: Installation) -> float:
+def _doctor(installation: Installation) -> float:
     """Seconds of CPU; what it finds (no sweep yet) is no matter here."""
     before = _children()
-    done = run_command("doctor", environment=ground.environment)
+    done = run_command("doctor", environment=installation.environment)
     assert "Traceback" not in done.stderr, done.stderr
     return _children() - before
 

@@ -51,19 +51,20 @@ class Installation:
             LOG_LEVEL="WARNING",
             STATIC_ROOT=str(folder),
         )
-        self._stack = ExitStack()
         self._workers = 0
         self._counter: Counter | None = None
 
     def __enter__(self) -> Self:
         done = run_command("migrate", "--verbosity", "0", environment=self.environment)
         assert done.returncode == 0, done.stderr
-        self._by_way_of = self._url
-        if not self.is_sqlite:
-            self._by_way_of, self._counter = self._stack.enter_context(counted(self._url))
-        self._connection = self._connect()
-        self._stack.callback(self._connection.close)
-        self._rows = self._stack.enter_context(_rows(self.environment))
+        with ExitStack() as stack:
+            self._by_way_of = self._url
+            if not self.is_sqlite:
+                self._by_way_of, self._counter = stack.enter_context(counted(self._url))
+            self._connection = self._connect()
+            stack.callback(self._connection.close)
+            self._rows = stack.enter_context(_rows(self.environment))
+            self._stack = stack.pop_all()  # nothing failed: it is all kept until the end
         return self
 
     def __exit__(self, *ended: object) -> None:

@@ -22,7 +22,7 @@ from bench.environment import machine, postgres
 from tests.support.environment import DEVELOPMENT, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 AIM = 50.0
 # What the rows of bench/admin_list lack: harnesses, an owner with very many, operations that failed.
@@ -82,7 +82,7 @@ def main() -> int:
 def fill(rows: int) -> None:
     from django.db import connection
 
-    admin_list._fill(rows)
+    admin_list.fill(rows)
     with connection.cursor() as cursor:
         for statement in MORE.split(";\n"):
             if statement.strip():
@@ -140,19 +140,24 @@ def _both_pages(api: Any, path: str, owner: str | None) -> Iterator[tuple[str, f
 
 
 def _timed(api: Any, path: str, owner: str | None) -> tuple[str, float, list[str]]:
-    """All statements of one answer, each as PostgreSQL timed it."""
+    milliseconds, plan = timed(lambda: api.get(path))
+    return f"{owner or 'all'}: {path[:150]}", milliseconds, plan
+
+
+def timed(ask: Callable[[], Any]) -> tuple[float, list[str]]:
+    """Milliseconds of all statements of one answer, each as PostgreSQL timed it, and the plan of the longest."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
     with CaptureQueriesContext(connection) as queries:
-        answer = api.get(path)
-    assert answer.status_code == 200, (path, answer.content)
+        answer = ask()
+    assert answer.status_code == 200, answer.content
     total, longest = 0.0, (0.0, [""])
     for query in queries:
         if query["sql"].startswith("SELECT"):
             milliseconds, plan = min((_explained(query["sql"]) for _ in range(3)), key=lambda one: one[0])
             total, longest = total + milliseconds, max(longest, (milliseconds, plan), key=lambda one: one[0])
-    return f"{owner or 'all'}: {path[:150]}", total, longest[1]
+    return total, longest[1]
 
 
 def _explained(sql: str) -> tuple[float, list[str]]:

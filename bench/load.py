@@ -34,6 +34,7 @@ SCOPES = ("sandboxes:read", "sandboxes:write", "sandboxes:use", "sandboxes:any")
 PER_OWNER = 4
 SETTLE = 60.0  # seconds after the end in which everything must have settled
 RECOVERED = 5.0  # seconds after Daytona's return in which what was seen too long ago is looked at again
+IN_PLACE = 0.8  # of the updates of sandboxes and operations
 FLAT = 20.0  # MB that a process may still grow after a third of the time
 
 
@@ -168,6 +169,15 @@ class Bench:
                 found.append(f"{daytona_id}: Daytona {remote.get('state')}, ours {state} {status}, Convex {shown}")
         return found
 
+    def in_place(self) -> dict[str, float]:
+        """The share of updates that left every index alone (HOT), by table."""
+        query = (
+            "SELECT relname, n_tup_hot_upd::float8 / n_tup_upd FROM pg_stat_user_tables "
+            "WHERE relname IN ('sandboxes_sandbox', 'sandboxes_operation') AND n_tup_upd > 0"
+        )
+        with psycopg.connect(conninfo(self.url)) as connection:
+            return dict(connection.execute(query).fetchall())
+
     def memory(self) -> dict[str, float]:
         """Resident MB of each process."""
         return {name: memory(program.process.pid) for name, program in self.programs.items()}
@@ -179,10 +189,15 @@ class Bench:
         late = self.memory()
         memory = {name: f"{self.early[name]:.0f} to {late[name]:.0f}" for name in late}
         share = tally.yes / max(1, tally.asked)
+        hot = self.in_place()
         return {
             "no 5xx": (not tally.broken, f"{len(tally.broken)} {tally.broken[:3]}"),
             "99 % of ensure-running say yes at once": (share >= 0.99, f"{share:.2%} of {tally.asked}"),
             "settled in a minute": (settled <= SETTLE, f"{settled:.1f} s"),
+            "80 % of the updates leave the indexes alone": (
+                all(one >= IN_PLACE for one in hot.values()),
+                ", ".join(f"{table} {one:.0%}" for table, one in hot.items()),
+            ),
             "Django = Daytona = Convex": (not different, "; ".join(different[:3]) or "all"),
             "memory is flat (MB after a third, at the end)": (
                 all(late[name] - self.early[name] < FLAT for name in late),

@@ -56,8 +56,8 @@ def main() -> int:
                     # Today's worker looks again within one attempt, and holds a thread meanwhile.
                     with Installation(
                         url, Path(scratch), daytona, in_flight=options.in_flight, ATTEMPT_SECONDS="0"
-                    ) as ground:
-                        _compare(name, ground, daytona, Path(scratch), options, report)
+                    ) as installation:
+                        _compare(name, installation, daytona, Path(scratch), options, report)
     return report.end()
 
 
@@ -71,21 +71,21 @@ def _options() -> argparse.Namespace:
 
 
 def _compare(
-    name: str, ground: Installation, daytona: FastDaytona, folder: Path, options: argparse.Namespace,
+    name: str, installation: Installation, daytona: FastDaytona, folder: Path, options: argparse.Namespace,
     report: Report,
 ) -> None:  # fmt: skip
     @contextmanager
     def bare() -> Iterator[int]:
         command = [sys.executable, "-m", "bench.bare_fetch", str(options.in_flight), str(ROWS)]
-        with running(command, environment=ground.environment, log=folder / "bare.log") as loop:
+        with running(command, environment=installation.environment, log=folder / "bare.log") as loop:
             yield loop.process.pid
 
     @contextmanager
     def worker() -> Iterator[int]:
-        with ground.worker() as program:
+        with installation.worker() as program:
             yield program.process.pid
 
-    ground.make("starting", prefix="box", count=ROWS)
+    installation.make("starting", prefix="box", count=ROWS)
     found: dict[str, list[tuple[float, float]]] = {"bare loop": [], "looks": []}
     for _ in range(options.rounds):
         found["bare loop"].append(_measure(bare, daytona, options.seconds))

@@ -41,8 +41,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for name, database in both("overload", Path(scratch)).items():
             if options.only in ("", name):
-                with database as url, FastDaytona() as daytona, Installation(url, Path(scratch), daytona) as ground:
-                    Overload(name, ground, daytona, options, report).run()
+                with (
+                    database as url,
+                    FastDaytona() as daytona,
+                    Installation(url, Path(scratch), daytona) as installation,
+                ):
+                    Overload(name, installation, daytona, options, report).run()
     return report.end()
 
 
@@ -62,9 +66,14 @@ class Overload:
     """One database: capacity, overload, drain, full speed."""
 
     def __init__(
-        self, name: str, ground: Installation, daytona: FastDaytona, options: argparse.Namespace, report: Report
+        self,
+        name: str,
+        installation: Installation,
+        daytona: FastDaytona,
+        options: argparse.Namespace,
+        report: Report,
     ) -> None:
-        self._name, self._ground, self._daytona = name, ground, daytona
+        self._name, self._installation, self._daytona = name, installation, daytona
         self._options, self._report = options, report
         self._rows = 0
 
@@ -72,7 +81,7 @@ class Overload:
         options, say = self._options, self._report.say
         self._daytona.settings(latency=options.latency)
         self._due("first", options.first, spread=0)
-        with self._ground.worker():
+        with self._installation.worker():
             capacity = self._capacity()
             count = min(round(capacity * options.times * options.seconds), options.most)
             say(f"{self._name}: {capacity:.1f} looks a second; {count} rows become due in {options.seconds:g} s")
@@ -94,7 +103,7 @@ class Overload:
 
     def _due(self, prefix: str, count: int, *, spread: float) -> None:
         self._daytona.seed((f"{prefix}-{number}" for number in range(count)), state="started")
-        self._ground.make("looks", prefix=prefix, count=count, spread=spread)
+        self._installation.make("looks", prefix=prefix, count=count, spread=spread)
         self._rows += count
 
     def _capacity(self) -> float:
@@ -116,7 +125,7 @@ class Overload:
 
     def _left(self) -> int:
         """Rows that nobody has looked at yet."""
-        return int(self._ground.number(LEFT))
+        return int(self._installation.number(LEFT))
 
 
 if __name__ == "__main__":

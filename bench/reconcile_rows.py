@@ -10,15 +10,14 @@ from pathlib import Path
 
 import django
 
-from sandboxes.models import ConvexProjection
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup()
 
 from django.utils import timezone  # noqa: E402
 
+from bench.stand_in import OBSERVED  # noqa: E402
 from sandboxes.core.vocabulary import Intent, Status  # noqa: E402
-from sandboxes.models import Owner, Sandbox  # noqa: E402
+from sandboxes.models import ConvexProjection, Owner, Sandbox  # noqa: E402
 
 PER_OWNER = 5
 CHUNK = 2000
@@ -49,12 +48,12 @@ def _row(number: int, key: str) -> Sandbox:
         status=Status.RUNNING,
         observed_state="started",
         desired_state="started",
-        observed_auto_delete=-1,
         observed_at=moment,
         intent=Intent.RUNNING,
         intent_at=moment,
         intent_met_at=moment,
         created_at=moment,
+        **OBSERVED,
     )
 
 

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SEEDED_AT_ONCE = 5000
+# What its bodies say of every sandbox, by the names of our fields: rows with these learn nothing from a look.
+OBSERVED: dict[str, Any] = {
+    "target": "us", "snapshot": "ubuntu:22.04", "sandbox_class": "container", "cpu": 1, "memory_gb": 1,
+    "disk_gb": 3, "organization_id": "11111111-1111-4111-8111-111111111111", "observed_auto_stop": 15,
+    "observed_auto_archive": 10080, "observed_auto_delete": -1,
+}  # fmt: skip
 
 
 class FastDaytona:
@@ -40,6 +46,10 @@ class FastDaytona:
             self._process.stdout.close()
 
     @property
+    def convex_url(self) -> str:
+        return self._url
+
+    @property
     def daytona_url(self) -> str:
         return f"{self._url}/api"
 
@@ -49,10 +59,10 @@ class FastDaytona:
 
     def seed(self, ids: Iterable[str], *, state: str) -> None:
         """Sandboxes in this state, each named as its id."""
-        rows = [{"id": key, "name": key, "state": state} for key in ids]
-        self.seed_rows(rows)
+        self.seed_rows([{"id": key, "name": key, "state": state} for key in ids])
 
     def seed_rows(self, rows: list[dict[str, Any]]) -> None:
+        """Sandboxes with labels, or with what Convex shows of them; those that are there are replaced."""
         for start in range(0, len(rows), SEEDED_AT_ONCE):
             self._control.post("/seed", json=rows[start : start + SEEDED_AT_ONCE]).raise_for_status()
 

@@ -59,7 +59,10 @@ def serving(url: str, folder: Path, options: argparse.Namespace, *, stopped: int
     key, *ids = said.splitlines()
     port = free_port()
     command = shlex.split(options.command.format(port=port)) or web_command(port)
-    print(f"{' '.join(command[:4])} …, {', '.join(f'{name}={value}' for name, value in LIMITS.items())}")
+    print(
+        f"{' '.join(command[:4])} …, {', '.join(f'{name}={value}' for name, value in LIMITS.items())}",
+        file=sys.stderr,
+    )
     with running(command, environment=environment, log=folder / "web.log") as web:
         wait_until(lambda: answers(port), what="an answer of the server")
         headers = {"Authorization": f"Bearer {key}", "X-On-Behalf-Of": "bench"}

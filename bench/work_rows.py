@@ -23,6 +23,7 @@ django.setup()
 
 from django.db import transaction  # noqa: E402
 
+from bench.stand_in import OBSERVED  # noqa: E402
 from sandboxes import clock  # noqa: E402
 from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox  # noqa: E402
 
@@ -61,9 +62,9 @@ def _sandbox(kind: str, daytona_id: str, owner: Owner, due: datetime, now: datet
     return Sandbox(
         owner=owner, name=daytona_id, daytona_id=daytona_id, daytona_name=daytona_id, status=status,
         observed_state=state, desired_state=desired, observed_at=made - timedelta(seconds=30),
-        observed_auto_delete=-1, created_at=made, intent="running", intent_at=made, intent_actor_kind="owner",
+        created_at=made, intent="running", intent_at=made, intent_actor_kind="owner",
         intent_actor_id=owner.pk, intent_met_at=made if status == "running" else None,
-        fetch_due_at=due if kind == "looks" else None,
+        fetch_due_at=due if kind == "looks" else None, **OBSERVED,
     )  # fmt: skip
 
 

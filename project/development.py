@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import secrets
 
-WEB_PORT = os.environ.get("WEB_PORT", "8000")
-EMULATOR_PORT = os.environ.get("EMULATOR_PORT", "8010")
+from project.ports import CHOICES, ENV_FILE, PORTS, written
+
+CHOSEN = {**os.environ, **written(ENV_FILE)}
+WEB_PORT, EMULATOR_PORT = (CHOSEN.get(name) or str(default) for name, default in PORTS.items())
 DAYTONA_KEY = "dtn_development"
 CONVEX_KEY = "dev:sandkeeper|development"
 
@@ -32,5 +34,17 @@ EMULATOR_WITH_SANDKEEPER=1
 PYTHONUNBUFFERED=1
 """
 
+
+def main() -> None:
+    """Write the file, or add what is not in one that only makes a choice; leave any other as it is."""
+    here = written(ENV_FILE)
+    if not CHOICES.issuperset(here):
+        return
+    missing = [line for line in ENV.splitlines() if line.partition("=")[0] not in here]
+    with ENV_FILE.open("a", encoding="utf-8") as file:
+        file.write("\n".join([*([""] if here else []), *missing, ""]))
+    print("Wrote .env for development: DEBUG=1, and the emulator in the place of Daytona and Convex.")
+
+
 if __name__ == "__main__":
-    print(ENV, end="")
+    main()

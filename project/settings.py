@@ -162,6 +162,10 @@ CONVEX_PAUSED_PAUSE: float = env.number("CONVEX_PAUSED_PAUSE", default=10.0)
 CONVEX_CONNECT_TIMEOUT: float = env.number("CONVEX_CONNECT_TIMEOUT", default=3.0)
 CONVEX_READ_TIMEOUT: float = env.number("CONVEX_READ_TIMEOUT", default=15.0)
 
+# Where staff read more of a sandbox: addresses with {daytona_id}, {name} or {owner} in them; empty: no link.
+DAYTONA_DASHBOARD: str = env.text("DAYTONA_DASHBOARD")
+CONVEX_DASHBOARD: str = env.text("CONVEX_DASHBOARD")
+
 # --- The rules: seconds unless the name says otherwise --------------------------------------------------------
 
 TIERS: dict[str, dict[str, Any]] = env.json(
@@ -223,6 +227,7 @@ RETENTION_DAYS: dict[str, int] = {
     "idempotency": env.whole("RETAIN_IDEMPOTENCY_DAYS", default=1),
     "notices": env.whole("RETAIN_NOTICES_DAYS", default=90),
     "sweeps": env.whole("RETAIN_SWEEPS_DAYS", default=14),
+    "audit": env.whole("RETAIN_AUDIT_DAYS", default=400),  # of what is written from now on
 }
 
 # --- REST -----------------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _link("Users", "badge", "user", "auth"),
             _link("Groups", "group", "group", "auth"),
+            _link("Audit log", "policy", "auditentry"),
         ],
     },
 ]

@@ -48,12 +48,12 @@ def present(*, plus: timedelta = timedelta()) -> Expression:
     return ExpressionWrapper(Now() + Value(ahead), DateTimeField()) if ahead else Now()
 
 
-def in_sql() -> str:
-    """The same for a statement that is written in SQL."""
+def in_sql(*, plus: float = 0.0) -> str:
+    """The same for a statement that is written in SQL; `plus` in seconds."""
     if _stopped is None and connection.vendor == "postgresql":
-        ahead = _ahead.total_seconds()
+        ahead = _ahead.total_seconds() + plus
         return f"(statement_timestamp() + interval '{ahead:.6f} s')" if ahead else "statement_timestamp()"
-    value = connection.ops.adapt_datetimefield_value(now())
+    value = connection.ops.adapt_datetimefield_value(now() + timedelta(seconds=plus))
     return f"'{value}'::timestamptz" if connection.vendor == "postgresql" else f"'{value}'"
 
 

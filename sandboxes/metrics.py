@@ -178,6 +178,9 @@ def _workers(now: datetime) -> Iterator[Metric]:
     counted = {role: heartbeat.alive(role).count() for role in (Role.RECONCILE, Role.WATCH)}
     text = "Other processes that gave a sign of life."
     yield _gauges("processes", text, ["role"], [([role.value], number) for role, number in counted.items()])
+    silent = Counter(heartbeat.silent().values_list("role", flat=True))
+    text = "Processes that fell silent within the last day without having been stopped in good order."
+    yield _gauges("processes_silent", text, ["role"], [([role.value], silent[role.value]) for role in Role])
     yield _gauges("worker_silence_seconds", "Time since a worker's last sign of life.", ["worker"], rows)
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,11 +30,14 @@ ONCE = [
     "breakages", "browser", "contract", "emulator", "core", "providers", "installing", "project", "simulation",
     "deploy",
     "api/test_clients_page.py", "api/test_cutting_over_page.py", "api/test_schemathesis.py",
-    "e2e/test_logs.py", "e2e/test_secrets_appear_nowhere.py",
+    "commands/test_health.py", "e2e/test_logs.py", "e2e/test_secrets_appear_nowhere.py",
     "faults/test_state_machine.py",
     "hostile/test_admin_lookups.py", "hostile/test_outlets.py", "hostile/test_redaction.py",
 ]  # fmt: skip
+FAST_ONLY = "--fast" in sys.argv
 SOAK = "--soak" in sys.argv
+# What `--fast` runs: the rules, the services, and what holds the project together.
+FAST = ["tests/core", "tests/services", "tests/project/test_structure.py", "tests/project/test_dead_code.py"]
 
 
 def no_postgres() -> str:
@@ -61,6 +66,22 @@ def no_pgbouncer() -> str:
     return "" if found else "tests of the pooler: no pgbouncer (on Debian: apt install pgbouncer)"
 
 
+_begun: list[subprocess.Popen[str]] = []
+GRACE = 10.0  # seconds to end in good order: databases are dropped, emulators stopped
+
+
+def end_all(number: int, _frame: object = None) -> None:
+    """End every part with all that it has started, then this process."""
+    for sent in (signal.SIGINT, signal.SIGKILL):
+        for process in _begun:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, sent)
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline and any(process.poll() is None for process in _begun):
+            time.sleep(0.1)
+    os._exit(128 + number)
+
+
 @dataclass(frozen=True)
 class Part:
     """A command, and what it is called where its output is shown."""
@@ -74,8 +95,9 @@ class Part:
         began = time.monotonic()
         with subprocess.Popen(
             self.command, cwd=self.cwd, env=os.environ | self.environment, text=True, errors="replace",
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         ) as process:  # fmt: skip
+            _begun.append(process)
             assert process.stdout is not None
             for line in process.stdout:
                 self.say(line.rstrip())
@@ -129,6 +151,14 @@ def main() -> int:
         "nginx": no_nginx(),
         "pgbouncer": no_pgbouncer(),
     }
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end_all)
+    if FAST_ONLY:
+        fast = pytest(
+            "fast", *FAST, processes=2, without=["postgres", "browser"], environment={"TEST_DATABASE_URL": ""}
+        )
+        return 0 if fast.run() else 1
+    absent = {"postgres": no_postgres(), "browser": no_browser(), "node": no_node(), "nginx": no_nginx()}
     required = [name for name in os.environ.get("REQUIRE", "").split(",") if name]
     passed = [not absent[name] for name in required]
     if all(passed) and not absent["node"]:

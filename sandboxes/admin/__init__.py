@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from sandboxes.admin import accounts, keys, owner, read_only, sandbox
+from sandboxes.admin import accounts, audit_log, keys, owner, read_only, sandbox, sign_ins
 
 admin.site.index_template = "sandboxes/dashboard.html"
 admin.site.enable_nav_sidebar = True
 
-__all__ = ["accounts", "keys", "owner", "read_only", "sandbox"]
+__all__ = ["accounts", "audit_log", "keys", "owner", "read_only", "sandbox", "sign_ins"]

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
 from django.utils.text import capfirst
 from unfold.admin import ModelAdmin
 
 from project.readable import checked
+from sandboxes.admin import live
+from sandboxes.admin.export import export
 from sandboxes.admin.paging import PER_PAGE, NoCountPaginator, PageChangeList
 
 if TYPE_CHECKING:
@@ -27,7 +30,8 @@ class ClosedLookups(ModelAdmin):
         """The title names the page."""
         context = {"title": capfirst(self.opts.verbose_name_plural), **(extra_context or {})}
         response: HttpResponse = super().changelist_view(request, context)
-        return response
+        changes = getattr(response, "context_data", {}).get("cl")
+        return live.answer(request, response, list(changes.result_list)) if changes else response
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         for own in self.get_list_filter(request):
@@ -69,6 +73,13 @@ class MirrorAdmin(ClosedLookups):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[PageChangeList]:
         return PageChangeList
 
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
+        return [path("export/", self.admin_site.admin_view(self.export_view), name=name), *super().get_urls()]
+
+    def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
+        return export(self, request)
+
     def get_actions(self, request: HttpRequest, **location: Any) -> dict[str, Any]:
         return {}
 
@@ -101,4 +112,4 @@ class MirrorAdmin(ClosedLookups):
         request.current_app = self.admin_site.name
         frame = self.admin_site.each_context(request)
         everything = {**frame, "opts": self.opts, "title": title, "model_admin": self, **context}
-        return TemplateResponse(request, template, everything, status=status)
+        return live.answer(request, TemplateResponse(request, template, everything, status=status), title, context)

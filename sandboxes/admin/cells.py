@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
 from sandboxes import html
@@ -47,7 +47,7 @@ def owner(sandbox: Sandbox) -> SafeString:
 
 
 def status(sandbox: Sandbox) -> SafeString:
-    """Badge; under it the step in progress, or who made it other than wanted. Refreshed while in progress."""
+    """Badge; under it the step in progress, or who made it other than wanted."""
     active = selectors.active_of(sandbox)
     if active is not None:
         second = in_progress(active)
@@ -56,7 +56,7 @@ def status(sandbox: Sandbox) -> SafeString:
     else:
         second = disagreement(sandbox, selectors.latest_of(sandbox))
     cell = html.stack(html.status_badge(sandbox.status, title=sandbox.error_reason), stuck(sandbox), second)
-    return live(sandbox, "status", cell, is_active=selectors.is_moving(sandbox, active))
+    return live(cell, is_moving=selectors.is_moving(sandbox, active))
 
 
 def stuck(sandbox: Sandbox) -> SafeString:
@@ -69,10 +69,11 @@ def stuck(sandbox: Sandbox) -> SafeString:
     return html.badge(label, colour="red", symbol="hourglass_disabled", title="Daytona neither finishes nor fails")
 
 
-def live(sandbox: Sandbox, key: str, content: SafeString, *, is_active: bool) -> SafeString:
-    """A piece of a row that admin.js asks for again while it is in progress."""
-    flag = format_html(' data-live-active="{}"', sandbox.pk) if is_active else ""
-    return format_html('<div class="sk-wrap" data-live="{}-{}"{}>{}</div>', sandbox.pk, key, flag, content)
+def live(content: SafeString, *, is_moving: bool) -> SafeString:
+    """A cell; the list is asked for more often while one of it moves."""
+    return format_html(
+        '<div class="sk-wrap"{}>{}</div>', mark_safe(" data-live-active") if is_moving else "", content
+    )
 
 
 def in_progress(operation: Operation) -> SafeString:
@@ -131,8 +132,8 @@ def convex(sandbox: Sandbox) -> SafeString:
     """How far Convex is behind, or nothing to see."""
     since = selectors.behind_since(sandbox)
     if since is None:
-        return live(sandbox, "convex", html.NOTHING, is_active=False)
+        return html.NOTHING
     colour, symbol = ("red", "cloud_off") if sandbox.projection.error else ("amber", "cloud_sync")
     label = format_html("<span>{} behind</span>", html.since(since))
     cell = html.badge(label, colour=colour, symbol=symbol, title=sandbox.projection.error)
-    return live(sandbox, "convex", cell, is_active=True)
+    return live(cell, is_moving=True)

@@ -156,7 +156,7 @@ class IntentFilter(ValueFilter):
 class OwnerFilter(ValueFilter):
     """By links alone, such as that of an owner's page."""
 
-    title, parameter_name, column = "owner", "owner", "owner_id"
+    title, parameter_name, column = "owner", "owner", "owner"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         asked = request.GET.get("owner")

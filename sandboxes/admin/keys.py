@@ -15,6 +15,7 @@ from unfold.decorators import display
 from sandboxes import clock, html
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import Text
+from sandboxes.admin.verbs import actor_of
 from sandboxes.core.codes import Refused
 from sandboxes.models import ServiceKey
 from sandboxes.services import keys
@@ -78,7 +79,7 @@ class ServiceKeyAdmin(MirrorAdmin):
             key, secret = keys.create_key(
                 data["name"],
                 scopes=data["scopes"],
-                created_by=request.user.get_username(),
+                actor=actor_of(request),
                 expires_at=clock.here() + timedelta(days=int(data["expires"])) if data["expires"] else None,
                 allowed_networks=data["networks"].split(),
             )
@@ -108,7 +109,7 @@ class ServiceKeyAdmin(MirrorAdmin):
         key = self.readable(request, ServiceKey.objects.all(), object_id)
         if "confirmed" not in request.POST:
             return self.page(request, "sandboxes/key_revoke.html", title=f"Revoke {key.name}?", key=key)
-        keys.revoke(key)
+        keys.revoke(key, actor=actor_of(request))
         messages.success(request, f"“{key.name}” is revoked: calls with it are refused from now on.")
         return redirect("admin:sandboxes_servicekey_changelist")
 

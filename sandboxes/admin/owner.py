@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from sandboxes import html
-from sandboxes.admin import page, search, selectors
+from sandboxes.admin import noting, page, search, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import Text
 from sandboxes.admin.filters import OwnerHoldFilter
@@ -32,8 +32,14 @@ class HoldForm(forms.Form):
     reason = Text(
         max_length=300,
         widget=TEXT,
-        help_text="Programs get it as the reason of their refusal.",
-        error_messages={"required": "Say why: programs and colleagues see it."},
+        help_text="Internal: staff alone read it.",
+        error_messages={"required": "Say why: colleagues read it."},
+    )
+    public_reason = Text(
+        max_length=300,
+        required=False,
+        widget=TEXT,
+        help_text="What the owner and their programs read; empty: only that the owner is on hold.",
     )
     destroy = forms.BooleanField(required=False)
 
@@ -99,6 +105,7 @@ class OwnerAdmin(MirrorAdmin):
         own = [
             path("<path:object_id>/hold/", wrap(self.hold_view), name="sandboxes_owner_hold"),
             path("<path:object_id>/lift/", wrap(self.lift_view), name="sandboxes_owner_lift"),
+            path("<path:object_id>/note/", wrap(self.note_view), name="sandboxes_owner_note"),
             path("<path:object_id>/limit/", wrap(self.limit_view), name="sandboxes_owner_limit"),
         ]
         return own + super().get_urls()
@@ -129,6 +136,7 @@ class OwnerAdmin(MirrorAdmin):
             cap=owners.cap_of(owner),
             rows=[_line(row) for row in alive[:ROWS]],
             kinds=list(page.EVENT_ICONS),
+            **noting.shown(request, owner),
             **page.timeline(request, SandboxEvent.objects.filter(sandbox__owner=owner).select_related("sandbox")),
             limit_form=limit_form or LimitForm(initial={"limit": owner.sandbox_limit}),
             may_hold=request.user.has_perm("sandboxes.hold_owner"),
@@ -146,7 +154,11 @@ class OwnerAdmin(MirrorAdmin):
             return self._ask_hold(request, owner, form)
         data = form.cleaned_data
         count = owners.hold(
-            owner.pk, actor=actor_of(request), reason=data["reason"], destroy_ephemeral=data["destroy"]
+            owner.pk,
+            actor=actor_of(request),
+            reason=data["reason"],
+            public_reason=data["public_reason"],
+            destroy_ephemeral=data["destroy"],
         )
         messages.success(request, f"On hold; {_many(count)}.")
         return redirect(html.owner_url(owner.pk))
@@ -182,6 +194,11 @@ class OwnerAdmin(MirrorAdmin):
         owners.set_limit(owner.pk, data["limit"], actor=actor_of(request), reason=data["reason"])
         messages.success(request, "The limit is set.")
         return redirect(html.owner_url(owner.pk))
+
+    def note_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method == "POST":
+            noting.take(request, self.owner(request, object_id))
+        return redirect("admin:sandboxes_owner_change", object_id)
 
     def _to_change(self, request: HttpRequest, object_id: str, permission: str) -> Owner | HttpResponse:
         if request.method != "POST":

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from sandboxes import clock, html
-from sandboxes.admin import cells, changing, selectors
+from sandboxes.admin import cells, changing, noting, selectors
 from sandboxes.admin.verbs import Verb, allowed_verbs, is_protected, obstacle
 from sandboxes.admin.why import why
 from sandboxes.core import intents
@@ -76,6 +78,7 @@ class Source:
     at: datetime | None = None
     notes: Sequence[str] = ()
     error: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +113,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         may_change=changing.may_change(request.user),
         why=why(sandbox),
         kinds=list(EVENT_ICONS),
+        **noting.shown(request, sandbox),
         **timeline(request, SandboxEvent.objects.filter(sandbox=sandbox)),
     )
 
@@ -142,7 +146,19 @@ def intervals(sandbox: Sandbox) -> list[tuple[str, str, str]]:
 
 
 def sources(sandbox: Sandbox, active: Operation | None) -> list[Source]:
-    return [_daytona(sandbox, active), _ours(sandbox, active), _convex(sandbox)]
+    daytona = replace(_daytona(sandbox, active), url=dashboard(settings.DAYTONA_DASHBOARD, sandbox))
+    convex = replace(_convex(sandbox), url=dashboard(settings.CONVEX_DASHBOARD, sandbox))
+    return [daytona, _ours(sandbox, active), convex]
+
+
+def dashboard(address: str, sandbox: Sandbox) -> str:
+    """Where another system shows this sandbox; empty where nobody has said."""
+    if not sandbox.daytona_id:
+        return ""
+    known = {"daytona_id": sandbox.daytona_id, "name": sandbox.daytona_name, "owner": sandbox.owner_id}
+    for name, value in known.items():
+        address = address.replace(f"{{{name}}}", quote(value, safe=""))
+    return address
 
 
 def _daytona(sandbox: Sandbox, active: Operation | None) -> Source:

@@ -6,10 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
 from django.core.paginator import EmptyPage, Page, Paginator
 from django.db import connection
 from django.utils.functional import cached_property
 from unfold.views import ChangeList
+
+from sandboxes.admin.export import FORMAT, FORMATS
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 SIZES = (25, 50, 100, 200)
 PER_PAGE = SIZES[0]
 SIZE = "rows"  # the parameter
+IDS = "ids"  # the parameter of admin.js: which rows are on the screen
 # Far pages are reached by filters and search: an OFFSET reads everything before it.
 DEEPEST_PAGE = 200
 COUNTED = 10_000
@@ -62,13 +66,36 @@ class PageChangeList(ChangeList):
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         found: dict[str, Any] = super().get_filters_params(params)
-        found.pop(SIZE, None)
+        for name in (SIZE, IDS, FORMAT):
+            found.pop(name, None)
         return found
+
+    def get_queryset(self, request: HttpRequest, *more: Any, **others: Any) -> QuerySet[Any]:
+        """The filtered rows; or just those that are on a screen, whatever has become of them."""
+        rows: QuerySet[Any] = super().get_queryset(request, *more, **others)
+        on_screen = request.GET.getlist(IDS)[: SIZES[-1]]
+        if not on_screen:
+            return rows
+        try:
+            found = self.apply_select_related(self.root_queryset.filter(pk__in=on_screen))
+        except (ValueError, ValidationError):
+            raise IncorrectLookupParameters from None
+        return found.order_by("pk")
+
+    @property
+    def keys(self) -> list[str]:
+        """What each row is known by on the page."""
+        return [str(row.pk) for row in self.result_list]
 
     @property
     def sizes(self) -> list[tuple[int, str]]:
         """(rows on a page, address)."""
         return [(size, self.get_query_string({SIZE: size}, ["p"])) for size in SIZES]
+
+    @property
+    def exports(self) -> list[tuple[str, str]]:
+        """(format, address) of the whole filtered list."""
+        return [(name, f"export/{self.get_query_string({FORMAT: name}, ['p', SIZE])}") for name in FORMATS]
 
     @cached_property
     def total(self) -> str:

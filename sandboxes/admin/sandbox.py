@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from sandboxes import html
-from sandboxes.admin import acting, cells, changing, creating, outcomes, page, search, selectors
+from sandboxes.admin import acting, cells, changing, creating, noting, outcomes, page, search, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.filters import SANDBOX_FILTERS
 from sandboxes.admin.verbs import VERBS, allowed_verbs
@@ -20,7 +18,10 @@ from sandboxes.models import Sandbox
 from sandboxes.models.sandbox import LAST_USED
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.db.models import QuerySet
+    from django.http import HttpRequest, HttpResponse
 
     from sandboxes.admin.paging import PageChangeList
 
@@ -98,23 +99,16 @@ class SandboxAdmin(MirrorAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
-            path("live/", wrap(self.live_view), name="sandboxes_sandbox_live"),
             path("room/", wrap(creating.room_view), name="sandboxes_sandbox_room"),
             path("outcome/<uuid:outcome_id>/", wrap(self.outcome_view), name="sandboxes_sandbox_outcome"),
             *(
                 path(f"act/{name}/", wrap(self.act_view), {"verb": name}, name=f"sandboxes_sandbox_act_{name}")
                 for name in VERBS
             ),
+            path("<path:object_id>/note/", wrap(self.note_view), name="sandboxes_sandbox_note"),
             path("<path:object_id>/settings/", wrap(self.settings_view), name="sandboxes_sandbox_settings"),
         ]
         return own + super().get_urls()
-
-    def live_view(self, request: HttpRequest) -> HttpResponse:
-        """The cells of some rows, for admin.js."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        rows = selectors.with_latest_operation(Sandbox.objects.filter(pk__in=_uuids(request.GET.get("ids", ""))))
-        return HttpResponse("".join(cells.status(row) + cells.convex(row) for row in rows[: self.list_per_page]))
 
     def act_view(self, request: HttpRequest, verb: str) -> HttpResponse:
         return acting.act(self, request, VERBS[verb])
@@ -125,6 +119,11 @@ class SandboxAdmin(MirrorAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return creating.create_view(self, request)
 
+    def note_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        if request.method == "POST":
+            noting.take(request, self.readable(request, Sandbox.objects.all(), object_id))
+        return redirect("admin:sandboxes_sandbox_change", object_id)
+
     def settings_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return changing.settings_view(self, request, object_id)
 
@@ -132,13 +131,3 @@ class SandboxAdmin(MirrorAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         return page.show(self, request, object_id)
-
-
-def _uuids(text: str) -> list[UUID]:
-    found = []
-    for part in text.split(","):
-        try:
-            found.append(UUID(part))
-        except ValueError:
-            continue
-    return found[:100]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from django.db.models import QuerySet
 
-    from sandboxes.models import SandboxEvent
+    from sandboxes.models import AuditEntry, SandboxEvent
 
 TRIGRAM = 3  # shorter than what the indexes of parts are made of: only the beginning is searched
 MOST = 1000  # sandboxes through which operations and events are found
@@ -54,6 +54,14 @@ def events(rows: QuerySet[SandboxEvent], text: str) -> QuerySet[SandboxEvent]:
     if named:
         return rows.filter(operation__in=named)
     return rows.filter(sandbox__in=_found(text))
+
+
+def audit_entries(rows: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
+    def matches(word: str) -> Q:
+        parts = [_part(column, word) for column in ("about_name", "owner", "actor", "address")]
+        return reduce(or_, [*parts, Q(about_id=as_uuid(word) or word), Q(request_id=word)])
+
+    return rows.filter(_all_words(text, matches))
 
 
 def _found(text: str) -> list[UUID]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from project.networks import client_address
 from sandboxes.api import problems
+from sandboxes.services import audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,10 @@ WELL_FORMED = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 
 
 class RequestIds:
-    """Takes the caller's X-Request-ID, or makes one; django-structlog binds it to the log lines."""
+    """Takes the caller's X-Request-ID, or makes one; django-structlog binds it to the log lines.
+
+    The audit log hears from where the request came.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -33,7 +38,11 @@ class RequestIds:
         request.META["HTTP_X_REQUEST_ID"] = request_id
         request.__dict__.pop("headers", None)  # Django caches them; django-structlog reads them
         request.request_id = request_id  # type: ignore[attr-defined]
-        response = self._get_response(request)
+        before = audit.client.set(client_address(request))
+        try:
+            response = self._get_response(request)
+        finally:
+            audit.client.reset(before)
         response[HEADER] = request_id
         return response
 

@@ -15,12 +15,11 @@ class IdConverter(StringConverter):
 
 register_converter(IdConverter, "id")
 
-DIRECT_ACTIONS = (Action.START, Action.STOP, Action.ARCHIVE, Action.RECOVER, Action.SYNC)
-
 of_sandbox = [
     *(
         path(action.value, actions.ActionView.as_view(action=action), name=f"sandbox-{action}")
-        for action in DIRECT_ACTIONS
+        for action in Action
+        if action not in (Action.CREATE, Action.DELETE)  # a POST of the list, a DELETE of the sandbox
     ),
     path("ensure-running", actions.EnsureRunning.as_view(), name="sandbox-ensure-running"),
     path("touch", actions.Touch.as_view(), name="sandbox-touch"),

@@ -1,4 +1,4 @@
-"""How long to wait before something is tried or looked at again. Seconds, with jitter, in one place."""
+"""How long to wait before something is tried or fetched again. Seconds, with jitter, in one place."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ def backoff(attempt: int, *, first: float, longest: float, factor: float = 2.0, 
 
 
 def by_age(age: float, *, first: float, longest: float) -> float:
-    """The pause before the next look at what has lasted for `age` seconds: half of it, so that there are few."""
+    """The pause before the next fetch of what has lasted for `age` seconds: half of it, so that there are few."""
     return min(max(first, age / 2), longest)

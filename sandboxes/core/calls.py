@@ -68,7 +68,7 @@ def has_recovered(draft: Draft) -> bool:
 
 
 def standing_refusal(draft: Draft, call: str) -> str:
-    """Daytona's refusal of this very call, where a look has shown that it is still what is needed.
+    """Daytona's refusal of this very call, where a fetch has shown that it is still what is needed.
 
     A refusal for the sandbox's state stands only when it has outlived the cache that GETs come from.
     """

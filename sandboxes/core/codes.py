@@ -74,14 +74,14 @@ FOR_LACK_OF_ROOM = (Code.CAPACITY_EXHAUSTED, Code.QUOTA_TOO_SMALL, Code.DISK_QUO
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class CodeMeaning:
     status: int
     title: str
     remedy: str
 
 
-_M = Meaning
-MEANINGS: dict[Code, Meaning] = {
+_M = CodeMeaning
+MEANINGS: dict[Code, CodeMeaning] = {
     Code.SANDBOX_NOT_FOUND: _M(404, "There is no such sandbox", "Check the id; it is ours or Daytona's."),
     Code.OPERATION_NOT_FOUND: _M(404, "There is no such operation", "Check the id in the Location header."),
     Code.SANDBOX_GONE: _M(410, "The sandbox no longer exists", "Create a new one."),
@@ -201,7 +201,7 @@ class Refused(Exception):
         super().__init__(f"{code}: {self.detail}")
 
     @property
-    def meaning(self) -> Meaning:
+    def meaning(self) -> CodeMeaning:
         return MEANINGS[self.code]
 
 

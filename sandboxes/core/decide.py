@@ -47,9 +47,9 @@ from sandboxes.core.vocabulary import (
 )
 from sandboxes.core.without_operation import decide_without_operation
 
-LONGEST_PAUSE = 10.0  # seconds between two attempts of a living worker; beyond that nobody looked
-REFUSED_LOOK_PAUSE = 5.0  # nobody can say when a look that Daytona refuses will succeed
-UNANSWERED_LOOK_PAUSE = 5.0  # of a sandbox that has no operation
+LONGEST_PAUSE = 10.0  # seconds between two attempts of a living worker; beyond that nobody attempted
+REFUSED_FETCH_PAUSE = 5.0  # nobody can say when a fetch that Daytona refuses will succeed
+UNANSWERED_FETCH_PAUSE = 5.0  # of a sandbox that has no operation
 STARTING_CALLS = frozenset({Action.CREATE, Action.START, Action.RECOVER})
 # Which conditions an accepted call shows to be over: a suspended organisation may still stop and delete.
 KEY_WORKS = (NoticeCode.DAYTONA_UNAUTHORIZED, NoticeCode.DAYTONA_NOT_CONFIGURED)
@@ -57,7 +57,7 @@ STARTS = (*KEY_WORKS, NoticeCode.ORG_SUSPENDED)
 
 
 def decide(facts: Facts) -> Decision:
-    """Decide the next step of an operation, or of a look at a sandbox that has none.
+    """Decide the next step of an operation, or of a fetch of a sandbox that has none.
 
     Returns the step (None when nothing is left to do), the new values of the rows, and the effects.
     """
@@ -112,7 +112,7 @@ def _next_step(draft: Draft, facts: Facts, fetched: Fetched) -> Step:
     row, operation = draft.sandbox, draft.attempted
     was_not_found = fetched.remote is None and not fetched.foreign and row.deleted_at is None
     if operation.action == Action.SYNC and was_not_found:
-        return Done()  # it looked; a lone 404 is recorded and believed slowly
+        return Done()  # it fetched; a lone 404 is recorded and believed slowly
     if fetched.foreign and operation.action in (Action.CREATE, Action.START):
         return Fail(Code.NAME_TAKEN)
     awaited = unacknowledged_call(draft)
@@ -130,7 +130,7 @@ def _next_step(draft: Draft, facts: Facts, fetched: Fetched) -> Step:
 
 
 def _until_sure(draft: Draft, missing_since: datetime) -> float:
-    """Seconds until the next look at what Daytona does not find: few looks, and one just when a second 404 would be
+    """Seconds until the next fetch of what Daytona does not find: few, and one just when a second 404 would be
     believed."""
     confirm = draft.limits.missing_confirm
     age = (draft.now - missing_since).total_seconds()
@@ -253,16 +253,16 @@ def deadline_for(row: SandboxFacts, action: str, *, now: datetime, limits: Limit
 
 
 def _after_failed_fetch(draft: Draft, facts: Facts, result: Result) -> Step | None:
-    """Daytona could not be asked: nothing is known, and whoever looks waits."""
+    """Daytona could not be asked: nothing is known, and whoever asks waits."""
     meaning = MEANINGS[result.kind]
     step = LookAgain(_pause(result, meaning), meaning.why, counts=False, may_be_sooner=False)
     if meaning.is_rejection:
         draft.tell(NoticeCode.UNKNOWN_ANSWER, f"Daytona refuses to show a sandbox: {result.message}")
-        step = LookAgain(REFUSED_LOOK_PAUSE, "Daytona refuses to show it; waiting", may_be_sooner=False)
+        step = LookAgain(REFUSED_FETCH_PAUSE, "Daytona refuses to show it; waiting", may_be_sooner=False)
     elif meaning.notice is not None:
         draft.tell(meaning.notice, result.message)
     if draft.operation is None:
-        draft.set(fetch_due_at=draft.later(max(step.after, UNANSWERED_LOOK_PAUSE)))
+        draft.set(fetch_due_at=draft.later(max(step.after, UNANSWERED_FETCH_PAUSE)))
         return None
     if not draft.operation.is_active:
         return None
@@ -313,7 +313,7 @@ def _after_search(draft: Draft, facts: Facts, search: quota.QuotaSearch, call: s
 
 
 def _look_again(draft: Draft, facts: Facts, step: LookAgain) -> LookAgain:
-    """Schedule the next attempt: a state that does not move is looked at less and less."""
+    """Schedule the next attempt: a state that does not move is fetched less and less."""
     operation = draft.attempted
     attempt = operation.attempt + 1
     pause = backoff(
@@ -336,7 +336,7 @@ def _end(draft: Draft, step: Step) -> Step:
         if operation.action == Action.DELETE:
             mark_gone(draft)
         if INTENT_OF.get(operation.action) == draft.sandbox.intent:
-            meet_intent(draft)  # also to who asked for the same again during the look
+            meet_intent(draft)  # also to who asked for the same again during the fetch
         _close(draft, OperationStatus.SUCCEEDED)
         return step
     assert isinstance(step, Fail)

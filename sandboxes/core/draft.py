@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Draft:
     """Local to one decision; the facts themselves are never changed.
 
-    `looked_at`: when the latest look began, also one that found nothing.
+    `fetched_at`: when the latest fetch began, also one that found nothing.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Draft:
         self.sandbox, self.operation, self.calls = sandbox, operation, calls
         self.now, self.limits, self._active = now, limits, active
         self.effects: list[Effect] = []
-        self.looked_at = sandbox.observed_at
+        self.fetched_at = sandbox.observed_at
 
     @classmethod
     def of(cls, facts: Facts) -> Draft:
@@ -153,7 +153,7 @@ class Draft:
             self.set_operation(search=search.released())
 
     def close_operation(self, status: OperationStatus, *, code: Code | None = None, message: str = "") -> None:
-        """End the operation. A look that learned something has told of it already."""
+        """End the operation. A sync that learned something has told of it already."""
         self.release_room()
         operation = self.attempted
         self.set_operation(

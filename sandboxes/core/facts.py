@@ -167,8 +167,8 @@ class CallFacts:
     """One call to Daytona, or the same refused several times in a row.
 
     `first_at`: when the first of them was made. `in_doubt_until`: it may still be carried out until then.
-    `message`: Daytona's refusal, which a look must confirm; `may_be_stale`: for as long as that look may come from
-    a cache. `was_outage`: the answer said nothing. `effect_seen_at`: when a look that showed its effect began.
+    `message`: Daytona's refusal, which a fetch must confirm; `may_be_stale`: as long as that may come from a cache.
+    `was_outage`: the answer said nothing. `effect_seen_at`: when a fetch that showed its effect began.
     """
 
     operation_id: UUID
@@ -263,7 +263,7 @@ class ConvexFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRequest:
-    """The latest operation that was no look; `forced`: whether what is wanted was asked for with force."""
+    """The latest operation that was no sync; `forced`: whether what is wanted was asked for with force."""
 
     action: str
     status: str
@@ -274,9 +274,9 @@ class LastRequest:
 class Facts:
     """All that a decision may depend on.
 
-    `operation`: the one that is attempted; None for a look of its own. `active`: the action of another
+    `operation`: the one that is attempted; None for a fetch without one. `active`: the action of another
     operation that is active. `calls`: of this sandbox, oldest first: all of the operation, all in doubt, and the
-    latest. `last_request`: read only for a look of its own. `jitter`: drawn from 0 to 1.
+    latest. `last_request`: read only for a fetch without one. `jitter`: drawn from 0 to 1.
     """
 
     sandbox: SandboxFacts

@@ -1,4 +1,4 @@
-"""What a fetch proves, and what is true of a sandbox then: its observation, status, intent and next look."""
+"""What a fetch proves, and what is true of a sandbox then: its observation, status, intent and next fetch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CERTAIN = (CallOutcome.ACCEPTED, CallOutcome.FAILED)
 def apply_observation(draft: Draft, fetched: Fetched) -> None:
     """Take over what was fetched, if it is newer than what is stored, and what it tells of our calls."""
     _apply(draft, fetched)
-    draft.looked_at = max(filter(None, (draft.looked_at, fetched.started)))
+    draft.fetched_at = max(filter(None, (draft.fetched_at, fetched.started)))
     draft.calls = tuple(_after_fetch(draft, call, fetched) for call in draft.calls)
 
 
@@ -145,38 +145,39 @@ def may_have_ended(row: SandboxFacts, calls: tuple[CallFacts, ...]) -> bool:
 
 
 def unacknowledged_call(draft: Draft) -> CallFacts | None:
-    """The latest call, by whichever operation, whose effect no look can have shown yet.
+    """The latest call, by whichever operation, whose effect no fetch can have shown yet.
 
     Daytona answers a GET from a cache of up to 10 s (READ_CACHE_SECONDS).
     """
-    seen, looked_at = draft.sandbox.seen, draft.looked_at
+    seen, fetched_at = draft.sandbox.seen, draft.fetched_at
     call = next((call for call in reversed(draft.calls) if call.outcome != CallOutcome.REFUSED), None)
     if call is None or call.effect_seen_at is not None or (seen is not None and seen.is_ending):
         return None
-    if looked_at is None or looked_at <= call.made_at:
+    if fetched_at is None or fetched_at <= call.made_at:
         return call
     shows_from = draft.limits.read_cache * (1.0 if call.outcome in CERTAIN else 0.5)
-    is_late = (looked_at - call.made_at).total_seconds() >= shows_from
+    is_late = (fetched_at - call.made_at).total_seconds() >= shows_from
     is_from_before = call.name == Action.CREATE if seen is None else seen.state in BEFORE.get(call.name, ())
     return call if is_from_before and not is_late else None
 
 
 def _after_fetch(draft: Draft, call: CallFacts, fetched: Fetched) -> CallFacts:
-    """The call, with its effect seen, or out of doubt because the look began when it could not run any more.
+    """The call, with its effect seen, or out of doubt because the fetch began when it could not run any more.
 
     An effect that a later call explains as well proves nothing of the earlier one. Whoever made a call that is
-    still pending may have died: it is in doubt no longer than any other.
+    still pending may have died: it is in doubt no longer than any other. The effect of a call without an answer may
+    be somebody else's: it excuses nothing any more, and may still run, against what is wanted by then.
     """
     row = draft.sandbox
-    if call.effect_seen_at is not None or call.outcome == CallOutcome.REFUSED:
+    if call.outcome == CallOutcome.REFUSED:
         return call
-    is_shown = fetched.started > call.made_at and _shows_effect(row, call.name) and not _is_explained(draft, call)
-    if is_shown and call.outcome != CallOutcome.PENDING:
-        return replace(call, effect_seen_at=fetched.started, in_doubt_until=None)
     is_told = fetched.remote is not None or row.deleted_at is not None
     if call.in_doubt_until is not None and is_told and call.in_doubt_until <= fetched.started:
-        return replace(call, in_doubt_until=None)
-    return call
+        call = replace(call, in_doubt_until=None)
+    if call.effect_seen_at is not None or call.outcome == CallOutcome.PENDING:
+        return call
+    is_shown = fetched.started > call.made_at and _shows_effect(row, call.name) and not _is_explained(draft, call)
+    return replace(call, effect_seen_at=fetched.started) if is_shown else call
 
 
 def _is_explained(draft: Draft, call: CallFacts) -> bool:
@@ -198,13 +199,13 @@ def doubt_against_intent(row: SandboxFacts, calls: tuple[CallFacts, ...]) -> dat
 
 
 def refresh_status(draft: Draft) -> None:
-    """Bring the status, whether the intent is met, and the next look in line with what is known."""
+    """Bring the status, whether the intent is met, and the next fetch in line with what is known."""
     status = _status(draft)
     if status != draft.sandbox.status:
         draft.set(status=status, status_changed_at=draft.now)
     if not _is_from_before_intent(draft.sandbox):
         meet_intent(draft)
-    draft.set(fetch_due_at=_next_look(draft))
+    draft.set(fetch_due_at=_next_fetch(draft))
 
 
 def _status(draft: Draft) -> str:
@@ -238,22 +239,22 @@ def _is_from_before_intent(row: SandboxFacts) -> bool:
     return bool(row.deleted_at is None and row.observed_at and row.intent_at and row.observed_at < row.intent_at)
 
 
-def _next_look(draft: Draft) -> datetime | None:
-    """An intent not met, a move not ended, or a doubt about existence is looked at again, with growing pauses.
+def _next_fetch(draft: Draft) -> datetime | None:
+    """An intent not met, a move not ended, or a doubt about existence is fetched again, with growing pauses.
 
-    What is gone is looked at only while a call of ours may still bring it about.
+    What is gone is fetched only while a call of ours may still bring it about.
     """
     row = draft.sandbox
     is_gone = row.deleted_at is not None
     doubt = doubt_against_intent(row, draft.calls)
     if draft.active is not None or (is_gone and doubt is None):
-        return None  # its operation looks; or there is nothing to see
+        return None  # its operation fetches; or there is nothing to see
     change_due = None if is_gone else pending.due_at(row.pending_changes, now=draft.now)
     return min(filter(None, (change_due, _doubt_due(draft, doubt))), default=None)
 
 
 def _doubt_due(draft: Draft, doubt: datetime | None) -> datetime | None:
-    """When to look again at what is not as it is wanted, or not certain."""
+    """When to fetch again what is not as it is wanted, or not certain."""
     row, limits = draft.sandbox, draft.limits
     soon = draft.later(limits.intent_retry)
     if row.missing_since is not None and row.deleted_at is None:

@@ -40,7 +40,7 @@ def cause_of_change(draft: Draft, remote: RemoteSandbox, *, started: datetime) -
 
 
 def _is_of_our_call(draft: Draft, remote: RemoteSandbox, *, started: datetime) -> bool:
-    """Whether our latest call explains it: this is the first look since, or goes on with what the call began."""
+    """Whether our latest call explains it: this is the first fetch since, or goes on with what the call began."""
     row, call = draft.sandbox, draft.calls[-1] if draft.calls else None
     if call is None or call.outcome == CallOutcome.REFUSED or not _may_lead_to(call.name, remote.state):
         return False

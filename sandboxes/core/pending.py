@@ -34,7 +34,7 @@ class Pending:
         return max(filter(None, (self.doubt_until, shown)), default=None)
 
     def after_fetch(self, *, holds: bool, seen: datetime, read_cache: float) -> Pending | None:
-        """What is left of it after a look that began at `seen`; None when it is over.
+        """What is left of it after a fetch that began at `seen`; None when it is over.
 
         It is over when Daytona holds the value, or holds another one for good.
         """

@@ -22,7 +22,7 @@ class LookAgain:
     """Fetch again in `after` seconds, for the reason `why`.
 
     `counts`: whether the deadline runs meanwhile; it does not while Daytona's own state has to be waited out.
-    `may_be_sooner`: whether a worker with nothing else to do may look before that.
+    `may_be_sooner`: whether a worker with nothing else to do may fetch before that.
     """
 
     after: float

@@ -36,9 +36,9 @@ class ResultKind(StrEnum):
 class Meaning:
     """What one kind of answer does to the operation.
 
-    `pause`: seconds until the next look. `counts`: whether the deadline runs meanwhile; it never does for an answer
-    that says "not now". `fail`: the code that ends the operation. `is_rejection`: Daytona says why, and a look
-    decides whether that stands. `may_be_stale`: for as long as that look may come from Daytona's cache.
+    `pause`: seconds until the next fetch. `counts`: whether the deadline runs meanwhile; it never does where the
+    answer says "not now". `fail`: the code that ends the operation. `is_rejection`: Daytona says why, and a fetch
+    decides whether that stands. `may_be_stale`: for as long as that fetch may come from Daytona's cache.
     """
 
     outcome: CallOutcome

@@ -112,6 +112,32 @@ class EventKind(Word):
     ERASED = "erased"
 
 
+class AuditAction(Word):
+    """What the audit log tells of."""
+
+    SIGNED_IN = "signed_in"
+    SIGNED_OUT = "signed_out"
+    SIGN_IN_FAILED = "sign_in_failed"
+    ACCOUNT_ADDED = "account_added"
+    ACCOUNT_CHANGED = "account_changed"
+    ACCOUNT_DELETED = "account_deleted"
+    KEY_CREATED = "key_created"
+    KEY_REVOKED = "key_revoked"
+    HOLD = "hold"
+    HOLD_LIFTED = "hold_lifted"
+    LIMIT = "limit"
+    OWNER_ERASED = "owner_erased"
+    RENAMED = "renamed"
+    SETTINGS = "settings"
+    PROTECTION = "protection"
+    NOTE = "note"
+    COMMAND = "command"
+
+    @property
+    def label(self) -> str:
+        return self.value.replace("_", " ").capitalize()
+
+
 ACTIVE = (OperationStatus.QUEUED, OperationStatus.IN_PROGRESS)
 
 INTENT_OF: dict[str, Intent] = {

@@ -1,4 +1,4 @@
-"""A look at a sandbox that has no operation: what is on its way to Daytona, and an intent that is not met."""
+"""A fetch of a sandbox that has no operation: what is on its way to Daytona, and an intent that is not met."""
 
 from __future__ import annotations
 

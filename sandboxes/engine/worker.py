@@ -17,6 +17,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 
 from sandboxes.engine import lanes, picks
 from sandboxes.engine.batches import Batches
+from sandboxes.engine.budgets import Budgets
 from sandboxes.engine.database import DatabaseThreads
 from sandboxes.engine.dead import free_the_held, holder_of
 from sandboxes.engine.lanes import Lane
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sandboxes.core.facts import Answer
+    from sandboxes.providers.daytona.throttle import Resting
     from sandboxes.services.lifecycle.turns import Outcome, Turn
 
 log = structlog.get_logger(__name__)
@@ -73,16 +75,18 @@ class Worker:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._budgets: Budgets | None = None
 
     async def run(self) -> None:
         log.info("worker_started", worker=self.heartbeat.worker_id, places=self.heartbeat.places)
         background = [
             asyncio.create_task(self._repeat("heartbeat", self._beat, every=settings.HEARTBEAT_SECONDS)),
             asyncio.create_task(self._repeat("review", self._review, every=REVIEW_EVERY)),
+            asyncio.create_task(self._repeat("budgets", self._refresh_budgets, every=1.0)),
             asyncio.create_task(listen(self._woken.set)),
         ]
         with suppress(NotConfigured):  # its library takes a while to load: not while rows wait under our lease
-            await asyncio.to_thread(daytona.gateway)
+            (await asyncio.to_thread(daytona.gateway)).share(self._budgets_with)
         try:
             await self._repeat("claims", self._claim_what_is_due, every=0.0)
             await self._end_turns()
@@ -224,6 +228,14 @@ class Worker:
         lanes = {lane.name: [lane.taken, lane.places] for lane in self.lanes}
         await self._others(self.heartbeat.beat, lanes)
         await self._others(free_the_held)
+
+    def _budgets_with(self, resting: Resting) -> Budgets:
+        self._budgets = Budgets(self._patiently, resting)
+        return self._budgets
+
+    async def _refresh_budgets(self) -> None:
+        if self._budgets is not None:
+            await self._budgets.refresh()
 
     async def _review(self) -> None:
         await self._others(notice_steps_back)

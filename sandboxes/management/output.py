@@ -12,6 +12,8 @@ from django.db import DatabaseError, InterfaceError, connection
 from project.readable import visible
 from project.unusable import missing_migrations
 from project.version import NAME
+from sandboxes.core.vocabulary import AuditAction
+from sandboxes.services import audit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,9 +31,14 @@ class ReadableOutput(OutputWrapper):
 
 
 class ReadableCommand(BaseCommand):
-    """The base of our commands: all that they write passes `visible`."""
+    """The base of our commands: all that they write passes `visible`.
 
+    `audited` are the options that make it a deed of an operator's, which the audit log tells.
+    """
+
+    audited: tuple[str, ...] = ()
     requires_system_checks = [NAME]
+    needs_tables = False  # those of this version, or it refuses to run
 
     def is_process(self, options: dict[str, Any]) -> bool:
         """Whether it stays, and its log is what it says. The others speak to people: they log warnings alone."""
@@ -47,6 +54,12 @@ class ReadableCommand(BaseCommand):
         for name in ("stdout", "stderr"):
             if options.get(name):
                 options[name] = ReadableOutput(options[name])
+        if self.needs_tables:
+            self._refuse_other_tables()
+        if chosen := {name: options[name] for name in self.audited if options.get(name)}:
+            audit.write(
+                AuditAction.COMMAND, actor=audit.COMMAND, name=self.__module__.rpartition(".")[2], after=chosen
+            )
         root, level = logging.getLogger(), logging.getLogger().level
         if not self.is_process(options) and options.get("verbosity", 1) < 2:
             root.setLevel(max(level, logging.WARNING))
@@ -55,11 +68,8 @@ class ReadableCommand(BaseCommand):
         finally:
             root.setLevel(level)
 
-    def check_migrations(self) -> None:
-        """Refuse to run on another version's tables, in commands with `requires_migrations_checks`.
-
-        A database that is away ends nothing: processes wait for it.
-        """
+    def _refuse_other_tables(self) -> None:
+        """A database that is away ends nothing: processes wait for it."""
         with suppress(DatabaseError, InterfaceError):
             if missing := missing_migrations():
                 raise CommandError(f"{len(missing)} migrations are missing. Run `manage.py migrate` first.")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from sandboxes.models.access import IdempotencyAnswer, ServiceKey
+from sandboxes.models.audit import AuditEntry, Note
 from sandboxes.models.daytona_call import DaytonaCall
 from sandboxes.models.intent import IntentChange
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
 from sandboxes.models.projection import ConvexProjection
-from sandboxes.models.running import CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
+from sandboxes.models.running import CallBudget, CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
 from sandboxes.models.sandbox import Owner, Sandbox
 
 __all__ = [
+    "AuditEntry",
+    "CallBudget",
     "CircuitBreaker",
     "ConvexProjection",
     "DaytonaCall",
@@ -18,6 +21,7 @@ __all__ = [
     "IdempotencyAnswer",
     "IntentChange",
     "Lease",
+    "Note",
     "Notice",
     "Operation",
     "Owner",

@@ -23,6 +23,7 @@ class ServiceKey(models.Model):
     created_by = models.CharField(max_length=255, blank=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.CharField(max_length=255, blank=True, default="", db_default="")
     last_used_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

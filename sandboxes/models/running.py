@@ -81,6 +81,23 @@ class CircuitBreaker(models.Model):
         return self.open_until is not None
 
 
+class CallBudget(models.Model):
+    """How many calls of one bucket Daytona takes in a window, and how many of them workers have taken."""
+
+    bucket = models.CharField(primary_key=True, max_length=100)
+    limit = models.PositiveIntegerField(default=0, help_text="Calls in a window; 0: none is known.")
+    window = models.FloatField(default=0.0, help_text="Seconds.")
+    ends_at = models.DateTimeField(null=True, blank=True)
+    taken = models.PositiveIntegerField(default=0)
+    closed_until = models.DateTimeField(null=True, blank=True, help_text="Nobody calls before then.")
+
+    class Meta:
+        default_permissions = ()
+
+    def __str__(self) -> str:
+        return self.bucket
+
+
 class Schedule(models.Model):
     """Work that is done once in so many seconds by whichever process comes first; and what last came of it."""
 

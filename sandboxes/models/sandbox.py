@@ -10,7 +10,7 @@ from django.utils.text import slugify
 
 from sandboxes import clock
 from sandboxes.core.derived import Derived
-from sandboxes.core.vocabulary import ActorKind, Intent, Status
+from sandboxes.core.vocabulary import Action, ActorKind, Intent, Status
 from sandboxes.models.lease import Leased
 from sandboxes.models.names import NameField
 from sandboxes.models.scope import SandboxRows
@@ -30,7 +30,10 @@ class Owner(models.Model):
     limit_reason = models.CharField(max_length=500, blank=True)
     hold_since = models.DateTimeField(null=True, blank=True)
     hold_actor = models.CharField(max_length=300, blank=True)
-    hold_reason = models.CharField(max_length=500, blank=True)
+    hold_reason = models.CharField(max_length=500, blank=True, help_text="Internal: staff alone read it.")
+    hold_public_reason = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="What the owner and their programs read."
+    )
     operations_hour = models.DateTimeField(null=True, blank=True, help_text="The hour that is being counted.")
     operations_in_hour = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -51,6 +54,8 @@ class Owner(models.Model):
 
 
 LIVE = ~Q(status="gone")
+# The actions whose permissions Django makes: `add_sandbox`, `delete_sandbox`.
+DJANGOS_OWN = (Action.CREATE, Action.DELETE)
 # When it was last used by our own clock: the API's order `last_used`.
 LAST_ACCESSED = Coalesce("last_accessed_at", "created_at")
 # `Sandbox.last_used_at` for the database.
@@ -85,7 +90,7 @@ class Sandbox(Derived, Leased):
     """One sandbox: who owns it, what is wanted, and what Daytona last said. Services alone write it."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    daytona_id = models.CharField(max_length=255, unique=True, null=True, blank=True)
+    daytona_id = models.CharField(max_length=255, null=True, blank=True)
     daytona_name = models.CharField(max_length=255, blank=True, help_text="Its name in Daytona; never changes.")
     organization_id = models.CharField(max_length=255, blank=True)
     name = NameField(max_length=200, blank=True, help_text="Empty: no person has named it, as far as we know.")
@@ -166,11 +171,7 @@ class Sandbox(Derived, Leased):
     class Meta:
         verbose_name_plural = "sandboxes"
         permissions = [
-            ("start_sandbox", "Can start sandboxes"),
-            ("stop_sandbox", "Can stop sandboxes"),
-            ("archive_sandbox", "Can archive sandboxes"),
-            ("recover_sandbox", "Can recover sandboxes"),
-            ("sync_sandbox", "Can sync sandboxes"),
+            *((f"{action}_sandbox", f"Can {action} sandboxes") for action in Action if action not in DJANGOS_OWN),
             ("protect_sandbox", "Can protect sandboxes from eviction"),
             ("cancel_operation", "Can cancel operations"),
             ("push_sandbox", "Can push sandboxes to Convex again"),
@@ -213,7 +214,6 @@ class Sandbox(Derived, Leased):
             ),
             models.Index(fields=["harness_id", "created_at"], name="sandbox_harness", condition=~Q(harness_id="")),
             # The filters of the admin's list, whose rare answers would otherwise walk the whole table.
-            models.Index(fields=["intent", "-created_at"], name="sandbox_live_intent", condition=LIVE),
             models.Index(fields=["resource_tier", "-created_at"], name="sandbox_live_tier", condition=LIVE),
             models.Index(fields=["target", "-created_at"], name="sandbox_live_region", condition=LIVE),
             models.Index(LAST_USED, name="sandbox_live_last_used", condition=LIVE),
@@ -223,11 +223,13 @@ class Sandbox(Derived, Leased):
             models.Index(fields=["-created_at"], name="sandbox_ephemeral", condition=Q(ephemeral=True)),
         ]
         constraints = [
+            # Not `unique=True`, which brings PostgreSQL a second index, for searches of the start of an id.
+            models.UniqueConstraint(fields=["daytona_id"], name="sandbox_daytona_id"),
             # Lists and indexes go by the status, decisions by the time: both say the same.
             models.CheckConstraint(
                 condition=Q(status="gone", deleted_at__isnull=False) | (LIVE & Q(deleted_at__isnull=True)),
                 name="sandbox_gone_is_deleted",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -84,8 +84,8 @@ class SandboxRows(LeasedRows):
         return self if actor.only_owner is None else self.filter(owner_id=actor.only_owner)
 
     def with_doubt(self) -> SandboxRows:
-        """Each with `in_doubt`: whether a call of ours may still be carried out."""
-        in_doubt = _calls().filter(sandbox=OuterRef("pk"), in_doubt_until__isnull=False)
+        """Each with `in_doubt`: whether a call of ours may still be carried out, whose effect was not seen."""
+        in_doubt = _calls().filter(sandbox=OuterRef("pk"), in_doubt_until__isnull=False, effect_seen_at=None)
         rows: SandboxRows = self.annotate(in_doubt=Exists(in_doubt))
         return rows
 

@@ -6,7 +6,8 @@ import asyncio
 import atexit
 import os
 import threading
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
 def run_with_caller(start: Callable[[InCaller], Coroutine[Any, Any, T]]) -> T:
     """The same for a coroutine that has parts to run in the calling thread, such as those that use its database.
 
-    `start` is given how to run one: `await in_caller(function, *arguments)`.
+    `start` is given how to run one: `await in_caller(function, *arguments)`. What ends the wait cancels the
+    coroutine, whose last parts still run.
     """
     parts: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
@@ -51,7 +53,7 @@ def run_with_caller(start: Callable[[InCaller], Coroutine[Any, Any, T]]) -> T:
         def part() -> None:
             try:
                 found = function(*arguments)
-            except BaseException as error:
+            except Exception as error:
                 loop.call_soon_threadsafe(_fail, answer, error)
             else:
                 loop.call_soon_threadsafe(_answer, answer, found)
@@ -71,7 +73,10 @@ def run_with_caller(start: Callable[[InCaller], Coroutine[Any, Any, T]]) -> T:
             part()
         return future.result()
     except BaseException:
-        future.cancel()
+        if future.cancel():
+            with suppress(Empty):  # what it does to end, such as giving back a lease
+                while (part := parts.get(timeout=LAST_SECONDS)) is not None:
+                    part()
         raise
     finally:
         del future  # it holds the error, whose traceback holds this frame

@@ -104,7 +104,7 @@ def is_uncertain(row: Sandbox, active: Operation | None) -> bool:
         return row.in_doubt or (active is not None and active.has_called)
     calls = calls_of(row)
     of_active = active is not None and any(call.operation_id == active.pk for call in calls)
-    return of_active or any(call.in_doubt_until is not None for call in calls)
+    return of_active or any(call.in_doubt_until is not None and call.effect_seen_at is None for call in calls)
 
 
 def gather(

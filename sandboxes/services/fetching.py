@@ -30,21 +30,28 @@ class Target:
     sandbox_id: UUID
     daytona_id: str | None
     daytona_name: str
-    missing_since: datetime | None
 
     @classmethod
     def of(cls, row: Sandbox) -> Target:
-        return cls(row.pk, row.daytona_id, row.daytona_name, row.missing_since)
+        return cls(row.pk, row.daytona_id, row.daytona_name)
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """What we know of a sandbox that is not found: whether a call of ours explains it, and since when."""
+
+    is_explained: bool
+    since: datetime | None
 
 
 async def fetch(
-    daytona: DaytonaGateway, target: Target, *, started: datetime, has_ended: Callable[[], Awaitable[bool]]
+    daytona: DaytonaGateway, target: Target, *, started: datetime, absence: Callable[[], Awaitable[Absence]]
 ) -> Fetched:
     """GET the sandbox by id, or by name while we have no id (a create whose outcome is unknown).
 
     Args:
         started: the database's time.
-        has_ended: whether a call of ours may have ended the sandbox; asked only when Daytona does not find it.
+        absence: what we know of a sandbox that Daytona does not find; asked only then.
 
     Raises:
         DaytonaError: it could not be asked, or said nothing of the sandbox.
@@ -52,14 +59,14 @@ async def fetch(
     try:
         remote = await daytona.get(target.daytona_id or target.daytona_name)
     except NotFound:
-        return Fetched(started, confirmed=await _is_confirmed(daytona, target, started, has_ended))
+        return Fetched(started, confirmed=await _is_confirmed(daytona, target, started, absence))
     if target.daytona_id is None and remote.labels.get("sandkeeper_id") != str(target.sandbox_id):
         return Fetched(started, foreign=True)
     return Fetched(started, remote)
 
 
 async def _is_confirmed(
-    daytona: DaytonaGateway, target: Target, started: datetime, has_ended: Callable[[], Awaitable[bool]]
+    daytona: DaytonaGateway, target: Target, started: datetime, absence: Callable[[], Awaitable[Absence]]
 ) -> bool:
     """Whether this 404 is to be believed: a second one long enough after the first, and no row in the list.
 
@@ -68,18 +75,18 @@ async def _is_confirmed(
     """
     if target.daytona_id is None:
         return False
-    if not await has_ended():
-        if target.missing_since is None:
+    known = await absence()
+    if not known.is_explained:
+        if known.since is None:
             return False
-        if started - target.missing_since < timedelta(seconds=settings.MISSING_CONFIRM_SECONDS):
+        if started - known.since < timedelta(seconds=settings.MISSING_CONFIRM_SECONDS):
             return False
     page = await daytona.list_page(id_prefix=target.daytona_id, limit=10)
     return not page.bad_rows and all(item.id != target.daytona_id for item in page.items)
 
 
-def has_ended(row: Sandbox) -> bool:
-    """Whether our latest call may have ended the sandbox."""
-    return may_have_ended(sandbox_facts(row), calls_of(row))
+def absence_of(row: Sandbox) -> Absence:
+    return Absence(may_have_ended(sandbox_facts(row), calls_of(row)), row.missing_since)
 
 
 def fetch_now(daytona: DaytonaGateway, row: Sandbox) -> Fetched:
@@ -88,9 +95,9 @@ def fetch_now(daytona: DaytonaGateway, row: Sandbox) -> Fetched:
     Raises:
         DaytonaError: it could not be asked, or said nothing of the sandbox.
     """
-    ended = has_ended(row)
+    absence = absence_of(row)
 
-    async def known() -> bool:
-        return ended
+    async def known() -> Absence:
+        return absence
 
-    return blocking.run(fetch(daytona, Target.of(row), started=clock.now(), has_ended=known))
+    return blocking.run(fetch(daytona, Target.of(row), started=clock.now(), absence=known))

@@ -10,12 +10,15 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db import transaction
 
 from project.networks import lies_in
 from project.readable import UnreadableText, checked
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused, invalid
+from sandboxes.core.vocabulary import Actor, AuditAction
 from sandboxes.models import ServiceKey
+from sandboxes.services import audit
 from sandboxes.services.rows import one
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ def create_key(
     name: str,
     *,
     scopes: Iterable[str],
-    created_by: str = "",
+    actor: Actor = audit.COMMAND,
     expires_at: datetime | None = None,
     allowed_networks: Iterable[str] = (),
 ) -> tuple[ServiceKey, str]:
@@ -44,15 +47,19 @@ def create_key(
     name = _readable(name)
     if ServiceKey.objects.filter(name__iexact=name).exists():
         raise Refused(Code.INVALID_REQUEST, f"There is a key named “{name}” already.")
-    key = ServiceKey.objects.create(
+    key = ServiceKey(
         name=name,
         prefix=prefix,
         digest=_digest(plaintext, settings.SERVICE_KEY_PEPPERS[0]),
         scopes=_valid_scopes(scopes),
         allowed_networks=_valid_networks(allowed_networks),
-        created_by=created_by,
+        created_by=actor.id,
         expires_at=expires_at,
     )
+    with transaction.atomic():
+        key.save(force_insert=True)
+        after = {"scopes": key.scopes, "allowed_networks": key.allowed_networks, "expires_at": key.expires_at}
+        audit.write(AuditAction.KEY_CREATED, actor=actor, about=key, after=after)
     return key, plaintext
 
 
@@ -85,10 +92,15 @@ def authenticate(plaintext: str, *, address: str) -> ServiceKey:
     return key
 
 
-def revoke(key: ServiceKey) -> bool:
+def revoke(key: ServiceKey, *, actor: Actor) -> bool:
     """End a key for good; False when it was revoked before."""
     now = clock.now()
-    return ServiceKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now) == 1
+    with transaction.atomic():
+        valid = ServiceKey.objects.filter(pk=key.pk, revoked_at=None)
+        is_new = valid.update(revoked_at=now, revoked_by=actor.id) == 1
+        if is_new:
+            audit.write(AuditAction.KEY_REVOKED, actor=actor, about=key, before={"last_used_at": key.last_used_at})
+    return is_new
 
 
 def _digest(plaintext: str, pepper: str) -> str:

@@ -15,8 +15,9 @@ from django.db.models.functions import Cast
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.vocabulary import EventKind
+from sandboxes.core.vocabulary import Actor, AuditAction, EventKind
 from sandboxes.models import (
+    AuditEntry,
     ConvexProjection,
     DaytonaCall,
     IdempotencyAnswer,
@@ -27,7 +28,7 @@ from sandboxes.models import (
     SandboxEvent,
     Sweep,
 )
-from sandboxes.services import feed, projection
+from sandboxes.services import audit, feed, projection
 from sandboxes.services.rows import in_chunks
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def expired(now: datetime) -> dict[str, QuerySet[Any]]:
         "idempotency": IdempotencyAnswer.objects.filter(created_at__lt=before("idempotency")),
         "notices": Notice.objects.filter(closed_at__lt=before("notices")),
         "sweeps": Sweep.objects.filter(started_at__lt=before("sweeps")),
+        "audit": AuditEntry.objects.filter(keep_until__lt=now),
     }
 
 
@@ -104,8 +106,10 @@ def _delete(rows: QuerySet[Any], beat: Callable[[], None]) -> int:
     return total
 
 
-def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
+def erase_owner(owner_id: str, *, actor: Actor, dry_run: bool = False) -> dict[str, int]:
     """Erase an owner whose sandboxes are all gone: rows, timelines, kept answers, and their name elsewhere.
+
+    The audit log, which nobody may change, keeps what was done about them until it is outdated.
 
     Returns how many rows of each kind went, or in a dry run would go.
 
@@ -137,6 +141,7 @@ def erase_owner(owner_id: str, *, dry_run: bool = False) -> dict[str, int]:
             feed.tell_removed(theirs.order_by("pk").select_for_update(), EventKind.ERASED)
             for found in rows.values():
                 found.delete()
+            audit.write(AuditAction.OWNER_ERASED, actor=actor, name="an owner", after=counts)
     return counts
 
 

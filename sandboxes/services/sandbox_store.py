@@ -6,6 +6,7 @@ Whoever changes a Sandbox or its operations does it inside `lock_sandbox`, so th
 from __future__ import annotations
 
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
     from sandboxes.core.codes import NoticeCode
     from sandboxes.models.scope import SandboxRows
+# What no copy of a sandbox shows: it moves with every fetch and every claim.
+UNSHOWN = WORKING_FIELDS | {"observed_at", "last_activity_at"}
 
 
 class LostLease(Exception):
@@ -93,12 +96,13 @@ def lock_sandbox(which: UUID | SandboxRows, *, token: str | None = None) -> Iter
         row = one(rows if token is None else rows.held(token))
         if row is None:
             raise LostLease(str(which))
-        before, before_shown = values(row), shown_of(row)
-        with telling(row, since=facts_of(row)):
-            yield row
-            _project([row] if shown_of(row) != before_shown else [])
-            if changed := changes(row, since=before):
-                row.save(update_fields=changed)
+        before = values(row)
+        row.lines = []
+        yield row
+        _project([row] if _shows_other(row, before) else [])
+        if changed := changes(row, since=before):
+            row.save(update_fields=changed)
+        SandboxEvent.objects.bulk_create(_told(row, since=before))
 
 
 @contextmanager
@@ -108,27 +112,27 @@ def lock_sandboxes(rows: QuerySet[Sandbox], *, waits: bool = False) -> Iterator[
     with transaction.atomic():
         free = rows.select_for_update(of=("self",), skip_locked=not waits, no_key=True).select_related("owner")
         found = list(free.order_by("pk"))
-        before = {row.pk: (values(row), shown_of(row), facts_of(row)) for row in found}
+        before = {row.pk: values(row) for row in found}
         for row in found:
             row.batch, row.lines = batch, []
         yield found
-        _project([row for row in found if shown_of(row) != before[row.pk][1]])
-        _save_together({row: changes(row, since=before[row.pk][0]) for row in found})
+        _project([row for row in found if _shows_other(row, before[row.pk])])
+        _save_together({row: changes(row, since=before[row.pk]) for row in found})
         batch.write()
-        SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk][2]))
+        SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk]))
     # Each is one row for everybody: nobody holds it until a transaction of many ends.
     _notify(batch.notices)
 
 
 def _save_together(changed: dict[Sandbox, list[str]]) -> None:
-    rows = [row for row, names in changed.items() if names]
-    if not rows:
-        return
-    now = clock.now()
-    for row in rows:
-        if not WORKING_FIELDS.issuperset(changed[row]):
-            row.updated_at = now
-    update_each(rows, {"updated_at", *(name for names in changed.values() for name in names)})
+    """`updated_at` moves with whatever is a change, as `Sandbox.save` has it."""
+    _update({row: names for row, names in changed.items() if WORKING_FIELDS.issuperset(names)})
+    _update({row: names for row, names in changed.items() if not WORKING_FIELDS.issuperset(names)}, "updated_at")
+
+
+def _update(changed: dict[Sandbox, list[str]], *now: str) -> None:
+    written = {row: names for row, names in changed.items() if names}
+    update_each(list(written), {name for names in written.values() for name in names}, now=now)
 
 
 def append(sandbox: Sandbox, row: Model) -> None:
@@ -165,22 +169,46 @@ def _notify(codes: Mapping[NoticeCode, str | None]) -> None:
 
 @contextmanager
 def telling(row: Sandbox, *, since: dict[str, Any]) -> Iterator[None]:
-    """Write the events of the block together, the first with what has changed of the sandbox `since` then.
-
-    A change that no event tells of gets one of its own: who follows the feed hears of every change.
-    """
+    """Write the events of the block together, the first with the facts that are not as they were `since` then."""
     row.lines = []
     yield
-    SandboxEvent.objects.bulk_create(_told(row, since=since))
+    SandboxEvent.objects.bulk_create(_with_changes(row, changed_facts(row, since=since)))
 
 
 def _told(row: Sandbox, *, since: dict[str, Any]) -> list[SandboxEvent]:
-    """The events of a block that has ended."""
+    """The events of a block that has ended, the first with what has changed of the sandbox since then.
+
+    A change that no event tells of gets one of its own: who follows the feed hears of every change.
+    """
+    if _is_as_before(row, since):
+        lines, row.lines = row.lines or [], None
+        return lines
+    return _with_changes(row, changed_facts(row, since=facts_of(_as_before(row, since))))
+
+
+def _with_changes(row: Sandbox, changed: dict[str, Any]) -> list[SandboxEvent]:
     lines, row.lines = row.lines or [], None
-    if changed := changed_facts(row, since=since):
+    if changed:
         lines = lines or [line(row, EventKind.CHANGE, _in_words(changed), at=clock.now())]
         lines[0].changes = changed
     return lines
+
+
+def _shows_other(row: Sandbox, before: dict[str, Any]) -> bool:
+    """Whether there is something else to show in Convex than before."""
+    return not _is_as_before(row, before) and shown_of(row) != shown_of(_as_before(row, before))
+
+
+def _is_as_before(row: Sandbox, before: dict[str, Any]) -> bool:
+    """Whether nothing but the columns of our own work has changed, as with nearly every fetch."""
+    now = row.__dict__
+    return all(now[name] == value for name, value in before.items() if name not in UNSHOWN)
+
+
+def _as_before(row: Sandbox, before: dict[str, Any]) -> Sandbox:
+    was = copy(row)
+    was.__dict__.update(before)
+    return was
 
 
 def _in_words(changed: dict[str, Any]) -> str:

@@ -11,7 +11,6 @@ from django.db import transaction
 from sandboxes import clock
 from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox
-from sandboxes.providers import blocking
 from sandboxes.providers.daytona.errors import DaytonaError
 from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import projection
@@ -53,10 +52,3 @@ async def _keep_alive(one: Touched) -> UUID | None:
 
 def tell_convex(ids: Iterable[UUID]) -> None:
     projection.touch(list(Sandbox.objects.select_related("projection").filter(pk__in=list(ids))))
-
-
-def forward(limit: int = 100) -> int:
-    """Tell both of what is due now; returns how many Daytona took. For callers that are not async."""
-    told = blocking.run(tell_daytona(take(limit)))
-    tell_convex(told)
-    return len(told)

@@ -30,7 +30,7 @@ def test_a_bulk_action_ends_on_a_page_with_a_row_for_each(admin: Client) -> None
 
 def test_it_stays_live_until_all_have_settled(admin: Client) -> None:
     outcome = confirm(admin, "stop", rows.sandbox("one"), rows.sandbox("two"))
-    assert 'data-live-active="outcome"' in outcome.content.decode()
+    assert 'data-live="outcome" data-live-active' in outcome.content.decode()
     Operation.objects.update(status=OperationStatus.SUCCEEDED, step="")
     settled = reload(admin, outcome)
     assert "data-live-active" not in settled.content.decode()

@@ -111,7 +111,7 @@ def test_the_migration_makes_the_two_groups_and_can_be_taken_back() -> None:
         for group in Group.objects.filter(name__startswith="Sandbox ")
     }
     assert found == {
-        "Sandbox viewers": set(members.GROUPS.VIEW),
-        "Sandbox operators": {*members.GROUPS.VIEW, *members.GROUPS.ACT},
+        "Sandbox viewers": {*members.GROUPS.VIEW, "view_note"},
+        "Sandbox operators": {*members.GROUPS.VIEW, *members.GROUPS.ACT, "view_note", "add_note"},
     }
     assert {verb.permission.removeprefix("sandboxes.") for verb in VERBS.values()} <= found["Sandbox operators"]

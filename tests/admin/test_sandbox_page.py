@@ -61,7 +61,7 @@ def test_while_an_operation_is_active_daytona_is_in_between(admin: Client) -> No
     rows.operation(row, Action.STOP, OperationStatus.IN_PROGRESS)
     content = page(admin, row).content.decode()
     assert "in between" in source(content, "Daytona")
-    assert f'data-live="head" data-live-active="{row.pk}"' in content
+    assert 'data-live="head" data-live-active' in content
 
 
 def test_a_sandbox_that_convex_was_never_told_of_says_so(admin: Client, settings: Settings) -> None:
@@ -114,7 +114,7 @@ def test_while_convex_is_behind_nobody_says_what_it_shows(
     content = page(admin, row).content.decode()
     assert words in source(content, "Convex")
     assert "agrees" not in source(content, "Convex")
-    assert f'data-live="head" data-live-active="{row.pk}"' in content, "the page stays live until Convex is level"
+    assert 'data-live="head" data-live-active' in content, "the page stays live until Convex is level"
 
 
 def test_the_intent_says_who_when_and_why(admin: Client) -> None:

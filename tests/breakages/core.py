@@ -26,9 +26,16 @@ BREAKAGES = [
     Breakage(
         "a call whose worker died in doubt for ever",
         OBSERVATION,
-        "if call.effect_seen_at is not None or call.outcome == CallOutcome.REFUSED:",
-        "if call.effect_seen_at is not None or call.outcome in (CallOutcome.REFUSED, CallOutcome.PENDING):",
+        "    if call.outcome == CallOutcome.REFUSED:\n        return call\n",
+        "    if call.outcome in (CallOutcome.REFUSED, CallOutcome.PENDING):\n        return call\n",
         SIMULATION,
+    ),
+    Breakage(
+        "somebody else's start taken for the end of our own",
+        OBSERVATION,
+        "return replace(call, effect_seen_at=fetched.started) if is_shown else call",
+        "return replace(call, effect_seen_at=fetched.started, in_doubt_until=None) if is_shown else call",
+        "tests/simulation/test_late_start.py::test_a_start_that_runs_late_after_somebody_elses_is_stopped_again",
     ),
     Breakage(
         "a state from before the call taken for its answer",

@@ -81,9 +81,9 @@ BREAKAGES = [
     ),
     Breakage(
         "the lease kept after a superseded attempt",
-        f"{LIFECYCLE}/attempt.py",
-        "        if turn.is_over:\n            sandbox_store.clear_lease(row)",
-        "        if turn.is_over and not turn.is_superseded:\n            sandbox_store.clear_lease(row)",
+        f"{LIFECYCLE}/turns.py",
+        "    if wait is None:\n        sandbox_store.clear_lease(row)",
+        "    if wait is None and others is None:\n        sandbox_store.clear_lease(row)",
         f"{TESTS}/test_lease.py::test_an_attempt_that_is_superseded_gives_its_lease_back",
     ),
 ]

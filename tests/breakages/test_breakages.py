@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 LIFECYCLE = "sandboxes/services/lifecycle"
 SERVICES = "tests/services"
+# Imported when they are first used, which a process that has run no test yet has not done.
+LATE = ("daytona_api_client.api.sandbox_api", "daytona_api_client_async.api.sandbox_api", "socketio")
 # Installed, and imported by the whole suite's process only.
 UNNEEDED = ("_pytest", "anyio", "coverage", "execnet", "playwright", "pytest", "schemathesis", "xdist")
 
@@ -339,7 +341,7 @@ class Forks:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self._send(sorted(name for name, module in sys.modules.items() if _is_installed(module)))
+        self._send(sorted([*LATE, *(name for name, module in sys.modules.items() if _is_installed(module))]))
 
     def outcome(self, folder: Path, test: str) -> tuple[int, str]:
         """pytest's exit code and words for one test in that folder."""

@@ -101,7 +101,7 @@ class Desk:
             self.page.locator(f'input[name="_selected_action"][value="{row.pk}"]').check()
 
     def status_of(self, sandbox: Sandbox) -> str:
-        return f'[data-live="{sandbox.pk}-status"] .sk-badge'
+        return f'tr:has(input[value="{sandbox.pk}"]) .field-cell_status .sk-badge'
 
     def remember(self) -> None:
         """Mark this very document, to see later that it was not loaded again."""

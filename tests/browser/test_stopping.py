@@ -48,13 +48,15 @@ def test_three_sandboxes_are_stopped_with_a_reason_and_settle_before_ones_eyes(
 def test_a_row_in_progress_changes_by_itself(desk: Desk, running: Callable[..., Sandbox]) -> None:
     row = running(name="atlas")
     ask(row, Action.STOP)
-    desk.sign_in(members.viewer())
+    desk.sign_in(members.operator())
     desk.open("sandboxes_sandbox_changelist")
-    expect(desk.page.locator(f'[data-live="{row.pk}-status"]')).to_contain_text("Stop: queued")
+    expect(desk.page.get_by_text("Stop: queued")).to_be_visible()
+    desk.choose(row)
     desk.remember()
     settle()
     expect(desk.page.locator(desk.status_of(row))).to_have_text("stop_circlestopped")
     expect(desk.page.locator("[data-live-active]")).to_have_count(0)
+    expect(desk.page.locator("input.action-select:checked")).to_have_count(1)
     assert desk.is_same_document()
 
 
@@ -63,16 +65,16 @@ def test_a_hidden_tab_does_not_ask(desk: Desk, running: Callable[..., Sandbox]) 
     desk.sign_in(members.viewer())
     desk.page.clock.install()
     asked: list[str] = []
-    desk.page.on("request", lambda request: asked.append(request.url) if "/live/" in request.url else None)
+    desk.page.on("request", lambda request: asked.append(request.url) if "ids=" in request.url else None)
     desk.open("sandboxes_sandbox_changelist")
-    with desk.page.expect_request("**/live/**"):
+    with desk.page.expect_request("**/?ids=*"):
         desk.page.clock.run_for(2100)
     desk.page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
     asked.clear()
     desk.page.clock.run_for(60_000)
     assert asked == []
     desk.page.evaluate("Object.defineProperty(document, 'hidden', {value: false, configurable: true})")
-    with desk.page.expect_request("**/live/**"):
+    with desk.page.expect_request("**/?ids=*"):
         desk.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
 
 

@@ -51,7 +51,7 @@ class Answer:
 @pytest.fixture
 def a_worker() -> None:
     now = clock.now()
-    WorkerHeartbeat.objects.create(worker_id="w", host="h", pid=1, threads=4, started_at=now, beat_at=now)
+    WorkerHeartbeat.objects.create(worker_id="w", host="h", pid=1, places=4, started_at=now, beat_at=now)
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
         due_at=hour,
     )
     Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=hour, finished_at=hour)
-    WorkerHeartbeat.objects.create(worker_id="dead", host="h", pid=2, threads=4, started_at=hour, beat_at=hour)
+    WorkerHeartbeat.objects.create(worker_id="dead", host="h", pid=2, places=4, started_at=hour, beat_at=hour)
     notices.tell(NoticeCode.ORG_SUSPENDED, "Suspended for a test")
     answer = Answer()
     assert answer.level("operations") == "broken"

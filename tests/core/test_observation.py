@@ -274,16 +274,17 @@ def test_what_is_ending_is_an_answer_to_any_call() -> None:
 @pytest.mark.parametrize(("name", "is_awaited"), [("create", True), ("delete", False)])
 def test_before_the_first_look_a_create_is_awaited(name: str, is_awaited: bool) -> None:
     made = draft(sandbox("", daytona_id=None, observed_at=None), call(name, -5))
-    made.looked_at = NOW
+    made.fetched_at = NOW
     assert (unacknowledged_call(made) is not None) is is_awaited
-    made.looked_at = None
+    made.fetched_at = None
     assert unacknowledged_call(made) is not None
 
 
 @pytest.mark.parametrize(
     ("made", "state", "seen", "doubt"),
     [
-        (call("stop", -9, UNKNOWN), "stopped", NOW, None),  # its effect
+        (call("stop", -9, UNKNOWN), "stopped", NOW, at(291)),  # its effect, or somebody else's
+        (call("stop", -300, UNKNOWN, effect_seen_at=at(-8)), "stopped", at(-8), None),
         (call("stop", -9, UNKNOWN), "started", None, at(291)),
         (call("stop", -300, UNKNOWN), "started", None, None),  # it cannot run any more
         (call("stop", -299, UNKNOWN), "started", None, at(1)),
@@ -332,5 +333,5 @@ def test_a_lone_404_ends_no_doubt() -> None:
 
 
 def test_the_latest_look_counts_even_if_it_found_nothing() -> None:
-    assert observed(sandbox(), Fetched(at(5))).looked_at == at(5)
-    assert observed(sandbox(), Fetched(at(-90))).looked_at == at(-60)
+    assert observed(sandbox(), Fetched(at(5))).fetched_at == at(5)
+    assert observed(sandbox(), Fetched(at(-90))).fetched_at == at(-60)

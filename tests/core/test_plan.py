@@ -136,3 +136,23 @@ def test_the_deadline_runs_while_an_archive_makes_no_end() -> None:
     step = plan(Action.ARCHIVE, Seen("archiving", "archived"))
     assert isinstance(step, LookAgain)
     assert step.counts
+
+
+@pytest.mark.parametrize(
+    ("word", "action", "awaiting", "seconds"),
+    [
+        ("starting", Action.START, None, 1),
+        ("stopping", Action.START, None, 1),
+        ("stopped>started", Action.STOP, None, 1),
+        ("no id yet", Action.STOP, None, 1),
+        ("destroying", Action.DELETE, None, 1),
+        ("hibernating", Action.STOP, None, 10),
+        ("archiving", Action.ARCHIVE, None, 5),
+        ("pending_build", Action.START, None, 2),
+        ("stopped", Action.START, "start", 0.5),
+    ],
+)
+def test_how_long_each_wait_is(word: str, action: Action, awaiting: str | None, seconds: float) -> None:
+    step = plan(action, seen(word), awaiting=awaiting)
+    assert isinstance(step, LookAgain)
+    assert (step.after, step.may_be_sooner) == (seconds, True)

@@ -2,7 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from sandboxes.core.states import STATES, Seen, is_met, status_of
+from sandboxes.core.states import (
+    BEFORE,
+    COMPUTE_STATES,
+    EFFECTS,
+    ERROR_STATES,
+    RUNNING_STATES,
+    STABLE_STATES,
+    STATES,
+    Seen,
+    brings_about,
+    is_met,
+    status_of,
+)
 from sandboxes.core.vocabulary import Actor, Intent, Status
 
 DESIGN = {
@@ -22,6 +34,66 @@ def test_every_word_of_daytona_has_the_status_of_the_design() -> None:
     assert {word: state.status.value for word, state in STATES.items()} == expected
 
 
+CREATING = "creating pending_build building_snapshot forking unknown"
+STARTING = "starting restoring resuming pulling_snapshot resizing"
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (STABLE_STATES, "started stopped paused archived"),
+        (ERROR_STATES, "error build_failed"),
+        (RUNNING_STATES, "started snapshotting"),
+        # sandbox-states-consuming-compute of the API server
+        (COMPUTE_STATES, f"started starting restoring resuming pulling_snapshot {CREATING} stopping pausing"),
+        (EFFECTS["create"], f"{CREATING} {STARTING} started snapshotting"),
+        (EFFECTS["start"], f"{STARTING} started snapshotting"),
+        (EFFECTS["recover"], f"{STARTING} started snapshotting"),
+        (EFFECTS["stop"], "stopping pausing stopped paused"),
+        (EFFECTS["archive"], "archiving archived"),
+        (EFFECTS["delete"], "destroying destroyed"),
+        (BEFORE["start"], "stopped archived archiving paused"),
+        (BEFORE["stop"], "started paused"),
+        (BEFORE["archive"], "stopped"),
+        (BEFORE["recover"], "error build_failed stopped archived"),
+        (BEFORE["delete"], "started stopped paused archived error build_failed archiving pending_build"),
+    ],
+)
+def test_the_sets_of_states(found: frozenset[str], words: str) -> None:
+    assert found == frozenset(words.split())
+
+
+@pytest.mark.parametrize(
+    ("call", "intents"),
+    [
+        ("create", "running"),
+        ("start", "running deleted"),
+        ("recover", "running deleted"),
+        ("stop", "stopped deleted"),
+        ("archive", "stopped archived deleted"),
+        ("delete", "deleted"),
+    ],
+)
+def test_which_intents_a_late_call_leaves_met(call: str, intents: str) -> None:
+    assert [intent.value for intent in Intent if brings_about(call, intent)] == intents.split()
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (Seen("started", "started"), False),
+        (Seen("started", ""), False),
+        (Seen("started", "stopped"), True),
+        (Seen("stopping", "started"), False),
+        (Seen("archiving", "archived"), False),
+        (Seen("archiving", ""), False),
+        (Seen("archiving", "started"), True),
+    ],
+)
+def test_whether_daytona_has_accepted_a_request_that_it_has_not_begun(seen: Seen, expected: bool) -> None:
+    assert seen.is_on_its_way is expected
+
+
 @pytest.mark.parametrize(
     ("seen", "last", "expected"),
     [
@@ -31,6 +103,7 @@ def test_every_word_of_daytona_has_the_status_of_the_design() -> None:
         (Seen("stopped", "stopped"), "stopped", "stopped"),
         (Seen("started", "destroyed"), "running", "stopping"),
         (Seen("destroyed", "destroyed"), "running", "gone"),
+        (Seen("error", "destroyed"), "running", "error"),
         # a request that Daytona has accepted and not begun: a restore that waits for a host is one
         (Seen("archived", "started"), "archived", "starting"),
         (Seen("stopped", "started"), "stopped", "starting"),
@@ -79,3 +152,7 @@ def test_when_an_intent_is_met(intent: Intent, seen: Seen | None, met: bool) -> 
 )
 def test_who_sees_whose_sandboxes(actor: Actor, sees_alice: bool) -> None:
     assert actor.may_see("alice") is sees_alice
+
+
+def test_what_is_not_said_of_an_observation_is_not_so() -> None:
+    assert Seen("error") == Seen("error", "", recoverable=False, missing=False)

@@ -187,3 +187,10 @@ def test_the_first_change_that_is_due_counts() -> None:
     made = pending.as_data({"a": Pending(value=1, due_at=at(9)), "b": Pending(value=1, due_at=at(5))})
     assert pending.due_at(made, now=NOW) == at(5)
     assert pending.due_at({}, now=NOW) is None
+
+
+def test_a_change_is_stored_without_what_is_empty() -> None:
+    changes = {"a": Pending(value=1), "b": Pending(value="x", tries=3, due_at=at(9))}
+    stored = pending.as_data(changes)
+    assert stored == {"a": {"value": 1}, "b": {"value": "x", "tries": 3, "due_at": at(9).isoformat()}}
+    assert pending.from_data(stored) == changes

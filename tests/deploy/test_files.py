@@ -15,6 +15,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from tests.matrix import PYTHONS
 from tests.support.environment import ROOT, variables
 
 if TYPE_CHECKING:
@@ -237,3 +238,27 @@ def test_every_file_starts_a_process_by_the_same_command() -> None:
         assert python == "/opt/sandkeeper/.venv/bin/python"
         expected = [word.replace("0.0.0.0", "127.0.0.1") for word in compose[1:]]
         assert rest == expected
+
+
+# --- what runs before a commit and after a push ---
+
+
+def test_the_workflow_fits_its_schema_and_runs_what_ci_runs() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    workflow = yaml.safe_load(text)
+    workflow["on"] = workflow.pop(True)  # YAML 1.1 reads the key `on` as a truth
+    assert complaints(workflow, json.loads((SCHEMAS / "github-workflow.json").read_text())) == []
+    jobs = workflow["jobs"]
+    assert {"run": "bash .ci/run"} in jobs["everything"]["steps"]
+    assert jobs["everything"]["strategy"]["matrix"]["postgres"] == ["14", "15", "16", "17", "18"]
+    assert tuple(jobs["pythons"]["strategy"]["matrix"]["python"]) == PYTHONS
+
+
+def test_a_commit_is_checked_by_what_ci_runs() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    ci = "".join((ROOT / name).read_text() for name in (".ci/run", "Makefile"))
+    for hook in hooks:
+        *_, tool = re.findall(r"[.\w-]+(?:/[\w-]+)+|make", hook["entry"].partition(" --")[0])
+        assert tool.rpartition("/")[2] in ci, hook["id"]
+    for word in ("ruff", "lint-imports", "mypy", "makemigrations --check", "spectacular --validate"):
+        assert any(word in hook["entry"] for hook in hooks), word

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 from django.core.management import get_commands
+from psycopg.conninfo import conninfo_to_dict
 
+from project.database import conninfo
 from sandboxes.models import Sandbox
 from tests.support.environment import ROOT, variables
 from tests.support.processes import database_url, environment_for, run_command
@@ -60,6 +62,7 @@ def test_the_commands_run_in_order(installation: Installation, tmp_path: Path) -
         "BACKUP": str(tmp_path / "backup"),
         "STATIC_ROOT": str(tmp_path / "static"),
         "DATABASE_URL": database_url(),
+        "PGSERVICEFILE": str(service_file(tmp_path)),
     }
     beside, stopped = script()
     said = run(beside, installation.environment | known)
@@ -69,6 +72,31 @@ def test_the_commands_run_in_order(installation: Installation, tmp_path: Path) -
     run(stopped, installation.environment | known)
     assert (tmp_path / "backup").stat().st_size > 0
     assert Sandbox.objects.get(pk=sandbox["id"]).status == "running"
+
+
+def service_file(folder: Path) -> Path:
+    """What the page tells to write, for this database."""
+    assert "[sandkeeper]" in PAGE
+    told = conninfo_to_dict(conninfo(database_url()))
+    known = {name: told[name] for name in ("host", "port", "user", "password", "dbname") if told.get(name)}
+    file = folder / "service.conf"
+    file.write_text("\n".join(["[sandkeeper]", *(f"{name}={value}" for name, value in known.items()), ""]))
+    return file
+
+
+def test_no_password_stands_in_the_list_of_processes() -> None:
+    beside, stopped = script()
+    lines = [line for line in (beside + stopped).splitlines() if line.startswith(("pg_dump", "pg_restore", "psql"))]
+    assert lines
+    assert [line for line in lines if "DATABASE_URL" in line] == []
+
+
+def test_each_alert_has_its_runbook() -> None:
+    rules = yaml.safe_load((ROOT / "docs" / "alerts.yml").read_text())["groups"][0]["rules"]
+    books = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbooks.md").read_text(), re.MULTILINE)
+    assert books == [rule["alert"] for rule in rules]
+    for rule in rules:
+        assert rule["annotations"]["runbook_url"] == f"docs/runbooks.md#{rule['alert'].lower()}"
 
 
 def test_the_processes_are_those_of_compose() -> None:
@@ -81,7 +109,7 @@ def test_what_it_names_exists() -> None:
     assert set(re.findall(r"manage\.py (\w+)", PAGE)) <= set(get_commands())
     for module in re.findall(r"python -m bench\.(\w+)", PAGE):
         assert (ROOT / "bench" / f"{module}.py").exists(), module
-    shell = {"DATABASE_URL", "METRICS_TOKEN"}
+    shell = {"DATABASE_URL", "METRICS_TOKEN", "SANDKEEPER_IMAGE", "POSTGRES_IMAGE", "NGINX_IMAGE"}
     named = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", PAGE))
     assert named - variables() - shell == set()
 

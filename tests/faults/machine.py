@@ -55,8 +55,6 @@ class Machine(RuleBasedStateMachine):
         clock.restore()
         for model in (Sandbox, Owner, Lease, CircuitBreaker, Schedule, Notice):
             model.objects.all().delete()
-        while queue.ready():
-            queue.lose(0)
         self.emulator.reset(**WELL)
         self.emulator.stop_clock()
         forget_the_process()
@@ -247,28 +245,24 @@ class Machine(RuleBasedStateMachine):
         sandbox_store.claim(self._row(pick).pk)
 
     @rule(place=PLACE)
-    def a_worker_is_killed_with_its_task(self, place: int) -> None:
+    def a_worker_is_killed_with_what_it_claimed(self, place: int) -> None:
         queue.lose(place)
 
     # work
 
-    @rule(place=PLACE, tasks=st.integers(1, 4), skew=SKEWS)
-    def work(self, place: int, tasks: int, skew: float) -> None:
-        for _ in range(tasks):
+    @rule(place=PLACE, turns=st.integers(1, 4), skew=SKEWS)
+    def work(self, place: int, turns: int, skew: float) -> None:
+        for _ in range(turns):
             before = self._wishes()
             if not queue.run(place, skew=skew):
                 return
             self._check_log(before)
 
     @rule(place=PLACE)
-    def the_queue_repeats_a_task(self, place: int) -> None:
+    def two_workers_find_the_same_row(self, place: int) -> None:
         before = self._wishes()
         queue.repeat(place)
         self._check_log(before)
-
-    @rule(skew=SKEWS)
-    def fill_the_queue(self, skew: float) -> None:
-        queue.fill(skew=skew)
 
     @rule(seconds=PAUSES)
     def time_passes(self, seconds: float) -> None:
@@ -358,7 +352,6 @@ class Machine(RuleBasedStateMachine):
         self._check_log()
 
     def _work_everything(self) -> None:
-        queue.fill()
         before = self._wishes()
         queue.empty()
         self._check_log(before)

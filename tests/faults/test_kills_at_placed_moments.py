@@ -126,7 +126,7 @@ class Stage:
 def test_a_worker_killed_in_the_middle_of_everything(outlasting: Emulator, tmp_path: Path) -> None:
     stage = Stage(outlasting)
     with workers(outlasting, tmp_path, **PATIENT, EVICTION_MIN_IDLE="0") as crew:
-        crew.start(threads=len(MOMENTS))
+        crew.start()
         stage.prepare()
         stage.reach_every_moment()
         crew.kill()

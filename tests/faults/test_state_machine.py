@@ -1,6 +1,6 @@
 """Anything may go wrong, in any order: when it is quiet again, all is as people want it.
 
-The database does nothing of its own here (one task at a time, in this process), so the short form runs on SQLite
+The database does nothing of its own here (one turn at a time, in this process), so the short form runs on SQLite
 only.
 """
 

@@ -38,6 +38,7 @@ from django.utils import timezone
 seconds, wall, aware = float(os.environ["SKEW"]), time.time, timezone.now
 time.time = lambda: wall() + seconds
 timezone.now = lambda: aware() + timedelta(seconds=seconds)
+print(f"clock ahead by {timezone.now().timestamp() - wall():.0f} s", flush=True)
 """
 
 
@@ -48,11 +49,11 @@ class Workers:
         self.running: list[Running] = []
         self._numbers = itertools.count(1)
 
-    def start(self, *, wait: bool = True, threads: int = 4, skew: float = 0.0) -> Running:
-        """Each thread takes a connection to the database. `skew`: so many seconds is its machine's clock ahead."""
+    def start(self, *, wait: bool = True, places: int = 200, skew: float = 0.0) -> Running:
+        """`skew`: so many seconds is its machine's clock ahead."""
         log = self.folder / f"worker-{next(self._numbers)}.log"
         environment = self.environment | (self._skewed(skew) if skew else {})
-        program = Running(manage("run_worker", "--threads", str(threads)), environment=environment, log=log)
+        program = Running(manage("run_worker", "--places", str(places)), environment=environment, log=log)
         self.running.append(program)
         if wait:
             program.said("worker_started")

@@ -55,7 +55,7 @@ def test_so_does_every_other_page(root: Client, value: str) -> None:
     rows.operation(box, "stop", "succeeded")
     page = reverse("admin:sandboxes_sandbox_change", args=[box.pk])
     asked = [
-        (page, "page"), (page, "show"), (reverse("admin:sandboxes_sandbox_live"), "ids"),
+        (page, "page"), (page, "show"), (reverse("admin:sandboxes_sandbox_changelist"), "ids"),
         (reverse("admin:sandboxes_sandbox_room"), "owner"), (reverse("admin:sandboxes_sandbox_add"), "owner"),
         (reverse("admin:index"), "period"), (reverse("admin:autocomplete"), "term"),
         (reverse("admin:login"), "next"),

@@ -112,20 +112,82 @@ def test_make_run_on_a_fresh_checkout(checkout: Checkout, tmp_path: Path) -> Non
         assert state["total"] >= 56
 
 
+def refused(checkout: Checkout, *more: str, **environment: str) -> list[str]:
+    """What `make run` says and ends with."""
+    done = subprocess.run(
+        [*checkout.make_run(), *more],
+        cwd=checkout.folder,
+        env=checkout.environment | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    return done.stdout.splitlines()
+
+
 def test_a_port_in_use_is_said_in_one_line_before_anything_starts(checkout: Checkout) -> None:
     with socket.socket() as occupied:
         occupied.bind(("127.0.0.1", checkout.web))
         occupied.listen()
-        done = subprocess.run(
-            checkout.make_run(),
-            cwd=checkout.folder,
-            env=checkout.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert done.returncode != 0
-    assert done.stdout.splitlines() == [
-        f"Port {checkout.web} is in use. End what listens there, or choose another by WEB_PORT in .env."
-    ]
+        assert refused(checkout) == [
+            f"Port {checkout.web} is in use. End what listens there, or choose another by WEB_PORT in .env."
+        ]
     assert not (checkout.folder / ".env").exists()
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "80 80"])
+def test_what_is_no_port_is_said_in_one_line(checkout: Checkout, port: str) -> None:
+    expected = f"WEB_PORT={port} is no port. Choose a number from 1 to 65535, such as WEB_PORT=8000."
+    assert refused(checkout, WEB_PORT=port) == [expected]
+
+
+def test_a_settings_file_without_a_key_is_said_in_one_line(checkout: Checkout) -> None:
+    (checkout.folder / ".env").write_text("DAYTONA_API_URL=https://app.daytona.io/api\n")
+    (line,) = refused(checkout)
+    assert line.startswith(".env has no SECRET_KEY. Add one,")
+
+
+def test_a_settings_file_with_only_a_port_is_completed(checkout: Checkout) -> None:
+    (checkout.folder / ".env").write_text("WEB_PORT=8123\n")
+    command = [sys.executable, "-m", "project.development"]
+    for _ in range(2):  # the second time there is nothing to add
+        subprocess.run(command, cwd=checkout.folder, env=checkout.environment, capture_output=True, check=True)
+    found = (checkout.folder / ".env").read_text()
+    assert found.count("WEB_PORT=") == found.count("SECRET_KEY=") == 1
+    assert "WEB_PORT=8123\n" in found
+    assert f"DAYTONA_API_URL=http://127.0.0.1:{checkout.emulator}/api" in found
+
+
+def test_a_python_that_is_too_old_or_none_is_said_in_one_line(checkout: Checkout) -> None:
+    (line,) = refused(checkout, "PYTHON=/nowhere/python3")
+    assert line == "PYTHON=/nowhere/python3 does not run; set PYTHON=/path/to/python3.11"
+    old = checkout.folder / "old"
+    # This Python, as if it were one of before.
+    as_if = (
+        "import sys, runpy; sys.version_info = (3, 9, 2); runpy.run_module('project.ports', run_name='__main__')"
+    )
+    old.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exit 0\nexec {sys.executable} -c "{as_if}"\n')
+    old.chmod(0o755)
+    (line,) = refused(checkout, f"PYTHON={old}")
+    assert line == "This is Python 3.9; Sandkeeper needs 3.11 or newer: make run PYTHON=/path/to/python3.11"
+
+
+def test_packages_that_cannot_be_had_are_said_with_what_to_set(checkout: Checkout) -> None:
+    """As where the index is away, or is another's whose authority nobody here knows."""
+    nowhere = f"https://127.0.0.1:{free_port()}/simple"
+    place = checkout.folder / "venv"
+    done = subprocess.run(
+        ["make", "--no-print-directory", f"VENV={place}", f"{place}/.installed", f"PYTHON={sys.executable}"],
+        cwd=checkout.folder,
+        env=checkout.environment | {"PIP_INDEX_URL": nowhere, "PIP_RETRIES": "0", "PIP_FIND_LINKS": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    first, why, remedy = done.stdout.splitlines()
+    assert first.startswith("Installing")
+    assert why.startswith(f"The packages could not be installed (all of it: {place}/install.log): ")
+    assert "SSL_CERT_FILE" in remedy
+    assert not (place / ".installed").exists()

@@ -12,8 +12,10 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, ActorKind, OperationStatus, Source, Status
 from sandboxes.metrics import exposition
 from sandboxes.models import CircuitBreaker, Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.providers.counters import BOUNDS
 from sandboxes.services import notices
 from sandboxes.services.doctor.installation import look_at_projection
+from sandboxes.services.lifecycle import turns
 from tests.support import rows
 from tests.support.environment import ROOT
 
@@ -61,7 +63,9 @@ def test_an_empty_installation_has_every_gauge_at_nought() -> None:
     found = scraped()
     assert found["sandboxes", "running"] == 0
     assert found["operations_active", "start"] == 0
-    assert (found["workers",], found["tasks_waiting",]) == (0, 0)
+    assert (found["workers",], found["rows_failing",]) == (0, 0)
+    assert (found["due_rows", "people"], found["due_oldest_seconds", "people"]) == (0, 0)
+    assert ("due_rows", "pushes") not in found, "nobody has a Convex"
     assert found["notices_open", "org_suspended"] == 0
     assert ("sweep_age_seconds",) not in found
 
@@ -95,13 +99,33 @@ def test_operations_in_flight_and_ended(sandbox: Sandbox) -> None:
     operation(sandbox, Action.STOP, status=OperationStatus.SUCCEEDED, finished_at=now, source=Source.EVICTION)
     found = scraped()
     assert found["operations_active", "stop"] == 1
-    assert found["operations_unclaimed",] == 1
+    assert (found["due_rows", "people"], found["due_rows", "system"]) == (1, 0)
+    assert 120 <= found["due_oldest_seconds", "people"] < 180
     assert 120 <= found["operations_oldest_seconds",] < 180
     assert found["operations_ended", "start", "timeout", "failed"] == 2
     assert round(found["operations_mean_seconds", "start", "timeout", "failed"]) == 40
     assert round(found["operations_longest_seconds", "start", "timeout", "failed"]) == 60
     assert not any("archive" in name and name[0] == "operations_ended" for name in found)
     assert found["evictions",] == 1
+
+
+def test_what_is_due_is_told_by_lane(sandbox: Sandbox) -> None:
+    ago = clock.now() - timedelta(minutes=2)
+    CircuitBreaker.objects.create(name="convex")
+    Sandbox.objects.update(fetch_due_at=ago, touch_due_at=ago, failures=1)
+    operation(sandbox, Action.STOP, actor_kind=ActorKind.SYSTEM, due_at=ago)
+    found = scraped()
+    assert {lane: found["due_rows", lane] for lane in ("people", "system", "fetches", "pushes", "touches")} == {
+        "people": 0, "system": 1, "fetches": 1, "pushes": 1, "touches": 1,
+    }  # fmt: skip
+    assert found["rows_failing",] == 1
+
+
+def test_what_a_worker_has_taken_is_not_due(sandbox: Sandbox) -> None:
+    operation(sandbox, Action.STOP, due_at=clock.now())
+    assert scraped()["due_rows", "people"] == 1
+    assert turns.claim([sandbox.pk])
+    assert scraped()["due_rows", "people"] == 0
 
 
 def test_workers_and_the_calls_they_counted() -> None:
@@ -113,18 +137,51 @@ def test_workers_and_the_calls_they_counted() -> None:
             worker_id=name,
             host="h",
             pid=1,
-            threads=4,
+            places=30,
             started_at=beat,
             beat_at=beat,
             stopped_at=stopped,
             counters=calls,
+            lanes={"people": [3, 20], "system": [10, 10]},
         )
     found = scraped()
-    assert (found["workers",], found["worker_threads",]) == (1, 4)
+    assert found["workers",] == 1
+    assert (found["in_flight", "people"], found["in_flight", "system"]) == (3, 10), "of those that live"
+    assert (found["places_used", "people"], found["places_used", "system"]) == (0.15, 1.0)
     assert found["worker_silence_seconds", "dead"] >= 300
     assert ("worker_silence_seconds", "ended") not in found
     assert found["calls_total", "start", "rate_limited", "daytona", "ended"] == 3
     assert found["call_seconds_total", "sandboxes:updateStatus", "ok", "convex", "alive"] == 0.25
+
+
+def test_how_long_calls_took_is_a_histogram_by_system_and_result() -> None:
+    now = clock.now()
+    lengths = [[0] * (len(BOUNDS) + 1) for _ in range(2)]
+    lengths[0][BOUNDS.index(0.1)], lengths[1][BOUNDS.index(0.1)], lengths[1][-1] = 2, 1, 1
+    counted = {"daytona get ok": [2, 0.15, lengths[0]], "daytona start ok": [2, 40.0, lengths[1]]}
+    given = {"host": "h", "pid": 1, "places": 1, "started_at": now, "beat_at": now}
+    WorkerHeartbeat.objects.create(worker_id="w", counters=counted, **given)
+    WorkerHeartbeat.objects.create(worker_id="of before", counters={"daytona get ok": [9, 1.0]}, **given)
+    found = scraped()
+    until = {
+        bound: found["call_latency_seconds_bucket", bound, "ok", "daytona", "w"]
+        for bound in ("0.05", "0.1", "30.0", "+Inf")
+    }
+    assert until == {"0.05": 0, "0.1": 3, "30.0": 3, "+Inf": 4}
+    assert found["call_latency_seconds_sum", "ok", "daytona", "w"] == 40.15
+    assert found["call_latency_seconds_count", "ok", "daytona", "w"] == 4
+
+
+def test_a_process_that_died_is_told_from_one_that_was_stopped() -> None:
+    now = clock.now()
+    long_ago = now - timedelta(minutes=5)
+    for name, stopped in (("died", None), ("stopped", long_ago)):
+        WorkerHeartbeat.objects.create(
+            worker_id=name, role=WorkerHeartbeat.Role.WATCH, host="h", pid=1, places=0,
+            started_at=long_ago, beat_at=long_ago, stopped_at=stopped,
+        )  # fmt: skip
+    found = scraped()
+    assert (found["processes_silent", "watch"], found["processes", "watch"]) == (1, 0)
 
 
 def test_sweeps_and_notices() -> None:
@@ -157,12 +214,13 @@ def test_the_alert_rules_use_metrics_that_exist(sandbox: Sandbox) -> None:
         worker_id="w",
         host="h",
         pid=1,
-        threads=1,
+        places=1,
         started_at=now,
         beat_at=now,
-        counters={"daytona get ok": [1, 0.1]},
+        counters={"daytona get ok": [1, 0.1, [0] * (len(BOUNDS) + 1)]},
+        lanes={"people": [1, 2]},
     )
     known = {name[0] for name in scraped()}
     used = set(named_in_alerts())
-    assert len(used) >= 7
+    assert len(used) >= 12
     assert used - known == set()

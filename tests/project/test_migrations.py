@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
@@ -14,6 +16,7 @@ from sandboxes.core.quota import Phase, QuotaSearch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ("sandboxes", "0013_notice_codes")
@@ -34,11 +37,45 @@ def migrate(target: tuple[str, str] | None = None) -> Any:
     return MigrationExecutor(connection).loader.project_state(targets).apps
 
 
+@pytest.fixture(scope="module")
+def states() -> dict[tuple[str, str], tuple[sqlite3.Connection, Any]]:
+    """An empty database as it was at a migration, and its models: going back takes longer than most tests."""
+    return {}
+
+
 @pytest.fixture
-def old(request: pytest.FixtureRequest) -> Iterator[Any]:
+def old(
+    request: pytest.FixtureRequest, states: dict[tuple[str, str], tuple[sqlite3.Connection, Any]], tmp_path: Path
+) -> Iterator[Any]:
     """The models as they were; afterwards the database is as the other tests have it."""
-    yield migrate(getattr(request, "param", BEFORE))
-    migrate()
+    target = getattr(request, "param", BEFORE)
+    if connection.vendor != "sqlite":
+        yield migrate(target)
+        migrate()
+        return
+    usual = connection.settings_dict["NAME"]
+    copied(usual, tmp_path / "database")
+    connection.close()
+    connection.settings_dict["NAME"] = str(tmp_path / "database")
+    try:
+        if target not in states:
+            models = migrate(target)
+            kept = sqlite3.connect(":memory:", check_same_thread=False)
+            connection.connection.backup(kept)
+            states[target] = (kept, models)
+        else:
+            kept, models = states[target]
+            connection.ensure_connection()
+            kept.backup(connection.connection)
+        yield models
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = usual
+
+
+def copied(source: str, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as here, closing(sqlite3.connect(target)) as there:
+        here.backup(there)
 
 
 def sandbox(old: Any, **fields: Any) -> UUID:

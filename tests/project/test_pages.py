@@ -13,7 +13,7 @@ from tests.support.environment import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
 # Which test runs the commands and examples of a page, all of them, as they stand there.
 RUN_BY = {
     "README.md": "tests/e2e/test_readme_page.py",
@@ -90,3 +90,16 @@ def test_every_file_that_a_page_for_developers_names_is_there(page: Path) -> Non
     files = ["/manage.py", *(f"/{named(path)}" for top in tops for path in (ROOT / top).rglob("*.py"))]
     assert len(named_there) > 20
     assert named_there - {name for name in named_there for path in files if f"/{name}" in path} == set()
+
+
+def test_a_decision_names_what_is_there_and_each_has_a_line() -> None:
+    folder = ROOT / "docs" / "decisions"
+    pages = sorted(folder.glob("0*.md"))
+    index = (folder / "README.md").read_text()
+    for number, page in enumerate(pages, start=1):
+        text = page.read_text()
+        assert page.name.startswith(f"{number:04d}-")
+        assert text.startswith(f"# {number}. ")
+        assert f"({page.name})" in index
+        places = re.findall(r"`((?:sandboxes|tests)/[\w/]+\.py)`", text)
+        assert [place for place in places if not (ROOT / place).is_file()] == []

@@ -12,7 +12,7 @@ from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, owners, sandbox_store
 from sandboxes.services.intent import Ready
-from tests.support.driving import ask, do, pass_time, reload, settle
+from tests.support.driving import ask, do, forward_touches, pass_time, reload, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,8 +191,9 @@ def test_touch_is_monotonic_throttled_and_forwarded(
     assert first is not None
     assert second is not None
     assert second > first
-    assert intent.forward_touch(sandbox.pk)
+    assert forward_touches() == 1, "two uses, and one of them is told"
     assert world.log()[-1]["action"] == "last-activity"
+    assert forward_touches() == 0
 
 
 def test_touch_of_a_gone_sandbox_is_refused(world: Emulator, running: Callable[..., Sandbox]) -> None:

@@ -4,8 +4,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django_tasks.base import TaskResultStatus
-from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
 from sandboxes.core.shown import wanted
@@ -28,20 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.django_db
 OLD, YOUNG = {"days": 91}, {"days": 89}
-
-
-def task(status: str, **times: Any) -> DBTaskResult:
-    row = DBTaskResult.objects.create(
-        status=status,
-        args_kwargs={"args": ["x"], "kwargs": {}},
-        task_path="sandboxes.tasks.observe_sandbox",
-        backend_name="default",
-        run_after=rows.ago(days=9),
-        exception_class_path="",
-        traceback="",
-    )
-    DBTaskResult.objects.filter(pk=row.pk).update(**times)
-    return row
 
 
 def test_finished_operations_past_their_retention_go() -> None:
@@ -127,20 +111,6 @@ def test_without_a_convex_no_tombstone_waits_for_one(settings: Settings) -> None
         status=Status.GONE, deleted_at=rows.ago(**OLD), projection={"wanted_generation": 7, "pushed_generation": 0}
     )
     assert prune()["tombstones"] == 1
-
-
-def test_task_results_go_and_those_of_dead_workers_too() -> None:
-    task(TaskResultStatus.SUCCESSFUL, finished_at=rows.ago(days=3))
-    task(TaskResultStatus.FAILED, finished_at=rows.ago(days=3))
-    task(TaskResultStatus.RUNNING, started_at=rows.ago(days=3))
-    task(TaskResultStatus.READY, enqueued_at=rows.ago(days=3))
-    kept = [
-        task(TaskResultStatus.SUCCESSFUL, finished_at=rows.ago(days=1)),
-        task(TaskResultStatus.RUNNING, started_at=rows.ago(minutes=1)),
-        task(TaskResultStatus.READY),
-    ]
-    assert prune()["tasks"] == 4
-    assert set(DBTaskResult.objects.all()) == set(kept)
 
 
 def test_kept_answers_closed_notices_and_sweeps_go() -> None:

@@ -18,7 +18,7 @@ from sandboxes.models import (
     SandboxEvent,
     Sweep,
 )
-from sandboxes.services import notices
+from sandboxes.services import audit, notices
 from sandboxes.services.prune import ERASED, erase_owner
 from tests.support import rows
 
@@ -44,7 +44,7 @@ def test_an_owner_whose_sandboxes_are_all_gone_leaves_no_trace() -> None:
         {"owner": "bob", "name": "others", "broken": ["idle"]},
     ]
     rows.event(others, EventKind.EVICTION, data={"ranking": ranking})
-    counts = erase_owner(ADA)
+    counts = erase_owner(ADA, actor=audit.COMMAND)
     assert counts == {
         "operations": 1, "events": 1, "sandboxes": 1, "idempotency": 1, "sweeps": 1, "owners": 1, "mentions": 1,
     }  # fmt: skip
@@ -60,7 +60,7 @@ def test_one_living_sandbox_refuses_it() -> None:
     gone()
     rows.sandbox("alive", of=ADA)
     with pytest.raises(Refused, match="1 of their sandboxes are not gone"):
-        erase_owner(ADA)
+        erase_owner(ADA, actor=audit.COMMAND)
     assert Sandbox.objects.count() == 2
 
 
@@ -68,7 +68,7 @@ def test_a_removal_that_convex_has_not_heard_of_refuses_it(settings: Settings) -
     settings.CONVEX_URL = "http://127.0.0.1:9"
     gone(projection={"wanted_generation": 3, "pushed_generation": 2})
     with pytest.raises(Refused, match="not settled yet"):
-        erase_owner(ADA)
+        erase_owner(ADA, actor=audit.COMMAND)
     assert Owner.objects.filter(pk=ADA).exists()
 
 
@@ -76,20 +76,20 @@ def test_what_convex_still_shows_is_taken_off_its_list_before(settings: Settings
     settings.CONVEX_URL = "http://127.0.0.1:9"
     row = gone(intent="running")
     with pytest.raises(Refused, match="not settled yet"):
-        erase_owner(ADA, dry_run=True)
+        erase_owner(ADA, actor=audit.COMMAND, dry_run=True)
     assert not ConvexProjection.objects.behind().exists()
     with pytest.raises(Refused, match="not settled yet"):
-        erase_owner(ADA)
+        erase_owner(ADA, actor=audit.COMMAND)
     assert ConvexProjection.objects.behind().exists()
     rows.level(row, known=False)
-    assert erase_owner(ADA)["sandboxes"] == 1
+    assert erase_owner(ADA, actor=audit.COMMAND)["sandboxes"] == 1
 
 
 @pytest.mark.parametrize("name", ["zoë", 'quo"te', "back\\slash", "日本"])
 def test_any_spelling_of_an_owner_is_found_in_rankings(name: str) -> None:
     rows.owner(name)
     rows.event(rows.sandbox(of="bob"), EventKind.EVICTION, data={"ranking": [{"owner": name}]})
-    assert erase_owner(name)["mentions"] == 1
+    assert erase_owner(name, actor=audit.COMMAND)["mentions"] == 1
     assert SandboxEvent.objects.get().data["ranking"][0]["owner"] == ERASED
 
 
@@ -98,7 +98,7 @@ def test_answers_that_programs_were_given_for_them_go() -> None:
     for number, body in enumerate((f'{{"sandbox":"{theirs.pk}"}}', f'{{"owner":{json.dumps(ADA)}}}')):
         answer("service:1", f"theirs {number}", body)
     kept = answer("service:1", "others", f'{{"sandbox":"{others.pk}"}}')
-    assert erase_owner(ADA)["idempotency"] == 2
+    assert erase_owner(ADA, actor=audit.COMMAND)["idempotency"] == 2
     assert IdempotencyAnswer.objects.get() == kept
 
 
@@ -113,16 +113,16 @@ def test_notices_name_them_no_more() -> None:
     notices.tell(NoticeCode.CONVEX_FOREIGN_OWNER, f"Convex's row of x belongs to 'm', not to {ADA!r}.")
     notices.tell(NoticeCode.DELETE_STUCK, f"Daytona has not finished deleting {theirs.daytona_id}.")
     notices.tell(NoticeCode.ORPHANS, "Daytona has 3 sandboxes with an owner that have no row here.")
-    assert erase_owner(ADA)["mentions"] == 2
+    assert erase_owner(ADA, actor=audit.COMMAND)["mentions"] == 2
     assert Notice.objects.filter(message=ERASED).count() == 2
 
 
 def test_an_owner_that_does_not_exist_is_refused() -> None:
     with pytest.raises(Refused, match="no owner 'nobody'"):
-        erase_owner("nobody")
+        erase_owner("nobody", actor=audit.COMMAND)
 
 
 def test_a_dry_run_counts_and_erases_nothing() -> None:
     gone()
-    assert erase_owner(ADA, dry_run=True)["sandboxes"] == 1
+    assert erase_owner(ADA, actor=audit.COMMAND, dry_run=True)["sandboxes"] == 1
     assert (Owner.objects.filter(pk=ADA).exists(), Sandbox.objects.count()) == (True, 1)

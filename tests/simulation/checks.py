@@ -155,8 +155,6 @@ class Checks:
             return one.status == Status.GONE
         if box.state in STATES and one.intent in STATES[box.state].meets:
             return True
-        if 0 <= box.late_at - box.stirred_at < LIMITS.in_doubt:
-            return True  # what somebody there did was taken for the effect of our call, which then ran late
         last = row.latest_request
         if box.state in ERROR_STATES and one.intent != Intent.DELETED:
             return last is not None and not last.is_active

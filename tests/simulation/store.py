@@ -215,7 +215,7 @@ class Store:
     def refusal(self, row: Row, action: Action, *, force: bool) -> Refused | None:
         active = row.active
         of_active = active is not None and any(call.operation_id == active.id for call in row.calls)
-        in_doubt = of_active or any(call.in_doubt_until for call in row.calls)
+        in_doubt = of_active or any(call.in_doubt_until and not call.effect_seen_at for call in row.calls)
         return gate.refusal(
             row.sandbox, action, active=active.action if active else None, is_uncertain=in_doubt,
             on_hold=self.on_hold, force=force,

@@ -132,6 +132,7 @@ class Daytona:
         self.skew = rng.uniform(-40, 40)
         self.hint: Callable[[str], None] = lambda box_id: None
         self.is_slow = rng.random() < 0.3
+        self.held_up: float | None = None  # how long after it was made the next call is carried out, unanswered
 
     def chance(self, share: float) -> bool:
         return self.rng.random() < share * self.faults
@@ -193,6 +194,11 @@ class Daytona:
         def lose() -> None:
             reply.give(Result(K.NO_ANSWER))
 
+        if self.held_up is not None:
+            self.time.after(ANSWER_WITHIN, lose)
+            self.time.after(self.held_up, lambda: self._carry_out(name, row, Reply(), is_late=True))
+            self.held_up = None
+            return reply
         if self.weather == "outage" and fate < 0.7:
             fate = self.rng.uniform(0, 0.2) * self.faults
         if self.weather == "deaf":

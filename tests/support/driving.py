@@ -11,7 +11,8 @@ from django.db import connections
 from sandboxes import clock
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
 from sandboxes.models import ConvexProjection, Operation, Sandbox
-from sandboxes.services import lifecycle, projection
+from sandboxes.providers import blocking
+from sandboxes.services import lifecycle, projection, touches
 from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -101,6 +102,13 @@ def settled_status(sandbox_id: UUID) -> str:
     """Its status once nothing is active and nothing is due."""
     wait_until(lambda: not run_due(), what="rest")
     return str(reload(sandbox_id).status)
+
+
+def forward_touches() -> int:
+    """Tell Daytona and Convex of the uses that are due; returns how many Daytona took."""
+    told = blocking.run(touches.tell_daytona(touches.take(100)))
+    touches.tell_convex(told)
+    return len(told)
 
 
 @contextmanager

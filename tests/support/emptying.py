@@ -7,10 +7,13 @@ slowest statement that PostgreSQL has for them.
 from __future__ import annotations
 
 from functools import cache
+from importlib import import_module
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.test import TransactionTestCase
 
+# What keeps the audit log from being emptied.
+AUDIT = import_module("sandboxes.migrations.0031_audit_is_append_only")
 # What `flush` would make again.
 _KEPT = {"django_content_type", "auth_permission"}
 
@@ -27,8 +30,15 @@ def _empty(self: TransactionTestCase) -> None:
     if connection.vendor == "postgresql":
         statements = ["; ".join(statements)]  # sent at once
     # Foreign keys are looked at when the transaction ends, so that any order will do.
+    from sandboxes.models import AuditEntry
+
     with transaction.atomic(), connection.cursor() as cursor:
+        closed = AuditEntry.objects.exists()
+        for statement in AUDIT.UNDO[connection.vendor] if closed else []:
+            cursor.execute(statement)
         for statement in statements:
+            cursor.execute(statement)
+        for statement in AUDIT.DO[connection.vendor] if closed else []:
             cursor.execute(statement)
 
 

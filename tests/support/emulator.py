@@ -200,8 +200,12 @@ class Emulator:
         return self._clock(advance=None)
 
     def stop_clock(self) -> float:
-        """From now on time passes by `advance` and `step` only (until `reset`)."""
+        """From now on time passes by `advance` and `step` only (until `start_clock` or `reset`)."""
         return self._clock(stop=True)
+
+    def start_clock(self) -> float:
+        """Time passes by itself again, from where it stands."""
+        return self._clock(run=True)
 
     def now(self) -> float:
         return self._clock()

@@ -115,8 +115,8 @@ def running(command: list[str], *, environment: dict[str, str], log: Path, cwd: 
         program.stop()
 
 
-def worker(environment: dict[str, str], *, log: Path, threads: int = 2) -> AbstractContextManager[Running]:
-    return running(manage("run_worker", "--threads", str(threads)), environment=environment, log=log)
+def worker(environment: dict[str, str], *, log: Path, places: int = 20) -> AbstractContextManager[Running]:
+    return running(manage("run_worker", "--places", str(places)), environment=environment, log=log)
 
 
 def web_command(port: int) -> list[str]:

@@ -43,7 +43,6 @@ class Command(ReadableCommand):
             key, plaintext = keys.create_key(
                 options["name"],
                 scopes=options["scopes"],
-                created_by="command",
                 expires_at=clock.now() + timedelta(days=days) if days is not None else None,
                 allowed_networks=options["networks"],
             )

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 
 from sandboxes.core.codes import Refused
 from sandboxes.management.output import ReadableCommand
-from sandboxes.services import prune
+from sandboxes.services import audit, prune
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -20,7 +20,7 @@ class Command(ReadableCommand):
         "Delete finished operations, events, tombstones, task results, kept answers, notices and sweeps past their "
         "retention (RETAIN_…_DAYS). The sweep does so once a day. --owner erases an owner whose sandboxes are gone."
     )
-    requires_migrations_checks = True
+    needs_tables = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--owner", help="erase this owner instead; refused while a sandbox of theirs exists")
@@ -29,7 +29,11 @@ class Command(ReadableCommand):
 
     def handle(self, *, owner: str | None, dry_run: bool, as_json: bool, **options: Any) -> None:
         try:
-            counts = prune.erase_owner(owner, dry_run=dry_run) if owner else prune.prune(dry_run=dry_run)
+            counts = (
+                prune.erase_owner(owner, actor=audit.COMMAND, dry_run=dry_run)
+                if owner
+                else prune.prune(dry_run=dry_run)
+            )
         except Refused as error:
             raise CommandError(error.detail) from None
         if as_json:

@@ -41,12 +41,13 @@ HEALED = (FindingKind.ADOPTED, FindingKind.DRIFT, FindingKind.GONE, FindingKind.
 
 
 class Command(ReadableCommand):
+    audited = ("adopt", "adopt_unlisted", "delete_unlisted", "enforce_intent", "restored", "force")
     help = (
         "Compare Daytona with our rows and heal what differs. Exit codes: 0 clean or healed, 2 a dry run found "
         "something or --verify-convex a difference, 3 partial: Daytona did not show all, too much was missing, or "
         "another sweep is under way."
     )
-    requires_migrations_checks = True
+    needs_tables = True
 
     def is_process(self, options: dict[str, Any]) -> bool:
         return options["every"] is not None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class Command(ReadableCommand):
     help = "Run what is due and give signs of life, until SIGTERM; a second SIGTERM ends it at once."
-    requires_migrations_checks = True
+    needs_tables = True
 
     def is_process(self, options: dict[str, Any]) -> bool:
         return True

@@ -48,9 +48,11 @@ from sandboxes.providers.daytona.rows import (
 from sandboxes.providers.daytona.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from daytona_api_client_async import CreateSandbox
+
+    from sandboxes.providers.daytona.throttle import Resting, Shared
 
 __all__ = [
     "Busy",
@@ -187,6 +189,10 @@ class DaytonaGateway:
     async def set_auto_delete(self, daytona_id: str, minutes: int) -> None:
         """-1: never; 0: as soon as it is stopped."""
         await self._wire.send("set_auto_delete", _named(daytona_id), minutes)
+
+    def share(self, make: Callable[[Resting], Shared]) -> None:
+        """Have every call ask, and every answer told to, what other processes know of the same Daytona."""
+        self._wire.shared = make(self._wire.resting)
 
     async def close(self) -> None:
         """Close the connections of the running event loop. Those of another are closed with it."""

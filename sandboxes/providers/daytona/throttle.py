@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import threading
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sandboxes import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ALL = "all"
 AUTHENTICATED = "authenticated"
@@ -35,6 +35,8 @@ DEFAULT_REST = 5.0
 LONGEST_REST = 3600.0
 # One call may ask again when the pause after a refused key is over; the others wait for its answer this long.
 PROBE_SECONDS = 15.0
+# Those that heard of it from another process wait so much longer: that one asks again first.
+ONE_PROBE = 3.0
 
 
 def buckets_of(operation: str) -> tuple[str, ...]:
@@ -75,6 +77,33 @@ def _until(date: str) -> float:
         return math.nan
 
 
+class Shared(Protocol):
+    """What several processes know together of the same Daytona."""
+
+    async def enter(self, buckets: Iterable[str]) -> None: ...
+    def answered(self, name: str, limit: int | None, remaining: int, reset: float) -> None: ...
+    def throttled(self, name: str, seconds: float) -> None: ...
+    def refused(self, seconds: float) -> None: ...
+    def accepted(self) -> None: ...
+
+
+def limits_in(headers: Mapping[str, str], operation: str) -> list[tuple[str, int | None, int, float]]:
+    """Of each bucket of the operation: its limit (None: it has none), what remains of it, and seconds until it ends
+    (recording 14_throttle)."""
+    found = {name.lower(): value for name, value in headers.items()}
+    limits: list[tuple[str, int | None, int, float]] = []
+    for bucket in buckets_of(operation):
+        try:
+            limit, remaining, reset = (
+                float(found[f"x-ratelimit-{part}-{bucket}"]) for part in ("limit", "remaining", "reset")
+            )
+        except (KeyError, ValueError):
+            limits.append((bucket, None, 0, 0.0))
+        else:
+            limits.append((bucket, int(limit), int(remaining), min(max(reset, 0.0), LONGEST_REST)))
+    return limits
+
+
 class Resting:
     """What one process has been told to leave alone, and for how long. Safe to share between threads."""
 
@@ -83,6 +112,7 @@ class Resting:
         self._lock = threading.Lock()
         self._until: dict[str, float] = {}
         self._refused_until: float | None = None
+        self._is_anothers = False
 
     def throttled(self, operation: str) -> tuple[float, str]:
         """Seconds that this operation has to rest (0: it may go), and the bucket that makes it."""
@@ -110,6 +140,14 @@ class Resting:
         with self._lock:
             self._refused_until = clock.monotonic() + self._unauthorized_pause
             return self._unauthorized_pause
+
+    def refuse_for(self, seconds: float | None) -> None:
+        """Another process was refused, for so many seconds from now; None: nobody is any more."""
+        with self._lock:
+            if seconds is not None and self._refused_until is None:
+                self._refused_until, self._is_anothers = clock.monotonic() + seconds + ONE_PROBE, True
+            elif seconds is None and self._is_anothers:
+                self._refused_until, self._is_anothers = None, False
 
     def accept(self) -> None:
         """An answer proved the key good."""

@@ -20,7 +20,7 @@ from sandboxes.providers.daytona.errors import (
     Unknown,
     classify,
 )
-from sandboxes.providers.daytona.throttle import Resting
+from sandboxes.providers.daytona.throttle import Resting, Shared, buckets_of, limits_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +85,8 @@ class Wire:
     ) -> None:
         self._key = _usable(api_key)
         self._read_timeout, self._hold_timeout = read_timeout, hold_timeout
-        self._resting = Resting(unauthorized_pause=unauthorized_pause)
+        self.resting = Resting(unauthorized_pause=unauthorized_pause)
+        self.shared: Shared | None = None  # what other processes know of the same Daytona
         self._api, self._connections = _connect(api_url, self._key, connect_timeout)
 
     async def read(self, operation: str, *arguments: object, **options: object) -> bytes:
@@ -108,6 +109,8 @@ class Wire:
     async def _send(
         self, operation: str, deadline: float, arguments: tuple[object, ...], options: Mapping[str, Any]
     ) -> bytes:
+        if self.shared is not None:
+            await self.shared.enter(buckets_of(operation))
         self._let_pass(operation)
         result, started = "broken", time.monotonic()
         try:
@@ -132,8 +135,11 @@ class Wire:
         answer = await self._ask(operation, seconds, arguments, options)
         if isinstance(answer, Unknown):
             raise answer
+        if answer.status != 429 and self.shared is not None:  # which carries no limits
+            for limit in limits_in(answer.headers, operation):
+                self.shared.answered(*limit)
         if 200 <= answer.status < 300:
-            self._resting.accept()
+            self._accept()
             return answer.body
         raise classify(operation, answer.status, answer.headers, answer.body)
 
@@ -157,11 +163,11 @@ class Wire:
             raise error
 
     def _held_back(self, operation: str) -> RateLimited | Unauthorized | None:
-        seconds, bucket = self._resting.throttled(operation)
+        seconds, bucket = self.resting.throttled(operation)
         if seconds > 0:
             message = f"Daytona asked for a pause ({bucket}): no such call for another {seconds:.0f} s"
             return RateLimited(message, retry_after=seconds, bucket=bucket)
-        seconds = self._resting.refused()
+        seconds = self.resting.refused()
         if seconds > 0:
             message = f"Daytona refused the API key: no call for another {seconds:.0f} s"
             return Unauthorized(message, retry_after=seconds)
@@ -169,11 +175,20 @@ class Wire:
 
     def _take_to_heart(self, error: DaytonaError) -> None:
         if isinstance(error, RateLimited):
-            self._resting.throttle(error.bucket, error.retry_after)
+            self.resting.throttle(error.bucket, error.retry_after)
+            if self.shared is not None:
+                self.shared.throttled(error.bucket, error.retry_after)
         elif isinstance(error, Unauthorized):
-            error.retry_after = self._resting.refuse()
+            error.retry_after = self.resting.refuse()
+            if self.shared is not None:
+                self.shared.refused(error.retry_after)
         elif error.outcome_known and error.status is not None:
-            self._resting.accept()
+            self._accept()
+
+    def _accept(self) -> None:
+        self.resting.accept()
+        if self.shared is not None:
+            self.shared.accepted()
 
     def _lost(self, operation: str, lost: Unknown) -> Unknown:
         words = " ".join(self._without_key(lost.message.encode(errors="replace")).decode().split())

@@ -23,7 +23,7 @@ from sandboxes.providers import blocking
 from sandboxes.providers.daytona.errors import DaytonaError
 from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import quota_search, sandbox_store
-from sandboxes.services.fetching import fetch, has_ended
+from sandboxes.services.fetching import Absence, absence_of, fetch
 from sandboxes.services.lifecycle import turns
 from sandboxes.services.lifecycle.tell import due_of, record_told, tell
 from sandboxes.services.wake import wake
@@ -87,8 +87,8 @@ class _Run:
         self.turn.follow(outcome)
         return outcome
 
-    async def has_ended(self) -> bool:
-        return await self.database(_has_ended, self.turn.sandbox_id)
+    async def absence(self) -> Absence:
+        return await self.database(_absence, self.turn.sandbox_id)
 
 
 async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
@@ -98,7 +98,7 @@ async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
         answer: Answer
         failure: DaytonaError | None = None
         try:
-            answer = await fetch(gateway(), turn.target, started=turn.now(), has_ended=run.has_ended)
+            answer = await fetch(gateway(), turn.target, started=turn.now(), absence=run.absence)
             if ended and answer.remote is None:
                 answer = replace(answer, confirmed=True)
         except DaytonaError as error:
@@ -146,8 +146,8 @@ async def _execute(name: str, outcome: Outcome) -> Result:
     return Result(ResultKind.ACCEPTED, remote=remote)
 
 
-def _has_ended(sandbox_id: UUID) -> bool:
-    return has_ended(Sandbox.objects.get(pk=sandbox_id))
+def _absence(sandbox_id: UUID) -> Absence:
+    return absence_of(Sandbox.objects.get(pk=sandbox_id))
 
 
 def _seek(turn: Turn, search: QuotaSearch) -> QuotaSearch:

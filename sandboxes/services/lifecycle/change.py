@@ -12,8 +12,8 @@ from sandboxes.core import pending
 from sandboxes.core.asked import NAME_LABEL, Value, drift, lost_labels
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.intervals import checked, is_made_ephemeral
-from sandboxes.core.vocabulary import Actor, ActorKind, EventKind, Status
-from sandboxes.services import lookup, sandbox_store
+from sandboxes.core.vocabulary import Actor, ActorKind, AuditAction, EventKind, Status
+from sandboxes.services import audit, lookup, sandbox_store
 from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ def rename(sandbox_id: UUID, name: str, *, actor: Actor) -> Sandbox:
         _check(row)
         if clean != row.name:
             sandbox_store.event(row, EventKind.RENAMED, _renamed(row, clean), actor=actor)
+            audit.write(
+                AuditAction.RENAMED, actor=actor, about=row, before={"name": row.name}, after={"name": clean}
+            )
             row.name = clean
             _tell_daytona(row, {NAME_LABEL: clean})
     return row
@@ -61,9 +64,11 @@ def set_intervals(sandbox_id: UUID, *, actor: Actor, **asked: Unpack[Intervals])
         given: Mapping[str, Any] = asked
         new = {name: minutes for name, minutes in given.items() if minutes != getattr(row, f"{name}_minutes")}
         changes = {name: _checked(row, name, minutes) for name, minutes in new.items()}
+        before = {name: getattr(row, f"{name}_minutes") for name in changes}
         for name, minutes in changes.items():
             setattr(row, f"{name}_minutes", minutes)
         if changes:
+            audit.write(AuditAction.SETTINGS, actor=actor, about=row, before=before, after=changes)
             _changed(row, "Intervals changed", actor=actor, data=changes)
             _tell_daytona(row, changes)
     return row
@@ -85,6 +90,7 @@ def reapply(sandbox_id: UUID, *, actor: Actor) -> Sandbox:
         _check(row)
         differing = {one.key: one.asked for one in drift(row) if one.key}
         if differing:
+            audit.write(AuditAction.SETTINGS, actor=actor, about=row, after=differing)
             _changed(row, "Daytona is told again what was asked for", actor=actor, data=differing)
             _tell_daytona(row, differing)
     return row
@@ -116,7 +122,10 @@ def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: s
             return row
         if until is not None and until != row.protected_until:
             _check_end(until, actor)
+        before = {"protected_until": row.protected_until}
         row.protected_until, row.protected_reason = until, kept
+        after = {"protected_until": until}
+        audit.write(AuditAction.PROTECTION, actor=actor, about=row, reason=reason, before=before, after=after)
         text = f"Protected until {until:%Y-%m-%d %H:%M} UTC" if until else "No longer protected"
         _changed(row, text, actor=actor, data={"reason": reason} if reason else {})
     return row

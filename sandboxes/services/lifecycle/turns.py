@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Q
 
 from sandboxes import clock
 from sandboxes.core.asked import labels_of
@@ -23,7 +23,7 @@ from sandboxes.core.decide import decide
 from sandboxes.core.facts import Answer, Decision, Fetched, NewOperation, TellDaytona
 from sandboxes.core.plan import Call, FindRoom, LookAgain, Step
 from sandboxes.core.vocabulary import Action, EventKind, OperationStatus
-from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
+from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, claiming
 from sandboxes.providers.daytona.rows import NewSandbox
 from sandboxes.services import notices, sandbox_store
 from sandboxes.services.decisions import gather, read_calls, write
@@ -102,32 +102,15 @@ class Outcome:
 
 
 def claim(ids: Iterable[UUID], *, holder: str = "") -> list[Turn]:
-    """Lease those of the sandboxes that nobody holds, each with its active operation if it has one.
-
-    They are due again when the lease ends, should their holder die.
-    """
+    """Lease those of the sandboxes that nobody holds, each with its active operation if it has one."""
     token = f"{holder}:{uuid4().hex[:12]}"[-40:]
-    with transaction.atomic():
-        free = Sandbox.objects.filter(pk__in=list(ids)).free().select_for_update(skip_locked=True, no_key=True)
-        columns = ("pk", "daytona_id", "daytona_name", "missing_since", "owner_id", "present")
-        found = list(free.annotate(present=clock.present()).values_list(*columns))
-        if not found:
-            return []
-        present = found[0][-1]
-        until = present + timedelta(seconds=settings.LEASE_SECONDS)
-        held = [pk for pk, *_ in found]
-        later = Case(When(fetch_due_at__lt=until, then=until), default=F("fetch_due_at"))
-        Sandbox.objects.filter(pk__in=held).update(lease_token=token, lease_until=until, fetch_due_at=later)
-        active = Operation.objects.active().filter(sandbox__in=held)
-        operations = {one[0]: one[1:] for one in active.values_list("sandbox_id", "pk", "request_id")}
-        if operations:
-            active.filter(Q(due_at=None) | Q(due_at__lt=until)).update(due_at=until)
-    turns = []
-    for pk, daytona_id, name, missing_since, owner, _ in found:
-        operation_id, request_id = operations.get(pk, (None, ""))
-        target = Target(pk, daytona_id, name, missing_since)
-        turns.append(Turn(target, token, present, operation_id=operation_id, request_id=request_id, owner=owner))
-    return turns
+    return [
+        Turn(
+            Target(one.sandbox_id, one.daytona_id, one.daytona_name), token, one.present,
+            operation_id=one.operation_id, request_id=one.request_id, owner=one.owner,
+        )
+        for one in claiming.claim(list(ids), token=token, seconds=settings.LEASE_SECONDS)
+    ]  # fmt: skip
 
 
 def release(turn: Turn) -> None:
@@ -148,8 +131,7 @@ def decide_together(asked: Sequence[tuple[Turn, Answer]]) -> list[Outcome | None
     outcomes: dict[UUID, Outcome] = {}
     with sandbox_store.lock_sandboxes(Sandbox.objects.filter(pk__in=by_id), waits=True) as found:
         rows = [row for row in found if row.lease_token == by_id[row.pk][0].token]
-        now = clock.now()
-        operations, active = _operations(rows, by_id)
+        operations, active, now = _operations(rows, by_id)
         read_calls(rows)
         for row in rows:
             turn, answer = by_id[row.pk]
@@ -160,18 +142,21 @@ def decide_together(asked: Sequence[tuple[Turn, Answer]]) -> list[Outcome | None
 
 def _operations(
     rows: list[Sandbox], by_id: dict[UUID, tuple[Turn, Answer]]
-) -> tuple[dict[UUID, Operation], dict[UUID, Operation]]:
-    """Those that the turns are about, which may have ended; and those that are active, by sandbox."""
+) -> tuple[dict[UUID, Operation], dict[UUID, Operation], datetime]:
+    """Those that the turns are about, which may have ended; those that are active, by sandbox; and the time, which
+    is from after the wait for the locks."""
     ids = [turn.operation_id for turn, _ in by_id.values() if turn.operation_id]
     active = Q(pk__in=Operation.objects.active().filter(sandbox__in=rows).values("pk"))
-    found = list(Operation.objects.filter(Q(pk__in=ids) | active).select_related("intent_change"))
+    read = Operation.objects.filter(Q(pk__in=ids) | active).select_related("intent_change")
+    found = list(read.annotate(present=clock.present()))
+    now: datetime = found[0].present if found else clock.now()
     creates = {one.sandbox_id for one in found if one.action == Action.CREATE}
     if creates:
         projections = ConvexProjection.objects.in_bulk(creates)
         for row in rows:
             if row.pk in projections:
                 row.projection = projections[row.pk]
-    return {one.pk: one for one in found}, {one.sandbox_id: one for one in found if one.is_active}
+    return {one.pk: one for one in found}, {one.sandbox_id: one for one in found if one.is_active}, now
 
 
 def _decide(
@@ -260,12 +245,14 @@ def put_back(turn: Turn, error: Exception) -> None:
         due = now + timedelta(
             seconds=backoff(failures - 1, first=FAILED_PAUSE, longest=LONGEST_FAILED_PAUSE, jitter=1.0)
         )
-        mine.release(turn.token, failures=failures, fetch_due_at=None if turn.operation_id else due)
-        active = Operation.objects.active().filter(pk=turn.operation_id)
-        if failures >= MOST_FAILURES:
+        is_over = failures >= MOST_FAILURES
+        # An operation's own turns fetch; once it has ended, what Daytona made of it is still to be seen.
+        fetches = turn.operation_id is None or is_over
+        mine.release(turn.token, failures=failures, fetch_due_at=due if fetches else None)
+        if is_over:
             _give_up(turn, error, now=now)
         else:
-            active.update(due_at=due)
+            Operation.objects.active().filter(pk=turn.operation_id).update(due_at=due)
     notices.tell(NoticeCode.ROWS_FAILING, f"Sandbox {turn.sandbox_id}: {type(error).__name__}: {error}")
 
 

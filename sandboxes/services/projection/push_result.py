@@ -37,7 +37,7 @@ class NotYet(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Meaning:
+class PushMeaning:
     """`label` begins `ConvexProjection.error`. `notice`: the condition that staff must know. `trips`: the circuit
     breaker, for all rows.
     """
@@ -47,19 +47,19 @@ class Meaning:
     trips: bool = False
 
 
-WAITING = Meaning("Waiting")
+WAITING = PushMeaning("Waiting")
 LACKS = "Function missing"
-MEANINGS: dict[type[Exception], Meaning] = {
+MEANINGS: dict[type[Exception], PushMeaning] = {
     NotYet: WAITING,
     convex.ConvexThrottled: WAITING,
     convex.ConvexConflict: WAITING,
     convex.ConvexUnavailable: WAITING,
-    convex.ConvexPaused: Meaning("Paused", NoticeCode.CONVEX_PAUSED, trips=True),
-    convex.ConvexUnauthorized: Meaning("Unauthorized", NoticeCode.CONVEX_UNAUTHORIZED, trips=True),
-    convex.FunctionMissing: Meaning(LACKS, NoticeCode.CONVEX_FUNCTION_MISSING),
-    ForeignOwner: Meaning("Foreign owner", NoticeCode.CONVEX_FOREIGN_OWNER),
+    convex.ConvexPaused: PushMeaning("Paused", NoticeCode.CONVEX_PAUSED, trips=True),
+    convex.ConvexUnauthorized: PushMeaning("Unauthorized", NoticeCode.CONVEX_UNAUTHORIZED, trips=True),
+    convex.FunctionMissing: PushMeaning(LACKS, NoticeCode.CONVEX_FUNCTION_MISSING),
+    ForeignOwner: PushMeaning("Foreign owner", NoticeCode.CONVEX_FOREIGN_OWNER),
 }
-REFUSED = Meaning("Refused", NoticeCode.CONVEX_REFUSED)
+REFUSED = PushMeaning("Refused", NoticeCode.CONVEX_REFUSED)
 _ALL = [meaning for meaning in (*MEANINGS.values(), REFUSED) if meaning.notice]
 # Conditions of the whole deployment, and those of single rows, which are over when no row has them any more.
 OF_ALL = [meaning.notice for meaning in _ALL if meaning.notice and meaning.trips]
@@ -148,7 +148,7 @@ class Report:
         self.sent, self.known, self.removed = {}, False, True
 
 
-def meaning_of(error: Exception) -> Meaning:
+def meaning_of(error: Exception) -> PushMeaning:
     return next((meaning for kind, meaning in MEANINGS.items() if isinstance(error, kind)), REFUSED)
 
 

@@ -1,9 +1,10 @@
-// Keeps pages true while they are open: ages grow, and what is in flight is asked for again every two seconds.
-// A piece is an element with data-live="key"; pieces with data-live-active are in flight. The address to ask is
-// data-live-url of <main data-live-url> (a list: only its active rows are asked for) or the page itself.
+// Keeps pages true while they are open: ages grow, and a page with data-live-page is asked for again.
+// Pieces are elements with data-live="key". Of a list only the rows on the screen are asked for, by the keys in
+// data-live-rows; rows do not come, go or move while somebody reads. The server answers 304 while nothing has changed.
+// While something with data-live-active is on the page, it is asked for more often.
 "use strict";
 (() => {
-  const EVERY = 2000; // or data-live-every of the page
+  const SOON = 2000, LATER = 5000; // or data-live-every of the page
   const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
   function duration(seconds) {
@@ -27,16 +28,8 @@
     }
   }
 
-  function address(active) {
-    const list = document.querySelector("[data-live-url]");
-    if (!list) return location.href;
-    const url = new URL(list.dataset.liveUrl, location.href);
-    url.searchParams.set("ids", [...new Set(active.map((piece) => piece.dataset.liveActive))].join(","));
-    return url.href;
-  }
-
   // A piece that has not changed, but for its ages, is left alone: focus and open details stay where they are.
-  const bare = (piece) => piece.outerHTML.replace(/<time datetime="([^"]*)"[^>]*>[^<]*/g, "$1");
+  const bare = (piece) => piece.outerHTML.replace(/<time datetime="([^"]*)"[^>]*>[^<]*/g, "$1").replace(/ style="[^"]*"/g, "");
   const shown = new WeakMap();
 
   function swap(piece, fresh) {
@@ -47,24 +40,88 @@
     if (focused) document.getElementById(focused)?.focus();
   }
 
+  // The rows of a list, by what each is known by.
+  function rowsOf(page) {
+    const source = page.querySelector("[data-live-rows]");
+    if (!source) return null;
+    const keys = JSON.parse(page.querySelector(source.dataset.liveRows).textContent);
+    return new Map([...page.querySelectorAll("#result_list tr.data-row")].map((row, place) => [keys[place], row]));
+  }
+
+  function isOnScreen(row) {
+    const { top, bottom } = row.getBoundingClientRect();
+    return bottom > 0 && top < innerHeight;
+  }
+
+  let tag = "", asked = "", failing = false, rows = null, latest = new Date();
+
+  // What is known of the page's truth, for whoever reads it.
+  function tell(problem, link) {
+    const line = document.getElementById("sk-live");
+    if (!line) return;
+    failing = Boolean(problem);
+    const words = problem ? `${problem} Not live since ${latest.toLocaleTimeString()}.` : "live";
+    if (line.textContent === words) return;
+    line.classList.toggle("sk-lost", failing);
+    line.textContent = words;
+    if (link) line.append(" ", Object.assign(document.createElement("a"), { href: link, textContent: "Sign in", className: "sk-link" }));
+  }
+
   async function refresh() {
-    const active = [...document.querySelectorAll("[data-live-active]")];
-    if (!active.length || document.hidden) return;
-    const answer = await fetch(address(active), { credentials: "same-origin", headers: { "X-Live": "1" } });
-    if (!answer.ok || answer.redirected) return;
+    if (document.hidden || !document.querySelector("[data-live-page]")) return;
+    const url = new URL(location.href);
+    const onScreen = rows && new Map([...rows].filter(([, row]) => isOnScreen(row)));
+    if (onScreen) {
+      if (!onScreen.size) return;
+      url.search = new URLSearchParams([...onScreen.keys()].map((key) => ["ids", key]));
+    }
+    const headers = { "X-Live": "1" };
+    if (url.href === asked && tag) headers["If-None-Match"] = tag;
+    let answer;
+    try {
+      answer = await fetch(url, { credentials: "same-origin", headers, signal: AbortSignal.timeout(20000) });
+    } catch {
+      return tell("The server does not answer.");
+    }
+    if (answer.redirected) return tell("You are signed out.", location.href);
+    if (answer.status === 403) return tell("You may no longer see this page.");
+    if (answer.status === 404) return tell("This page no longer exists.");
+    if (!answer.ok && answer.status !== 304) return tell("The server cannot answer.");
+    latest = new Date();
+    tell("");
+    if (answer.status === 304) return;
+    asked = url.href;
+    tag = answer.headers.get("ETag") || "";
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const piece of document.querySelectorAll("[data-live]")) {
       swap(piece, page.querySelector(`[data-live="${CSS.escape(piece.dataset.live)}"]`));
     }
+    if (onScreen) {
+      const fresh = rowsOf(page);
+      for (const [key, row] of onScreen) swapRow(row, fresh.get(key));
+    }
     age();
   }
 
+  // Cell by cell, so that the tick of a row stays.
+  function swapRow(row, fresh) {
+    row.classList.toggle("sk-gone", !fresh);
+    if (!fresh) return;
+    [...row.cells].forEach((cell, place) => {
+      if (!cell.querySelector("input.action-select")) swap(cell, fresh.cells[place]);
+    });
+  }
+
   async function loop() {
-    try { await refresh(); } catch { /* the server is away for a moment: ask again */ }
+    try { await refresh(); } catch (error) { console.error(error); }
     setTimeout(loop, pause());
   }
 
-  const pause = () => Number(document.querySelector("[data-live-every]")?.dataset.liveEvery) || EVERY;
+  const pause = () => {
+    const page = document.querySelector("[data-live-every]");
+    if (page) return Number(page.dataset.liveEvery);
+    return failing || document.querySelector("[data-live-active]") ? SOON : LATER;
+  };
 
   document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh().catch(() => {}); });
 
@@ -104,6 +161,8 @@
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll("input[data-room-url]").forEach(room);
     setInterval(age, 1000);
+    rows = rowsOf(document);
+    if (document.querySelector("[data-live-page]")) tell("");
     setTimeout(loop, pause());
     makeReachable();
     new MutationObserver(makeReachable).observe(document.body, { childList: true, subtree: true });
@@ -112,11 +171,22 @@
   // What Unfold lets be clicked, though it is neither a link nor a button, can be reached and pressed by keys too.
   const CLICKABLE = "a:not([href])[x-on\\:click], :is(div, span)[x-on\\:click].cursor-pointer";
 
+  // Icons of Unfold's that are buttons without a word.
+  const NAMELESS = [["#header-inner .material-symbols-outlined[x-on\\:click]", "Show or hide the navigation"]];
+
   function makeReachable() {
     for (const element of document.querySelectorAll(`:is(${CLICKABLE}):not([tabindex])`)) {
       element.tabIndex = 0;
       element.setAttribute("role", "button");
     }
+    for (const icon of document.querySelectorAll(`.material-symbols-outlined:not([aria-hidden], [x-on\\:click])`)) icon.ariaHidden = "true";
+    for (const [icon, name] of NAMELESS) {
+      for (const element of document.querySelectorAll(icon)) if (element.ariaLabel !== name) element.ariaLabel = name;
+    }
+    document.querySelectorAll(".help-tooltip[aria-label]").forEach((help) => help.removeAttribute("aria-label"));
+    document.querySelectorAll(".simplebar-content-wrapper[role=region]").forEach((box, place) => {
+      box.ariaLabel = box.closest("nav") ? "Pages of the admin" : box.querySelector("#result_list") ? "Rows" : `Scrollable content ${place + 1}`;
+    });
   }
 
   document.addEventListener("keydown", (event) => {

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from project.version import USER_AGENT
 from sandboxes.providers.daytona.gateway import DaytonaGateway, NewSandbox, RateLimited, Rejected, Unknown
 from tests.providers.daytona.scripted import CUT, HANG, answer, scripted
 from tests.support.gateway import BlockingGateway
@@ -283,7 +284,7 @@ def test_what_is_sent() -> None:
         seen = server.seen[0]
     assert seen.line == "POST /api/sandbox HTTP/1.1"
     assert seen.headers["authorization"] == "Bearer dtn_key"
-    assert seen.headers["user-agent"] == "sandkeeper"
+    assert seen.headers["user-agent"] == USER_AGENT
     assert json.loads(seen.body) == {
         "name": "alpha",
         "cpu": 2,

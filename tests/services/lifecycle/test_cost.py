@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 from django.db import connection
 
-from sandboxes.core.vocabulary import Action, OperationStatus
+from sandboxes import clock
+from sandboxes.core.facts import FetchFailed, Result
+from sandboxes.core.results import ResultKind
+from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lifecycle
+from sandboxes.services.lifecycle import turns
+from tests.support import rows
 from tests.support.driving import ask, reload
 
 if TYPE_CHECKING:
@@ -19,8 +24,8 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import Emulator
 
-# PostgreSQL is asked for the time once in each transaction.
-ASKS_THE_TIME = {"sqlite": 0, "postgresql": 1}
+# PostgreSQL is asked for the time when it is decided, and when it is saved.
+ASKS_THE_TIME = {"sqlite": 0, "postgresql": 2}
 
 
 @pytest.fixture
@@ -39,10 +44,15 @@ def new_calls(world: Emulator, before: dict[str, int]) -> dict[str, int]:
     }
 
 
-def test_an_attempt_that_waits_takes_one_look_and_nine_queries(
+# Alone it is claimed by 7 (begin, which sandboxes, which of them are free, lease them, their operations, keep those
+# from others, commit) and decided by 7 (begin, lock, the operation, its calls, save both with the lease, commit).
+ALONE = 14
+
+
+def test_an_attempt_that_waits_takes_one_look_and_fourteen_queries(
     world: Emulator,
     running: Callable[..., Sandbox],
-    django_assert_max_num_queries: DjangoAssertNumQueries,
+    django_assert_num_queries: DjangoAssertNumQueries,
     asks_the_time: int,
 ) -> None:
     sandbox = running()
@@ -51,8 +61,7 @@ def test_an_attempt_that_waits_takes_one_look_and_nine_queries(
     world.change(sandbox.daytona_id, state="stopping")
     assert lifecycle.attempt(stop.pk)  # the first one notes the new state on the timeline
     before = calls(world)
-    # claim, read; begin, lock, the operation, its calls, save both (the lease is given back with it), commit
-    with django_assert_max_num_queries(9 + asks_the_time):
+    with django_assert_num_queries(ALONE + asks_the_time):
         assert lifecycle.attempt(stop.pk)
     assert new_calls(world, before) == {"GET /sandbox/{id}": 1}
     stop.refresh_from_db()
@@ -60,29 +69,51 @@ def test_an_attempt_that_waits_takes_one_look_and_nine_queries(
     assert reload(sandbox.pk).lease_until is None
 
 
-def test_an_attempt_that_ends_an_operation_adds_a_line_to_the_timeline(
+def test_an_attempt_that_ends_an_operation_takes_no_more(
     world: Emulator,
     running: Callable[..., Sandbox],
-    django_assert_max_num_queries: DjangoAssertNumQueries,
+    django_assert_num_queries: DjangoAssertNumQueries,
     asks_the_time: int,
 ) -> None:
     sandbox = running()
     sync = ask(sandbox, Action.SYNC)
     before = calls(world)
-    with django_assert_max_num_queries(10 + asks_the_time):
+    with django_assert_num_queries(ALONE + asks_the_time):
         assert lifecycle.attempt(sync.pk)
     assert new_calls(world, before) == {"GET /sandbox/{id}": 1}
     assert Operation.objects.get(pk=sync.pk).status == OperationStatus.SUCCEEDED
     assert reload(sandbox.pk).lease_until is None
 
 
-def test_an_attempt_of_an_operation_that_has_ended_is_two_queries(
+def test_an_attempt_of_an_operation_that_has_ended_is_four_queries(
     world: Emulator,
     running: Callable[..., Sandbox],
-    django_assert_max_num_queries: DjangoAssertNumQueries,
+    django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     ended = Operation.objects.get(sandbox=running())
     before = calls(world)
-    with django_assert_max_num_queries(2):  # it cannot be claimed, and nothing is to be looked at later
+    with django_assert_num_queries(4):  # begin, it cannot be claimed, commit; nothing is to be looked at later
         assert not lifecycle.attempt(ended.pk)
     assert not new_calls(world, before)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_workers_do_together_takes_as_many_queries_as_one_alone(
+    django_assert_num_queries: DjangoAssertNumQueries, asks_the_time: int
+) -> None:
+    """As they are done in a worker: twenty that wait are less than one query each, not fourteen."""
+    sandboxes = [rows.sandbox(f"box {number}", status=Status.RUNNING) for number in range(20)]
+    for sandbox in sandboxes:
+        rows.operation(sandbox, Action.STOP, OperationStatus.QUEUED, due_at=clock.now(), step="queued")
+    nothing = FetchFailed(Result(ResultKind.NO_ANSWER, message="Daytona is away"))
+
+    def attempt(*some: Sandbox) -> None:
+        claimed = turns.claim([sandbox.pk for sandbox in some])
+        assert len(turns.decide_together([(turn, nothing) for turn in claimed])) == len(some)
+
+    attempt(*sandboxes)  # the first one notes on the timeline that it began
+    which = 1  # which sandboxes: here they are known
+    with django_assert_num_queries(ALONE - which + asks_the_time):
+        attempt(sandboxes[0])
+    with django_assert_num_queries(ALONE - which + asks_the_time):
+        attempt(*sandboxes)

@@ -100,7 +100,10 @@ def test_a_stop_that_is_kept_destroys_only_what_its_person_let_it_destroy(
 ) -> None:
     sandbox = running()
     number = world.faults.add("status", path="/stop$", **REFUSED)
-    assert do(sandbox, Action.STOP, force=force).status == "failed"
+    stop = ask(sandbox, Action.STOP, force=force)
+    lifecycle.attempt(stop.pk)  # and no look before it is made ephemeral
+    stop.refresh_from_db()
+    assert stop.status == "failed"
     world.faults.remove(number)
     auto_delete(world, sandbox, 0)
     for _ in range(4):

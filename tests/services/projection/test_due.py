@@ -1,11 +1,10 @@
-"""The pump's part: which rows are enqueued, how, and how often."""
+"""Which rows a worker is given to push: those that are due and that nobody has, and how many in one call."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 import pytest
-from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import Status
@@ -16,86 +15,91 @@ from tests.services.projection.driving import Convex, change, projected, push, s
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def tasks() -> list[tuple[str, int]]:
-    """The enqueued tasks: name, and of how many rows."""
-    found = []
-    for result in DBTaskResult.objects.order_by("enqueued_at"):
-        (argument,) = result.args_kwargs["args"]
-        rows = len(argument) if isinstance(argument, list) else 1
-        found.append((result.task_path.rsplit(".", 1)[-1], rows))
-    return found
+def test_rows_are_due_until_they_are_pushed(convex: Convex) -> None:
+    boxes = [sandbox(), sandbox()]
+    assert set(projection.due(10)[0]) == {box.pk for box in boxes}
+    assert len(projection.due(10)[0]) == 2, "nobody has pushed them yet"
+    push(boxes[0])
+    assert projection.due(10)[0] == [boxes[1].pk]
 
 
-def test_due_rows_are_enqueued_once(convex: Convex) -> None:
-    sandbox()
-    sandbox()
-    assert projection.enqueue_due(clock.now()) == 2
-    assert projection.enqueue_due(clock.now()) == 0
-    assert tasks() == [("push_sandbox", 1), ("push_sandbox", 1)]
+def test_those_that_have_been_due_for_longest_come_first(convex: Convex) -> None:
+    boxes = [sandbox(projection={"due_at": clock.now() - timedelta(seconds=age)}) for age in (10, 30, 20)]
+    assert projection.due(2)[0] == [boxes[1].pk, boxes[2].pk]
 
 
-def test_a_lost_task_is_made_good_by_a_later_look(convex: Convex) -> None:
-    sandbox()
-    projection.enqueue_due(clock.now())
+def test_a_row_that_somebody_pushes_is_not_due_until_its_lease_ends(convex: Convex) -> None:
+    box = sandbox()
+    assert ConvexProjection.objects.filter(pk=box.pk).claim(30.0)
+    assert projection.due(10)[0] == []
     clock.move(31)
-    assert projection.enqueue_due(clock.now()) == 1
+    assert projection.due(10)[0] == [box.pk]
 
 
 def test_clean_rows_are_not_due(convex: Convex) -> None:
     sandbox(pushed=True)
-    assert projection.enqueue_due(clock.now()) == 0
+    assert projection.due(10)[0] == []
 
 
-def test_a_row_that_was_enqueued_for_nothing_is_not_due_again(convex: Convex) -> None:
+def test_a_row_that_is_due_for_nothing_is_not_due_again(convex: Convex) -> None:
     box = sandbox(pushed=True)
     ConvexProjection.objects.filter(pk=box.pk).update(due_at=clock.now())
-    projection.enqueue_due(clock.now())
+    assert projection.due(10)[0] == [box.pk]
     assert not push(box)
     assert projected(box).due_at is None
+    assert projection.due(10)[0] == []
 
 
 def test_a_change_makes_it_due(convex: Convex) -> None:
     box = sandbox(pushed=True)
     change(box, status=Status.STOPPED)
-    assert projection.enqueue_due(clock.now()) == 1
+    assert projection.due(10)[0] == [box.pk]
 
 
-def test_where_our_own_functions_are_rows_are_enqueued_by_the_hundred(convex: Convex) -> None:
+def test_where_our_own_functions_are_many_take_one_call(convex: Convex) -> None:
     convex.configure(sandkeeper=True)
     push(sandbox())
-    for _ in range(130):
-        sandbox()
-    assert projection.enqueue_due(clock.now()) == 130
-    assert tasks() == [("push_batch", 100), ("push_batch", 30)]
+    boxes = [sandbox() for _ in range(130)]
+    ids, together = projection.due(400)
+    assert (set(ids), together) == ({box.pk for box in boxes}, True)
+    before = convex.total()
+    assert projection.push_many(ids[:100]) == 100
+    assert convex.total() - before <= 3, "one mutation, and what it is to know first"
+    assert len(projection.due(400)[0]) == 30
 
 
-def test_before_it_knows_which_functions_there_are_it_enqueues_a_few(convex: Convex) -> None:
-    for _ in range(20):
-        sandbox()
-    assert 0 < projection.enqueue_due(clock.now()) < 20
+def test_before_it_knows_which_functions_there_are_each_is_pushed_alone(convex: Convex) -> None:
+    convex.configure(sandkeeper=True)
+    sandbox(), sandbox()
+    assert projection.due(10)[1] is False
     push(sandbox())
-    assert projection.enqueue_due(clock.now()) > 10
+    assert projection.due(10)[1] is True
 
 
-def test_rows_that_nobody_has_come_to_yet_are_not_enqueued_in_ever_greater_numbers(convex: Convex) -> None:
+def test_where_the_functions_of_the_application_are_each_takes_calls_of_its_own(convex: Convex) -> None:
     push(sandbox())
-    for _ in range(510):
+    sandbox()
+    assert projection.due(10)[1] is False
+
+
+def test_no_more_than_asked_for_are_given(convex: Convex) -> None:
+    push(sandbox())
+    for _ in range(30):
         sandbox()
-    assert projection.enqueue_due(clock.now()) == 500
-    assert projection.enqueue_due(clock.now()) == 0
-    assert ConvexProjection.objects.due(clock.now()).count() == 10
+    assert len(projection.due(20)[0]) == 20
+    assert ConvexProjection.objects.due(clock.now()).count() == 30, "it takes nothing"
 
 
 def test_rows_that_failed_do_not_hold_up_the_others(convex: Convex) -> None:
     push(sandbox())
     later = clock.now() + timedelta(hours=1)
-    for _ in range(510):
+    for _ in range(30):
         sandbox(projection={"attempt": 3, "due_at": later})
-    sandbox()
-    assert projection.enqueue_due(clock.now()) == 1
+    box = sandbox()
+    assert projection.due(10)[0] == [box.pk]
 
 
 def test_it_calls_nobody(convex: Convex) -> None:
     sandbox()
-    projection.enqueue_due(clock.now())
+    projection.due(10)
     assert convex.total() == 0

@@ -178,7 +178,7 @@ def test_a_row_of_another_owner_is_never_written_until_it_is_corrected(any_conve
     any_convex.forget(box)
     any_convex.seed(box, userId="mallory", name="mallorys", status="running")
     before = any_convex.row(box)
-    projection.touch(box)
+    projection.touch([box])
     change(box, status=Status.STOPPED, name="renamed")
     push(box)
     projection.push_again(box.pk, actor=STAFF)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django_tasks_db.models import DBTaskResult
 
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
@@ -17,6 +16,8 @@ from sandboxes.services.reconcile import FindingKind, Options
 from tests.support import rows
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from pytest_django import Settings
 
     from tests.support.emulator import Emulator
@@ -32,20 +33,20 @@ def is_open(code: NoticeCode) -> bool:
     return Notice.objects.filter(code=code, closed_at=None).exists()
 
 
-def enqueued(task: str) -> list[str]:
-    tasks = DBTaskResult.objects.filter(task_path__endswith=task)
-    return [task.args_kwargs["args"][0] for task in tasks]
+def due_sandboxes() -> list[UUID]:
+    return list(Sandbox.objects.filter(fetch_due_at__lte=clock.now()).values_list("pk", flat=True))
 
 
 @pytest.mark.usefixtures("down")
-def test_what_is_due_is_enqueued_while_daytona_is_down() -> None:
-    sandbox = rows.sandbox()
-    operation = rows.operation(sandbox, Action.STOP, OperationStatus.QUEUED, due_at=clock.now())
-    looked_at = rows.sandbox(fetch_due_at=clock.now())
-    result = reconcile.sweep()
-    assert (result.result, result.report.counts["enqueued"]) == (Sweep.Result.PARTIAL, 2)
-    assert enqueued("advance_operation") == [str(operation.pk)]
-    assert enqueued("observe_sandbox") == [str(looked_at.pk)]
+def test_what_is_due_stays_due_while_daytona_is_down() -> None:
+    """The rows are the queue: a sweep moves nothing that waits, neither ahead nor back."""
+    due, later = rows.ago(seconds=5), rows.ago(seconds=-30)
+    operation = rows.operation(rows.sandbox(), Action.STOP, OperationStatus.QUEUED, due_at=due)
+    soon, rests = rows.sandbox(fetch_due_at=due), rows.sandbox(fetch_due_at=later)
+    assert reconcile.sweep().result == Sweep.Result.PARTIAL
+    for row in (operation, soon, rests):
+        row.refresh_from_db()
+    assert (operation.due_at, soon.fetch_due_at, rests.fetch_due_at) == (due, due, later)
 
 
 @pytest.mark.usefixtures("down")
@@ -62,7 +63,7 @@ def test_a_row_that_slipped_is_looked_at_again(name: str, fields: dict[str, Any]
     sandbox = rows.sandbox(**fields)
     result = reconcile.sweep()
     assert result.report.counts[f"slipped_{name}"] == 1
-    assert enqueued("observe_sandbox") == [str(sandbox.pk)]
+    assert due_sandboxes() == [sandbox.pk]
 
 
 @pytest.mark.usefixtures("down")
@@ -86,7 +87,9 @@ def test_an_operation_without_a_next_attempt_gets_one() -> None:
     operation = rows.operation(rows.sandbox(), Action.STOP, OperationStatus.IN_PROGRESS, due_at=None)
     result = reconcile.sweep()
     assert result.report.counts["slipped_operations"] == 1
-    assert enqueued("advance_operation") == [str(operation.pk)]
+    operation.refresh_from_db()
+    assert operation.due_at is not None
+    assert operation.due_at <= clock.now()
 
 
 @pytest.mark.usefixtures("down")
@@ -96,7 +99,7 @@ def test_a_dry_run_counts_them_and_writes_nothing() -> None:
     result = reconcile.sweep(Options(dry_run=True))
     assert result.report.counts["slipped_intents"] == 1
     assert Sandbox.objects.values().get(pk=sandbox.pk) == before
-    assert not DBTaskResult.objects.exists()
+    assert due_sandboxes() == []
 
 
 @pytest.mark.usefixtures("down")
@@ -169,9 +172,10 @@ def test_staff_are_told_when_no_worker_lives() -> None:
 def test_a_process_without_daytonas_key_does_its_local_steps_and_says_so(settings: Settings) -> None:
     settings.DAYTONA_API_KEY = ""
     daytona.reset()
-    rows.sandbox(fetch_due_at=clock.now())
+    slipped = rows.sandbox(intent="stopped", intent_met_at=None)
     result = reconcile.sweep()
-    assert (result.result, result.report.counts["enqueued"]) == (Sweep.Result.PARTIAL, 1)
+    assert (result.result, result.report.counts["slipped_intents"]) == (Sweep.Result.PARTIAL, 1)
+    assert due_sandboxes() == [slipped.pk]
     assert "DAYTONA_API_KEY" in result.detail
 
 

@@ -1,0 +1,107 @@
+"""Leasing what is due: two statements for any number of rows, in SQL because both return what they wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db import connection
+
+from sandboxes import clock
+from sandboxes.core.vocabulary import ACTIVE
+from sandboxes.models.lease import LONGEST
+from sandboxes.models.operation import Operation
+from sandboxes.models.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ACTIVE = ", ".join(f"'{status.value}'" for status in sorted(ACTIVE))
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A sandbox that was leased at `present`, the database's time, with its active operation if it has one."""
+
+    sandbox_id: UUID
+    daytona_id: str | None
+    daytona_name: str
+    owner: str
+    present: datetime
+    operation_id: UUID | None = None
+    request_id: str = ""
+
+
+def claim(ids: Sequence[UUID], *, token: str, seconds: float) -> list[Claimed]:
+    """Lease those of the sandboxes that nobody holds.
+
+    They, and their active operations, are due again when the lease ends, should their holder die. A crash between
+    the two statements leaves an operation that is due under a lease, which nobody takes before it ends.
+    """
+    sandboxes = _lease(ids, token, seconds)
+    if not sandboxes:
+        return []
+    operations = _postpone([one[0] for one in sandboxes], seconds)
+    present = sandboxes[0][-1]
+    return [
+        Claimed(pk, daytona_id, name, owner, present, *operations.get(pk, (None, "")))
+        for pk, daytona_id, name, owner, _ in sandboxes
+    ]
+
+
+def _lease(ids: Sequence[UUID], token: str, seconds: float) -> list[tuple[UUID, str | None, str, str, datetime]]:
+    now, until, void = clock.in_sql(), clock.in_sql(plus=seconds), clock.in_sql(plus=LONGEST.total_seconds())
+    chosen = f"id IN ({_places(ids)}) AND (lease_until IS NULL OR lease_until < {now} OR lease_until > {void})"
+    if connection.vendor == "postgresql":
+        # In one order, and without waiting: two workers that claim the same rows cannot wait for each other.
+        chosen = (
+            f"id IN (SELECT id FROM {_table(Sandbox)} WHERE {chosen} ORDER BY id FOR NO KEY UPDATE SKIP LOCKED)"  # noqa: S608 - names and times of our own
+        )
+    statement = f"""
+        UPDATE {_table(Sandbox)} SET lease_token = %s, lease_until = {until},
+            fetch_due_at = CASE WHEN fetch_due_at < {until} THEN {until} ELSE fetch_due_at END
+        WHERE {chosen} RETURNING id, daytona_id, daytona_name, owner_id, lease_until
+    """  # noqa: S608
+    found = _run(statement, [token, *_keys(ids)])
+    here = clock.here()  # SQLite has our own clock
+    lease = timedelta(seconds=seconds)
+    return [
+        (_uuid(pk), daytona_id, name, owner, ends - lease if connection.vendor == "postgresql" else here)
+        for pk, daytona_id, name, owner, ends in found
+    ]
+
+
+def _postpone(ids: Sequence[UUID], seconds: float) -> dict[UUID, tuple[UUID, str]]:
+    """Of each sandbox the active operation, which is not due again before the lease ends."""
+    until = clock.in_sql(plus=seconds)
+    statement = f"""
+        UPDATE {_table(Operation)} SET due_at = CASE WHEN due_at > {until} THEN due_at ELSE {until} END
+        WHERE sandbox_id IN ({_places(ids)}) AND status IN ({_ACTIVE}) RETURNING sandbox_id, id, request_id
+    """  # noqa: S608
+    return {_uuid(sandbox): (_uuid(pk), request_id) for sandbox, pk, request_id in _run(statement, _keys(ids))}
+
+
+def _run(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+def _table(model: type[Sandbox | Operation]) -> str:
+    return model._meta.db_table
+
+
+def _places(ids: Sequence[UUID]) -> str:
+    """One array on PostgreSQL, so that the statement is the same for any number of rows."""
+    return "SELECT unnest(%s::uuid[])" if connection.vendor == "postgresql" else ", ".join(["%s"] * len(ids))
+
+
+def _keys(ids: Sequence[UUID]) -> list[Any]:
+    return [list(ids)] if connection.vendor == "postgresql" else [one.hex for one in ids]
+
+
+def _uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
