@@ -144,13 +144,6 @@ def convex_packages() -> bool:
 
 
 def main() -> int:
-    absent = {
-        "postgres": no_postgres(),
-        "browser": no_browser(),
-        "node": no_node(),
-        "nginx": no_nginx(),
-        "pgbouncer": no_pgbouncer(),
-    }
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_all)
     if FAST_ONLY:
@@ -158,7 +151,13 @@ def main() -> int:
             "fast", *FAST, processes=2, without=["postgres", "browser"], environment={"TEST_DATABASE_URL": ""}
         )
         return 0 if fast.run() else 1
-    absent = {"postgres": no_postgres(), "browser": no_browser(), "node": no_node(), "nginx": no_nginx()}
+    absent = {
+        "postgres": no_postgres(),
+        "browser": no_browser(),
+        "node": no_node(),
+        "nginx": no_nginx(),
+        "pgbouncer": no_pgbouncer(),
+    }
     required = [name for name in os.environ.get("REQUIRE", "").split(",") if name]
     passed = [not absent[name] for name in required]
     if all(passed) and not absent["node"]:
