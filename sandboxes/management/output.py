@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import DatabaseError, InterfaceError, connection
 
+from project import tracing
 from project.readable import visible
 from project.unusable import missing_migrations
 from project.version import NAME
@@ -60,6 +61,8 @@ class ReadableCommand(BaseCommand):
             audit.write(
                 AuditAction.COMMAND, actor=audit.COMMAND, name=self.__module__.rpartition(".")[2], after=chosen
             )
+        if self.is_process(options):
+            tracing.start(self.__module__.rpartition(".")[2])
         root, level = logging.getLogger(), logging.getLogger().level
         if not self.is_process(options) and options.get("verbosity", 1) < 2:
             root.setLevel(max(level, logging.WARNING))
