@@ -10,7 +10,7 @@ import structlog
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.urls import get_resolver
 
-from project import refusals
+from project import refusals, tracing
 from sandboxes.core.codes import Code
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def _refuse(start_response: Callable[..., Any], code: Code, path: str) -> list[b
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "project.settings")
 django.setup(set_prefix=False)
+tracing.start("web")
 application = Guarded()
 # Django imports admin and API with the first request; here nobody waits for it.
 _ = get_resolver().url_patterns

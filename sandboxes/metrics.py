@@ -9,12 +9,13 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from django.db.models import Avg, Count, DurationField, ExpressionWrapper, F, Max, Min
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST as CONTENT_TYPE
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from project.readable import visible
@@ -23,6 +24,7 @@ from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, Source, Status
 from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.providers.counters import BOUNDS, Tally
 from sandboxes.services import backlog, heartbeat, projection, sweeps, verifications
 from sandboxes.services.reconcile import FindingKind
 
@@ -176,6 +178,9 @@ def _workers(now: datetime) -> Iterator[Metric]:
     counted = {role: heartbeat.alive(role).count() for role in (Role.RECONCILE, Role.WATCH)}
     text = "Other processes that gave a sign of life."
     yield _gauges("processes", text, ["role"], [([role.value], number) for role, number in counted.items()])
+    silent = Counter(heartbeat.silent().values_list("role", flat=True))
+    text = "Processes that fell silent within the last day without having been stopped in good order."
+    yield _gauges("processes_silent", text, ["role"], [([role.value], silent[role.value]) for role in Role])
     yield _gauges("worker_silence_seconds", "Time since a worker's last sign of life.", ["worker"], rows)
 
 
@@ -183,13 +188,25 @@ def _calls() -> Iterator[Metric]:
     labels = ["worker", "system", "operation", "result"]
     calls = CounterMetricFamily("sandkeeper_calls", "Calls to Daytona and Convex by result.", labels=labels)
     seconds = CounterMetricFamily("sandkeeper_call_seconds", "Seconds that these calls took.", labels=labels)
-    for worker, counters in WorkerHeartbeat.objects.values_list("worker_id", "counters"):
-        for key, (number, took) in counters.items():
-            values = [worker, *key.split(" ", 2)]
-            calls.add_metric(values, number)
-            seconds.add_metric(values, took)
+    text = "How long calls to Daytona and Convex took."
+    latency = HistogramMetricFamily("sandkeeper_call_latency_seconds", text, labels=["worker", "system", "result"])
+    for worker, counted in WorkerHeartbeat.objects.values_list("worker_id", "counters"):
+        lengths: dict[tuple[str, str], Tally] = {}
+        for key, (number, took, *buckets) in counted.items():
+            system, operation, result = key.split(" ", 2)
+            calls.add_metric([worker, system, operation, result], number)
+            seconds.add_metric([worker, system, operation, result], took)
+            if buckets:  # else a process of the release before wrote it
+                before = lengths.get((system, result), Tally(0, 0.0))
+                both = tuple(map(sum, zip(before.buckets, buckets[0], strict=True)))
+                lengths[system, result] = Tally(before.calls + number, before.seconds + took, both)
+        for labels_of_both, tally in lengths.items():
+            until = [str(bound) for bound in BOUNDS] + ["+Inf"]
+            cumulated = list(zip(until, accumulate(tally.buckets), strict=True))
+            latency.add_metric([worker, *labels_of_both], cumulated, tally.seconds)
     yield calls
     yield seconds
+    yield latency
 
 
 def _notices() -> Metric:

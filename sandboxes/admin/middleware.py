@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
@@ -35,6 +36,8 @@ class ReadableParameters:
         match = request.resolver_match
         if match is None or "admin" not in match.namespaces:
             return None
+        if request.user.is_authenticated:
+            structlog.contextvars.bind_contextvars(principal=f"staff:{request.user.get_username()}")
         problem = next(_problems(request, kwargs), None)
         return bad_request(request, BadRequest(problem)) if problem else None
 

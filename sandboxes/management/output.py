@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError, OutputWrapper
 from django.db import DatabaseError, InterfaceError, connection
 
+from project import tracing
 from project.readable import visible
 from project.unusable import missing_migrations
 from project.version import NAME
@@ -36,8 +38,12 @@ class ReadableCommand(BaseCommand):
     """
 
     audited: tuple[str, ...] = ()
-
     requires_system_checks = [NAME]
+    needs_tables = False  # those of this version, or it refuses to run
+
+    def is_process(self, options: dict[str, Any]) -> bool:
+        """Whether it stays, and its log is what it says. The others speak to people: they log warnings alone."""
+        return False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -49,17 +55,24 @@ class ReadableCommand(BaseCommand):
         for name in ("stdout", "stderr"):
             if options.get(name):
                 options[name] = ReadableOutput(options[name])
+        if self.needs_tables:
+            self._refuse_other_tables()
         if chosen := {name: options[name] for name in self.audited if options.get(name)}:
             audit.write(
                 AuditAction.COMMAND, actor=audit.COMMAND, name=self.__module__.rpartition(".")[2], after=chosen
             )
-        return super().execute(*args, **options)
+        if self.is_process(options):
+            tracing.start(self.__module__.rpartition(".")[2])
+        root, level = logging.getLogger(), logging.getLogger().level
+        if not self.is_process(options) and options.get("verbosity", 1) < 2:
+            root.setLevel(max(level, logging.WARNING))
+        try:
+            return super().execute(*args, **options)
+        finally:
+            root.setLevel(level)
 
-    def check_migrations(self) -> None:
-        """Refuse to run on another version's tables, in commands with `requires_migrations_checks`.
-
-        A database that is away ends nothing: processes wait for it.
-        """
+    def _refuse_other_tables(self) -> None:
+        """A database that is away ends nothing: processes wait for it."""
         with suppress(DatabaseError, InterfaceError):
             if missing := missing_migrations():
                 raise CommandError(f"{len(missing)} migrations are missing. Run `manage.py migrate` first.")

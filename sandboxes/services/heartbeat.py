@@ -8,7 +8,7 @@ import threading
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import structlog
@@ -76,9 +76,12 @@ def tidy() -> None:
     feed.number_events()  # so that a first reader finds little left to do
 
 
-def counted() -> dict[str, list[float]]:
-    """The calls of this process as JSON: `{"daytona start busy": [calls, seconds]}`."""
-    return {" ".join(key): [tally.calls, round(tally.seconds, 6)] for key, tally in counters.snapshot().items()}
+def counted() -> dict[str, list[Any]]:
+    """The calls of this process as JSON: `{"daytona start busy": [calls, seconds, [calls by their length]]}`."""
+    return {
+        " ".join(key): [tally.calls, round(tally.seconds, 6), list(tally.buckets)]
+        for key, tally in counters.snapshot().items()
+    }
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, ActorKind, OperationStatus, Source, Status
 from sandboxes.metrics import exposition
 from sandboxes.models import CircuitBreaker, Operation, Owner, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.providers.counters import BOUNDS
 from sandboxes.services import notices
 from sandboxes.services.doctor.installation import look_at_projection
 from sandboxes.services.lifecycle import turns
@@ -153,6 +154,36 @@ def test_workers_and_the_calls_they_counted() -> None:
     assert found["call_seconds_total", "sandboxes:updateStatus", "ok", "convex", "alive"] == 0.25
 
 
+def test_how_long_calls_took_is_a_histogram_by_system_and_result() -> None:
+    now = clock.now()
+    lengths = [[0] * (len(BOUNDS) + 1) for _ in range(2)]
+    lengths[0][BOUNDS.index(0.1)], lengths[1][BOUNDS.index(0.1)], lengths[1][-1] = 2, 1, 1
+    counted = {"daytona get ok": [2, 0.15, lengths[0]], "daytona start ok": [2, 40.0, lengths[1]]}
+    given = {"host": "h", "pid": 1, "places": 1, "started_at": now, "beat_at": now}
+    WorkerHeartbeat.objects.create(worker_id="w", counters=counted, **given)
+    WorkerHeartbeat.objects.create(worker_id="of before", counters={"daytona get ok": [9, 1.0]}, **given)
+    found = scraped()
+    until = {
+        bound: found["call_latency_seconds_bucket", bound, "ok", "daytona", "w"]
+        for bound in ("0.05", "0.1", "30.0", "+Inf")
+    }
+    assert until == {"0.05": 0, "0.1": 3, "30.0": 3, "+Inf": 4}
+    assert found["call_latency_seconds_sum", "ok", "daytona", "w"] == 40.15
+    assert found["call_latency_seconds_count", "ok", "daytona", "w"] == 4
+
+
+def test_a_process_that_died_is_told_from_one_that_was_stopped() -> None:
+    now = clock.now()
+    long_ago = now - timedelta(minutes=5)
+    for name, stopped in (("died", None), ("stopped", long_ago)):
+        WorkerHeartbeat.objects.create(
+            worker_id=name, role=WorkerHeartbeat.Role.WATCH, host="h", pid=1, places=0,
+            started_at=long_ago, beat_at=long_ago, stopped_at=stopped,
+        )  # fmt: skip
+    found = scraped()
+    assert (found["processes_silent", "watch"], found["processes", "watch"]) == (1, 0)
+
+
 def test_sweeps_and_notices() -> None:
     now = clock.now()
     begun = now - timedelta(seconds=50)
@@ -186,9 +217,10 @@ def test_the_alert_rules_use_metrics_that_exist(sandbox: Sandbox) -> None:
         places=1,
         started_at=now,
         beat_at=now,
-        counters={"daytona get ok": [1, 0.1]},
+        counters={"daytona get ok": [1, 0.1, [0] * (len(BOUNDS) + 1)]},
+        lanes={"people": [1, 2]},
     )
     known = {name[0] for name in scraped()}
     used = set(named_in_alerts())
-    assert len(used) >= 7
+    assert len(used) >= 12
     assert used - known == set()

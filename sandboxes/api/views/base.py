@@ -87,6 +87,7 @@ class ApiView(StrictView):
             return  # answered 405 below
         if not isinstance(request.user, Principal):
             raise NotAuthenticated
+        structlog.contextvars.bind_contextvars(principal=self.principal.id, owner=self.principal.owner)
         self._rate = throttling.count(self.principal)
         if self._rate:
             throttling.check(self._rate)
@@ -211,6 +212,7 @@ class ApiView(StrictView):
 
     def answer(self, operation: Operation) -> Response:
         """202 with the operation; how it ended, if it has: after `Prefer: wait`, or before a repetition came."""
+        structlog.contextvars.bind_contextvars(operation_id=str(operation.pk))
         if not operation.is_active:
             return self.ended(operation)
         seconds = wait_seconds(self.request.headers.get("Prefer", ""))

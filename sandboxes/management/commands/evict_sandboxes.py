@@ -28,7 +28,7 @@ class Command(ReadableCommand):
         "are next needed. Never stopped: those that a stop destroys, protected ones, those with an operation. "
         "Exit codes: 0, or 2 when the room that was asked for could not be made."
     )
-    requires_migrations_checks = True
+    needs_tables = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--idle", type=seconds, help="without use for so long: 90s, 30m, 2h, 1d")

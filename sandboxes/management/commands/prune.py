@@ -20,7 +20,7 @@ class Command(ReadableCommand):
         "Delete finished operations, events, tombstones, task results, kept answers, notices and sweeps past their "
         "retention (RETAIN_…_DAYS). The sweep does so once a day. --owner erases an owner whose sandboxes are gone."
     )
-    requires_migrations_checks = True
+    needs_tables = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--owner", help="erase this owner instead; refused while a sandbox of theirs exists")

@@ -47,7 +47,10 @@ class Command(ReadableCommand):
         "something or --verify-convex a difference, 3 partial: Daytona did not show all, too much was missing, or "
         "another sweep is under way."
     )
-    requires_migrations_checks = True
+    needs_tables = True
+
+    def is_process(self, options: dict[str, Any]) -> bool:
+        return options["every"] is not None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--owner", default="", help="only the sandboxes of this owner")

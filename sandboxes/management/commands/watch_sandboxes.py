@@ -24,7 +24,10 @@ class Command(ReadableCommand):
         "Optional: without it, what Daytona does by itself shows with the next sweep. "
         "One follows; a second one stands by for it."
     )
-    requires_migrations_checks = True
+    needs_tables = True
+
+    def is_process(self, options: dict[str, Any]) -> bool:
+        return True
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

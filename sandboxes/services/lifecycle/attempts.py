@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import structlog
 from django.db.models import F, OuterRef, Subquery
 
+from project import tracing
 from sandboxes import clock
 from sandboxes.core.facts import Answer, CallAnswered, Fetched, FetchFailed, Result, RoomSought
 from sandboxes.core.plan import Call, FindRoom
@@ -62,9 +63,8 @@ async def run(
     events said that the sandbox was destroyed, so that a first 404 is believed.
     """
     known = {"operation_id": str(turn.operation_id)} if turn.operation_id else {}
-    with structlog.contextvars.bound_contextvars(
-        sandbox_id=str(turn.sandbox_id), owner=turn.owner, request_id=turn.request_id, **known
-    ):
+    about = {"sandbox_id": str(turn.sandbox_id), "owner": turn.owner, "request_id": turn.request_id, **known}
+    with structlog.contextvars.bound_contextvars(**about), tracing.operation(turn.request_id, about):
         try:
             return await _run(_Run(turn, database, decide), raises=raises, ended=ended)
         except sandbox_store.LostLease:
