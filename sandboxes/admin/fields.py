@@ -27,3 +27,13 @@ class Text(forms.CharField):
 
 class OwnerId(Text):
     check = staticmethod(checked_owner_id)
+
+
+def _checked_lines(text: str) -> str:
+    return "\n".join(checked(line) for line in text.splitlines())
+
+
+class Lines(Text):
+    """Several lines of such a text."""
+
+    check = staticmethod(_checked_lines)

@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 
-from project.readable import UnreadableText, checked
+from sandboxes.admin.fields import Lines
 from sandboxes.admin.verbs import actor_of
 from sandboxes.services import notes
 
@@ -21,18 +21,12 @@ SHOWN = 50
 
 
 class NoteForm(forms.Form):
-    text = forms.CharField(
+    text = Lines(
         max_length=2000,
         label="New note",
         help_text="Internal: no owner and no program reads it.",
         widget=forms.Textarea({"class": "sk-input", "rows": 2}),
     )
-
-    def clean_text(self) -> str:
-        try:
-            return "\n".join(checked(line) for line in self.cleaned_data["text"].splitlines())
-        except UnreadableText as error:
-            raise forms.ValidationError(str(error), code=error.code) from None
 
 
 def shown(request: HttpRequest, about: Owner | Sandbox) -> dict[str, Any]:

@@ -78,6 +78,17 @@ def _not_cancellable(sandbox: Sandbox, active: Operation | None) -> str:
     return ""
 
 
+def _not_to_forget(sandbox: Sandbox, active: Operation | None) -> str:
+    if sandbox.forgotten_at is not None:
+        return "It is forgotten already."
+    is_stuck = _is_being_deleted(sandbox) and getattr(sandbox, "stuck", True)
+    return "" if is_stuck else "Only a delete that is stuck can be forgotten."
+
+
+def _is_being_deleted(sandbox: Sandbox) -> bool:
+    return sandbox.intent == Intent.DELETED and sandbox.status != Status.GONE
+
+
 def is_protected(sandbox: Sandbox) -> bool:
     return sandbox.protected_until is not None and sandbox.protected_until > clock.here()
 
@@ -96,6 +107,10 @@ def _protect(sandbox_id: UUID, wish: Wish) -> None:
 
 def _unprotect(sandbox_id: UUID, wish: Wish) -> None:
     lifecycle.protect(sandbox_id, actor=wish.actor, until=None, reason=wish.reason)
+
+
+def _forget(sandbox_id: UUID, wish: Wish) -> None:
+    lifecycle.forget(sandbox_id, actor=wish.actor, reason=wish.reason)
 
 
 def _cancel(sandbox_id: UUID, wish: Wish) -> Operation:
@@ -189,6 +204,14 @@ VERBS: dict[str, Verb] = {
             "cancel", "Cancel operation", "undo", "sandboxes.cancel_operation", "Cancelling",
             perform=_cancel,
             pointless=_not_cancellable,
+        ),
+        Verb(
+            "forget", "Forget", "folder_off", "sandboxes.delete_sandbox", "Forgetting",
+            perform=_forget,
+            pointless=_not_to_forget,
+            is_offered=_is_being_deleted,
+            asks=("reason",),
+            consequence="It counts against its owner's limit no more. The delete goes on in Daytona.",
         ),
         Verb(
             "delete", "Delete", "delete", "sandboxes.delete_sandbox", "Deleting", Action.DELETE,

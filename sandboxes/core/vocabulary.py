@@ -130,6 +130,7 @@ class AuditAction(Word):
     RENAMED = "renamed"
     SETTINGS = "settings"
     PROTECTION = "protection"
+    FORGOTTEN = "forgotten"
     NOTE = "note"
     COMMAND = "command"
 

@@ -158,6 +158,9 @@ class Sandbox(Derived, Leased):
     created_at = models.DateTimeField()
     updated_at = DatabaseTime(editable=False)
     deleted_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is gone.")
+    forgotten_at = models.DateTimeField(
+        null=True, blank=True, help_text="Its delete does not end: since when it counts against no limit."
+    )
 
     objects = models.Manager.from_queryset(SandboxQuerySet)()
 

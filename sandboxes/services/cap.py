@@ -23,13 +23,14 @@ class Cap:
 
 
 def cap(owner_id: str) -> Cap:
-    """How many sandboxes the owner has, and may have. Rows that are gone do not count."""
+    """How many sandboxes the owner has, and may have. What is gone or forgotten does not count."""
     owner = Owner.objects.filter(pk=owner_id).first()
     return cap_of(owner) if owner else Cap(0, settings.SANDBOXES_PER_OWNER)
 
 
 def cap_of(owner: Owner) -> Cap:
-    return Cap(Sandbox.objects.filter(owner=owner).exclude(status=Status.GONE).count(), limit_of(owner))
+    counted = Sandbox.objects.filter(owner=owner, forgotten_at=None).exclude(status=Status.GONE)
+    return Cap(counted.count(), limit_of(owner))
 
 
 def limit_of(owner: Owner) -> int:

@@ -150,6 +150,6 @@ def test_signing_out_by_a_get_is_refused(furnished: Client) -> None:
 
 def test_every_verb_answers_a_get_by_leading_to_the_list(furnished: Client) -> None:
     acts = [p.name for p in admin_patterns() if p.name and p.name.startswith("sandboxes_sandbox_act_")]
-    assert len(acts) == 10
+    assert len(acts) == 11
     answers = {furnished.get(reverse(f"admin:{name}")).headers["Location"] for name in acts}
     assert answers == {reverse("admin:sandboxes_sandbox_changelist")}

@@ -23,11 +23,14 @@ ASKING = [verb.name for verb in VERBS.values() if verb.asks]
 REQUESTS = {verb.name: verb.action for verb in VERBS.values() if verb.action is not None}
 
 
-def fit_for(verb: str) -> Sandbox:
+def fit_for(verb: str, *, of: str = "user_alice") -> Sandbox:
     """A sandbox with which the verb can do something."""
     status = {"start": Status.STOPPED, "recover": Status.ERROR}.get(verb, Status.RUNNING)
     protected = rows.ago(hours=-1) if verb == "unprotect" else None
-    row = rows.sandbox(status=status, protected_until=protected, recoverable=verb == "recover")
+    wanted: dict[str, Any] = {"intent": Intent.DELETED, "intent_at": rows.ago(hours=2)} if verb == "forget" else {}
+    row = rows.sandbox(
+        of=of, status=status, protected_until=protected, recoverable=verb == "recover", **wanted
+    )  # fmt: skip
     if verb == "cancel":
         rows.operation(row, Action.STOP, OperationStatus.QUEUED)
     return row
@@ -97,7 +100,7 @@ def test_the_list_posted_to_itself_as_django_does_it_goes_the_same_way(admin: Cl
 
 @pytest.mark.parametrize("verb", ASKING)
 def test_what_asks_first_names_the_sandbox_and_does_nothing_yet(admin: Client, verb: str) -> None:
-    row = rows.sandbox("atlas", of="user_bob")
+    row = fit_for(verb, of="user_bob")
     words = text_of(act(admin, verb, row))
     assert f"{VERBS[verb].label} atlas?" in words
     assert "user_bob" in words
@@ -107,8 +110,7 @@ def test_what_asks_first_names_the_sandbox_and_does_nothing_yet(admin: Client, v
 
 @pytest.mark.parametrize("verb", ASKING)
 def test_without_a_reason_it_asks_again(admin: Client, verb: str) -> None:
-    row = rows.sandbox()
-    words = text_of(confirm(admin, verb, row, reason="  "))
+    words = text_of(confirm(admin, verb, fit_for(verb), reason="  "))
     assert "Say why: the owner and programs see it." in words
     assert not Operation.objects.exists()
 

@@ -9,8 +9,11 @@ import pytest
 from django.urls import reverse
 
 from sandboxes import clock, metrics
-from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
-from tests.admin.pages import listing, names_listed, page, text_of
+from sandboxes.core.codes import Refused
+from sandboxes.core.vocabulary import Action, Actor, AuditAction, Intent, OperationStatus, Status
+from sandboxes.models import AuditEntry
+from sandboxes.services import lifecycle, owners
+from tests.admin.pages import confirm, listing, names_listed, page, text_of
 from tests.support import rows
 
 if TYPE_CHECKING:
@@ -48,6 +51,29 @@ def test_a_row_that_stands_is_stuck_everywhere(
     assert names_listed(admin, stuck="no") == ["rests"]
     assert "Stuck 1 Daytona neither finishes nor fails" in text_of(admin.get(reverse("admin:index")))
     assert "sandkeeper_stuck_sandboxes 1.0" in metrics.exposition().decode()
+
+
+def test_a_delete_that_never_ends_is_forgotten_with_a_reason(admin: Client) -> None:
+    row = rows.sandbox(
+        "stands", of="ann", intent=Intent.DELETED, intent_at=rows.ago(minutes=45), intent_met_at=None
+    )
+    rows.sandbox("rests", of="ann")
+    assert owners.cap("ann").used == 2
+    words = text_of(confirm(admin, "forget", row, reason="Daytona's ticket 5"))
+    assert "Forget: done." in words
+    assert "not counted against the owner's limit" in words
+    assert owners.cap("ann").used == 1
+    told = AuditEntry.objects.get(action=AuditAction.FORGOTTEN)
+    assert (told.about_name, told.reason) == ("stands", "Daytona's ticket 5")
+    assert names_listed(admin, stuck="yes") == ["stands"], "it still is in Daytona"
+
+
+def test_what_is_not_stuck_is_not_forgotten(admin: Client) -> None:
+    row = rows.sandbox("young", of="ann", intent=Intent.DELETED, intent_at=rows.ago(minutes=1), intent_met_at=None)
+    assert "Only a delete that is stuck can be forgotten." in page(admin, row).content.decode()
+    with pytest.raises(Refused, match="is not stuck"):
+        lifecycle.forget(row.pk, actor=Actor.staff("rosa"), reason="x")
+    assert "do-forget" not in page(admin, rows.sandbox("alive")).content.decode()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from sandboxes.core.intervals import RANGES, is_made_ephemeral
 from sandboxes.services.lifecycle.allowed import allowed_actions, destroyed_after, obstacles
 from sandboxes.services.lifecycle.attempts import attempt, observe
-from sandboxes.services.lifecycle.change import protect, put_labels_back, reapply, rename, set_intervals
+from sandboxes.services.lifecycle.change import forget, protect, put_labels_back, reapply, rename, set_intervals
 from sandboxes.services.lifecycle.create import NewRequest, create
 from sandboxes.services.lifecycle.request import cancel, request
 from sandboxes.services.lifecycle.request_many import request_many
@@ -19,6 +19,7 @@ __all__ = [
     "cancel",
     "create",
     "destroyed_after",
+    "forget",
     "is_made_ephemeral",
     "observe",
     "obstacles",

@@ -12,15 +12,14 @@ from sandboxes.core import pending
 from sandboxes.core.asked import NAME_LABEL, Value, drift, lost_labels
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.intervals import checked, is_made_ephemeral
-from sandboxes.core.vocabulary import Actor, ActorKind, AuditAction, EventKind, Status
+from sandboxes.core.vocabulary import Actor, ActorKind, AuditAction, EventKind, Intent, Status
+from sandboxes.models import Sandbox
 from sandboxes.services import audit, lookup, sandbox_store
 from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
-
-    from sandboxes.models import Sandbox
 
 
 class Intervals(TypedDict, total=False):
@@ -128,6 +127,22 @@ def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: s
         audit.write(AuditAction.PROTECTION, actor=actor, about=row, reason=reason, before=before, after=after)
         text = f"Protected until {until:%Y-%m-%d %H:%M} UTC" if until else "No longer protected"
         _changed(row, text, actor=actor, data={"reason": reason} if reason else {})
+    return row
+
+
+def forget(sandbox_id: UUID, *, actor: Actor, reason: str) -> Sandbox:
+    """Count a sandbox whose delete does not end against its owner's limit no more; the delete goes on.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, INVALID_REQUEST (its delete is not stuck).
+    """
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        if row.intent != Intent.DELETED or not Sandbox.objects.stuck(clock.now()).filter(pk=row.pk).exists():
+            raise Refused(Code.INVALID_REQUEST, f"The delete of “{row.display_name}” is not stuck.")
+        if row.forgotten_at is None:
+            row.forgotten_at = clock.now()
+            audit.write(AuditAction.FORGOTTEN, actor=actor, about=row, reason=reason)
+            _changed(row, "No longer counted against the owner's limit", actor=actor, data={"reason": reason})
     return row
 
 
