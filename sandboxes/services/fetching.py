@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sandboxes.models import Sandbox
-    from sandboxes.providers.daytona.gateway import DaytonaGateway
+    from sandboxes.providers.protocols import SandboxProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Absence:
 
 
 async def fetch(
-    daytona: DaytonaGateway, target: Target, *, started: datetime, absence: Callable[[], Awaitable[Absence]]
+    daytona: SandboxProvider, target: Target, *, started: datetime, absence: Callable[[], Awaitable[Absence]]
 ) -> Fetched:
     """GET the sandbox by id, or by name while we have no id (a create whose outcome is unknown).
 
@@ -66,7 +66,7 @@ async def fetch(
 
 
 async def _is_confirmed(
-    daytona: DaytonaGateway, target: Target, started: datetime, absence: Callable[[], Awaitable[Absence]]
+    daytona: SandboxProvider, target: Target, started: datetime, absence: Callable[[], Awaitable[Absence]]
 ) -> bool:
     """Whether this 404 is to be believed: a second one long enough after the first, and no row in the list.
 
@@ -89,7 +89,7 @@ def absence_of(row: Sandbox) -> Absence:
     return Absence(may_have_ended(sandbox_facts(row), calls_of(row)), row.missing_since)
 
 
-def fetch_now(daytona: DaytonaGateway, row: Sandbox) -> Fetched:
+def fetch_now(daytona: SandboxProvider, row: Sandbox) -> Fetched:
     """The same for a caller that is not async.
 
     Raises:

@@ -19,13 +19,13 @@ from sandboxes.services import leases
 from sandboxes.services.victims import LOOKED_AT, UNREADABLE, class_of, evict, rank_for, region_of, sharing_quota
 
 if TYPE_CHECKING:
-    from sandboxes.providers.daytona.gateway import DaytonaGateway
+    from sandboxes.providers.protocols import SandboxProvider
 
 LEASE_SECONDS = 30.0
 LOOKING_SECONDS = 10.0  # of one attempt: a look may wait for a timeout, and the leases must outlast all of them
 
 
-def seek(daytona: DaytonaGateway, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
+def seek(daytona: SandboxProvider, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
     """One step of the search: remote calls and the victim's stop; outside the operation's transaction."""
     search = _with_lease(row, operation, search)
     if not search.lease:
@@ -84,7 +84,7 @@ def _is_leaving() -> Q:
     return Q(pk__in=asked.values("sandbox")) | by_itself & ~Q(pk__in=active.values("sandbox"))
 
 
-def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
+def _choose(daytona: SandboxProvider, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
     if (forgotten := _forgotten_victim(operation, search)) is not None:
         return search.wait_for_victim(str(forgotten.pk))
     leaving = _counted(row).filter(_is_leaving()).values_list("pk", flat=True)[:LOOKED_AT]
@@ -96,7 +96,7 @@ def _choose(daytona: DaytonaGateway, row: Sandbox, operation: Operation, search:
     return _stop_one(daytona, row, operation, search)
 
 
-def _stop_one(daytona: DaytonaGateway, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
+def _stop_one(daytona: SandboxProvider, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
     ranking = rank_for(row)
     unanswered = list(search.unanswered)
     ends = clock.monotonic() + LOOKING_SECONDS

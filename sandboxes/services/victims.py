@@ -22,7 +22,7 @@ from sandboxes.services.fetching import fetch_now
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from sandboxes.providers.daytona.gateway import DaytonaGateway
+    from sandboxes.providers.protocols import SandboxProvider
 
 EVICTOR = Actor.system("evictor")
 UNREADABLE = ("readable",)
@@ -88,7 +88,7 @@ def _candidate(row: Sandbox, *, busy: bool) -> Candidate:
 
 
 def evict(
-    daytona: DaytonaGateway,
+    daytona: SandboxProvider,
     ranked: Candidate,
     *,
     caused_by: Operation | None,

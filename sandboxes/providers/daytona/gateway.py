@@ -38,13 +38,7 @@ from sandboxes.providers.daytona.errors import (
     Unknown,
     WrongState,
 )
-from sandboxes.providers.daytona.rows import (
-    NewSandbox,
-    Page,
-    UnreadableBody,
-    read_page,
-    read_sandbox,
-)
+from sandboxes.providers.daytona.rows import UnreadableBody, read_page, read_sandbox
 from sandboxes.providers.daytona.wire import Wire
 
 if TYPE_CHECKING:
@@ -53,6 +47,7 @@ if TYPE_CHECKING:
     from daytona_api_client_async import CreateSandbox
 
     from sandboxes.providers.daytona.throttle import Resting, Shared
+    from sandboxes.providers.protocols import NewSandbox, Page
 
 __all__ = [
     "Busy",
@@ -61,11 +56,9 @@ __all__ = [
     "DaytonaGateway",
     "DiskQuotaFull",
     "NameTaken",
-    "NewSandbox",
     "NoRunners",
     "NotConfigured",
     "NotFound",
-    "Page",
     "RateLimited",
     "RecoverCooldown",
     "RecoverExhausted",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.facts import RemoteSandbox
 from sandboxes.providers.messages import named, said, storable
+from sandboxes.providers.protocols import Page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,41 +19,6 @@ LARGEST_NUMBER = 2**31 - 1
 
 class UnreadableBody(ValueError):
     """A 2xx answer whose body does not describe a sandbox, or a page of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of the list. `bad_rows` says of each row that is no sandbox where it stood and what it had."""
-
-    items: tuple[RemoteSandbox, ...]
-    next_cursor: str | None
-    bad_rows: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewSandbox:
-    """What to create. Sizes in CPUs and GiB, times in minutes; None leaves the choice to Daytona.
-
-    A snapshot or sizes, never both. A v0.190 server refuses sizes even without a snapshot, because its default one
-    stands in (recording 01_create_get).
-    """
-
-    name: str
-    snapshot: str | None = None
-    cpu: int | None = None
-    memory_gb: int | None = None
-    disk_gb: int | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    target: str = ""
-    auto_stop: int | None = None
-    auto_archive: int | None = None
-    auto_delete: int | None = None
-    env: Mapping[str, str] | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        sized = (self.cpu, self.memory_gb, self.disk_gb) != (None, None, None)
-        if self.snapshot and sized:
-            raise ValueError("a new sandbox takes a snapshot or sizes, never both")
 
 
 def read_sandbox(body: bytes) -> RemoteSandbox:

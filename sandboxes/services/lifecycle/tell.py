@@ -24,7 +24,7 @@ from sandboxes.core.pending import Pending
 from sandboxes.core.results import MEANINGS
 from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import Sandbox
-from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, Rejected, Unknown
+from sandboxes.providers.daytona.gateway import DaytonaError, Rejected, Unknown
 from sandboxes.services import notices, sandbox_store
 from sandboxes.services.decisions import refresh
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sandboxes.core.facts import RemoteSandbox
+    from sandboxes.providers.protocols import SandboxProvider
 
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 600.0  # seconds
 MOST_TRIES = 8  # of a call that Daytona answers with an error of its own each time: ten minutes
@@ -43,7 +44,7 @@ ChangeResult = Pending | DaytonaError
 
 
 async def tell(
-    daytona: DaytonaGateway, remote: RemoteSandbox, due: Mapping[str, Pending], *, now: Callable[[], datetime]
+    daytona: SandboxProvider, remote: RemoteSandbox, due: Mapping[str, Pending], *, now: Callable[[], datetime]
 ) -> dict[str, ChangeResult]:
     """Make the calls for these settings; returns what became of each."""
     outcomes: dict[str, ChangeResult] = {}
@@ -74,7 +75,7 @@ def record_told(
 
 
 def _calls(
-    daytona: DaytonaGateway, remote: RemoteSandbox, due: Mapping[str, Pending]
+    daytona: SandboxProvider, remote: RemoteSandbox, due: Mapping[str, Pending]
 ) -> Iterator[tuple[list[str], Callable[[], Awaitable[None]]]]:
     """Labels are merged into what the GET just showed: Daytona's PUT replaces all."""
     labels = {key: str(one.value) for key, one in due.items() if key not in asked.INTERVALS}

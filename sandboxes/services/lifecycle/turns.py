@@ -24,7 +24,7 @@ from sandboxes.core.facts import Answer, Decision, Fetched, NewOperation, TellDa
 from sandboxes.core.plan import Call, FindRoom, LookAgain, Step
 from sandboxes.core.vocabulary import Action, EventKind, OperationStatus
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, claiming
-from sandboxes.providers.daytona.rows import NewSandbox
+from sandboxes.providers.protocols import NewSandbox
 from sandboxes.services import notices, sandbox_store
 from sandboxes.services.decisions import gather, read_calls, write
 from sandboxes.services.fetching import Target

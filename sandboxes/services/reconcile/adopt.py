@@ -26,7 +26,7 @@ from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, Source, Status
 from sandboxes.models import ConvexProjection, Owner, Sandbox
 from sandboxes.providers import blocking
-from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, NotFound, RemoteSandbox
+from sandboxes.providers.daytona.gateway import DaytonaError, NotFound, RemoteSandbox
 from sandboxes.services import sandbox_store
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sandboxes.providers.convex.gateway import ApplicationRow
+    from sandboxes.providers.protocols import SandboxProvider
     from sandboxes.services.reconcile.compare import Known
     from sandboxes.services.reconcile.run import Run
 
@@ -67,7 +68,7 @@ class Found:
 
 
 def adopt(
-    run: Run, daytona: DaytonaGateway, orphans: list[RemoteSandbox], *, listings: Mapping[str, Listing]
+    run: Run, daytona: SandboxProvider, orphans: list[RemoteSandbox], *, listings: Mapping[str, Listing]
 ) -> None:
     """Decide on each that a GET still shows; the list alone proves nothing. `listings` by Daytona's id."""
     found = [one for one in run.side_by_side(lambda item: look(run, daytona, item), orphans) if one is not None]
@@ -165,7 +166,7 @@ def _pushed(row: Sandbox, listing: Listing) -> list[Change]:
     return [*differences(System.CONVEX, before, sent), used]
 
 
-def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None:
+def look(run: Run, daytona: SandboxProvider, item: RemoteSandbox) -> Found | None:
     """GET what the list showed; None when it is ending, is somebody else's by now, or Daytona does not answer."""
     started = clock.now()
     try:
@@ -180,7 +181,7 @@ def look(run: Run, daytona: DaytonaGateway, item: RemoteSandbox) -> Found | None
     return None if remote.is_ending else Found(remote, started)
 
 
-def delete_leftover(run: Run, daytona: DaytonaGateway, item: RemoteSandbox, row: Known) -> None:
+def delete_leftover(run: Run, daytona: SandboxProvider, item: RemoteSandbox, row: Known) -> None:
     """A create of ours that ran late, after its row was deleted: it gets a row of its own, which is deleted."""
     text = f"made for “{row.display_name}”, which is deleted here; it is deleted, too"
     if not run.options.dry_run:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from sandboxes.providers.daytona.gateway import DaytonaGateway, Page, RemoteSandbox
+    from sandboxes.providers.daytona.gateway import RemoteSandbox
+    from sandboxes.providers.protocols import Page, SandboxProvider
 
 
 # The list has the raw state, a GET shows what is about to happen (recording 04_lifecycle; daytona.md section 2).
@@ -97,7 +98,7 @@ def differs(row: Known, item: RemoteSandbox) -> bool:
     return listed != stored or any(given and given != kept for given, kept in granted)
 
 
-def compare(run: Run, daytona: DaytonaGateway, listings: Listings, page: Page) -> list[UUID]:
+def compare(run: Run, daytona: SandboxProvider, listings: Listings, page: Page) -> list[UUID]:
     """One query for the rows of the page and one update. Returns the rows that have to be looked at."""
     items = {item.id: item for item in page.items}
     known = _known(Q(daytona_id__in=list(items)))
@@ -118,7 +119,7 @@ def _known(which: Q) -> list[Known]:
     return [Known(**values) for values in rows.values(*FIELDS, "busy")]
 
 
-def _sort_out(run: Run, daytona: DaytonaGateway, listings: Listings, strangers: list[RemoteSandbox]) -> list[UUID]:
+def _sort_out(run: Run, daytona: SandboxProvider, listings: Listings, strangers: list[RemoteSandbox]) -> list[UUID]:
     """Sandboxes that no row names by id. Returns the rows that one of them was made for, to be looked at."""
     if not strangers:
         return []
@@ -138,7 +139,7 @@ def _sort_out(run: Run, daytona: DaytonaGateway, listings: Listings, strangers: 
     return made_for
 
 
-def _orphans(run: Run, daytona: DaytonaGateway, listings: Listings, unclaimed: list[RemoteSandbox]) -> None:
+def _orphans(run: Run, daytona: SandboxProvider, listings: Listings, unclaimed: list[RemoteSandbox]) -> None:
     """Those that have an owner are adopted or reported; the others are somebody else's."""
     if run.options.adopt:
         found = listings.of(unclaimed)

@@ -13,7 +13,7 @@ from sandboxes.core.codes import Refused
 from sandboxes.core.observation import with_observation
 from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
-from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway
+from sandboxes.providers.daytona.gateway import DaytonaError
 from sandboxes.services import lifecycle
 from sandboxes.services.decisions import SANDBOX_FIELDS, sandbox_facts
 from sandboxes.services.fetching import fetch_now
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sandboxes.core.facts import Fetched
+    from sandboxes.providers.protocols import SandboxProvider
     from sandboxes.services.reconcile.compare import Known
     from sandboxes.services.reconcile.run import Run
 
@@ -54,7 +55,7 @@ class Stored:
         )  # fmt: skip
 
 
-def examine(run: Run, daytona: DaytonaGateway, ids: list[UUID]) -> None:
+def examine(run: Run, daytona: SandboxProvider, ids: list[UUID]) -> None:
     """GET each of these sandboxes and report what was otherwise than stored. With Daytona down it gives up soon."""
 
     def one(sandbox_id: UUID) -> None:
@@ -96,7 +97,7 @@ def _observe(run: Run, sandbox_id: UUID) -> list[SweepFinding | None]:
     return [finding_of(after, Stored.of(before), Stored.of(after)), setting_of(run, after)]
 
 
-def _dry(run: Run, daytona: DaytonaGateway, sandbox_id: UUID) -> list[SweepFinding | None]:
+def _dry(run: Run, daytona: SandboxProvider, sandbox_id: UUID) -> list[SweepFinding | None]:
     row = Sandbox.objects.filter(pk=sandbox_id).first()
     if row is None:
         return []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from sandboxes.models.scope import SandboxRows
-    from sandboxes.providers.daytona.gateway import DaytonaGateway
+    from sandboxes.providers.protocols import SandboxProvider
     from sandboxes.services.reconcile.run import Run
     from sandboxes.services.rows import ShownIds
 
@@ -24,7 +24,7 @@ CHUNK = 500
 FEW = 10
 
 
-def look(run: Run, daytona: DaytonaGateway, shown: ShownIds) -> None:
+def look(run: Run, daytona: SandboxProvider, shown: ShownIds) -> None:
     """GET each row that the list lacks, or refuse to when it lacks too many to be believed."""
     total = expected(run).count()
     lacking = sum(len(ids) for ids in _lacking(run, shown))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from sandboxes.providers import blocking
-from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, Page, RateLimited
+from sandboxes.providers.daytona.gateway import DaytonaError, RateLimited
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sandboxes.providers.protocols import Page, SandboxProvider
     from sandboxes.services.reconcile.run import Run
     from sandboxes.services.rows import ShownIds
 
@@ -20,7 +21,7 @@ PATIENCE = 3  # throttled answers in a row that are waited for
 LONGEST_WAIT = 30.0
 
 
-def walk(run: Run, daytona: DaytonaGateway, shown: ShownIds) -> Iterator[Page]:
+def walk(run: Run, daytona: SandboxProvider, shown: ShownIds) -> Iterator[Page]:
     """All pages, oldest sandbox first. A page without a new id, or an error, ends the walk as partial.
 
     A list that repeats itself would never end, and one that broke off proves nothing of what it lacks
@@ -48,7 +49,7 @@ def walk(run: Run, daytona: DaytonaGateway, shown: ShownIds) -> Iterator[Page]:
             return
 
 
-def _page(run: Run, daytona: DaytonaGateway, cursor: str | None) -> Page:
+def _page(run: Run, daytona: SandboxProvider, cursor: str | None) -> Page:
     labels = {"harness_user_id": run.options.owner} if run.options.owner else None
     for patience in range(PATIENCE, -1, -1):
         try:

@@ -14,7 +14,7 @@ import structlog
 from sandboxes import clock
 from sandboxes.models import Lease, Sweep
 from sandboxes.providers.convex import gateway as convex
-from sandboxes.providers.daytona.gateway import DaytonaError, DaytonaGateway, gateway
+from sandboxes.providers.daytona.gateway import DaytonaError, gateway
 from sandboxes.services import leases
 from sandboxes.services.reconcile import after_list, compare, missing, restored, slipped
 from sandboxes.services.reconcile.examine import examine
@@ -28,6 +28,8 @@ from sandboxes.services.sweeps import LEASE
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
+
+    from sandboxes.providers.protocols import SandboxProvider
 
 LOOKS_AT_ONCE = 100
 log = structlog.get_logger(__name__)
@@ -106,7 +108,7 @@ def _carry_out(run: Run) -> None:
         slipped.make_due(run)  # what a look just found to be on its way
 
 
-def _compare(run: Run, daytona: DaytonaGateway) -> None:
+def _compare(run: Run, daytona: SandboxProvider) -> None:
     with ShownIds() as shown, closing(Listings(run, convex.gateway())) as listings:
         waiting: list[UUID] = []
         for page in walk(run, daytona, shown):

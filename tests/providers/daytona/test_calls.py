@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandboxes.providers.daytona.gateway import NewSandbox, NotFound, RemoteSandbox, WrongState
+from sandboxes.providers.daytona.gateway import NotFound, RemoteSandbox, WrongState
+from sandboxes.providers.protocols import NewSandbox
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandboxes.providers.daytona.gateway import NewSandbox, NotFound, Unknown
+from sandboxes.providers.daytona.gateway import NotFound, Unknown
+from sandboxes.providers.protocols import NewSandbox
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import pytest
 from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.providers.daytona.gateway import DaytonaGateway, NotConfigured, Unauthorized
+from sandboxes.providers.protocols import NewSandbox
 from tests.providers.daytona.scripted import HANG, scripted
 from tests.support.waiting import PATIENCE
 
@@ -36,7 +37,7 @@ def fresh(settings: Any, emulator: Emulator) -> Iterator[None]:
 
 
 def test_the_settings_make_the_gateway(settings: Any, emulator: Emulator) -> None:
-    created = blocking.run(daytona.gateway().create(daytona.NewSandbox(name="alpha")))
+    created = blocking.run(daytona.gateway().create(NewSandbox(name="alpha")))
     assert created.target == "eu"
     assert daytona.gateway() is daytona.gateway()
 
@@ -93,6 +94,7 @@ import os, sys, threading, django
 django.setup()
 from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
+from sandboxes.providers.protocols import NewSandbox
 mine = daytona.gateway()
 blocking.run(mine.list_page())
 daytona._lock.acquire()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandboxes.providers.daytona import gateway as errors
-from sandboxes.providers.daytona.gateway import NewSandbox
+from sandboxes.providers.protocols import NewSandbox
 
 if TYPE_CHECKING:
     from tests.providers.daytona.conftest import NewGateway

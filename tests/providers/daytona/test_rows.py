@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandboxes.providers.daytona.gateway import NewSandbox
 from sandboxes.providers.daytona.rows import UnreadableBody, read_page, read_sandbox, sandbox_from
 from sandboxes.providers.messages import WORDS_LIMIT
+from sandboxes.providers.protocols import NewSandbox
 from tests.providers.daytona.recorded import RECORDINGS
 
 FIELDS = [

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandboxes.providers.daytona.gateway import DaytonaError, NewSandbox, NotConfigured
+from sandboxes.providers.daytona.gateway import DaytonaError, NotConfigured
+from sandboxes.providers.protocols import NewSandbox
 from tests.providers.daytona.scripted import CUT, HANG, answer, scripted
 from tests.providers.daytona.test_transport import ALL
 from tests.support.waiting import PATIENCE, wait_until

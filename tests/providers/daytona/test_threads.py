@@ -4,7 +4,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from sandboxes.providers import counters
-from sandboxes.providers.daytona.gateway import DaytonaError, NewSandbox
+from sandboxes.providers.daytona.gateway import DaytonaError
+from sandboxes.providers.protocols import NewSandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes import clock
-from sandboxes.providers.daytona.gateway import NewSandbox, RateLimited, Unknown
+from sandboxes.providers.daytona.gateway import RateLimited, Unknown
 from sandboxes.providers.daytona.throttle import DEFAULT_REST, LONGEST_REST, Resting, retry_after
+from sandboxes.providers.protocols import NewSandbox
 from tests.providers.daytona.scripted import answer, scripted
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 
 from project.version import USER_AGENT
-from sandboxes.providers.daytona.gateway import DaytonaGateway, NewSandbox, RateLimited, Rejected, Unknown
+from sandboxes.providers.daytona.gateway import DaytonaGateway, RateLimited, Rejected, Unknown
+from sandboxes.providers.protocols import NewSandbox
 from tests.providers.daytona.scripted import CUT, HANG, answer, scripted
 from tests.support.gateway import BlockingGateway
 from tests.support.waiting import PATIENCE, wait_until
