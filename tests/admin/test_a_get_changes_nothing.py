@@ -62,7 +62,7 @@ def furnished(world: Emulator, client: Client) -> Client:
     rows.sandbox("gone", status=Status.GONE)
     notices.tell(NoticeCode.ORPHANS, "2 orphans")
     Sweep.objects.create(started_at=rows.ago(hours=1))
-    beat = {"host": "h", "pid": 1, "threads": 1, "started_at": rows.ago(hours=1), "beat_at": rows.ago(seconds=1)}
+    beat = {"host": "h", "pid": 1, "places": 1, "started_at": rows.ago(hours=1), "beat_at": rows.ago(seconds=1)}
     WorkerHeartbeat.objects.create(worker_id="one", **beat)
     ServiceKey.objects.create(name="key", prefix="abc", digest="x", scopes=[])
     Group.objects.get_or_create(name="people")

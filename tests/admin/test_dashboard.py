@@ -118,7 +118,7 @@ def test_the_last_sweep_workers_and_top_owners_are_shown(admin: Client) -> None:
     assert "No worker has been seen." in words
     assert "There are no sandboxes yet. Create one" in words
     Sweep.objects.create(result="complete", started_at=rows.ago(seconds=30), counts={"drift": 4, "orphan": 2})
-    beats: dict[str, Any] = {"host": "worker-1", "pid": 1, "threads": 4, "started_at": rows.ago(hours=1)}
+    beats: dict[str, Any] = {"host": "worker-1", "pid": 1, "places": 4, "started_at": rows.ago(hours=1)}
     WorkerHeartbeat.objects.create(worker_id="one", beat_at=rows.ago(seconds=2), **beats)
     WorkerHeartbeat.objects.create(worker_id="two", beat_at=rows.ago(minutes=9), **beats)
     rows.sandbox(of="user_small", cpu=1)

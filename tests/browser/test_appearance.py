@@ -84,7 +84,7 @@ def furnish() -> Sandbox:
     rows.owner("held", hold_since=rows.ago(hours=1), hold_reason="abuse")
     notices.tell(NoticeCode.ORG_SUSPENDED, "The organisation is suspended.")
     Sweep.objects.create(result="complete", started_at=rows.ago(minutes=1), counts={"drift": 2})
-    beat: dict[str, Any] = {"host": "h", "pid": 1, "threads": 1, "started_at": rows.ago(hours=1)}
+    beat: dict[str, Any] = {"host": "h", "pid": 1, "places": 1, "started_at": rows.ago(hours=1)}
     WorkerHeartbeat.objects.create(worker_id="one", beat_at=rows.ago(seconds=1), **beat)
     ServiceKey.objects.create(name="key", prefix="abc", digest="x", scopes=["sandboxes:read"])
     return row
