@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextvars import Context
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import structlog
@@ -50,7 +51,8 @@ class Batches(Generic[A, R]):
         if self._free == 0 or not self._waiting:
             return
         self._free -= 1
-        task = asyncio.ensure_future(self._run())
+        # Of nobody's context: what is logged in a batch is of none of those who asked, but as it says itself.
+        task = asyncio.get_running_loop().create_task(self._run(), context=Context())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 

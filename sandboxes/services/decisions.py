@@ -255,6 +255,7 @@ def _log_end(row: Sandbox, operation: Operation, *, now: datetime) -> None:
         "operation_ended",
         operation_id=str(operation.pk),
         sandbox_id=str(row.pk),
+        owner=row.owner_id,
         action=operation.action,
         status=operation.status,
         code=operation.code,

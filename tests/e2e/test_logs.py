@@ -30,7 +30,7 @@ def test_one_request_can_be_followed_through_web_and_worker(running: Installatio
 
     (line,) = wait_until(ended, what="line at the end of the operation")
     assert (line["request_id"], line["sandbox_id"]) == ("followed-1", sandbox["id"])
-    assert (line["action"], line["status"], line["task"]) == ("stop", "succeeded", "advance_operation")
+    assert (line["action"], line["status"], line["owner"]) == ("stop", "succeeded", sandbox["owner"])
     assert line["seconds"] > 0
 
 
