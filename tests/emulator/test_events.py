@@ -8,7 +8,7 @@ import pytest
 import socketio
 
 from tests.support.emulator import ORGANIZATION, Emulator
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,10 +21,14 @@ OTHER = "22222222-2222-4222-8222-222222222222"
 class Listener:
     def __init__(self, emulator: Emulator, token: str) -> None:
         self.heard: list[tuple[str, Any]] = []
-        self.client = socketio.Client(reconnection=False)
+        self.client = socketio.Client(reconnection=False, request_timeout=PATIENCE)
         self.client.on("*", lambda event, data=None: self.heard.append((event, data)))
         self.client.connect(
-            emulator.url, socketio_path="/api/socket.io/", auth={"token": token}, transports=["websocket"]
+            emulator.url,
+            socketio_path="/api/socket.io/",
+            auth={"token": token},
+            transports=["websocket"],
+            wait_timeout=PATIENCE,
         )
 
     def events(self) -> list[str]:
