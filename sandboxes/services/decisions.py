@@ -35,7 +35,6 @@ from sandboxes.core.quota import QuotaSearch
 from sandboxes.core.vocabulary import ACTION_FOR, Action, EventKind
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox
 from sandboxes.services import leases, sandbox_store
-from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -302,5 +301,5 @@ def create_operation(
             data={"status": operation.status} | told,
         )  # fmt: skip
     refresh(row, active=operation, now=now)
-    wake()
+    sandbox_store.wake_workers(row)
     return operation

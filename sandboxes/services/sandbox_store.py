@@ -47,6 +47,7 @@ class Batch:
     def __init__(self) -> None:
         self.inserted: list[Model] = []
         self.notices: dict[NoticeCode, str | None] = {}
+        self.wakes = False
         self._updated: dict[tuple[type[Model], Any], tuple[Model, set[str]]] = {}
 
     def update(self, row: Model, fields: Iterable[str]) -> None:
@@ -59,6 +60,8 @@ class Batch:
         self._save(DaytonaCall)
         self._insert(Operation)
         self._insert(DaytonaCall)
+        if self.wakes:
+            wake()
 
     def _insert(self, kind: type[Model]) -> None:
         kind._default_manager.bulk_create([row for row in self.inserted if isinstance(row, kind)])
@@ -151,6 +154,14 @@ def save(sandbox: Sandbox, row: Model, fields: Iterable[str]) -> None:
         sandbox.batch.update(row, fields)
 
 
+def wake_workers(sandbox: Sandbox) -> None:
+    """Tell workers that something of this sandbox is due now: once for all that are locked together."""
+    if sandbox.batch is None:
+        wake()
+    else:
+        sandbox.batch.wakes = True
+
+
 def notify(sandbox: Sandbox, codes: Mapping[NoticeCode, str | None]) -> None:
     """Open these notices with the text, or close those without one: now, or after what many write together."""
     if sandbox.batch is None:
@@ -232,7 +243,7 @@ def _project(changed: list[Sandbox]) -> None:
     rows = ConvexProjection.objects.filter(pk__in=[row.pk for row in changed])
     (rows.in_order() if len(changed) > 1 else rows).make_due()
     if settings.CONVEX_URL:
-        wake()
+        wake_workers(changed[0])
 
 
 def active_operation(sandbox_id: UUID) -> Operation | None:

@@ -114,7 +114,7 @@ def fail_after_commit(execute: Any, sql: str, *rest: Any) -> Any:
 @pytest.mark.django_db(transaction=True)
 def test_what_was_begun_before_a_failure_of_ours_is_not_done_twice(alice: Api) -> None:
     with connection.execute_wrapper(fail_after_commit):
-        assert alice.post("/sandboxes", {}, Idempotency_Key="k1").status_code == 500
+        assert alice.post("/sandboxes", {}, Idempotency_Key="k1").status_code == 503
     begun = Operation.objects.get()
     again = alice.post("/sandboxes", {}, Idempotency_Key="k1")
     assert (again.status_code, again.json()["id"]) == (202, str(begun.pk))

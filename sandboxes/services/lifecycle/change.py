@@ -15,7 +15,6 @@ from sandboxes.core.intervals import checked, is_made_ephemeral
 from sandboxes.core.vocabulary import Actor, ActorKind, AuditAction, EventKind, Intent, Status
 from sandboxes.models import Sandbox
 from sandboxes.services import audit, lookup, sandbox_store
-from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,4 +171,4 @@ def _changed(row: Sandbox, text: str, *, actor: Actor, data: Mapping[str, Any] |
 def _tell_daytona(row: Sandbox, changes: Mapping[str, Value | None]) -> None:
     row.pending_changes = pending.ask(row.pending_changes, changes, read_cache=settings.READ_CACHE_SECONDS)
     row.fetch_due_at = clock.now()
-    wake()
+    sandbox_store.wake_workers(row)

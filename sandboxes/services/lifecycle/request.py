@@ -13,7 +13,6 @@ from sandboxes.services import budget, lookup, sandbox_store
 from sandboxes.services.decisions import create_operation, refresh
 from sandboxes.services.lifecycle.allowed import allowed_actions, refusal
 from sandboxes.services.operations import close_operation, keep_intent, revert_intent, set_intent
-from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +128,7 @@ def _make_due(row: Sandbox, active: Operation, *, now: datetime) -> None:
     """Let the operation look now, unless it waits for Daytona to find the sandbox: asking faster shows nothing."""
     if row.missing_since is None:
         active.due_at = now
-        wake()
+        sandbox_store.wake_workers(row)
 
 
 def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) -> None:
