@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from copy import copy
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import stamina
@@ -25,7 +27,7 @@ from sandboxes.providers.daytona.throttle import Resting, Shared, buckets_of, li
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from daytona_api_client_async import SandboxApi
+    from daytona_api_client_async import ApiClient, SandboxApi
 
     from sandboxes.providers.daytona.connections import Answer, Connections
 
@@ -212,15 +214,24 @@ def _usable(api_key: str) -> str:
 
 def _connect(api_url: str, api_key: str, connect_timeout: float) -> tuple[SandboxApi, Connections]:
     # Imported here: it costs 0.3 s and 38 MB that web and most commands need not pay.
-    from daytona_api_client_async import ApiClient, Configuration, SandboxApi
+    from daytona_api_client_async import SandboxApi
 
     from sandboxes.providers.daytona.connections import Connections
 
-    client = ApiClient(Configuration(host=api_url, access_token=api_key))
-    client.user_agent = USER_AGENT
+    client = copy(_client(api_url, api_key))
     connections = Connections(ssl_context=client.rest_client.ssl_context, connect_timeout=connect_timeout)
     client.rest_client = connections  # type: ignore[assignment]
     return SandboxApi(client), connections
+
+
+@lru_cache(maxsize=4)
+def _client(api_url: str, api_key: str) -> ApiClient:
+    """Made once: it reads all certificates that are trusted, which takes longer than a hundred calls."""
+    from daytona_api_client_async import ApiClient, Configuration
+
+    client = ApiClient(Configuration(host=api_url, access_token=api_key))
+    client.user_agent = USER_AGENT
+    return client
 
 
 def _request_headers() -> dict[str, str]:
