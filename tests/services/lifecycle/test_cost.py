@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from django.db import connection
 
 from sandboxes import clock
 from sandboxes.core.facts import FetchFailed, Result
@@ -24,14 +23,11 @@ if TYPE_CHECKING:
 
     from tests.support.emulator import Emulator
 
-# PostgreSQL is asked for the time when it is decided, and when it is saved.
-ASKS_THE_TIME = {"sqlite": 0, "postgresql": 2}
-
 
 @pytest.fixture
-def asks_the_time(settings: Settings) -> int:
-    settings.ATTEMPT_SECONDS = 0.0  # one fetch in each attempt
-    return ASKS_THE_TIME[connection.vendor]
+def one_fetch(settings: Settings) -> None:
+    """Each attempt is over after it."""
+    settings.ATTEMPT_SECONDS = 0.0
 
 
 def calls(world: Emulator) -> dict[str, int]:
@@ -44,16 +40,16 @@ def new_calls(world: Emulator, before: dict[str, int]) -> dict[str, int]:
     }
 
 
-# Alone it is claimed by 7 (begin, which sandboxes, which of them are free, lease them, their operations, keep those
-# from others, commit) and decided by 7 (begin, lock, the operation, its calls, save both with the lease, commit).
-ALONE = 14
+# Alone it is claimed by 3 (which sandbox, lease it, keep its operation from others) and decided by 7 (begin, lock,
+# the operation with the time, its calls, save both with the lease, commit).
+ALONE = 10
 
 
-def test_an_attempt_that_waits_takes_one_look_and_fourteen_queries(
+def test_an_attempt_that_waits_takes_one_look_and_ten_queries(
     world: Emulator,
     running: Callable[..., Sandbox],
     django_assert_num_queries: DjangoAssertNumQueries,
-    asks_the_time: int,
+    one_fetch: None,
 ) -> None:
     sandbox = running()
     stop = ask(sandbox, Action.STOP)
@@ -61,7 +57,7 @@ def test_an_attempt_that_waits_takes_one_look_and_fourteen_queries(
     world.change(sandbox.daytona_id, state="stopping")
     assert lifecycle.attempt(stop.pk)  # the first one notes the new state on the timeline
     before = calls(world)
-    with django_assert_num_queries(ALONE + asks_the_time):
+    with django_assert_num_queries(ALONE):
         assert lifecycle.attempt(stop.pk)
     assert new_calls(world, before) == {"GET /sandbox/{id}": 1}
     stop.refresh_from_db()
@@ -73,35 +69,35 @@ def test_an_attempt_that_ends_an_operation_takes_no_more(
     world: Emulator,
     running: Callable[..., Sandbox],
     django_assert_num_queries: DjangoAssertNumQueries,
-    asks_the_time: int,
+    one_fetch: None,
 ) -> None:
     sandbox = running()
     sync = ask(sandbox, Action.SYNC)
     before = calls(world)
-    with django_assert_num_queries(ALONE + asks_the_time):
+    with django_assert_num_queries(ALONE):
         assert lifecycle.attempt(sync.pk)
     assert new_calls(world, before) == {"GET /sandbox/{id}": 1}
     assert Operation.objects.get(pk=sync.pk).status == OperationStatus.SUCCEEDED
     assert reload(sandbox.pk).lease_until is None
 
 
-def test_an_attempt_of_an_operation_that_has_ended_is_four_queries(
+def test_an_attempt_of_an_operation_that_has_ended_is_three_queries(
     world: Emulator,
     running: Callable[..., Sandbox],
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     ended = Operation.objects.get(sandbox=running())
     before = calls(world)
-    with django_assert_num_queries(4):  # begin, it cannot be claimed, commit; nothing is to be looked at later
+    with django_assert_num_queries(3):  # it has none to claim, and is not to be attempted later
         assert not lifecycle.attempt(ended.pk)
     assert not new_calls(world, before)
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_workers_do_together_takes_as_many_queries_as_one_alone(
-    django_assert_num_queries: DjangoAssertNumQueries, asks_the_time: int
+    django_assert_num_queries: DjangoAssertNumQueries, one_fetch: None
 ) -> None:
-    """As they are done in a worker: twenty that wait are less than one query each, not fourteen."""
+    """As they are done in a worker: twenty that wait are less than one query each, not ten."""
     sandboxes = [rows.sandbox(f"box {number}", status=Status.RUNNING) for number in range(20)]
     for sandbox in sandboxes:
         rows.operation(sandbox, Action.STOP, OperationStatus.QUEUED, due_at=clock.now(), step="queued")
@@ -113,7 +109,7 @@ def test_what_workers_do_together_takes_as_many_queries_as_one_alone(
 
     attempt(*sandboxes)  # the first one notes on the timeline that it began
     which = 1  # which sandboxes: here they are known
-    with django_assert_num_queries(ALONE - which + asks_the_time):
+    with django_assert_num_queries(ALONE - which):
         attempt(sandboxes[0])
-    with django_assert_num_queries(ALONE - which + asks_the_time):
+    with django_assert_num_queries(ALONE - which):
         attempt(*sandboxes)
