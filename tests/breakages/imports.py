@@ -39,7 +39,7 @@ BREAKAGES = [
     ),
     Breakage(
         "control characters on a terminal",
-        "sandboxes/management/output.py",
+        "sandboxes/management/tables.py",
         "return Text(visible(text, lines=True))",
         "return Text(text)",
         "tests/hostile/test_outlets.py::test_tables_and_sentences_on_a_terminal_show_signs",

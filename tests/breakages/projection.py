@@ -26,14 +26,14 @@ BREAKAGES = [
     Breakage(
         "a change that Convex is not told of",
         "sandboxes/services/sandbox_store.py",
-        "_project([row] if shown_of(row) != before_shown else [])",
+        "_project([row] if _shows_other(row, before) else [])",
         "_project([])",
         f"{TESTS}/test_make_due.py::test_a_change_that_convex_shows_makes_it_due",
     ),
     Breakage(
         "a change of many that Convex is not told of",
         "sandboxes/services/sandbox_store.py",
-        "_project([row for row in found if shown_of(row) != before[row.pk][1]])",
+        "_project([row for row in found if _shows_other(row, before[row.pk])])",
         "_project([])",
         f"{TESTS}/test_make_due.py::test_many_that_change_together_are_due_together",
     ),

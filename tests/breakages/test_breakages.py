@@ -15,6 +15,7 @@ import pytest
 
 from tests.breakages.breakage import Breakage
 from tests.breakages.core import BREAKAGES as CORE
+from tests.breakages.engine import BREAKAGES as ENGINE
 from tests.breakages.imports import BREAKAGES as IMPORTS
 from tests.breakages.observations import BREAKAGES as OBSERVATIONS
 from tests.breakages.projection import BREAKAGES as PROJECTION
@@ -40,6 +41,7 @@ BREAKAGES = [
     *OBSERVATIONS,
     *PROJECTION,
     *CORE,
+    *ENGINE,
     Breakage(
         "no lease check",
         "sandboxes/services/sandbox_store.py",
@@ -169,7 +171,7 @@ BREAKAGES = [
     Breakage(
         "a stranger of our name adopted",
         "sandboxes/services/fetching.py",
-        'if row.daytona_id is None and remote.labels.get("sandkeeper_id") != str(row.pk):',
+        'if target.daytona_id is None and remote.labels.get("sandkeeper_id") != str(target.sandbox_id):',
         "if False:",
         f"{SERVICES}/lifecycle/test_create.py::test_a_name_that_somebody_else_has_is_not_adopted",
     ),

@@ -160,7 +160,7 @@ def test_a_claim_takes_no_more_than_there_are_places() -> None:
     assert Lane("tiny", picks.PEOPLE, places=0).places == 1
 
 
-def test_what_another_worker_holds_is_found_and_not_claimed() -> None:
+def test_what_another_worker_has_taken_is_not_claimed() -> None:
     asked("alice")
     one, other = (Lane("people", picks.PEOPLE, places=10) for _ in range(2))
     assert claim(one, limit=10, holder="one") == ["alice"]

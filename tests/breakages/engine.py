@@ -1,0 +1,52 @@
+"""Guards of the engine: what is claimed, by whom it is written, and whose turn it is."""
+
+from __future__ import annotations
+
+from tests.breakages.breakage import Breakage
+
+TESTS = "tests/engine"
+
+BREAKAGES = [
+    Breakage(
+        "a sandbox taken from the worker that holds it",
+        "sandboxes/models/claiming.py",
+        "AND (lease_until IS NULL OR lease_until < {now} OR lease_until > {void})",
+        "AND ({now} IS NOT NULL OR {void} IS NOT NULL)",
+        f"{TESTS}/test_turns.py::test_what_is_claimed_is_due_again_when_the_lease_ends",
+    ),
+    Breakage(
+        "a decision written by a worker that lost its lease",
+        "sandboxes/services/lifecycle/turns.py",
+        "rows = [row for row in found if row.lease_token == by_id[row.pk][0].token]",
+        "rows = list(found)",
+        f"{TESTS}/test_turns.py::test_what_one_decides_whose_lease_was_taken_over_is_not_written",
+    ),
+    Breakage(
+        "the last places taken by whoever has many",
+        "sandboxes/engine/lanes.py",
+        "busy = frozenset(self.by_owner) if scarce else frozenset()",
+        "busy = frozenset(()) if scarce else frozenset()",
+        f"{TESTS}/test_picks.py::test_the_last_places_are_for_owners_who_have_none",
+    ),
+    Breakage(
+        "an outage of the database taken for a fault of the row",
+        "sandboxes/engine/batches.py",
+        "if not await self._is_away():",
+        "if not await self._is_away() or True:",
+        f"{TESTS}/test_batches.py::test_while_the_database_is_away_it_is_asked_again_and_nothing_is_given_up",
+    ),
+    Breakage(
+        "a window of calls given out twice",
+        "sandboxes/services/call_budgets.py",
+        "granted = max(0, min(most, row.limit - row.taken))",
+        "granted = max(0, min(most, row.limit))",
+        f"{TESTS}/test_budgets.py::test_a_window_is_given_out_once_and_a_new_one_begins_when_it_ends",
+    ),
+    Breakage(
+        "a living worker's sandboxes freed",
+        "sandboxes/engine/dead.py",
+        "filter(stopped_at=None, freed_at=None, beat_at__lt=since)",
+        "filter(stopped_at=None, freed_at=None)",
+        f"{TESTS}/test_dead.py::test_a_worker_that_gives_signs_of_life_keeps_what_it_has",
+    ),
+]
