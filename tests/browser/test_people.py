@@ -53,7 +53,7 @@ def test_a_hold_stops_what_runs_and_says_so_until_it_is_lifted(desk: Desk, runni
     desk.open("sandboxes_owner_change", "alice")
     desk.page.get_by_role("button", name="Put on hold…").click()
     expect(desk.page.get_by_role("heading", name="Stopping 1 sandbox")).to_be_visible()
-    desk.page.get_by_label("Reason", exact=True).fill("mining coins")
+    desk.page.get_by_role("textbox", name="Reason", exact=True).fill("mining coins")
     desk.page.get_by_role("button", name="Put on hold", exact=True).click()
     expect(desk.page.get_by_text("On hold; 1 sandbox will stop.")).to_be_visible()
     desk.remember()
