@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from copy import copy
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ from sandboxes.services.rows import one
 from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from django.db.models import Model, QuerySet
@@ -105,7 +106,7 @@ def lock_sandbox(which: UUID | SandboxRows, *, token: str | None = None) -> Iter
         _project([row] if _shows_other(row, before) else [])
         if changed := changes(row, since=before):
             row.save(update_fields=changed)
-        SandboxEvent.objects.bulk_create(_told(row, since=before))
+        SandboxEvent.objects.bulk_create(_told(row, since=before, now=clock.now))
 
 
 @contextmanager
@@ -122,7 +123,8 @@ def lock_sandboxes(rows: QuerySet[Sandbox], *, waits: bool = False) -> Iterator[
         _project([row for row in found if _shows_other(row, before[row.pk])])
         _save_together({row: changes(row, since=before[row.pk]) for row in found})
         batch.write()
-        SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk]))
+        now = cache(clock.now)  # asked once for all
+        SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk], now=now))
     # Each is one row for everybody: nobody holds it until a transaction of many ends.
     _notify(batch.notices)
 
@@ -183,10 +185,10 @@ def telling(row: Sandbox, *, since: dict[str, Any]) -> Iterator[None]:
     """Write the events of the block together, the first with the facts that are not as they were `since` then."""
     row.lines = []
     yield
-    SandboxEvent.objects.bulk_create(_with_changes(row, changed_facts(row, since=since)))
+    SandboxEvent.objects.bulk_create(_with_changes(row, changed_facts(row, since=since), now=clock.now))
 
 
-def _told(row: Sandbox, *, since: dict[str, Any]) -> list[SandboxEvent]:
+def _told(row: Sandbox, *, since: dict[str, Any], now: Callable[[], datetime]) -> list[SandboxEvent]:
     """The events of a block that has ended, the first with what has changed of the sandbox since then.
 
     A change that no event tells of gets one of its own: who follows the feed hears of every change.
@@ -194,13 +196,13 @@ def _told(row: Sandbox, *, since: dict[str, Any]) -> list[SandboxEvent]:
     if _is_as_before(row, since):
         lines, row.lines = row.lines or [], None
         return lines
-    return _with_changes(row, changed_facts(row, since=facts_of(_as_before(row, since))))
+    return _with_changes(row, changed_facts(row, since=facts_of(_as_before(row, since))), now=now)
 
 
-def _with_changes(row: Sandbox, changed: dict[str, Any]) -> list[SandboxEvent]:
+def _with_changes(row: Sandbox, changed: dict[str, Any], *, now: Callable[[], datetime]) -> list[SandboxEvent]:
     lines, row.lines = row.lines or [], None
     if changed:
-        lines = lines or [line(row, EventKind.CHANGE, _in_words(changed), at=clock.now())]
+        lines = lines or [line(row, EventKind.CHANGE, _in_words(changed), at=now())]
         lines[0].changes = changed
     return lines
 

@@ -267,7 +267,11 @@ def test_the_wait_for_a_coroutine_may_be_broken_off() -> None:
         begun.wait(PATIENCE)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        blocking.run(forever())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs behind it
+    try:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            blocking.run(forever())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert cancelled.wait(PATIENCE)
