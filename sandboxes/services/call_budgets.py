@@ -21,7 +21,9 @@ MARGIN = 0.1  # seconds that a window here ends after Daytona's
 def grant(bucket: str, most: int) -> tuple[int, float]:
     """Take up to so many calls of the present window; returns how many, and the seconds until it ends."""
     with transaction.atomic():
-        row = CallBudget.objects.select_for_update().get(pk=bucket)
+        row = CallBudget.objects.select_for_update().filter(pk=bucket).first()
+        if row is None:  # its limit was just learned, and is being written
+            return most, MARGIN
         now = clock.now()
         if row.closed_until is not None and row.closed_until > now:
             return 0, (row.closed_until - now).total_seconds()

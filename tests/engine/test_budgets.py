@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import CallBudget, Operation, Sandbox
+from sandboxes.providers import blocking
+from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.providers.daytona.throttle import LIFECYCLE, limits_in
 from sandboxes.services import call_budgets, lifecycle
 from tests.faults.workers import QUICK, workers
@@ -16,6 +19,7 @@ from tests.support import rows
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from tests.support.emulator import Emulator
@@ -53,6 +57,43 @@ def test_a_closed_bucket_gives_nothing_and_says_for_how_long(stopped_clock: None
     assert (limits, {name: round(left, 3) for name, left in closed.items()}) == ({"bucket": 6}, {"bucket": 30.0})
     call_budgets.reopen("bucket")
     assert call_budgets.read()[1] == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_limit_that_was_just_learned_and_is_not_written_yet_stops_nobody() -> None:
+    assert call_budgets.grant("bucket", 3)[0] == 3
+
+
+class Asked:
+    """What other processes know, as a wire asks for it."""
+
+    def __init__(self) -> None:
+        self.buckets: list[str] = []
+
+    async def enter(self, buckets: Iterable[str]) -> None:
+        self.buckets += buckets
+
+    def answered(self, *limit: object) -> None: ...
+    def throttled(self, name: str, seconds: float) -> None: ...
+    def refused(self, seconds: float) -> None: ...
+    def accepted(self) -> None: ...
+
+
+def test_only_the_event_loop_that_shares_a_budget_goes_by_it(world: Emulator) -> None:
+    """A search for room asks from another one, in a thread of its own."""
+    shared, (key,) = Asked(), world.seed(count=1)
+
+    async def share() -> None:
+        daytona.gateway().share(lambda _: shared)
+        await daytona.gateway().get(key)
+
+    async def ask() -> None:
+        await daytona.gateway().get(key)
+
+    blocking.run(share())
+    assert shared.buckets == ["authenticated"]
+    asyncio.run(ask())
+    assert shared.buckets == ["authenticated"]
 
 
 def test_limits_are_read_from_the_headers_of_the_call_s_own_bucket() -> None:

@@ -154,7 +154,7 @@ async def _keep_session(ssl_context: ssl.SSLContext) -> AsyncGenerator[aiohttp.C
         trace_configs=[trace],
     )
     # Else aiohttp sends a PUT or DELETE once more when its connection is lost.
-    session._retry_connection = False  # noqa: SLF001 - aiohttp has no other way (its issue 10790)
+    session._retry_connection = False  # noqa: SLF001 - aiohttp has no public way to say so
     try:
         yield session
     finally:

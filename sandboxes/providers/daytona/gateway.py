@@ -184,8 +184,8 @@ class DaytonaGateway:
         await self._wire.send("set_auto_delete", _named(daytona_id), minutes)
 
     def share(self, make: Callable[[Resting], Shared]) -> None:
-        """Have every call ask, and every answer told to, what other processes know of the same Daytona."""
-        self._wire.shared = make(self._wire.resting)
+        """Have the calls of the running event loop go by what other processes know as well."""
+        self._wire.share(make(self._wire.resting))
 
     async def close(self) -> None:
         """Close the connections of the running event loop. Those of another are closed with it."""

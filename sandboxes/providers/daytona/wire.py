@@ -88,7 +88,7 @@ class Wire:
         self._key = _usable(api_key)
         self._read_timeout, self._hold_timeout = read_timeout, hold_timeout
         self.resting = Resting(unauthorized_pause=unauthorized_pause)
-        self.shared: Shared | None = None  # what other processes know of the same Daytona
+        self._shared: tuple[Shared, asyncio.AbstractEventLoop] | None = None
         self._api, self._connections = _connect(api_url, self._key, connect_timeout)
 
     async def read(self, operation: str, *arguments: object, **options: object) -> bytes:
@@ -98,6 +98,10 @@ class Wire:
     async def send(self, operation: str, *arguments: object, **options: object) -> bytes:
         """One request, never repeated. Returns the body of a 2xx answer, else raises a DaytonaError."""
         return await self._send(operation, self._deadline(operation), arguments, options)
+
+    def share(self, shared: Shared) -> None:
+        """What other processes know of the same Daytona counts for the calls of the running event loop."""
+        self._shared = shared, asyncio.get_running_loop()
 
     async def close(self) -> None:
         await self._connections.close()
@@ -111,8 +115,8 @@ class Wire:
     async def _send(
         self, operation: str, deadline: float, arguments: tuple[object, ...], options: Mapping[str, Any]
     ) -> bytes:
-        if self.shared is not None:
-            await self.shared.enter(buckets_of(operation))
+        if (shared := self._shared_here()) is not None:
+            await shared.enter(buckets_of(operation))
         self._let_pass(operation)
         result, started = "broken", time.monotonic()
         try:
@@ -137,9 +141,9 @@ class Wire:
         answer = await self._ask(operation, seconds, arguments, options)
         if isinstance(answer, Unknown):
             raise answer
-        if answer.status != 429 and self.shared is not None:  # which carries no limits
+        if answer.status != 429 and (shared := self._shared_here()) is not None:  # a 429 carries no limits
             for limit in limits_in(answer.headers, operation):
-                self.shared.answered(*limit)
+                shared.answered(*limit)
         if 200 <= answer.status < 300:
             self._accept()
             return answer.body
@@ -176,21 +180,27 @@ class Wire:
         return None
 
     def _take_to_heart(self, error: DaytonaError) -> None:
+        shared = self._shared_here()
         if isinstance(error, RateLimited):
             self.resting.throttle(error.bucket, error.retry_after)
-            if self.shared is not None:
-                self.shared.throttled(error.bucket, error.retry_after)
+            if shared is not None:
+                shared.throttled(error.bucket, error.retry_after)
         elif isinstance(error, Unauthorized):
             error.retry_after = self.resting.refuse()
-            if self.shared is not None:
-                self.shared.refused(error.retry_after)
+            if shared is not None:
+                shared.refused(error.retry_after)
         elif error.outcome_known and error.status is not None:
             self._accept()
 
     def _accept(self) -> None:
         self.resting.accept()
-        if self.shared is not None:
-            self.shared.accepted()
+        if (shared := self._shared_here()) is not None:
+            shared.accepted()
+
+    def _shared_here(self) -> Shared | None:
+        if self._shared is None or self._shared[1] is not asyncio.get_running_loop():
+            return None
+        return self._shared[0]
 
     def _lost(self, operation: str, lost: Unknown) -> Unknown:
         words = " ".join(self._without_key(lost.message.encode(errors="replace")).decode().split())
