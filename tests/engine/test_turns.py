@@ -18,8 +18,9 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.facts import Fetched, FetchFailed, Result
 from sandboxes.core.results import ResultKind
-from sandboxes.core.vocabulary import Action, OperationStatus
+from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.models import Notice, Operation, Sandbox, SandboxEvent
+from sandboxes.services import lifecycle
 from sandboxes.services.lifecycle import turns
 from tests.support import rows
 from tests.support.waiting import PATIENCE
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pytest_django import Settings
 
     from sandboxes.services.lifecycle.turns import Turn
+    from tests.support.emulator import Emulator
 
 BOXES, CLAIMERS = 8, 4
 BROKEN = ValueError("a bug of ours")
@@ -145,6 +147,20 @@ def test_many_decide_in_as_many_statements_as_few() -> None:
 
 
 # An error of our own
+
+
+def test_an_attempt_that_breaks_is_not_due_again_at_once(world: Emulator) -> None:
+    """Also where nobody decides together: whatever breaks in a turn puts it back, or it would spin."""
+    sandbox = rows.sandbox(status=Status.STOPPED)
+    broken = rows.operation(sandbox, Action.START, OperationStatus.QUEUED, due_at=clock.now())
+    Operation.objects.filter(pk=broken.pk).update(search={"phase": "nowhere"})
+    assert lifecycle.attempt(broken.pk)
+    broken.refresh_from_db()
+    row = reload(sandbox)
+    assert (row.failures, row.lease_token) == (1, "")
+    assert broken.due_at is not None
+    assert broken.due_at > clock.now()
+    assert not world.log(), "nothing was asked of Daytona"
 
 
 @pytest.mark.django_db

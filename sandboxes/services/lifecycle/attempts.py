@@ -57,7 +57,7 @@ class Decider(Protocol):
 async def run(
     turn: Turn, *, database: Database, decide: Decider, raises: bool = False, ended: bool = False
 ) -> bool:
-    """Take the turn to its end. Returns whether Daytona answered the last fetch.
+    """Take the turn to its end. Returns whether Daytona answered the last fetch. An error of our own puts it back.
 
     With `raises` the DaytonaError of a fetch that failed comes through, after it was recorded. `ended`: Daytona's
     events said that the sandbox was destroyed, so that a first 404 is believed.
@@ -70,6 +70,12 @@ async def run(
         except sandbox_store.LostLease:
             turn.is_over = True
             log.info("lease_lost")
+            return False
+        except DaytonaError:
+            raise
+        except Exception as error:  # not due again at once, or it would spin
+            turn.is_over = True
+            await database(turns.put_back, turn, error)
             return False
         finally:
             if not turn.is_over:

@@ -79,7 +79,7 @@ class Turn:
         return None if is_over else wait
 
     def follow(self, outcome: Outcome) -> None:
-        self.target, self.present, self.known_at = outcome.target, outcome.present, clock.monotonic()
+        self.target, self.present, self.known_at = outcome.target, outcome.present, outcome.known_at
         self.is_over, self.wait = outcome.wait is None, outcome.wait or 0.0
         self.pause = min(self.pause * 1.6, LONGEST_PAUSE)
 
@@ -99,6 +99,7 @@ class Outcome:
     new: NewSandbox | None = None
     search: QuotaSearch | None = None
     tells: tuple[str, ...] = ()
+    known_at: float = field(default_factory=clock.monotonic)
 
 
 def claim(ids: Iterable[UUID], *, holder: str = "") -> list[Turn]:
