@@ -205,9 +205,8 @@ STUCK_SECONDS: float = env.number("STUCK_SECONDS", default=600.0, formerly="DELE
 # How old Daytona's answer to a GET may be.
 READ_CACHE_SECONDS: float = env.number("READ_CACHE_SECONDS", default=10.0, formerly="CALL_ECHO_SECONDS")
 HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=2.0)
-# What a worker held is free again when it has given no sign of life for so long.
-WORKER_DEAD_SECONDS: float = env.number("WORKER_DEAD_SECONDS", default=10.0)
-WORKER_SILENT_SECONDS: float = env.number("WORKER_SILENT_SECONDS", default=60.0)
+# Who has given no sign of life for so long counts as dead: what it held is free again.
+WORKER_SILENT_SECONDS: float = env.number("WORKER_SILENT_SECONDS", default=10.0)
 
 DEADLINES: dict[str, float] = {
     "create": env.number("DEADLINE_CREATE", default=120.0),

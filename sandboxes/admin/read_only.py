@@ -137,7 +137,7 @@ class OperationAdmin(ReadOnlyAdmin):
         "intent_change": "Change of intent",
         "force": "Forced",
         "search": "Search for a free place in the quota",
-        "attempt": "Failed attempts",
+        "attempt": "Attempts",
         "due_at": "Next attempt",
         "attempted_at": "Last attempt",
         "deadline_runs": "Deadline is running",

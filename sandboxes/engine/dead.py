@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import structlog
-from django.conf import settings
 from django.db import transaction
 
 from sandboxes import clock
 from sandboxes.models import Operation, Sandbox, WorkerHeartbeat
+from sandboxes.services import heartbeat
 
 log = structlog.get_logger(__name__)
 
 
 def free_the_held() -> int:
     """Give back the leases of workers that fell silent; returns how many sandboxes they held."""
-    since = clock.now() - timedelta(seconds=settings.WORKER_DEAD_SECONDS)
-    dead = WorkerHeartbeat.objects.filter(stopped_at=None, freed_at=None, beat_at__lt=since)
-    return sum(_free(worker) for worker in dead)
+    return sum(_free(worker) for worker in heartbeat.silent().filter(freed_at=None))
 
 
 def _free(worker: WorkerHeartbeat) -> int:

@@ -13,10 +13,10 @@ from uuid import UUID
 from django.db import connection
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import ACTIVE, ActorKind
+from sandboxes.core.vocabulary import ActorKind
 from sandboxes.models import ConvexProjection, Operation, Sandbox
+from sandboxes.models.claiming import ACTIVE_IN_SQL
 
-_ACTIVE = ", ".join(f"'{status.value}'" for status in sorted(ACTIVE))
 _OPERATIONS, _SANDBOXES = Operation._meta.db_table, Sandbox._meta.db_table
 _PROJECTIONS = ConvexProjection._meta.db_table
 
@@ -37,11 +37,11 @@ class Queue:
 
 PEOPLE = Queue(
     _OPERATIONS, "sandbox_id", "owner", "due_at",
-    f"{{row}}.status IN ({_ACTIVE}) AND {{row}}.actor_kind <> '{ActorKind.SYSTEM.value}'",
+    f"{{row}}.status IN ({ACTIVE_IN_SQL}) AND {{row}}.actor_kind <> '{ActorKind.SYSTEM.value}'",
 )  # fmt: skip
 SYSTEM = Queue(
     _OPERATIONS, "sandbox_id", "owner", "due_at",
-    f"{{row}}.status IN ({_ACTIVE}) AND {{row}}.actor_kind = '{ActorKind.SYSTEM.value}'",
+    f"{{row}}.status IN ({ACTIVE_IN_SQL}) AND {{row}}.actor_kind = '{ActorKind.SYSTEM.value}'",
 )  # fmt: skip
 FETCHES = Queue(_SANDBOXES, "id", "owner_id", "fetch_due_at", "{row}.fetch_due_at IS NOT NULL")
 TOUCHES = Queue(_SANDBOXES, "id", "owner_id", "touch_due_at", "{row}.touch_due_at IS NOT NULL")

@@ -25,7 +25,7 @@ from sandboxes.engine.listening import listen
 from sandboxes.engine.steps_back import notice_steps_back
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.providers.daytona.errors import NotConfigured
-from sandboxes.services import heartbeat, projection, touches
+from sandboxes.services import heartbeat, loops, projection, touches
 from sandboxes.services.heartbeat import Heartbeat
 from sandboxes.services.lifecycle import attempts, turns
 
@@ -47,7 +47,6 @@ BATCH = 200
 GRACE = 10.0  # seconds that turns have to end in when the worker stops
 REVIEW_EVERY = 10.0  # seconds
 PUSHES, PUSHED_TOGETHER, TOUCHES = 4, 100, 200
-LONGEST_PAUSE = 5.0
 MOST_FILES = 65536
 
 
@@ -88,7 +87,7 @@ class Worker:
         with suppress(NotConfigured):  # its library takes a while to load: not while rows wait under our lease
             (await asyncio.to_thread(daytona.gateway)).share(self._budgets_with)
         try:
-            await self._repeat("claims", self._claim_what_is_due, every=0.0)
+            await self._repeat("claims", self._claim_what_is_due, every=0.0, until=self._stopping.is_set)
             await self._end_turns()
         finally:
             for task in background:
@@ -170,7 +169,6 @@ class Worker:
     async def _is_away(self) -> bool:
         """Whether the database does not answer now."""
         try:
-            await self._others(connection.ensure_connection)
             await self._others(_ask)
         except (OperationalError, InterfaceError):
             return True
@@ -241,25 +239,25 @@ class Worker:
         await self._others(notice_steps_back)
         await self._others(heartbeat.tidy)
 
-    async def _repeat(self, name: str, step: Callable[[], Awaitable[None]], *, every: float) -> None:
-        """Until the worker stops; what a step raises is logged, and it runs again after a growing pause."""
+    async def _repeat(
+        self,
+        name: str,
+        step: Callable[[], Awaitable[None]],
+        *,
+        every: float,
+        until: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Without an end but `until`; what a step raises is logged, and it runs again after a growing pause."""
         failures = 0
-        while not self._stopping.is_set():
-            pause = every
+        while not until():
             try:
                 await step()
-                failures = 0
-            except (DatabaseError, InterfaceError) as error:  # the database is away: no need for a traceback
-                failures += 1
-                pause = min(LONGEST_PAUSE, 0.25 * 2.0 ** min(failures, 10))
-                log.warning("loop_failed", loop=name, error=str(error).strip(), again_in=pause)
+                failures, pause = 0, every
             except Exception as error:
                 failures += 1
-                pause = min(LONGEST_PAUSE, 0.25 * 2.0 ** min(failures, 10))
-                log.error("loop_failed", loop=name, again_in=pause, exc_info=error)
-            if pause:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), pause)
+                pause = loops.pause_after(failures)
+                loops.tell_failure(name, error, pause)
+            await asyncio.sleep(pause)
 
     # --- the end
 

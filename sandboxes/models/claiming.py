@@ -18,7 +18,7 @@ from sandboxes.models.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_ACTIVE = ", ".join(f"'{status.value}'" for status in sorted(ACTIVE))
+ACTIVE_IN_SQL = ", ".join(f"'{status.value}'" for status in sorted(ACTIVE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def _postpone(ids: Sequence[UUID], seconds: float) -> dict[UUID, tuple[UUID, str
     until = clock.in_sql(plus=seconds)
     statement = f"""
         UPDATE {_table(Operation)} SET due_at = CASE WHEN due_at > {until} THEN due_at ELSE {until} END
-        WHERE sandbox_id IN ({_places(ids)}) AND status IN ({_ACTIVE}) RETURNING sandbox_id, id, request_id
+        WHERE sandbox_id IN ({_places(ids)}) AND status IN ({ACTIVE_IN_SQL}) RETURNING sandbox_id, id, request_id
     """  # noqa: S608
     return {_uuid(sandbox): (_uuid(pk), request_id) for sandbox, pk, request_id in _run(statement, _keys(ids))}
 

@@ -28,7 +28,7 @@ def repeat(name: str, step: Callable[[], object], *, every: float, stop: threadi
         except Exception as error:
             failures += 1
             pause = pause_after(failures)
-            _tell_failure(name, error, pause)
+            tell_failure(name, error, pause)
         stop.wait(pause)
     connections.close_all()
 
@@ -38,7 +38,7 @@ def pause_after(failures: int) -> float:
     return min(RESTART_MAX, float(failures))
 
 
-def _tell_failure(name: str, error: Exception, pause: float) -> None:
+def tell_failure(name: str, error: Exception, pause: float) -> None:
     if isinstance(error, DatabaseError | InterfaceError):  # the database is away: no need for a traceback
         log.warning("loop_failed", loop=name, error=str(error).strip(), again_in=pause)
     else:

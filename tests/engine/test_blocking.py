@@ -145,3 +145,36 @@ def test_the_workers_threads_have_connections_of_their_own_and_end_with_them() -
 
 def vendor() -> str:
     return connection.vendor
+
+
+def backend() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return int(cursor.fetchone()[0])
+
+
+def terminate(pid: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_the_server_has_cut_costs_nobody_anything() -> None:
+    async def run() -> tuple[int, int]:
+        threads = DatabaseThreads(1, name="here")
+        try:
+            before = await threads(backend)
+            await asyncio.to_thread(blocked, before)
+            return before, await threads(backend)
+        finally:
+            await asyncio.to_thread(threads.close)
+
+    def blocked(pid: int) -> None:
+        try:
+            terminate(pid)
+        finally:
+            connection.close()
+
+    before, after = asyncio.run(run())
+    assert before != after

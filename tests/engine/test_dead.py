@@ -50,8 +50,8 @@ def is_due(moment: datetime | None) -> bool:
 
 def test_what_a_silent_worker_held_is_free_before_its_lease_ends(settings: Settings) -> None:
     held = Held()
-    assert settings.WORKER_DEAD_SECONDS < settings.LEASE_SECONDS
-    clock.move(settings.WORKER_DEAD_SECONDS + 1)
+    assert settings.WORKER_SILENT_SECONDS < settings.LEASE_SECONDS
+    clock.move(settings.WORKER_SILENT_SECONDS + 1)
     assert free_the_held() == 2
     assert is_due(Operation.objects.get().due_at)
     due = Sandbox.objects.get(pk=held.due.pk)
@@ -63,7 +63,7 @@ def test_what_a_silent_worker_held_is_free_before_its_lease_ends(settings: Setti
 
 def test_it_is_freed_once(settings: Settings) -> None:
     held = Held()
-    clock.move(settings.WORKER_DEAD_SECONDS + 1)
+    clock.move(settings.WORKER_SILENT_SECONDS + 1)
     free_the_held()
     held.claim()  # by another that happens to have its name
     assert free_the_held() == 0
@@ -71,9 +71,9 @@ def test_it_is_freed_once(settings: Settings) -> None:
 
 def test_a_worker_that_gives_signs_of_life_keeps_what_it_has(settings: Settings) -> None:
     held = Held()
-    clock.move(settings.WORKER_DEAD_SECONDS - 1)
+    clock.move(settings.WORKER_SILENT_SECONDS - 1)
     held.heartbeat.beat({})
-    clock.move(settings.WORKER_DEAD_SECONDS - 1)
+    clock.move(settings.WORKER_SILENT_SECONDS - 1)
     assert free_the_held() == 0
     assert held.claim() == []
 
@@ -81,13 +81,13 @@ def test_a_worker_that_gives_signs_of_life_keeps_what_it_has(settings: Settings)
 def test_one_that_stopped_in_good_order_has_nothing_left(settings: Settings) -> None:
     held = Held()
     held.heartbeat.stop()
-    clock.move(settings.WORKER_DEAD_SECONDS + 1)
+    clock.move(settings.WORKER_SILENT_SECONDS + 1)
     assert free_the_held() == 0
 
 
 def test_what_others_hold_is_left(settings: Settings) -> None:
     Held()
-    clock.move(settings.WORKER_DEAD_SECONDS + 1)
+    clock.move(settings.WORKER_SILENT_SECONDS + 1)
     other = Held()
     assert free_the_held() == 2
     assert other.claim() == []
@@ -95,7 +95,7 @@ def test_what_others_hold_is_left(settings: Settings) -> None:
 
 def test_one_that_was_only_slow_writes_nothing_any_more(settings: Settings) -> None:
     held = Held()
-    clock.move(settings.WORKER_DEAD_SECONDS + 1)
+    clock.move(settings.WORKER_SILENT_SECONDS + 1)
     free_the_held()
     turn = next(turn for turn in held.turns if turn.sandbox_id == held.due.pk)
     before = Sandbox.objects.values().get(pk=held.due.pk)
