@@ -43,7 +43,7 @@ def _problem(code: Code, path: str, request_id: str) -> str:
         "detail": meaning.remedy,
         "instance": path,
         "code": str(code),
-        "cure": meaning.remedy,
+        "remedy": meaning.remedy,
         "request_id": request_id,
     }
     return json.dumps(body)

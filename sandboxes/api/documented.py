@@ -99,7 +99,7 @@ class Problem(serializers.Serializer[Any]):
     detail = serializers.CharField(help_text="What happened this time.")
     instance = serializers.CharField(help_text="The request's path.")
     code = serializers.ChoiceField(choices=[code.value for code in Code])
-    cure = serializers.CharField(help_text="What to do next.")
+    remedy = serializers.CharField(help_text="What to do next.")
     request_id = serializers.CharField()
     errors = FieldError(many=True, required=False)  # type: ignore[assignment]
     current_status = serializers.ChoiceField(choices=Status.choices, required=False)
@@ -120,7 +120,7 @@ class CodeShape(serializers.Serializer[Any]):
     code = serializers.CharField()
     status = serializers.IntegerField()
     title = serializers.CharField()
-    cure = serializers.CharField()
+    remedy = serializers.CharField()
 
 
 class Links(serializers.Serializer[Any]):
@@ -379,7 +379,7 @@ def _example(code: Code) -> OpenApiExample:
         "detail": meaning.title,
         "instance": "/api/v1/sandboxes/9f0c2c9e-5b0e-4f0b-8a55-0d4c1d6c7a10/start",
         "code": code.value,
-        "cure": meaning.remedy,
+        "remedy": meaning.remedy,
         "request_id": "6f1c0c5f9c1e4a0f",
     }
     return OpenApiExample(code.value, value, response_only=True, media_type=problems.MEDIA_TYPE)

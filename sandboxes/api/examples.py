@@ -27,7 +27,7 @@ QUEUED: dict[str, Any] = {
     "attempt": 0,
     "code": "",
     "title": "",
-    "cure": "",
+    "remedy": "",
     "created_at": MOMENT,
     "started_at": None,
     "finished_at": None,
@@ -98,14 +98,14 @@ PROBLEM: dict[str, Any] = {
     "detail": "No sandbox no-such-one.",
     "instance": "/api/v1/sandboxes/bulk",
     "code": "sandbox_not_found",
-    "cure": NO_SANDBOX.remedy,
+    "remedy": NO_SANDBOX.remedy,
     "request_id": "6f1c0c5f9c1e4a0f",
 }
 CODE = {
     "code": "sandbox_not_found",
     "status": NO_SANDBOX.status,
     "title": NO_SANDBOX.title,
-    "cure": NO_SANDBOX.remedy,
+    "remedy": NO_SANDBOX.remedy,
 }
 CAPACITY: dict[str, Any] = {
     "in_use": [

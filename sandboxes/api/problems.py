@@ -59,7 +59,7 @@ def problem(request: HttpRequest, code: Code, *, detail: str = "", **extra: Any)
         "detail": detail or meaning.remedy,
         "instance": request.path,
         "code": str(code),
-        "cure": meaning.remedy,
+        "remedy": meaning.remedy,
         "request_id": getattr(request, "request_id", ""),
         **extra,
     }

@@ -48,14 +48,14 @@ class OperationShape(ForViewer):
         source="caused_by_id", required=False, allow_null=True, help_text="The operation it was done for (staff)."
     )
     title = serializers.SerializerMethodField(help_text="What `code` means; empty without one.")
-    cure = serializers.SerializerMethodField(help_text="What to do about it; empty without a code.")
+    remedy = serializers.SerializerMethodField(help_text="What to do about it; empty without a code.")
     message = serializers.CharField(required=False, help_text="Daytona's or Convex's words (staff).")
 
     class Meta:
         model = Operation
         fields = [
             "id", "sandbox", "daytona_id", "owner", "action", "status", "step", "actor", "source", "reason",
-            "force", "request_id", "caused_by", "attempt", "code", "title", "cure", "message", "created_at",
+            "force", "request_id", "caused_by", "attempt", "code", "title", "remedy", "message", "created_at",
             "started_at", "finished_at", "deadline",
         ]  # fmt: skip
         read_only_fields = fields
@@ -67,7 +67,7 @@ class OperationShape(ForViewer):
     def get_title(self, row: Operation) -> str:
         return MEANINGS[Code(row.code)].title if row.code else ""
 
-    def get_cure(self, row: Operation) -> str:
+    def get_remedy(self, row: Operation) -> str:
         return MEANINGS[Code(row.code)].remedy if row.code else ""
 
 

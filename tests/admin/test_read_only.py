@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from django.test import Client
 
 
-def test_an_operation_shows_its_code_with_the_cure(admin: Client) -> None:
+def test_an_operation_shows_its_code_with_the_remedy(admin: Client) -> None:
     operation = rows.operation(
         rows.sandbox(),
         Action.START,
@@ -99,7 +99,7 @@ def test_an_event_shows_its_data(admin: Client) -> None:
     assert '"generation": 7' in words
 
 
-def test_a_notice_shows_count_and_cure_and_can_be_filtered_by_open(admin: Client) -> None:
+def test_a_notice_shows_count_and_remedy_and_can_be_filtered_by_open(admin: Client) -> None:
     notices.tell(NoticeCode.CONVEX_PAUSED, "The deployment is paused.")
     notices.tell(NoticeCode.CONVEX_PAUSED, "The deployment is still paused.")
     notices.tell(NoticeCode.ORPHANS, "2 orphans")

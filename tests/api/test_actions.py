@@ -61,7 +61,7 @@ def test_another_action_supersedes_the_active_one(alice: Api, atlas: Sandbox) ->
     start = alice.post(f"/sandboxes/{atlas.pk}/start").json()
     old = alice.get(f"/operations/{stop['id']}").json()
     assert (old["status"], old["code"]) == ("cancelled", "superseded")
-    assert old["cure"]
+    assert old["remedy"]
     assert start["status"] == "queued"
 
 
@@ -112,7 +112,7 @@ def test_allowed_actions_are_those_that_are_accepted(alice: Api, status: Status,
 def test_stopping_an_ephemeral_sandbox_takes_force(alice: Api) -> None:
     box = rows.sandbox(of="alice", ephemeral=True)
     found = problem(alice.post(f"/sandboxes/{box.pk}/stop"), "ephemeral_would_be_destroyed")
-    assert "force" in found["cure"]
+    assert "force" in found["remedy"]
     assert "stop" not in found["allowed_actions"]
     answer = alice.post(f"/sandboxes/{box.pk}/stop", {"force": True})
     assert answer.status_code == 202

@@ -27,7 +27,7 @@ def test_looking_at_a_failed_operation_is_no_error(alice: Api, atlas: Sandbox) -
     operation = rows.operation(atlas, "start", "failed", code="timeout")
     shown = alice.get(f"/operations/{operation.pk}").json()
     assert (shown["code"], shown["title"]) == ("timeout", "Daytona did not finish in time")
-    assert shown["cure"]
+    assert shown["remedy"]
 
 
 @pytest.mark.parametrize("wrong", ["00000000-0000-4000-8000-000000000000", "1", "nonsense"])
@@ -116,7 +116,7 @@ def test_the_words_of_other_systems_do_not_reach_clients(alice: Api, failed: Ope
     for path in [*addresses(failed), "/capacity"]:
         assert "10.4.2.9" not in alice.get(path).content.decode(), path
     waited = alice.get(f"/operations/{failed.pk}", Prefer="wait=1")
-    assert problem(waited, "daytona_rejected")["cure"]
+    assert problem(waited, "daytona_rejected")["remedy"]
     assert "10.4.2.9" not in waited.content.decode()
     texts = [row["message"] for row in alice.get(f"/sandboxes/{failed.sandbox_id}/events").json()["results"]]
     assert texts == ["Start failed: daytona_rejected", "Daytona says error"]

@@ -182,7 +182,7 @@ def test_every_code_is_described_where_its_type_points() -> None:
     for code in Code:
         meaning = MEANINGS[code]
         shown = Api().get(f"/problems/{code}").json()
-        assert shown == {"code": code, "status": meaning.status, "title": meaning.title, "cure": meaning.remedy}
+        assert shown == {"code": code, "status": meaning.status, "title": meaning.title, "remedy": meaning.remedy}
     problem(Api().get("/problems/nonsense"), "not_found")
 
 

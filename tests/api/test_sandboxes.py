@@ -184,7 +184,7 @@ def test_what_daytona_holds_otherwise_is_shown_and_can_be_told_again(alice: Api)
     assert "stop" not in shown["allowed_actions"]
     found = problem(alice.post(f"/sandboxes/{box.pk}/stop"), "auto_delete_would_destroy")
     assert "1 min after it stops" in found["detail"]
-    assert "force" in found["cure"]
+    assert "force" in found["remedy"]
     (difference,) = alice.patch(f"/sandboxes/{box.pk}", {"reapply": True}).json()["differences"]
     assert difference["pending"]
     assert alice.post(f"/sandboxes/{box.pk}/stop", {"force": True}).status_code == 202

@@ -81,7 +81,7 @@ def test_all_is_well(emulator: Emulator) -> None:
 def test_without_a_worker_nothing_moves() -> None:
     answer = Answer()
     assert answer.level("workers") == "broken"
-    assert "run_worker" in answer.findings["workers"]["cure"]
+    assert "run_worker" in answer.findings["workers"]["remedy"]
     assert (answer.code, answer.broken) == (1, True)
 
 
@@ -99,13 +99,13 @@ def test_a_function_that_convex_lacks_is_named(emulator: Emulator) -> None:
     emulator.settings(convex={"functions": "first"})
     found = Answer().findings["convex_function_optional"]
     assert found["level"] == "warning"
-    assert found["cure"]
+    assert found["remedy"]
 
 
 def test_while_sandkeeper_ts_is_missing_on_main_a_delete_leaves_its_harness_linked(emulator: Emulator) -> None:
     emulator.settings(convex={"functions": "main"})
     found = Answer().findings["convex_harness_stays_linked"]
-    assert (found["level"], "convex/sandkeeper.ts" in found["cure"]) == ("warning", True)
+    assert (found["level"], "convex/sandkeeper.ts" in found["remedy"]) == ("warning", True)
     emulator.settings(convex={"functions": "main", "sandkeeper": True})
     assert "convex_harness_stays_linked" not in Answer().findings
 
@@ -146,7 +146,7 @@ def test_a_value_that_cannot_be_used_is_a_finding_not_a_crash(settings: Settings
     daytona.reset()
     found = Answer().findings[name.split("_")[0].lower()]
     assert (found["level"], "not set: nothing" in found["text"]) == ("broken", False)
-    assert found["cure"]
+    assert found["remedy"]
 
 
 @pytest.mark.usefixtures("a_worker")
@@ -223,7 +223,7 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
     assert "1 rows of the lane people" in answer.findings["operations"]["text"]
     for check in ("behind", "sweep", "worker_silent", "notice_org_suspended"):
         assert answer.level(check) == "warning", check
-        assert answer.findings[check]["cure"]
+        assert answer.findings[check]["remedy"]
     assert "3 h" in answer.findings["sweep"]["text"]
 
 
@@ -233,7 +233,7 @@ def test_sweeps_that_are_rarer_than_the_alert_allows_are_told(settings: Settings
     Sweep.objects.create(result=Sweep.Result.COMPLETE, started_at=before, finished_at=before)
     answer = Answer()
     assert answer.level("sweep") == "warning"
-    assert "SWEEP_STALE_SECONDS" in answer.findings["sweep"]["cure"]
+    assert "SWEEP_STALE_SECONDS" in answer.findings["sweep"]["remedy"]
 
 
 def test_the_known_password_is_found_outside_development(settings: Settings) -> None:

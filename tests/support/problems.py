@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
-MEMBERS = {"type", "title", "status", "detail", "instance", "code", "cure", "request_id"}
+MEMBERS = {"type", "title", "status", "detail", "instance", "code", "remedy", "request_id"}
 MORE = {
     "errors", "current_status", "intent", "blocking_operation", "allowed_actions", "retry_after", "stopped_by",
     "stopped_at", "stopped_reason", "used", "limit", "operation",
@@ -36,7 +36,7 @@ def faults(status: int, headers: Mapping[str, str], body: bytes, *, path: str) -
         "title": meaning.title,
         "status": status,
         "instance": path,
-        "cure": meaning.remedy,
+        "remedy": meaning.remedy,
         "request_id": headers.get("X-Request-ID"),
     }
     found = [f"{status} {path}: {name} is {problem.get(name)!r}, not {v!r}" for name, v in expected.items()

@@ -91,4 +91,4 @@ class Docs(Public, SpectacularSwaggerSplitView):
 
 def _meaning(code: Code) -> dict[str, object]:
     meaning = MEANINGS[code]
-    return {"code": code.value, "status": meaning.status, "title": meaning.title, "cure": meaning.remedy}
+    return {"code": code.value, "status": meaning.status, "title": meaning.title, "remedy": meaning.remedy}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from project.readable import visible
 from sandboxes.management.output import ReadableCommand
 from sandboxes.services import doctor
-from sandboxes.services.doctor import DoctorFinding, Level
+from sandboxes.services.doctor import Level
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -39,15 +39,8 @@ class Command(ReadableCommand):
                 self.stdout.write(f"{MARKS[finding.level]} {visible(finding.text)}{remedy}")
         is_broken = any(finding.level == Level.BROKEN for finding in findings)
         if as_json:
-            found = [_data(finding) for finding in findings]
+            found = [asdict(finding) for finding in findings]
             self.stdout.write(json.dumps({"broken": is_broken, "findings": found}, indent=2))
         failing = {Level.BROKEN, Level(fail_on)}
         if any(finding.level in failing for finding in findings):
             sys.exit(1)
-
-
-def _data(finding: DoctorFinding) -> dict[str, str]:
-    """For programs, which know the remedy by the name that the API has for it."""
-    data = asdict(finding)
-    data["cure"] = data.pop("remedy")
-    return data

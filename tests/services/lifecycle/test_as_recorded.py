@@ -118,7 +118,7 @@ def test_the_problem_of_a_full_disk_does_not_say_ask_again(
         answer = program("alice").post(f"/sandboxes/{sandbox.pk}/start", Prefer="wait=20")
     found = problem(answer, code)
     assert (answer.status_code, "Retry-After" in answer, "retry_after" in found) == (409, False, False)
-    assert "again" not in found["cure"]
+    assert "again" not in found["remedy"]
 
 
 # Making room
