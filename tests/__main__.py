@@ -1,7 +1,7 @@
 """`python -m tests`, which `make test` calls: everything that can run here, and what could not and why.
 
-REQUIRE=postgres,browser,node,nginx,pgbouncer makes the absence of one of them a failure (CI). COVERAGE=1 measures
-branches.
+REQUIRE=postgres,browser,node,nginx,pgbouncer,systemd makes the absence of one of them a failure (CI).
+COVERAGE=1 measures branches.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ def no_node() -> str:
 def no_nginx() -> str:
     found = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     return "" if found else "tests of the proxy: no nginx (on Debian: apt install nginx-light)"
+
+
+def no_systemd() -> str:
+    found = shutil.which("systemd-analyze")
+    return "" if found else "the systemd units: no systemd-analyze (on Debian: apt install systemd)"
 
 
 def no_pgbouncer() -> str:
@@ -121,7 +126,7 @@ def pytest(title: str, *arguments: str, processes: int, without: list[str], envi
 
 def parts(*, absent: dict[str, str]) -> list[Part]:
     """All that can run here. Side by side they keep two cores busy: most tests wait now and then."""
-    without = [name for name in ("browser", "node", "nginx", "pgbouncer") if absent[name]]
+    without = [name for name in ("browser", "node", "nginx", "pgbouncer", "systemd") if absent[name]]
     sqlite, postgres = {"TEST_DATABASE_URL": ""}, {"TEST_DATABASE_URL": POSTGRES}
     # Every test but those that need PostgreSQL; measuring takes twice the time.
     measured = ["--cov", "--cov-append", "--cov-report="] if os.environ.get("COVERAGE") else []
@@ -157,6 +162,7 @@ def main() -> int:
         "node": no_node(),
         "nginx": no_nginx(),
         "pgbouncer": no_pgbouncer(),
+        "systemd": no_systemd(),
     }
     required = [name for name in os.environ.get("REQUIRE", "").split(",") if name]
     passed = [not absent[name] for name in required]
