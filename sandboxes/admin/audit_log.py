@@ -81,7 +81,8 @@ class AuditAdmin(ReadOnlyAdmin):
 
     @display(description="Changed")
     def cell_changed(self, row: AuditEntry) -> str:
-        lines = [(name, row.before.get(name, ""), row.after.get(name, "")) for name in {**row.before, **row.after}]
+        names = {**row.before, **row.after}
+        lines = [(name, _shown(row.before.get(name)), _shown(row.after.get(name))) for name in names]
         changed = format_html_join("", '<div class="sk-small">{}: {} → {}</div>', lines)
         reason = format_html('<span class="sk-faint">“{}”</span>', row.reason) if row.reason else ""
         return html.stack(changed, reason)
@@ -89,3 +90,12 @@ class AuditAdmin(ReadOnlyAdmin):
     @display(description="From")
     def cell_from(self, row: AuditEntry) -> str:
         return row.address or html.NOTHING
+
+
+def _shown(value: Any) -> str:
+    """A value of the log, as people write it."""
+    if isinstance(value, list):
+        return ", ".join(map(_shown, value)) or html.NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return html.NOTHING if value in (None, "") else str(value)
