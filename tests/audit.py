@@ -29,8 +29,8 @@ def main(options: list[str]) -> int:
     vulnerable = [one for one in answer if one.get("vulns")]
     for one in vulnerable:
         for found in one["vulns"]:
-            cure = ", ".join(found["fix_versions"]) or "no version yet"
-            print(f"VULNERABLE {one['name']} {one['version']}: {found['id']}, mended in {cure}")
+            remedy = ", ".join(found["fix_versions"]) or "no version yet"
+            print(f"VULNERABLE {one['name']} {one['version']}: {found['id']}, mended in {remedy}")
     if skipped:
         print(f"NOT AUDITED: {len(skipped)} of {len(answer)} packages ({skipped[0]['skip_reason']}, ...)")
     print(f"{len(answer) - len(skipped)} packages were looked up, {len(vulnerable)} have known vulnerabilities.")

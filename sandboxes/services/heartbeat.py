@@ -26,7 +26,7 @@ from sandboxes.services.loops import repeat
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from django.db.models import QuerySet
+    from django.db.models import Expression, QuerySet
 
 log = structlog.get_logger(__name__)
 
@@ -47,12 +47,11 @@ class Heartbeat:
 
     def beat(self, lanes: Mapping[str, list[int]] = NO_LANES) -> None:
         """Write the row, with the calls counted so far, and of each lane the places taken and those there are."""
-        now = clock.now()
-        told = {"beat_at": now, "freed_at": None, "counters": counted(), "lanes": dict(lanes)}
+        told = {"beat_at": clock.present(), "freed_at": None, "counters": counted(), "lanes": dict(lanes)}
         if self.started_at is not None and WorkerHeartbeat.objects.filter(pk=self.worker_id).update(**told):
             return
         if self.started_at is None:
-            self.started_at = now
+            self.started_at = clock.now()
             log.info("process_started", role=self.role.value, process=self.worker_id, version=VERSION)
         is_me = {"role": self.role, "host": self.host, "pid": os.getpid(), "places": self.places}
         WorkerHeartbeat.objects.update_or_create(
@@ -110,8 +109,8 @@ def silent() -> QuerySet[WorkerHeartbeat]:
     return WorkerHeartbeat.objects.filter(stopped_at=None, beat_at__lt=_last_moment())
 
 
-def _last_moment() -> datetime:
-    return clock.now() - timedelta(seconds=settings.WORKER_SILENT_SECONDS)
+def _last_moment() -> Expression:
+    return clock.present(plus=-timedelta(seconds=settings.WORKER_SILENT_SECONDS))
 
 
 def review() -> None:

@@ -19,7 +19,7 @@ def found(*, deploy: bool = False) -> dict[str, str]:
     """Our messages by id, with their hints."""
     messages = run_checks(include_deployment_checks=deploy)
     ours = {message.id: message.hint for message in messages if message.id and message.id.startswith("sandboxes.")}
-    assert all(ours.values()), "a check without a cure"
+    assert all(ours.values()), "a check without a remedy"
     return {str(name): str(hint) for name, hint in ours.items()}
 
 
