@@ -110,8 +110,10 @@ class Problem(serializers.Serializer[Any]):
     stopped_by = serializers.CharField(required=False)
     stopped_at = serializers.CharField(required=False)
     stopped_reason = serializers.CharField(required=False, allow_blank=True)
-    used = serializers.IntegerField(required=False)
-    limit = serializers.IntegerField(required=False)
+    used = serializers.IntegerField(required=False, help_text="Sandboxes that the owner has.")
+    limit = serializers.IntegerField(required=False, help_text="Sandboxes that the owner may have.")
+    on_hold = serializers.BooleanField(required=False)
+    hold_reason = serializers.CharField(required=False, allow_blank=True)
     operation = serializers.DictField(required=False, help_text="The operation that ended so.")
 
 
@@ -130,6 +132,7 @@ class Links(serializers.Serializer[Any]):
     operations = serializers.CharField()
     events = serializers.CharField()
     capacity = serializers.CharField()
+    owner = serializers.CharField()
     problems = serializers.CharField()
     schema = serializers.CharField()
     docs = serializers.CharField()
@@ -188,7 +191,19 @@ class Next(serializers.Serializer[Any]):
     others = serializers.DictField(child=serializers.IntegerField(), help_text="Other owners', counted per rule.")
 
 
+@extend_schema_serializer(component_name="Owner")
+class OwnerShape(serializers.Serializer[Any]):
+    """What an owner has and may have: what a create would be refused for."""
+
+    id = serializers.CharField()
+    used = serializers.IntegerField(help_text="Sandboxes that count: all that are not gone.")
+    limit = serializers.IntegerField(help_text="At so many a create is `sandbox_limit_reached`.")
+    on_hold = serializers.BooleanField(help_text="Nothing of theirs starts: `owner_on_hold`.")
+    hold_reason = serializers.CharField(allow_blank=True, help_text="For the owner to read; may be empty.")
+
+
 class CapacityAnswer(serializers.Serializer[Any]):
+    owner = OwnerShape(allow_null=True, help_text="Whom the call is for; null for nobody in particular.")
     in_use = InUse(many=True)
     last_refusal = OperationShape(allow_null=True)
     next = Next()

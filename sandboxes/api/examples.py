@@ -107,7 +107,9 @@ CODE = {
     "title": NO_SANDBOX.title,
     "remedy": NO_SANDBOX.remedy,
 }
+OWNER = {"id": "user_2abc", "used": 2, "limit": 5, "on_hold": False, "hold_reason": ""}
 CAPACITY: dict[str, Any] = {
+    "owner": OWNER,
     "in_use": [
         {
             "target": "us",
@@ -155,6 +157,7 @@ OF: dict[str, Any] = {
             "operations": "/api/v1/operations",
             "events": "/api/v1/events",
             "capacity": "/api/v1/capacity",
+            "owner": "/api/v1/owners/me",
             "problems": "/api/v1/problems",
             "schema": "/api/v1/schema",
             "docs": "/api/v1/docs",
@@ -175,6 +178,7 @@ OF: dict[str, Any] = {
     "FeedAnswer": {"results": [EVENT], "cursor": 4711, "more": False},
     "OperationPage": {"results": [ENDED], "next": None},
     "OperationShape": ENDED,
+    "OwnerShape": OWNER,
     "SandboxPage": {"results": [SANDBOX], "next": None},
     "SandboxShape": SANDBOX,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from sandboxes.api.views import actions, capacity, events, operations, public, sandboxes
+from sandboxes.api.views import actions, capacity, events, operations, owners, public, sandboxes
 from sandboxes.core.vocabulary import Action
 
 
@@ -38,6 +38,7 @@ v1: list[URLPattern | URLResolver] = [
     path("operations/<uuid:operation_id>/cancel", operations.OperationCancel.as_view(), name="operation-cancel"),
     path("events", events.Feed.as_view(), name="events"),
     path("capacity", capacity.Capacity.as_view(), name="capacity"),
+    path("owners/me", owners.Me.as_view(), name="owner"),
     path("problems", public.ProblemList.as_view(), name="problems"),
     path("problems/<slug:code>", public.ProblemDetail.as_view(), name="problem"),
     path("schema", public.Schema.as_view(), name="schema"),

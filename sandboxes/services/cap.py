@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from django.conf import settings
 
@@ -14,12 +15,22 @@ from sandboxes.models import Owner, Sandbox
 
 @dataclass(frozen=True, slots=True)
 class Cap:
+    """How many sandboxes an owner has and may have, and whether a hold keeps all of them from being started.
+
+    `hold_reason` is the public one.
+    """
+
     used: int
     limit: int
+    on_hold: bool = False
+    hold_reason: str = ""
 
     @property
     def has_room(self) -> bool:
         return self.used < self.limit
+
+    def as_data(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 def cap(owner_id: str) -> Cap:
@@ -30,7 +41,7 @@ def cap(owner_id: str) -> Cap:
 
 def cap_of(owner: Owner) -> Cap:
     counted = Sandbox.objects.filter(owner=owner, forgotten_at=None).exclude(status=Status.GONE)
-    return Cap(counted.count(), limit_of(owner))
+    return Cap(counted.count(), limit_of(owner), owner.on_hold, owner.hold_public_reason if owner.on_hold else "")
 
 
 def limit_of(owner: Owner) -> int:
@@ -47,12 +58,10 @@ def reserve(owner_id: str) -> Owner:
     # The UPDATE locks the row, so of two creates at once the second counts the first one's sandbox.
     Owner.objects.filter(pk=owner_id).update(updated_at=clock.now())
     owner = Owner.objects.get(pk=owner_id)
-    if owner.on_hold:
-        raise Refused(Code.OWNER_ON_HOLD, "The owner is on hold.")
     room = cap_of(owner)
+    if room.on_hold:
+        raise Refused(Code.OWNER_ON_HOLD, "The owner is on hold.", **room.as_data())
     if not room.has_room:
-        raise Refused(
-            Code.SANDBOX_LIMIT_REACHED, f"The owner has {room.used} of {room.limit} sandboxes.",
-            used=room.used, limit=room.limit,
-        )  # fmt: skip
+        detail = f"The owner has {room.used} of {room.limit} sandboxes."
+        raise Refused(Code.SANDBOX_LIMIT_REACHED, detail, **room.as_data())
     return owner

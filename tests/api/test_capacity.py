@@ -33,7 +33,19 @@ def test_what_is_in_use_is_summed_per_region_and_class(alice: Api) -> None:
 
 
 def test_nothing_in_use(alice: Api) -> None:
-    assert alice.get("/capacity").json() == {"in_use": [], "last_refusal": None, "next": {"own": [], "others": {}}}
+    assert alice.get("/capacity").json() == {
+        "owner": {"id": "alice", "used": 0, "limit": 5, "on_hold": False, "hold_reason": ""},
+        "in_use": [], "last_refusal": None, "next": {"own": [], "others": {}},
+    }  # fmt: skip
+
+
+def test_it_says_of_the_owner_what_the_owner_may_have(alice: Api) -> None:
+    rows.sandbox("a", of="alice")
+    shown = alice.get("/capacity").json()["owner"]
+    assert shown == alice.get("/owners/me").json()
+    assert (shown["id"], shown["used"]) == ("alice", 1)
+    every = program(None, scopes=[*ALL, "sandboxes:any"])
+    assert every.get("/capacity").json()["owner"] is None
 
 
 def test_the_last_refusal_of_ones_own(alice: Api) -> None:

@@ -56,13 +56,14 @@ def test_the_cap_refuses_with_its_numbers(alice: Api, settings: Settings) -> Non
     settings.SANDBOXES_PER_OWNER = 1
     assert alice.post("/sandboxes").status_code == 202
     found = problem(alice.post("/sandboxes"), "sandbox_limit_reached")
-    assert (found["used"], found["limit"]) == (1, 1)
+    assert (found["used"], found["limit"], found["on_hold"], found["hold_reason"]) == (1, 1, False, "")
     assert Sandbox.objects.count() == 1
 
 
 def test_an_owner_on_hold_creates_nothing(alice: Api) -> None:
     owners.hold("alice", actor=Actor.staff("admin"), reason="unpaid")
-    problem(alice.post("/sandboxes"), "owner_on_hold")
+    found = problem(alice.post("/sandboxes"), "owner_on_hold")
+    assert (found["used"], found["limit"], found["on_hold"], found["hold_reason"]) == (0, 5, True, "")
 
 
 @pytest.mark.parametrize(

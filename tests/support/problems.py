@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "remedy", "request_id"}
 MORE = {
     "errors", "current_status", "intent", "blocking_operation", "allowed_actions", "retry_after", "stopped_by",
-    "stopped_at", "stopped_reason", "used", "limit", "operation",
+    "stopped_at", "stopped_reason", "used", "limit", "on_hold",
+    "hold_reason", "operation",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from rest_framework.response import Response
 from sandboxes.api.documented import CAPACITY_QUERY, NO_SANDBOX, CapacityAnswer, documented
 from sandboxes.api.permissions import READ, Need
 from sandboxes.api.requests import CapacityQuery
+from sandboxes.api.views import owners
 from sandboxes.api.views.base import ApiView
 from sandboxes.core import ranking
 from sandboxes.models import Sandbox
@@ -37,6 +38,7 @@ class Capacity(ApiView):
         refusal = usage.last_refusal(self.actor)
         return Response(
             {
+                "owner": owners.shown(owner) if owner else None,
                 "in_use": usage.in_use(owner),
                 "last_refusal": self.show(refusal) if refusal else None,
                 "next": self._next(**query.validated_data),
