@@ -30,6 +30,7 @@ from sandboxes.providers.daytona.gateway import DaytonaError, NotFound, RemoteSa
 from sandboxes.services import sandbox_store
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
+from sandboxes.services.projection.values import accessed_ms, row_of
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
 from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
 from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
@@ -39,6 +40,7 @@ from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from sandboxes.core.shown import Push
     from sandboxes.providers.convex.gateway import ApplicationRow
     from sandboxes.providers.protocols import SandboxProvider
     from sandboxes.services.reconcile.compare import Known
@@ -148,22 +150,41 @@ def _remote_changes(row: Sandbox, listing: Listing, *, deletes: bool) -> list[Ch
 
 
 def _pushed(row: Sandbox, listing: Listing) -> list[Change]:
-    """What the push that follows changes in Convex. A push of any kind counts as use there (`lastAccessedAt`)."""
+    """What the push that follows changes in Convex."""
     push = to_push(row.projection, row.projection.sent)
     if push is None:
         return []
+    if listing.standing == Standing.UNLISTED:
+        return differences(System.CONVEX, {}, _created(row, push, listing))
     there = listing.row
     before: dict[str, Any] = {"status": UNREADABLE, "errorMessage": UNREADABLE, "name": UNREADABLE}
     if there is not None:
         before = {"status": there.status, "errorMessage": there.message or None, "name": there.name}
-    elif listing.standing == Standing.UNLISTED:
-        before = {}
     after = {"status": push.status, "errorMessage": push.error, "name": push.name}
     sent = {name: value for name, value in after.items() if value is not None}
     if not sent:
         return []
-    used = Change(System.CONVEX, "lastAccessedAt", there.last_used_ms if there else UNREADABLE, MOMENT)
-    return [*differences(System.CONVEX, before, sent), used]
+    used = {"lastAccessedAt": there.last_used_ms if there else UNREADABLE}
+    return differences(System.CONVEX, before | used, sent | _used(row, listing))
+
+
+def _created(row: Sandbox, push: Push, listing: Listing) -> dict[str, Any]:
+    """All that a new row says, by the function that makes it."""
+    wanted = row_of(row, push)
+    used = _used(row, listing)
+    if listing.own:
+        return {"userId": row.owner_id} | wanted.whole() | used
+    said = {"errorMessage": wanted.error_message} if wanted.error_message else {}
+    return {"userId": row.owner_id} | wanted.created() | said | {"createdAt": MOMENT} | used
+
+
+def _used(row: Sandbox, listing: Listing) -> dict[str, Any]:
+    """A call of the application's functions counts as use there; ours tell when it was used, if that is later."""
+    if not listing.own:
+        return {"lastAccessedAt": MOMENT}
+    times = [accessed_ms(row), listing.row.last_used_ms if listing.row else None]
+    known = [at for at in times if at is not None]
+    return {"lastAccessedAt": max(known)} if known else {}
 
 
 def look(run: Run, daytona: SandboxProvider, item: RemoteSandbox) -> Found | None:

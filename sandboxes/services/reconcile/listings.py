@@ -37,11 +37,12 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """`row` is None as well when Convex only says whose it is."""
+    """`row` is None as well when Convex only says whose it is. `own`: our own functions listed it, and write it."""
 
     standing: Standing
     owner: str
     row: ApplicationRow | None = None
+    own: bool = False
 
 
 class Listings:
@@ -146,10 +147,10 @@ class Listings:
 
 def _listing(owner: str, row: ApplicationRow | None) -> Listing:
     if row is None:
-        return Listing(Standing.UNLISTED, owner)
+        return Listing(Standing.UNLISTED, owner, own=True)
     if row.owner != owner:
-        return Listing(Standing.FOREIGN, row.owner)
-    return Listing(Standing.LISTED, owner, row)
+        return Listing(Standing.FOREIGN, row.owner, own=True)
+    return Listing(Standing.LISTED, owner, row, own=True)
 
 
 class _RowFile:
