@@ -10,7 +10,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import django_stubs_ext
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
@@ -20,8 +19,6 @@ from project.logs import hide, logging_config, passwords_in
 from project.networks import Proxies
 from project.rest import *  # noqa: F403
 from project.unfold import UNFOLD as UNFOLD
-
-django_stubs_ext.monkeypatch()  # Django's classes take type parameters where the code runs, too
 
 PACKAGES = Path(__file__).resolve().parent.parent
 # Where `.env` and `var/` are: beside manage.py, or where an installed package is run.

@@ -27,7 +27,7 @@ DEEPEST_PAGE = 200
 COUNTED = 10_000
 
 
-class NoCountPaginator(Paginator[Any]):
+class NoCountPaginator(Paginator):
     """Reads one row more than a page shows, and so knows whether there is a next page."""
 
     template_name = "sandboxes/pieces/pages.html"

@@ -71,7 +71,7 @@ WORKING_FIELDS = frozenset(
 )  # fmt: skip
 
 
-class DatabaseTime(models.DateTimeField[Any, Any]):
+class DatabaseTime(models.DateTimeField):  # type: ignore[type-arg] # takes none where the code runs
     """The database's time of the last save, whatever the clock of the host that saves."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: ARG002
