@@ -77,9 +77,10 @@
     }
     const headers = { "X-Live": "1" };
     if (url.href === asked && tag) headers["If-None-Match"] = tag;
-    let answer;
+    let answer, text;
     try {
       answer = await fetch(url, { credentials: "same-origin", headers, signal: AbortSignal.timeout(20000) });
+      text = await answer.text(); // which may break off as well
     } catch {
       return tell("The server does not answer.");
     }
@@ -92,7 +93,7 @@
     if (answer.status === 304) return;
     asked = url.href;
     tag = answer.headers.get("ETag") || "";
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const page = new DOMParser().parseFromString(text, "text/html");
     for (const piece of document.querySelectorAll("[data-live]")) {
       swap(piece, page.querySelector(`[data-live="${CSS.escape(piece.dataset.live)}"]`));
     }
