@@ -30,7 +30,8 @@ ONCE = [
     "breakages", "browser", "contract", "emulator", "core", "providers", "installing", "project", "simulation",
     "deploy",
     "api/test_clients_page.py", "api/test_cutting_over_page.py", "api/test_schemathesis.py",
-    "commands/test_health.py", "e2e/test_logs.py", "e2e/test_secrets_appear_nowhere.py",
+    "commands/test_health.py", "commands/test_log_lines.py", "commands/test_what_is_loaded.py",
+    "e2e/test_logs.py", "e2e/test_readme_page.py", "e2e/test_secrets_appear_nowhere.py", "e2e/test_traces.py",
     "faults/test_state_machine.py",
     "hostile/test_admin_lookups.py", "hostile/test_outlets.py", "hostile/test_redaction.py",
 ]  # fmt: skip

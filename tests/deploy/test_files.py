@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 from tests.matrix import PYTHONS
 from tests.support.environment import ROOT, variables
@@ -32,7 +32,8 @@ UID = 10001
 
 
 def complaints(value: object, schema: dict[str, Any]) -> list[str]:
-    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(value)]
+    found = Draft202012Validator(schema).iter_errors(value)
+    return [f"{'.'.join(str(step) for step in error.instance_path)}: {error.message}" for error in found]
 
 
 def dockerfile() -> list[tuple[str, str]]:

@@ -68,7 +68,7 @@ class Image:
             # uv reads the same pins and is at hand; pip itself would take a minute.
             uv = Path(sys.prefix) / "bin" / "uv"
             options = command.partition(" install ")[2]
-            self.run(f"{uv} pip install --quiet --compile-bytecode --python {self.venv}/bin/python {options}")
+            self.run(f"{uv} pip install --quiet --python {self.venv}/bin/python {options}")
         elif not command.startswith(("groupadd", "install --directory")):
             self.run(command)
 

@@ -154,12 +154,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_sandbox_gets_its_projection(old: Any, case: str) -> None:
-    fields, expected = CASES[case]
-    pk = sandbox(old, **fields)
-    new = migrate().get_model("sandboxes", "ConvexProjection").objects.get(pk=pk)
-    assert {name: getattr(new, name) for name in expected} == expected
+def test_a_sandbox_gets_its_projection_and_gives_it_back(old: Any) -> None:
+    pks = {case: sandbox(old, **fields) for case, (fields, _) in CASES.items()}
+    new = migrate().get_model("sandboxes", "ConvexProjection").objects.in_bulk()
+    found = {case: {name: getattr(new[pks[case]], name) for name in CASES[case][1]} for case in CASES}
+    assert found == {case: expected for case, (_, expected) in CASES.items()}
+
+    back = migrate(BEFORE).get_model("sandboxes", "Sandbox").objects.in_bulk()
+    given = {case: dict(fields) for case, (fields, _) in CASES.items()}
+    given["not in Daytona yet"]["revision"] = 1
+    assert {case: {name: getattr(back[pks[case]], name) for name in given[case]} for case in CASES} == given
 
 
 def test_a_row_that_was_behind_and_never_due_is_due(old: Any) -> None:
@@ -167,16 +171,6 @@ def test_a_row_that_was_behind_and_never_due_is_due(old: Any) -> None:
     before = old.get_model("sandboxes", "Sandbox").objects.get(pk=pk)
     new = migrate().get_model("sandboxes", "ConvexProjection").objects.get(pk=pk)
     assert (new.behind_since, new.due_at) == (before.updated_at, before.updated_at)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_and_gives_it_back(old: Any, case: str) -> None:
-    fields, _ = CASES[case]
-    pk = sandbox(old, **fields)
-    migrate()
-    back = migrate(BEFORE).get_model("sandboxes", "Sandbox").objects.get(pk=pk)
-    fields = fields | {"revision": fields["revision"] if fields.get("daytona_id", "") is not None else 1}
-    assert {name: getattr(back, name) for name in fields} == fields
 
 
 def test_batches_leave_nobody_out(old: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,37 +291,35 @@ def test_calls_get_rows_of_their_own(old: Any) -> None:
     assert [call.in_doubt_until for call in calls] == [None, None, None]
 
 
+# Calls of an operation, the last call of its sandbox, and for each row until when it is in doubt, and by an outage.
+DOUBTS: list[tuple[list[dict[str, Any]], dict[str, Any], list[tuple[datetime | None, bool]]]] = [
+    (  # both lost
+        [made("stop", 0, "unknown"), made("start", 3, "unknown")],
+        made("start", 3, "unknown", counted=False, unsettled_before=at(5).isoformat()),
+        [(at(5), False), (at(8), True)],
+    ),
+    (  # the earlier one lost
+        [made("stop", 0, "unknown"), made("start", 3, "accepted")],
+        made("start", 3, "accepted", counted=True, unsettled_before=at(8).isoformat()),
+        [(at(8), False), (None, False)],
+    ),
+    (  # the worker died
+        [made("stop", 0, "accepted"), made("start", 3, "pending")],
+        made("start", 3, "pending", unsettled_before=None),
+        [(None, False), (at(8), False)],
+    ),
+]
+
+
 @pytest.mark.parametrize("old", [BEFORE_CALLS], indirect=True)
-@pytest.mark.parametrize(
-    ("calls", "last", "expected"),
-    [
-        pytest.param(
-            [made("stop", 0, "unknown"), made("start", 3, "unknown")],
-            made("start", 3, "unknown", counted=False, unsettled_before=at(5).isoformat()),
-            [(at(5), False), (at(8), True)],
-            id="both lost",
-        ),
-        pytest.param(
-            [made("stop", 0, "unknown"), made("start", 3, "accepted")],
-            made("start", 3, "accepted", counted=True, unsettled_before=at(8).isoformat()),
-            [(at(8), False), (None, False)],
-            id="the earlier one lost",
-        ),
-        pytest.param(
-            [made("stop", 0, "accepted"), made("start", 3, "pending")],
-            made("start", 3, "pending", unsettled_before=None),
-            [(None, False), (at(8), False)],
-            id="the worker died",
-        ),
-    ],
-)
-def test_a_doubt_belongs_to_the_call_that_it_is_about(
-    old: Any, calls: list[dict[str, Any]], last: dict[str, Any], expected: list[tuple[datetime | None, bool]]
-) -> None:
-    pk = sandbox(old, last_call=last, unsettled_until=at(8))
-    operation(old, pk, "start", 0, calls=calls)
-    rows = migrate().get_model("sandboxes", "DaytonaCall").objects.filter(sandbox=pk).order_by("id")
-    assert [(call.in_doubt_until, call.was_outage) for call in rows] == expected
+def test_a_doubt_belongs_to_the_call_that_it_is_about(old: Any) -> None:
+    pks = []
+    for calls, last, _ in DOUBTS:
+        pks.append(sandbox(old, last_call=last, unsettled_until=at(8)))
+        operation(old, pks[-1], "start", 0, calls=calls)
+    rows = migrate().get_model("sandboxes", "DaytonaCall").objects.order_by("id")
+    found = [[(call.in_doubt_until, call.was_outage) for call in rows.filter(sandbox=pk)] for pk in pks]
+    assert found == [expected for _, _, expected in DOUBTS]
 
 
 @pytest.mark.parametrize("old", [BEFORE_CALLS], indirect=True)
@@ -371,26 +363,28 @@ def test_the_way_back_keeps_the_rows_and_forgets_what_stood_in_the_json(old: Any
     assert (row.sandbox.last_call, row.sandbox.unsettled_until) == ({}, None)
 
 
+# What a row said; status and time after it, whether it is looked at, and its projection's generation.
+GONE: list[tuple[dict[str, Any], tuple[str, datetime | None], bool, int]] = [
+    ({"status": "running"}, ("running", None), False, 1),
+    ({"status": "gone", "deleted_at": NOW}, ("gone", NOW), False, 1),
+    ({"status": "gone", "status_changed_at": EARLIER}, ("gone", EARLIER), True, 1),
+    ({"status": "gone", "status_changed_at": None}, ("gone", EARLIER), True, 1),
+    ({"status": "stopped", "deleted_at": NOW}, ("gone", NOW), False, 2),
+]
+
+
 @pytest.mark.parametrize("old", [BEFORE_GONE], indirect=True)
-@pytest.mark.parametrize(
-    ("before", "after", "is_fetched", "generation"),
-    [
-        ({"status": "running"}, ("running", None), False, 1),
-        ({"status": "gone", "deleted_at": NOW}, ("gone", NOW), False, 1),
-        ({"status": "gone", "status_changed_at": EARLIER}, ("gone", EARLIER), True, 1),
-        ({"status": "gone", "status_changed_at": None}, ("gone", EARLIER), True, 1),
-        ({"status": "stopped", "deleted_at": NOW}, ("gone", NOW), False, 2),
-    ],
-)
-def test_what_is_gone_is_deleted_and_what_is_deleted_is_gone(
-    old: Any, before: dict[str, Any], after: tuple[str, datetime | None], is_fetched: bool, generation: int
-) -> None:
-    pk = sandbox(old, **before)
+def test_what_is_gone_is_deleted_and_what_is_deleted_is_gone(old: Any) -> None:
+    pks = [sandbox(old, **before) for before, *_ in GONE]
     projections = old.get_model("sandboxes", "ConvexProjection").objects
-    projections.create(sandbox_id=pk, wanted_generation=1, pushed_generation=1)
-    row = migrate().get_model("sandboxes", "Sandbox").objects.select_related("projection").get(pk=pk)
-    assert (row.status, row.deleted_at) == after
-    assert (row.fetch_due_at is not None) is is_fetched
-    assert (row.projection.wanted_generation, row.projection.due_at is not None) == (generation, generation > 1)
-    back = migrate(BEFORE_GONE).get_model("sandboxes", "Sandbox").objects.get(pk=pk)
-    assert (back.status, back.deleted_at) == after
+    for pk in pks:
+        projections.create(sandbox_id=pk, wanted_generation=1, pushed_generation=1)
+    new = migrate().get_model("sandboxes", "Sandbox").objects.select_related("projection").in_bulk()
+    rows = [new[pk] for pk in pks]
+    assert [((row.status, row.deleted_at), row.fetch_due_at is not None) for row in rows] == [
+        (after, is_fetched) for _, after, is_fetched, _ in GONE
+    ]
+    told = [(row.projection.wanted_generation, row.projection.due_at is not None) for row in rows]
+    assert told == [(generation, generation > 1) for *_, generation in GONE]
+    back = migrate(BEFORE_GONE).get_model("sandboxes", "Sandbox").objects.in_bulk()
+    assert [(back[pk].status, back[pk].deleted_at) for pk in pks] == [after for _, after, *_ in GONE]
