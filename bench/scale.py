@@ -156,9 +156,10 @@ def _asking(get: Callable[[str], Any], path: str) -> Callable[[], Any]:
 def claims() -> dict[str, Callable[[], object]]:
     """What a worker does to get work, by the name of its lane: the one place that knows the engine."""
     from sandboxes.engine import lanes, picks
+    from sandboxes.services.lifecycle import turns
 
     def claim(queue: picks.Queue) -> Callable[[], object]:
-        return lambda: lanes.claim(lanes.Wishes(queue, None, lanes.MOST_AT_ONCE, frozenset()), "bench")
+        return lambda: lanes.claim(lanes.Wishes(queue, None, lanes.MOST_AT_ONCE, frozenset()), "bench", turns.claim)
 
     every = (picks.PEOPLE, picks.SYSTEM, picks.FETCHES, picks.PUSHES, picks.TOUCHES)
     return {

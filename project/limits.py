@@ -35,6 +35,9 @@ RANGES: dict[str, Range] = {
     "IN_DOUBT_SECONDS": Range(60, 3_600, "seconds"),
     "MISSING_CONFIRM_SECONDS": Range(10, 3_600, "seconds"),
     "RETRY_MAX_SECONDS": Range(1, 3_600, "seconds"),
+    "WEBHOOK_TIMEOUT": Range(1, 60, "seconds", works_from=0.1),
+    "WEBHOOK_RETRY_SECONDS": Range(3_600, 7 * 86_400, "seconds"),
+    "WEBHOOK_DISABLE_SECONDS": Range(86_400, 30 * 86_400, "seconds"),
     "REQUEST_SECONDS": Range(5, 600, "seconds", works_from=1),
     "RECONCILE_PAGE": Range(10, 200, "rows", works_from=1),
     "SANDBOXES_PER_OWNER": Range(1, 100_000, "sandboxes"),
@@ -44,7 +47,16 @@ RANGES: dict[str, Range] = {
     },
     **{
         f"RETAIN_{name}_DAYS": _DAYS
-        for name in ("AUDIT", "OPERATIONS", "EVENTS", "TOMBSTONES", "IDEMPOTENCY", "NOTICES", "SWEEPS")
+        for name in (
+            "AUDIT",
+            "DELIVERIES",
+            "OPERATIONS",
+            "EVENTS",
+            "TOMBSTONES",
+            "IDEMPOTENCY",
+            "NOTICES",
+            "SWEEPS",
+        )
     },
 }
 

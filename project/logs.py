@@ -22,6 +22,7 @@ SECRET_NAMES = re.compile(
 SECRET_SHAPES = (
     r"sandkeeper_[A-Za-z0-9_-]{8}[A-Za-z0-9_-]*+",
     r"dtn_[A-Za-z0-9_-]++",
+    r"whsec_[A-Za-z0-9+/=]++",
     r"(?:prod|dev|preview|project):[\w:-]{1,200}+\|[\w=+/.-]++",
     r"Bearer\s{1,8}+[\w.~+/=-]++",
     r"Convex\s{1,8}+[\w:.~+/=-]{0,200}+\|[\w:.~+/=-]++",  # not "Convex did not answer"

@@ -100,3 +100,19 @@ def lies_in(address: str, networks: Iterable[str]) -> bool:
     """Whether the address lies in one of the networks, such as 10.0.0.0/8; what is no address lies in none."""
     host = parse(address)
     return host is not None and any(host in ipaddress.ip_network(network, strict=False) for network in networks)
+
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def is_public(address: str) -> bool:
+    """Whether the address is one of the public internet: no private, local, shared, reserved or multicast one, nor
+    an IPv6 address that leads to such an IPv4 address."""
+    host = parse(address)
+    if host is None or host.is_multicast or not host.is_global:
+        return False
+    if isinstance(host, ipaddress.IPv4Address):
+        return True
+    if host in _NAT64:
+        return is_public(str(ipaddress.IPv4Address(int(host) & 0xFFFFFFFF)))
+    return not host.is_reserved and not host.is_site_local and host.sixtofour is None and host.teredo is None

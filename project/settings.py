@@ -216,10 +216,18 @@ DEADLINES: dict[str, float] = {
     "capacity": env.number("DEADLINE_CAPACITY", default=300.0),
 }
 
+# Webhooks: how long a receiver may take to answer, for how long one delivery is tried, after how long without any
+# success a receiver is disabled, and the networks of our own where receivers may be.
+WEBHOOK_TIMEOUT: float = env.number("WEBHOOK_TIMEOUT", default=15.0)
+WEBHOOK_RETRY_SECONDS: float = env.number("WEBHOOK_RETRY_SECONDS", default=86_400.0)
+WEBHOOK_DISABLE_SECONDS: float = env.number("WEBHOOK_DISABLE_SECONDS", default=432_000.0)
+WEBHOOK_NETWORKS: list[str] = env.words("WEBHOOK_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEBUG else [])
+
 RETENTION_DAYS: dict[str, int] = {
     "operations": env.whole("RETAIN_OPERATIONS_DAYS", default=90),
     "events": env.whole("RETAIN_EVENTS_DAYS", default=90),
     "tombstones": env.whole("RETAIN_TOMBSTONES_DAYS", default=90),
+    "deliveries": env.whole("RETAIN_DELIVERIES_DAYS", default=14),
     "idempotency": env.whole("RETAIN_IDEMPOTENCY_DAYS", default=1),
     "notices": env.whole("RETAIN_NOTICES_DAYS", default=90),
     "sweeps": env.whole("RETAIN_SWEEPS_DAYS", default=14),

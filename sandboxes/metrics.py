@@ -23,7 +23,16 @@ from project.version import VERSION
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, Source, Status
-from sandboxes.models import ConvexProjection, Notice, Operation, Sandbox, Sweep, WorkerHeartbeat
+from sandboxes.models import (
+    ConvexProjection,
+    Delivery,
+    Notice,
+    Operation,
+    Receiver,
+    Sandbox,
+    Sweep,
+    WorkerHeartbeat,
+)
 from sandboxes.providers.counters import BOUNDS, Tally
 from sandboxes.services import backlog, heartbeat, projection, sweeps, verifications
 from sandboxes.services.reconcile import FindingKind
@@ -54,6 +63,7 @@ class FromDatabase(Collector):
         yield from _operations_active(now)
         yield from _waiting(now)
         yield from _projection(now)
+        yield from _webhooks()
         yield from _verification(now)
         yield from _sweeps(now)
         yield from _workers(now)
@@ -134,6 +144,16 @@ def _projection(now: datetime) -> Iterator[Metric]:
     yield _gauge("behind_oldest_seconds", "Age of the oldest of those changes.", _age(now, found["oldest"]))
 
 
+def _webhooks() -> Iterator[Metric]:
+    disabled = Receiver.objects.exclude(disabled_at=None).count()
+    rows = [(["yes"], float(Receiver.objects.enabled().count())), (["no"], float(disabled))]
+    yield _gauges("webhooks", "Webhooks, and whether anything is sent to them.", ["enabled"], rows)
+    text = "Webhooks to which something is sent, and that have taken nothing since a delivery failed."
+    yield _gauge("webhooks_failing", text, Receiver.objects.enabled().exclude(failing_since=None).count())
+    yield _gauge("deliveries_pending", "Events still to be sent to a webhook.", Delivery.objects.pending().count())
+    yield _gauge("deliveries_dead", "Deliveries that were given up.", Delivery.objects.dead().count())
+
+
 def _verification(now: datetime) -> Iterator[Metric]:
     made = verifications.last() if projection.is_used() else None
     if made is None:
@@ -186,9 +206,11 @@ def _workers(now: datetime) -> Iterator[Metric]:
 
 def _calls() -> Iterator[Metric]:
     labels = ["worker", "system", "operation", "result"]
-    calls = CounterMetricFamily("sandkeeper_calls", "Calls to Daytona and Convex by result.", labels=labels)
+    calls = CounterMetricFamily(
+        "sandkeeper_calls", "Calls to Daytona, Convex and webhooks by result.", labels=labels
+    )
     seconds = CounterMetricFamily("sandkeeper_call_seconds", "Seconds that these calls took.", labels=labels)
-    text = "How long calls to Daytona and Convex took."
+    text = "How long calls to Daytona, Convex and webhooks took."
     latency = HistogramMetricFamily("sandkeeper_call_latency_seconds", text, labels=["worker", "system", "result"])
     for worker, counted in WorkerHeartbeat.objects.values_list("worker_id", "counters"):
         lengths: dict[tuple[str, str], Tally] = {}

@@ -125,28 +125,6 @@ class CodeShape(serializers.Serializer[Any]):
     remedy = serializers.CharField()
 
 
-class Links(serializers.Serializer[Any]):
-    """Paths on this server."""
-
-    sandboxes = serializers.CharField()
-    operations = serializers.CharField()
-    events = serializers.CharField()
-    capacity = serializers.CharField()
-    owner = serializers.CharField()
-    problems = serializers.CharField()
-    schema = serializers.CharField()
-    docs = serializers.CharField()
-
-
-LINKED = tuple(Links().get_fields())
-
-
-class About(serializers.Serializer[Any]):
-    name = serializers.CharField()
-    version = serializers.CharField(help_text="Of the server. The API keeps its meaning within /api/v1/.")
-    links = Links()
-
-
 class BulkResult(serializers.Serializer[Any]):
     id = serializers.CharField(help_text="As it was sent.")
     outcome = serializers.ChoiceField(choices=["accepted", "refused"])
@@ -355,6 +333,7 @@ def documented(  # noqa: PLR0913 - one parameter for each thing that a page of t
 
 MEANT = {
     200: "How it is now; after `Prefer: wait`, how it ended.",
+    201: "Made.",
     202: "Accepted: it goes on. `Location` is where to look.",
     207: "What became of each.",
 }

@@ -140,14 +140,40 @@ CAPACITY: dict[str, Any] = {
     },
 }
 
+WEBHOOK: dict[str, Any] = {
+    "id": "wh_0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+    "url": "https://agents.example.com/sandkeeper",
+    "types": ["operation", "gone"],
+    "owner": "user_2abc",
+    "enabled": True,
+    "disabled_at": None,
+    "disabled_reason": "",
+    "failing_since": None,
+    "position": 4711,
+    "created_at": MOMENT,
+}
+DEAD: dict[str, Any] = {
+    "id": "6d1d5c38-6b0e-4c9f-9f0a-2f7f3b1c9d11",
+    "webhook_id": "evt_4711",
+    "seq": 4711,
+    "sandbox": SANDBOX_ID,
+    "attempts": 31,
+    "error": "HTTP 500",
+    "first_at": MOMENT,
+    "died_at": "2026-05-05T12:00:00Z",
+}
+
 OF: dict[str, Any] = {
     # sent
     "ActionBody": {"reason": "lunch", "force": False},
     "BulkBody": {"action": "stop", "ids": [SANDBOX_ID, "no-such-one"], "reason": "closing"},
     "Changes": {"name": "atlas", "auto_stop_minutes": 30, "protected_until": MOMENT, "reason": "a demo"},
     "NewSandbox": {"name": "atlas", "tier": "basic", "language": "python", "reason": "a new project"},
+    "NewWebhook": {"url": WEBHOOK["url"], "types": WEBHOOK["types"]},
     "NothingBody": {},
     "Reason": {"reason": "a tool call"},
+    "ReplayBody": {"ids": [DEAD["id"]]},
+    "WebhookChanges": {"enabled": True},
     # answered
     "About": {
         "name": "sandkeeper",
@@ -156,6 +182,7 @@ OF: dict[str, Any] = {
             "sandboxes": "/api/v1/sandboxes",
             "operations": "/api/v1/operations",
             "events": "/api/v1/events",
+            "webhooks": "/api/v1/webhooks",
             "capacity": "/api/v1/capacity",
             "owner": "/api/v1/owners/me",
             "problems": "/api/v1/problems",
@@ -174,13 +201,18 @@ OF: dict[str, Any] = {
     "CapacityAnswer": CAPACITY,
     "CodeShape": CODE,
     "CodeList": {"results": [CODE]},
+    "DeadDeliveryPage": {"results": [DEAD], "next": None},
     "EventPage": {"results": [EVENT], "next": None},
     "FeedAnswer": {"results": [EVENT], "cursor": 4711, "more": False},
+    "NewWebhookShape": WEBHOOK | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
     "OperationPage": {"results": [ENDED], "next": None},
     "OperationShape": ENDED,
     "OwnerShape": OWNER,
+    "Replayed": {"replayed": 1},
     "SandboxPage": {"results": [SANDBOX], "next": None},
     "SandboxShape": SANDBOX,
+    "WebhookPage": {"results": [WEBHOOK], "next": None},
+    "WebhookShape": WEBHOOK,
 }
 
 

@@ -14,7 +14,8 @@ class Principal:
     """The caller of one request; DRF's `request.user`.
 
     `id` names the caller in rate limits and idempotency keys. `owner` is whom the call is for, where it says
-    so. `scopes` is None for those whom scopes do not bind (owners, staff). `account` is the Django user of staff.
+    so. `scopes` is None for those whom scopes do not bind (owners, staff). `account` is the Django user of staff,
+    `key_id` that of a program's key.
     """
 
     id: str
@@ -22,6 +23,7 @@ class Principal:
     owner: str | None = None
     scopes: frozenset[str] | None = None
     account: Any = None
+    key_id: int | None = None
 
     is_authenticated = True
     is_active = True
@@ -42,7 +44,7 @@ class Principal:
     @classmethod
     def of_key(cls, key: ServiceKey, *, owner: str | None) -> Principal:
         actor = Actor.service(key.name, on_behalf_of=owner)
-        return cls(f"service:{key.pk}", actor, owner, frozenset(key.scopes))
+        return cls(f"service:{key.pk}", actor, owner, frozenset(key.scopes), key_id=key.pk)
 
     @classmethod
     def of_staff(cls, account: Any, *, owner: str | None) -> Principal:

@@ -49,5 +49,4 @@ def events(sandbox: Sandbox, *, for_staff: bool) -> QuerySet[SandboxEvent]:
 
 def kinds(*, for_staff: bool) -> list[str]:
     """The kinds of events that a caller may read."""
-    hidden = () if for_staff else (EventKind.CALL, EventKind.CONVEX)
-    return [kind for kind in EventKind.values if kind not in hidden]
+    return EventKind.values if for_staff else EventKind.for_programs()

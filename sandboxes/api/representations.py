@@ -10,11 +10,12 @@ from rest_framework import serializers
 
 from sandboxes.api.conditions import etag_of
 from sandboxes.core import asked
-from sandboxes.core.causes import Cause, cause_of
+from sandboxes.core.causes import Cause
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.core.vocabulary import Action, EventKind, OperationStatus
-from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.services import lifecycle
+from sandboxes.models import Delivery, Operation, Receiver, Sandbox
+from sandboxes.services import feed, lifecycle
+from sandboxes.services.facts import FOR_STAFF
 
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
 
@@ -162,7 +163,7 @@ class SandboxShape(ForViewer):
             "created_at", "updated_at", "deleted_at", "etag",
         ]  # fmt: skip
         read_only_fields = fields
-        for_staff = ("observed_state", "error_reason", "convex_error")
+        for_staff = (*FOR_STAFF, "convex_error")
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -194,53 +195,84 @@ def _active(row: Sandbox) -> Operation | None:
 
 
 @extend_schema_serializer(component_name="Event")
-class EventShape(ForViewer):
+class EventShape(serializers.Serializer[Any]):
     """One line of a sandbox's timeline, and one entry of the feed."""
 
     seq = serializers.IntegerField(allow_null=True, help_text="Its place in the feed; null for a moment at first.")
-    type = serializers.ChoiceField(source="kind", choices=EventKind.values)
-    sandbox = serializers.SerializerMethodField(help_text="Our id of the sandbox.")
-    cause = serializers.SerializerMethodField(help_text="Why it happened, as far as we know.")
+    at = serializers.DateTimeField()
+    type = serializers.ChoiceField(choices=EventKind.values)
+    sandbox = serializers.UUIDField(help_text="Our id of the sandbox.")
+    owner = serializers.CharField(allow_blank=True, help_text="Whose the sandbox was then: who may read it.")
+    cause = serializers.ChoiceField(choices=Cause.choices, help_text="Why it happened, as far as we know.")
     actor = serializers.CharField(allow_blank=True, help_text="`<kind>:<id>`; empty where nobody asked.")
-    operation = serializers.UUIDField(source="operation_id", allow_null=True)
-    status = serializers.SerializerMethodField(help_text="The operation's, in an event of the type `operation`.")
-    code = serializers.SerializerMethodField(help_text="How the operation ended; empty otherwise.")
-    message = serializers.SerializerMethodField(help_text="For people.")
-    changes = serializers.SerializerMethodField(help_text="What a copy of the sandbox must take over, by name.")
+    operation = serializers.UUIDField(allow_null=True)
+    status = serializers.ChoiceField(
+        choices=OperationStatus.choices,
+        allow_null=True,
+        help_text="The operation's, in an event of the type `operation`.",
+    )
+    code = serializers.CharField(allow_blank=True, help_text="How the operation ended; empty otherwise.")
+    message = serializers.CharField(help_text="For people.")
+    changes = serializers.DictField(help_text="What a copy of the sandbox must take over, by name.")
     data = serializers.DictField(required=False, help_text="Details (staff).")  # type: ignore[assignment]
 
+    def to_representation(self, instance: Any) -> dict[str, Any]:
+        return feed.shown(instance, for_staff=self.context["principal"].is_staff)
+
+
+@extend_schema_serializer(component_name="Webhook")
+class WebhookShape(serializers.ModelSerializer[Receiver]):
+    """Where a program is told of events."""
+
+    types = serializers.ListField(
+        source="kinds",
+        child=serializers.ChoiceField(choices=EventKind.for_programs()),
+        help_text="None: all types.",
+    )
+    enabled = serializers.SerializerMethodField(help_text="Whether anything is sent.")
+    failing_since = serializers.DateTimeField(
+        allow_null=True, help_text="Since when it has taken nothing; null while all is well."
+    )
+    position = serializers.IntegerField(
+        help_text="How far in the feed it is: all later events are still to be sent."
+    )
+
     class Meta:
-        model = SandboxEvent
+        model = Receiver
         fields = [
-            "seq", "at", "type", "sandbox", "owner", "cause", "actor", "operation", "status", "code", "message",
-            "changes", "data",
+            "id", "url", "types", "owner", "enabled", "disabled_at", "disabled_reason", "failing_since", "position",
+            "created_at",
         ]  # fmt: skip
         read_only_fields = fields
-        for_staff = ("data",)
 
-    @extend_schema_field(serializers.UUIDField())
-    def get_sandbox(self, row: SandboxEvent) -> str:
-        return str(row.sandbox_id or row.data["sandbox"])
+    def get_enabled(self, row: Receiver) -> bool:
+        return row.disabled_at is None
 
-    @extend_schema_field(serializers.ChoiceField(choices=Cause.choices))
-    def get_cause(self, row: SandboxEvent) -> str:
-        has_operation, noted = row.operation_id is not None, str(row.data.get("cause", ""))
-        return cause_of(kind=row.kind, actor=row.actor, has_operation=has_operation, noted=noted)
 
-    @extend_schema_field(serializers.ChoiceField(choices=OperationStatus.choices, allow_null=True))
-    def get_status(self, row: SandboxEvent) -> str | None:
-        status: str | None = row.data.get("status")
-        return status
+@extend_schema_serializer(component_name="NewWebhook")
+class NewWebhookShape(WebhookShape):
+    """A webhook with its secret, which no other answer has."""
 
-    def get_code(self, row: SandboxEvent) -> str:
-        return str(row.data.get("code", ""))
+    secret = serializers.CharField(help_text="What its deliveries are signed with.")
 
-    @extend_schema_field(serializers.DictField())
-    def get_changes(self, row: SandboxEvent) -> dict[str, Any]:
-        hidden = () if self.context["principal"].is_staff else SandboxShape.Meta.for_staff
-        return {name: value for name, value in row.changes.items() if name not in hidden}
+    class Meta(WebhookShape.Meta):
+        fields = [*WebhookShape.Meta.fields, "secret"]
 
-    def get_message(self, row: SandboxEvent) -> str:
-        if row.kind == EventKind.OBSERVATION and not self.context["principal"].is_staff:
-            return row.text.partition(":")[0]  # "Daytona says error: <its words>"
-        return row.text
+
+class Replayed(serializers.Serializer[Any]):
+    replayed = serializers.IntegerField(help_text="Deliveries that are tried once more.")
+
+
+@extend_schema_serializer(component_name="DeadDelivery")
+class DeadDeliveryShape(serializers.ModelSerializer[Delivery]):
+    """An event that could not be delivered within a day."""
+
+    webhook_id = serializers.CharField(source="message", help_text="As in the header `webhook-id`.")
+    seq = serializers.IntegerField(source="number", help_text="The event's place in the feed.")
+    sandbox = serializers.UUIDField(source="stream", help_text="Our id of the sandbox.")
+    attempts = serializers.IntegerField(source="attempt")
+
+    class Meta:
+        model = Delivery
+        fields = ["id", "webhook_id", "seq", "sandbox", "attempts", "error", "first_at", "died_at"]
+        read_only_fields = fields

@@ -13,6 +13,7 @@ from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import ACTIONS
 from sandboxes.core.vocabulary import EventKind
 from sandboxes.services.lifecycle import RANGES
+from sandboxes.services.webhooks import LONGEST_URL
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -140,6 +141,34 @@ class BulkBody(ActionBody):
         max_length=MAX_BULK,
         help_text="Ours or Daytona's.",
     )
+
+
+class EventTypes(serializers.ListField):
+    """Which events a webhook is told of."""
+
+    def __init__(self, **options: Any) -> None:
+        child = serializers.ChoiceField(choices=EventKind.for_programs())
+        super().__init__(child=child, max_length=len(EventKind), help_text="None: all types.", **options)
+
+
+class NewWebhook(Strict):
+    url = Text(max_length=LONGEST_URL, help_text="An https address on the public internet.")
+    types = EventTypes(required=False, default=list)
+
+
+class WebhookChanges(Strict):
+    """What a PATCH may change; what is absent stays."""
+
+    url = Text(required=False, max_length=LONGEST_URL)
+    types = EventTypes(required=False)
+    enabled = serializers.BooleanField(required=False, help_text="false: nothing is sent, and nothing forgotten.")
+
+
+class ReplayBody(Strict):
+    ids = serializers.ListField(
+        child=serializers.UUIDField(), required=False, min_length=1, max_length=MAX_BULK,
+        help_text="The `id`s of dead deliveries; all if absent.",
+    )  # fmt: skip
 
 
 class CapacityQuery(Strict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from sandboxes.api.views import actions, capacity, events, operations, owners, public, sandboxes
+from sandboxes.api.views import actions, capacity, events, operations, owners, public, sandboxes, webhooks
 from sandboxes.core.vocabulary import Action
 
 
@@ -37,6 +37,11 @@ v1: list[URLPattern | URLResolver] = [
     path("operations/<uuid:operation_id>", operations.OperationDetail.as_view(), name="operation"),
     path("operations/<uuid:operation_id>/cancel", operations.OperationCancel.as_view(), name="operation-cancel"),
     path("events", events.Feed.as_view(), name="events"),
+    path("webhooks", webhooks.WebhookList.as_view(), name="webhooks"),
+    path("webhooks/<id:webhook_id>", webhooks.WebhookDetail.as_view(), name="webhook"),
+    path("webhooks/<id:webhook_id>/rotate", webhooks.WebhookSecret.as_view(), name="webhook-rotate"),
+    path("webhooks/<id:webhook_id>/dead", webhooks.DeadDeliveries.as_view(), name="webhook-dead"),
+    path("webhooks/<id:webhook_id>/replay", webhooks.Replay.as_view(), name="webhook-replay"),
     path("capacity", capacity.Capacity.as_view(), name="capacity"),
     path("owners/me", owners.Me.as_view(), name="owner"),
     path("problems", public.ProblemList.as_view(), name="problems"),

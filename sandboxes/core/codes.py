@@ -15,6 +15,7 @@ class Code(StrEnum):
     # Refused before anything happened
     SANDBOX_NOT_FOUND = "sandbox_not_found"
     OPERATION_NOT_FOUND = "operation_not_found"
+    WEBHOOK_NOT_FOUND = "webhook_not_found"
     SANDBOX_GONE = "sandbox_gone"
     SANDBOX_CREATING = "sandbox_creating"
     SANDBOX_DELETING = "sandbox_deleting"
@@ -26,6 +27,8 @@ class Code(StrEnum):
     SANDBOX_STOPPED_BY_USER = "sandbox_stopped_by_user"
     OPERATION_FINISHED = "operation_finished"
     OPERATION_NOT_CANCELLABLE = "operation_not_cancellable"
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    WEBHOOK_LIMIT_REACHED = "webhook_limit_reached"
     NOT_CONFIGURED = "not_configured"
     # How an operation ended
     SUPERSEDED = "superseded"
@@ -84,6 +87,7 @@ _M = CodeMeaning
 MEANINGS: dict[Code, CodeMeaning] = {
     Code.SANDBOX_NOT_FOUND: _M(404, "There is no such sandbox", "Check the id; it is ours or Daytona's."),
     Code.OPERATION_NOT_FOUND: _M(404, "There is no such operation", "Check the id in the Location header."),
+    Code.WEBHOOK_NOT_FOUND: _M(404, "There is no such webhook", "List the webhooks of your key."),
     Code.SANDBOX_GONE: _M(410, "The sandbox no longer exists", "Create a new one."),
     Code.SANDBOX_CREATING: _M(
         409, "The sandbox is still being created", "Wait for the create, or delete the sandbox."
@@ -112,6 +116,10 @@ MEANINGS: dict[Code, CodeMeaning] = {
     Code.OPERATION_NOT_CANCELLABLE: _M(
         409, "The operation has already reached Daytona", "Request the opposite action instead."
     ),
+    Code.ADDRESS_NOT_ALLOWED: _M(
+        400, "Nothing may be sent to this address", "Name an https address on the public internet, or ask staff."
+    ),
+    Code.WEBHOOK_LIMIT_REACHED: _M(409, "The key has as many webhooks as it may", "Delete one that is not needed."),
     Code.NOT_CONFIGURED: _M(
         503, "This part of the service is not configured", "Ask the operator to run `manage.py doctor`."
     ),
@@ -233,6 +241,7 @@ class NoticeCode(StrEnum):
     ROWS_FAILING = "rows_failing"
     CLOCK_STEPPED_BACK = "clock_stepped_back"
     ORPHANS = "orphans"
+    WEBHOOK_DISABLED = "webhook_disabled"
 
 
 REMEDIES: dict[NoticeCode, str] = {
@@ -255,5 +264,6 @@ REMEDIES: dict[NoticeCode, str] = {
     NoticeCode.WORKER_SILENT: "Start `manage.py run_worker`; nothing moves without one.",
     NoticeCode.ROWS_FAILING: "Report it with the error that the notice names; the others go on.",
     NoticeCode.CLOCK_STEPPED_BACK: "Look at the time service of the database's host; everything was made due.",
+    NoticeCode.WEBHOOK_DISABLED: "Tell its program; enable it on the webhook's page when it answers again.",
     NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
 }

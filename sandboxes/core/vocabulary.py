@@ -111,6 +111,11 @@ class EventKind(Word):
     PRUNED = "pruned"
     ERASED = "erased"
 
+    @classmethod
+    def for_programs(cls) -> list[str]:
+        """What others than staff may read: not what Daytona and Convex were asked and said."""
+        return [kind.value for kind in cls if kind not in (cls.CALL, cls.CONVEX)]
+
 
 class AuditAction(Word):
     """What the audit log tells of."""
@@ -123,6 +128,9 @@ class AuditAction(Word):
     ACCOUNT_DELETED = "account_deleted"
     KEY_CREATED = "key_created"
     KEY_REVOKED = "key_revoked"
+    WEBHOOK_CREATED = "webhook_created"
+    WEBHOOK_CHANGED = "webhook_changed"
+    WEBHOOK_DELETED = "webhook_deleted"
     HOLD = "hold"
     HOLD_LIFTED = "hold_lifted"
     LIMIT = "limit"

@@ -6,7 +6,7 @@ import structlog
 from django.db import transaction
 
 from sandboxes import clock
-from sandboxes.models import Operation, Sandbox, WorkerHeartbeat
+from sandboxes.models import Delivery, Operation, Sandbox, WorkerHeartbeat
 from sandboxes.services import heartbeat
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,8 @@ def _free(worker: WorkerHeartbeat) -> int:
         freed = held.update(lease_token="", lease_until=None, fetch_due_at=now)
         rest = Sandbox.objects.filter(pk__in=ids, lease_token__startswith=mine)
         freed += rest.update(lease_token="", lease_until=None)
+        sending = Delivery.objects.filter(due_at__isnull=False, lease_token__startswith=mine)
+        sending.update(lease_token="", lease_until=None, due_at=now)
         WorkerHeartbeat.objects.filter(pk=worker.pk).update(freed_at=now)
     log.warning("dead_worker_freed", worker=worker.worker_id, sandboxes=freed)
     return freed

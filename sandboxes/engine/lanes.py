@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sandboxes.engine import picks
-from sandboxes.services.lifecycle import turns
 
 if TYPE_CHECKING:
-    from uuid import UUID
+    from collections.abc import Callable
 
     from sandboxes.engine.picks import Queue
-    from sandboxes.services.lifecycle.turns import Turn
+
+T = TypeVar("T")
 
 # The last places of a lane are for owners who have none: one owner's thousands delay nobody else.
 RESERVED = 16  # one of so many places
@@ -21,10 +21,13 @@ MOST_AT_ONCE = 500  # rows of one claim
 
 
 class Lane:
-    """Turns on sandboxes that are due, up to `places` of them at the same time."""
+    """Turns on what is due, up to `places` of them at the same time.
 
-    def __init__(self, name: str, queue: Queue, *, places: int) -> None:
-        self.name, self.queue, self.places = name, queue, max(places, 1)
+    `each`: so many of one owner are claimed at once, and none while so many of theirs are under way.
+    """
+
+    def __init__(self, name: str, queue: Queue, *, places: int, each: int = MOST_AT_ONCE) -> None:
+        self.name, self.queue, self.places, self.each = name, queue, max(places, 1), each
         self.by_owner: Counter[str] = Counter()
         self._after: str | None = None
 
@@ -47,8 +50,9 @@ class Lane:
     def wishes(self) -> Wishes:
         """What the next claim may take; values, for another thread."""
         scarce = self.free <= self.places // RESERVED
-        busy = frozenset(self.by_owner) if scarce else frozenset()
-        return Wishes(self.queue, self._after, min(self.free, MOST_AT_ONCE), busy)
+        enough = 1 if scarce else self.each
+        busy = frozenset(owner for owner, number in self.by_owner.items() if number >= enough)
+        return Wishes(self.queue, self._after, min(self.free, MOST_AT_ONCE), busy, self.each)
 
     def went_on(self, after: str | None) -> None:
         self._after = after
@@ -56,16 +60,17 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """A claim to make: up to `limit` sandboxes, of owners behind `after`, but for the `busy` ones."""
+    """A claim to make: up to `limit` rows, of owners behind `after` up to `each`, but for the `busy` ones."""
 
     queue: Queue
     after: str | None
     limit: int
     busy: frozenset[str]
+    each: int = MOST_AT_ONCE
 
 
-def claim(wishes: Wishes, holder: str) -> tuple[list[Turn], str | None]:
-    """Claim what is due; returns the turns, and behind which owner the next claim begins."""
+def claim(wishes: Wishes, holder: str, take: Callable[..., list[T]]) -> tuple[list[T], str | None]:
+    """Claim what is due by `take`; returns what that took, and behind which owner the next claim begins."""
     queue, limit = wishes.queue, wishes.limit
     found = picks.owners(queue, after=wishes.after, limit=limit)
     is_last = len(found) < limit
@@ -75,5 +80,6 @@ def claim(wishes: Wishes, holder: str) -> tuple[list[Turn], str | None]:
     found = [owner for owner in found if owner not in wishes.busy][:limit]
     if not found:
         return [], after
-    ids: list[UUID] = picks.sandboxes(queue, found, each=max(1, limit // len(found)), limit=limit)
-    return turns.claim(ids, holder=holder), after
+    each = min(wishes.each, max(1, limit // len(found)))
+    ids = picks.sandboxes(queue, found, each=each, limit=limit)
+    return take(ids, holder=holder), after

@@ -14,11 +14,12 @@ from django.db import connection
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import ActorKind
-from sandboxes.models import ConvexProjection, Operation, Sandbox
+from sandboxes.models import ConvexProjection, Delivery, Feed, Operation, Receiver, Sandbox, SandboxEvent
 from sandboxes.models.claiming import ACTIVE_IN_SQL
 
 _OPERATIONS, _SANDBOXES = Operation._meta.db_table, Sandbox._meta.db_table
 _PROJECTIONS = ConvexProjection._meta.db_table
+_EVENTS, _FEED = SandboxEvent._meta.db_table, Feed._meta.db_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Queue:
     """Rows of one table with a due time: `holds` says which of them are waiting at all."""
 
     table: str
-    sandbox: str
+    sandbox: str  # what is claimed: the sandbox, or the row itself
     owner: str
     due: str
     holds: str
@@ -46,6 +47,13 @@ SYSTEM = Queue(
 FETCHES = Queue(_SANDBOXES, "id", "owner_id", "fetch_due_at", "{row}.fetch_due_at IS NOT NULL")
 TOUCHES = Queue(_SANDBOXES, "id", "owner_id", "touch_due_at", "{row}.touch_due_at IS NOT NULL")
 PUSHES = Queue(_PROJECTIONS, "sandbox_id", "", "due_at", "{row}.due_at IS NOT NULL")
+DELIVERIES = Queue(Delivery._meta.db_table, "id", "receiver_id", "due_at", "{row}.due_at IS NOT NULL")
+# Receivers that have not been given all of the feed.
+UNREAD = Queue(
+    Receiver._meta.db_table, "id", "", "created_at",
+    f"{{row}}.disabled_at IS NULL AND (EXISTS (SELECT 1 FROM {_EVENTS} event WHERE event.seq IS NULL)"  # noqa: S608
+    f" OR {{row}}.position < (SELECT MAX(feed.last) FROM {_FEED} feed))",
+)  # fmt: skip
 
 
 def due(queues: tuple[Queue, ...]) -> list[bool]:
@@ -78,7 +86,7 @@ def owners(queue: Queue, *, after: str | None, limit: int) -> list[str]:
 
 
 def sandboxes(queue: Queue, of: list[str], *, each: int, limit: int) -> list[UUID]:
-    """The sandboxes that have been due for longest, of each of these owners up to `each`."""
+    """The rows that have been due for longest, of each of these owners up to `each`."""
     inner = f"FROM {queue.table} queue WHERE {queue.where()} AND queue.{queue.owner} = turn.owner ORDER BY queue.{queue.due} LIMIT %s"  # noqa: E501
     if connection.vendor == "postgresql":
         statement = f"SELECT due.sandbox FROM unnest(%s::text[]) AS turn(owner) CROSS JOIN LATERAL (SELECT queue.{queue.sandbox} AS sandbox {inner}) AS due LIMIT %s"  # noqa: S608, E501

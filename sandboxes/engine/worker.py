@@ -21,6 +21,7 @@ from sandboxes.engine.batches import Batches
 from sandboxes.engine.budgets import Budgets
 from sandboxes.engine.database import DatabaseThreads
 from sandboxes.engine.dead import free_the_held, holder_of
+from sandboxes.engine.deliveries import Deliveries
 from sandboxes.engine.lanes import Lane
 from sandboxes.engine.listening import listen
 from sandboxes.engine.steps_back import notice_steps_back
@@ -70,6 +71,7 @@ class Worker:
         self._decide: Batches[tuple[Turn, Answer], Outcome | None] = Batches(
             self._decide_together, give_up=self._put_back, is_away=self._is_away, size=BATCH, side_by_side=2
         )
+        self._deliveries = Deliveries(holder=self._holder, woken=lambda: self._woken.set())
         self._turns: dict[asyncio.Task[None], Turn] = {}
         self._pushing: set[UUID] = set()
         self._touching = False
@@ -99,6 +101,7 @@ class Worker:
                 await self._others(self.heartbeat.stop)
             for threads in (self._decisions, self._claims, self._others, self._pushes):
                 await asyncio.to_thread(threads.close)
+            await self._deliveries.close()
             with suppress(NotConfigured):
                 await daytona.gateway().close()
         log.info("worker_stopped", worker=self.heartbeat.worker_id)
@@ -112,9 +115,10 @@ class Worker:
 
     async def _claim_what_is_due(self) -> None:
         self._woken.clear()
-        queues = (*[lane.queue for lane in self.lanes], picks.PUSHES, picks.TOUCHES)
-        *in_lanes, pushes, touched = await self._claims(picks.due, queues)
+        queues = (*[lane.queue for lane in self.lanes], picks.PUSHES, picks.TOUCHES, picks.UNREAD, picks.DELIVERIES)
+        *in_lanes, pushes, touched, unread, deliveries = await self._claims(picks.due, queues)
         began = 0
+        self._deliveries.begin(unread=unread, due=deliveries)
         for lane, is_due in zip(self.lanes, in_lanes, strict=True):
             if is_due and lane.free > 0:
                 began += await self._claim(lane)
@@ -129,7 +133,7 @@ class Worker:
             await asyncio.wait_for(self._woken.wait(), POLL)
 
     async def _claim(self, lane: Lane) -> int:
-        claimed, after = await self._claims(lanes.claim, lane.wishes(), self._holder)
+        claimed, after = await self._claims(lanes.claim, lane.wishes(), self._holder, turns.claim)
         lane.went_on(after)
         for turn in claimed:
             lane.take(turn.owner)
@@ -225,7 +229,7 @@ class Worker:
     # --- signs of life
 
     async def _beat(self) -> None:
-        lanes = {lane.name: [lane.taken, lane.places] for lane in self.lanes}
+        lanes = {lane.name: [lane.taken, lane.places] for lane in (*self.lanes, self._deliveries.lane)}
         await self._others(self.heartbeat.beat, lanes)
         await self._others(free_the_held)
 
@@ -265,7 +269,7 @@ class Worker:
 
     async def _end_turns(self) -> None:
         """Turns end with their next decision; those that wait for an answer for longer are broken off."""
-        running = {*self._turns, *self._tasks}
+        running = {*self._turns, *self._tasks, *self._deliveries.tasks}
         if running:
             _, late = await asyncio.wait(running, timeout=GRACE)
             for task in late:

@@ -8,6 +8,7 @@ from sandboxes.models.daytona_call import DaytonaCall
 from sandboxes.models.intent import IntentChange
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
 from sandboxes.models.projection import ConvexProjection
+from sandboxes.models.receiver import Delivery, Receiver
 from sandboxes.models.running import CallBudget, CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
 from sandboxes.models.sandbox import Owner, Sandbox
 
@@ -17,6 +18,7 @@ __all__ = [
     "CircuitBreaker",
     "ConvexProjection",
     "DaytonaCall",
+    "Delivery",
     "Feed",
     "IdempotencyAnswer",
     "IntentChange",
@@ -25,6 +27,7 @@ __all__ = [
     "Notice",
     "Operation",
     "Owner",
+    "Receiver",
     "Sandbox",
     "SandboxEvent",
     "Schedule",

@@ -13,6 +13,7 @@ from sandboxes.core.asked import INTERVALS, differences
 if TYPE_CHECKING:
     from sandboxes.models import Sandbox
 
+FOR_STAFF = ("observed_state", "error_reason")  # Daytona's own words
 # The API's name: the field's name.
 PLAIN = {
     "daytona_id": "daytona_id",
@@ -44,7 +45,7 @@ PLAIN = {
 def facts_of(row: Sandbox) -> dict[str, Any]:
     """All of them, by the names and in the form that the API has for them."""
     return {
-        **{name: _json(getattr(row, field)) for name, field in PLAIN.items()},
+        **{name: as_json(getattr(row, field)) for name, field in PLAIN.items()},
         "resources": {"cpu": row.cpu, "memory_gb": row.memory_gb, "disk_gb": row.disk_gb},
         "observed": {f"{name}_minutes": getattr(row, f"observed_{name}") for name in INTERVALS},
         "differences": [
@@ -54,8 +55,8 @@ def facts_of(row: Sandbox) -> dict[str, Any]:
         "intent_set": {
             "by": f"{row.intent_actor_kind}:{row.intent_actor_id}",
             "reason": row.intent_reason,
-            "at": _json(row.intent_at),
-            "met_at": _json(row.intent_met_at),
+            "at": as_json(row.intent_at),
+            "met_at": as_json(row.intent_met_at),
         },
     }
 
@@ -65,5 +66,6 @@ def changed_facts(row: Sandbox, *, since: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts_of(row).items() if name not in since or since[name] != value}
 
 
-def _json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
+    """A moment in the form that the API has for it; whatever else it is, as it is."""
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

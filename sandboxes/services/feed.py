@@ -8,15 +8,17 @@ none, and an open one keeps nobody waiting. Events of one sandbox keep their ord
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection, transaction
 from django.db.models import Max, QuerySet
 
 from sandboxes import clock
+from sandboxes.core.causes import cause_of
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Actor, EventKind
 from sandboxes.models import Feed, Sandbox, SandboxEvent
+from sandboxes.services.facts import FOR_STAFF, as_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -122,6 +124,28 @@ def read_page(
     cursor = events[-1].seq if len(events) == limit else end
     assert cursor is not None
     return FeedPage(events, cursor, more=cursor < feed.last)
+
+
+def shown(event: SandboxEvent, *, for_staff: bool) -> dict[str, Any]:
+    """An event as it is told: by the API's lists and by webhooks alike."""
+    hidden = () if for_staff else FOR_STAFF
+    has_words = event.kind == EventKind.OBSERVATION and not for_staff  # "Daytona says error: <its words>"
+    has_operation, noted = event.operation_id is not None, str(event.data.get("cause", ""))
+    return {
+        "seq": event.seq,
+        "at": as_json(event.at),
+        "type": event.kind,
+        "sandbox": str(event.sandbox_id or event.data["sandbox"]),
+        "owner": event.owner,
+        "cause": cause_of(kind=event.kind, actor=event.actor, has_operation=has_operation, noted=noted),
+        "actor": event.actor,
+        "operation": str(event.operation_id) if has_operation else None,
+        "status": event.data.get("status"),
+        "code": str(event.data.get("code", "")),
+        "message": event.text.partition(":")[0] if has_words else event.text,
+        "changes": {name: value for name, value in event.changes.items() if name not in hidden},
+        **({"data": event.data} if for_staff else {}),
+    }
 
 
 def _expired(start: int, expired: int) -> Refused:

@@ -20,7 +20,7 @@ from sandboxes import clock
 from sandboxes.core.codes import NoticeCode
 from sandboxes.models import Sandbox, WorkerHeartbeat
 from sandboxes.providers import counters
-from sandboxes.services import feed, notices, sweeps
+from sandboxes.services import feed, notices, sweeps, webhooks
 from sandboxes.services.loops import repeat
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def tidy() -> None:
     if not Sandbox.objects.filter(failures__gt=0).exists():
         notices.close(NoticeCode.ROWS_FAILING)
     sweeps.review(now)
+    webhooks.review()
     feed.number_events()  # so that a first reader finds little left to do
 
 

@@ -18,7 +18,7 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.vocabulary import Actor, AuditAction
 from sandboxes.models import ServiceKey
-from sandboxes.services import audit
+from sandboxes.services import audit, webhooks
 from sandboxes.services.rows import one
 
 if TYPE_CHECKING:
@@ -99,6 +99,7 @@ def revoke(key: ServiceKey, *, actor: Actor) -> bool:
         valid = ServiceKey.objects.filter(pk=key.pk, revoked_at=None)
         is_new = valid.update(revoked_at=now, revoked_by=actor.id) == 1
         if is_new:
+            webhooks.disable_those_of(key, "Its key was revoked.")
             audit.write(AuditAction.KEY_REVOKED, actor=actor, about=key, before={"last_used_at": key.last_used_at})
     return is_new
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.test import Client
 
+from sandboxes.core import signature
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.models import Operation, Sandbox, ServiceKey
+from sandboxes.services.webhooks import secrets
 from tests.e2e.conftest import Installation
 from tests.support.environment import ROOT
 from tests.support.processes import run_command
@@ -64,6 +68,8 @@ def test_the_curl_examples(installation: Installation, tmp_path: Path) -> None:
     assert '"type":"' in said, "and what the feed told after it"
     assert "\nrenamed once\nprecondition_failed\n" in said
     assert "1 accepted" in said
+    assert '{"enabled":true,"failing_since":null,"position":' in said
+    assert "0 replayed" in said
     assert "no-such-one: refused sandbox_not_found" in said
     asked = Operation.objects.exclude(action="sync").order_by("created_at")
     assert list(asked.values_list("action", flat=True)) == ["create", "stop", "start", "archive"]
@@ -81,7 +87,7 @@ def test_the_command_that_makes_a_key(installation: Installation) -> None:
 
 def test_the_python_example(installation: Installation, tmp_path: Path) -> None:
     box = installation.created()
-    [example] = blocks("python")
+    example, _ = blocks("python")
     script = tmp_path / "example.py"
     script.write_text(example)
     assert run(installation, tmp_path, sys.executable, str(script)) == "running\n"
@@ -94,7 +100,7 @@ def test_the_python_example(installation: Installation, tmp_path: Path) -> None:
 @pytest.mark.node
 def test_the_typescript_example(installation: Installation, tmp_path: Path) -> None:
     box = installation.created()
-    [example] = blocks("ts")
+    example, _ = blocks("ts")
     (tmp_path / "example.ts").write_text(example)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     options = ("--strict", "--target", "es2022", "--module", "esnext", "--lib", "es2022,dom")
@@ -112,6 +118,50 @@ def test_the_typescript_example(installation: Installation, tmp_path: Path) -> N
     assert run(installation, tmp_path, "node", str(caller)) == "sandbox_stopped_by_user\n"
     Sandbox.objects.update(intent="running")
     assert run(installation, tmp_path, "node", str(caller)) == "running\n", "an idle stop is started"
+
+
+def delivery(secret: str) -> tuple[dict[str, str], bytes]:
+    body = '{"type":"gone","data":{"message":"ö"}}'.encode()
+    at = int(time.time())
+    return signature.headers([secret, secrets.new()], message="evt_1", at=at, body=body), body
+
+
+def test_the_python_lines_that_verify_a_delivery() -> None:
+    _, example = blocks("python")
+    names: dict[str, Any] = {}
+    exec(example, names)
+    verified = names["verified"]
+    secret = secrets.new()
+    headers, body = delivery(secret)
+    assert verified(secret, headers, body)["type"] == "gone"
+    old = {**headers, "webhook-timestamp": str(int(headers["webhook-timestamp"]) - 301)}
+    for wrong in ((secrets.new(), headers, body), (secret, headers, body + b" "), (secret, old, body)):
+        with pytest.raises(ValueError, match=r"not signed|too old"):
+            verified(*wrong)
+
+
+@pytest.mark.node
+def test_the_typescript_lines_that_verify_a_delivery(tmp_path: Path) -> None:
+    _, example = blocks("ts")
+    (tmp_path / "example.ts").write_text(example)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    options = ("--strict", "--target", "es2022", "--module", "esnext", "--lib", "es2022,dom")
+    secret = secrets.new()
+    headers, body = delivery(secret)
+    (tmp_path / "caller.js").write_text(
+        'import { verified } from "./example.js";\n'
+        f"const headers = new Headers({json.dumps(headers)}), body = {json.dumps(body.decode())};\n"
+        "const said = (...all) => verified(...all).then((it) => it.type, (error) => error.message);\n"
+        f"console.log(await said({json.dumps(secret)}, headers, body));\n"
+        f"console.log(await said({json.dumps(secrets.new())}, headers, body));\n"
+        f"console.log(await said({json.dumps(secret)}, headers, body + ' '));\n"
+        f"console.log(await said({json.dumps(secret)}, new Headers({{ 'webhook-timestamp': '1' }}), body));\n"
+    )
+    for command in ((str(TYPESCRIPT), *options, "example.ts"), ("node", "caller.js")):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    wrong = "not signed with this secret\n"
+    assert done.stdout == f"gone\n{wrong}{wrong}too old or too new\n"
 
 
 def test_the_table_of_codes_is_the_codes() -> None:

@@ -14,6 +14,7 @@ from sandboxes.core.vocabulary import Action, ActorKind, OperationStatus
 from sandboxes.engine import lanes, picks
 from sandboxes.engine.lanes import Lane, Wishes
 from sandboxes.models import Owner, Sandbox
+from sandboxes.services.lifecycle import turns
 from tests.support import rows
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def asked(owner: str, *, ago: float = 1.0, kind: str = ActorKind.OWNER) -> UUID:
 
 def claim(lane: Lane, *, limit: int, holder: str = "test") -> list[str]:
     """Whose sandboxes the next claim of the lane takes."""
-    claimed, after = lanes.claim(Wishes(lane.queue, lane.wishes().after, limit, lane.wishes().busy), holder)
+    wishes = Wishes(lane.queue, lane.wishes().after, limit, lane.wishes().busy)
+    claimed, after = lanes.claim(wishes, holder, turns.claim)
     lane.went_on(after)
     for turn in claimed:
         lane.take(turn.owner)

@@ -59,6 +59,9 @@ class ApiView(StrictView):
     # The methods that heed If-Match; all others refuse it: who sends it relies on it.
     conditional: ClassVar[tuple[str, ...]] = ()
 
+    # Whether answers to a POST may be kept for a repetition; else an Idempotency-Key is refused.
+    keeps_answers: ClassVar[bool] = True
+
     _rate: throttling.Rate | None = None
     _claim: idempotency.Claim | None = None
 
@@ -95,6 +98,8 @@ class ApiView(StrictView):
         if conditions.IF_MATCH in request.headers and request.method not in self.conditional:
             raise _invalid(conditions.IF_MATCH, "It is not heeded here: leave it out.")
         if request.method == "POST" and "Idempotency-Key" in request.headers:
+            if not self.keeps_answers:
+                raise _invalid("Idempotency-Key", "No answer is kept here: leave it out.")
             self._begin_idempotent(request)
 
     def handle_exception(self, exc: Exception) -> Response:

@@ -9,18 +9,43 @@ from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from drf_spectacular.utils import extend_schema, inline_serializer
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
+from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.response import Response
 
 from project.version import NAME, VERSION
 from sandboxes.api import schema
-from sandboxes.api.documented import LINKED, About, CodeShape, answer_responses, problem_responses
+from sandboxes.api.documented import CodeShape, answer_responses, problem_responses
 from sandboxes.api.views.base import METHODS
 from sandboxes.api.views.strict import StrictView
 from sandboxes.core.codes import MEANINGS, Code, Refused
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
+
+
+class Links(serializers.Serializer[Any]):
+    """Paths on this server."""
+
+    sandboxes = serializers.CharField()
+    operations = serializers.CharField()
+    events = serializers.CharField()
+    webhooks = serializers.CharField()
+    capacity = serializers.CharField()
+    owner = serializers.CharField()
+    problems = serializers.CharField()
+    schema = serializers.CharField()
+    docs = serializers.CharField()
+
+
+LINKED = tuple(Links().get_fields())
+
+
+class About(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.CharField(help_text="Of the server. The API keeps its meaning within /api/v1/.")
+    links = Links()
+
 
 CODES = inline_serializer("CodeList", {"results": CodeShape(many=True)})
 

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import uuid
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from django.db import models
+from django.db.models import Exists, OuterRef, Q
+
+from sandboxes import clock
+from sandboxes.core.vocabulary import EventKind
+from sandboxes.models.access import ServiceKey
+from sandboxes.models.lease import Leased, LeasedRows
+
+
+def new_receiver_id() -> str:
+    return f"wh_{uuid.uuid4().hex}"
+
+
+class ReceiverRows(models.QuerySet[Any]):
+    def enabled(self) -> Self:
+        return self.filter(disabled_at=None)
+
+
+class Receiver(models.Model):
+    """Where a program is told of events: an address that a service key named, and how far it was told."""
+
+    # A text, so that receivers take turns by the same statements as owners do.
+    id = models.CharField(primary_key=True, max_length=40, default=new_receiver_id, editable=False)
+    key = models.ForeignKey(ServiceKey, on_delete=models.CASCADE, related_name="receivers")
+    owner = models.CharField(
+        max_length=255, blank=True, help_text="Whose events it is told; empty: all that its key may read."
+    )
+    url = models.CharField("address", max_length=500)
+    kinds: models.JSONField[list[str], list[str]] = models.JSONField(
+        "event types", default=list, blank=True, help_text="Empty: all."
+    )
+    position = models.BigIntegerField(help_text="How far in the feed deliveries were made.")
+    # Sealed by services/webhooks/secrets.py.
+    secret = models.TextField()
+    former_secret = models.TextField(blank=True)
+    former_until = models.DateTimeField(null=True, blank=True, help_text="The former secret signs until then.")
+    failing_since = models.DateTimeField(null=True, blank=True, help_text="It has taken no delivery since then.")
+    disabled_at = models.DateTimeField(null=True, blank=True, help_text="Nothing is sent since then.")
+    disabled_reason = models.CharField(max_length=500, blank=True)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=300, blank=True)
+
+    objects = models.Manager.from_queryset(ReceiverRows)()
+
+    class Meta:
+        verbose_name = "webhook"
+        default_permissions = ("view", "add", "change", "delete")
+
+    def __str__(self) -> str:
+        """Without its path, in which a receiver's secret may stand."""
+        return f"{urlsplit(self.url).scheme}://{urlsplit(self.url).netloc}"
+
+    @property
+    def shown_kinds(self) -> list[str]:
+        """The event types that it is told."""
+        shown = EventKind.for_programs()
+        return [kind for kind in shown if kind in self.kinds] if self.kinds else shown
+
+
+class DeliveryRows(LeasedRows):
+    def pending(self) -> Self:
+        return self.filter(died_at=None)
+
+    def dead(self) -> Self:
+        return self.filter(died_at__isnull=False)
+
+    def make_first_due(self) -> int:
+        """Of each stream the first becomes due, where none of it is; the others wait for it.
+
+        For rows of one receiver, which is locked: nobody else makes or ends deliveries of it meanwhile.
+        """
+        same = Delivery.objects.pending().filter(receiver=OuterRef("receiver"), stream=OuterRef("stream"))
+        before = same.filter(Q(number__lt=OuterRef("number")) | Q(due_at__isnull=False))
+        first = self.pending().filter(due_at=None).exclude(Exists(before))
+        return first.update(due_at=clock.present())
+
+
+class Delivery(Leased):
+    """One event that is still to be told to one receiver, or that could not be (`died_at`).
+
+    What was delivered has no row any more. The first of each stream is due; those behind it have no due time.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
+    # No foreign key: events go in bulk, when they are old or their owner is erased.
+    number = models.BigIntegerField(help_text="The event's place in the feed.")
+    stream = models.CharField(max_length=40, help_text="The sandbox: its events are delivered in their order.")
+    due_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it waits for another, or is dead.")
+    attempt = models.PositiveIntegerField(default=0)
+    first_at = models.DateTimeField(null=True, blank=True, help_text="When it was first attempted.")
+    error = models.CharField(max_length=500, blank=True)
+    died_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is tried no more.")
+
+    objects = models.Manager.from_queryset(DeliveryRows)()
+
+    class Meta:
+        verbose_name_plural = "deliveries"
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["receiver", "number"], name="one_delivery_of_an_event")]
+        indexes = [
+            models.Index(fields=["due_at"], name="delivery_due", condition=Q(due_at__isnull=False)),
+            models.Index(fields=["receiver", "due_at"], name="delivery_turn", condition=Q(due_at__isnull=False)),
+            models.Index(
+                fields=["receiver", "stream", "number"], name="delivery_stream", condition=Q(died_at__isnull=True)
+            ),
+            models.Index(fields=["receiver", "died_at"], name="delivery_dead", condition=Q(died_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def message(self) -> str:
+        """Its id for receivers, who tell duplicates by it."""
+        return f"evt_{self.number}"

@@ -1,0 +1,32 @@
+"""Webhooks: programs are told of events. The front of this package for whoever asks; `outbox` and `sending` are the
+worker's part."""
+
+from __future__ import annotations
+
+from sandboxes.providers.receivers import LONGEST_URL
+from sandboxes.services.webhooks.registering import (
+    Changes,
+    change,
+    delete,
+    disable_those_of,
+    find,
+    register,
+    replay,
+    review,
+    rotate,
+    visible,
+)
+
+__all__ = [
+    "LONGEST_URL",
+    "Changes",
+    "change",
+    "delete",
+    "disable_those_of",
+    "find",
+    "register",
+    "replay",
+    "review",
+    "rotate",
+    "visible",
+]
