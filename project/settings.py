@@ -180,6 +180,7 @@ PROTECT_MAX_DAYS: float = env.number("PROTECT_MAX_DAYS", default=30.0)  # by own
 TOUCH_EVERY: float = env.number("TOUCH_EVERY", default=15.0)
 TOUCH_FORWARD_EVERY: float = env.number("TOUCH_FORWARD_EVERY", default=60.0)
 EVICTION_SCOPE: str = env.one_of("EVICTION_SCOPE", "off", "owner", "organization", default="owner")
+EVICTION_DISK_SCOPE: str = env.one_of("EVICTION_DISK_SCOPE", "off", "owner", "organization", default="off")
 EVICTION_MIN_IDLE: float = env.number("EVICTION_MIN_IDLE", default=120.0)
 EVICTION_MAX_PER_START: int = env.whole("EVICTION_MAX_PER_START", default=3)
 IDLE_STOP_AFTER: float = env.number("IDLE_STOP_AFTER", default=0.0)

@@ -115,7 +115,7 @@ def _operations_ended(now: datetime) -> Iterator[Metric]:
     rows = [([action, status, code], longest.total_seconds()) for action, status, code, _, _, longest in groups]
     yield _gauges("operations_longest_seconds", "Their longest duration.", labels, rows)
     evictions = Operation.objects.filter(source=Source.EVICTION, created_at__gte=now - WINDOW).count()
-    yield _gauge("evictions", "Stops to make room, requested in the last ten minutes.", evictions)
+    yield _gauge("evictions", "Stops and archives to make room, requested in the last ten minutes.", evictions)
 
 
 def _operations_active(now: datetime) -> Iterator[Metric]:

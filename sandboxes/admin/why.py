@@ -1,4 +1,4 @@
-"""“Why?”: the ranking of an eviction, or who would be stopped before a sandbox that runs."""
+"""“Why?”: the ranking of an eviction, or who would make room before this sandbox does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.core import ranking
+from sandboxes.core.resources import QUOTAS, Resource
 from sandboxes.core.vocabulary import Status
 from sandboxes.models import Sandbox, SandboxEvent
 from sandboxes.services import victims
@@ -17,6 +18,9 @@ from sandboxes.services import victims
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from uuid import UUID
+
+
+CONDITION = {Resource.COMPUTE: "running", Resource.DISK: "stopped"}  # the rule without which nobody is of interest
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,56 +37,67 @@ class RankingLine:
     is_this: bool
 
     @property
-    def may_be_stopped(self) -> bool:
+    def passes(self) -> bool:
         return all(passed for passed, _ in self.verdicts)
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """`chosen`: the lines are a ranking that led to a stop; else they say who would go first."""
+    """`chosen`: the lines are a ranking that led to a stop, or an archive; else they say who would go first."""
 
     chosen: bool
+    resource: Resource
     lines: list[RankingLine]
     at: datetime | None = None
     reason: str = ""
     asked_by: Sandbox | None = None
     scope: str = ""
 
+    @property
+    def done(self) -> str:
+        return QUOTAS[self.resource].done
+
 
 def why(sandbox: Sandbox) -> Why | None:
     """What there is to explain about a sandbox and evictions; None when nothing."""
     if sandbox.status in (Status.RUNNING, Status.STARTING):
-        return _if_room_is_needed(sandbox)
+        return _if_room_is_needed(sandbox, Resource.COMPUTE)
     event = victims.why(sandbox.pk)
-    return _of_the_eviction(sandbox, event) if event is not None else None
+    if event is not None:
+        return _of_the_eviction(sandbox, event)
+    return _if_room_is_needed(sandbox, Resource.DISK) if sandbox.status == Status.STOPPED else None
 
 
 def _of_the_eviction(sandbox: Sandbox, event: SandboxEvent) -> Why:
     asked = event.data.get("for_sandbox")
+    resource = Resource(event.data.get("resource", Resource.COMPUTE))
     return Why(
         chosen=True,
-        lines=_lines(event.data.get("ranking") or [], this=sandbox.pk),
+        resource=resource,
+        lines=_lines(event.data.get("ranking") or [], resource, this=sandbox.pk),
         at=event.at,
         reason=event.text,
         asked_by=Sandbox.objects.filter(pk=asked).first() if asked else None,
     )
 
 
-def _if_room_is_needed(sandbox: Sandbox) -> Why | None:
-    if settings.EVICTION_SCOPE == "off":
+def _if_room_is_needed(sandbox: Sandbox, resource: Resource) -> Why | None:
+    scope, condition = victims.scope_of(resource), CONDITION[resource]
+    if scope == "off":
         return None
     verdicts = ranking.rank(
-        victims.candidates_of([*victims.considered_for(sandbox), sandbox]),
+        victims.candidates_of([*victims.considered_for(sandbox, resource), sandbox]),
+        resource,
         now=clock.now(),
         min_idle=settings.EVICTION_MIN_IDLE,
         first_owner=sandbox.owner_id,
     )
-    running = [v for v in verdicts if "running" not in v.broken or v.candidate.sandbox_id == sandbox.pk]
-    data = (verdict.as_data() for verdict in running)
-    return Why(chosen=False, lines=_lines(data, this=sandbox.pk), scope=settings.EVICTION_SCOPE)
+    alike = [v for v in verdicts if condition not in v.broken or v.candidate.sandbox_id == sandbox.pk]
+    data = (verdict.as_data() for verdict in alike)
+    return Why(chosen=False, resource=resource, lines=_lines(data, resource, this=sandbox.pk), scope=scope)
 
 
-def _lines(verdicts: Iterable[dict[str, Any]], *, this: UUID) -> list[RankingLine]:
+def _lines(verdicts: Iterable[dict[str, Any]], resource: Resource, *, this: UUID) -> list[RankingLine]:
     return [
         RankingLine(
             place=place,
@@ -91,7 +106,7 @@ def _lines(verdicts: Iterable[dict[str, Any]], *, this: UUID) -> list[RankingLin
             owner=verdict["owner"],
             status=verdict["status"],
             last_used_at=datetime.fromisoformat(verdict["last_used_at"]),
-            verdicts=ranking.verdicts(verdict["broken"]),
+            verdicts=ranking.verdicts(verdict["broken"], resource),
             is_this=verdict["sandbox"] == str(this),
         )
         for place, verdict in enumerate(verdicts, start=1)

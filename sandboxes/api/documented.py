@@ -138,55 +138,6 @@ class BulkAnswer(serializers.Serializer[Any]):
     results = BulkResult(many=True)
 
 
-class InUse(serializers.Serializer[Any]):
-    """What Daytona counts against the quota of one region and class."""
-
-    target = serializers.CharField()
-    sandbox_class = serializers.CharField()
-    sandboxes = serializers.IntegerField()
-    in_use_cpu = serializers.IntegerField()
-    in_use_memory_gb = serializers.IntegerField()
-    own_sandboxes = serializers.IntegerField()
-    own_cpu = serializers.IntegerField()
-    own_memory_gb = serializers.IntegerField()
-
-
-class Ranked(serializers.Serializer[Any]):
-    """One candidate; it may be stopped if it breaks no rule."""
-
-    sandbox = serializers.UUIDField()
-    name = serializers.CharField()
-    owner = serializers.CharField()
-    status = serializers.ChoiceField(choices=Status.choices)
-    cpu = serializers.IntegerField()
-    memory_gb = serializers.IntegerField()
-    last_used_at = serializers.DateTimeField()
-    broken = serializers.ListField(child=serializers.CharField())
-
-
-class Next(serializers.Serializer[Any]):
-    own = Ranked(many=True, help_text="In the order in which they would be stopped.")
-    others = serializers.DictField(child=serializers.IntegerField(), help_text="Other owners', counted per rule.")
-
-
-@extend_schema_serializer(component_name="Owner")
-class OwnerShape(serializers.Serializer[Any]):
-    """What an owner has and may have: what a create would be refused for."""
-
-    id = serializers.CharField()
-    used = serializers.IntegerField(help_text="Sandboxes that count: all that are not gone.")
-    limit = serializers.IntegerField(help_text="At so many a create is `sandbox_limit_reached`.")
-    on_hold = serializers.BooleanField(help_text="Nothing of theirs starts: `owner_on_hold`.")
-    hold_reason = serializers.CharField(allow_blank=True, help_text="For the owner to read; may be empty.")
-
-
-class CapacityAnswer(serializers.Serializer[Any]):
-    owner = OwnerShape(allow_null=True, help_text="Whom the call is for; null for nobody in particular.")
-    in_use = InUse(many=True)
-    last_refusal = OperationShape(allow_null=True)
-    next = Next()
-
-
 class FeedAnswer(serializers.Serializer[Any]):
     """The next events. A page may hold fewer than `limit`, or none, and the feed go on."""
 

@@ -132,12 +132,14 @@ CAPACITY: dict[str, Any] = {
                 "status": "running",
                 "cpu": 1,
                 "memory_gb": 1,
+                "disk_gb": 3,
                 "last_used_at": MOMENT,
                 "broken": ["idle"],
             }
         ],
         "others": {"may_be_stopped": 7, "idle": 3},
     },
+    "next_archived": {"own": [], "others": {"may_be_archived": 4}},
 }
 
 WEBHOOK: dict[str, Any] = {

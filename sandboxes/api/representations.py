@@ -12,7 +12,7 @@ from sandboxes.api.conditions import etag_of
 from sandboxes.core import asked
 from sandboxes.core.causes import Cause
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.core.vocabulary import Action, EventKind, OperationStatus
+from sandboxes.core.vocabulary import Action, EventKind, OperationStatus, Status
 from sandboxes.models import Delivery, Operation, Receiver, Sandbox
 from sandboxes.services import feed, lifecycle
 from sandboxes.services.facts import FOR_STAFF
@@ -276,3 +276,54 @@ class DeadDeliveryShape(serializers.ModelSerializer[Delivery]):
         model = Delivery
         fields = ["id", "webhook_id", "seq", "sandbox", "attempts", "error", "first_at", "died_at"]
         read_only_fields = fields
+
+
+class InUse(serializers.Serializer[Any]):
+    """What Daytona counts against the quota of one region and class."""
+
+    target = serializers.CharField()
+    sandbox_class = serializers.CharField()
+    sandboxes = serializers.IntegerField()
+    in_use_cpu = serializers.IntegerField()
+    in_use_memory_gb = serializers.IntegerField()
+    own_sandboxes = serializers.IntegerField()
+    own_cpu = serializers.IntegerField()
+    own_memory_gb = serializers.IntegerField()
+
+
+class Ranked(serializers.Serializer[Any]):
+    """One candidate; it may be stopped, or archived, if it breaks no rule."""
+
+    sandbox = serializers.UUIDField()
+    name = serializers.CharField()
+    owner = serializers.CharField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    cpu = serializers.IntegerField()
+    memory_gb = serializers.IntegerField()
+    disk_gb = serializers.IntegerField()
+    last_used_at = serializers.DateTimeField()
+    broken = serializers.ListField(child=serializers.CharField())
+
+
+class Next(serializers.Serializer[Any]):
+    own = Ranked(many=True, help_text="In the order in which they would make room.")
+    others = serializers.DictField(child=serializers.IntegerField(), help_text="Other owners', counted per rule.")
+
+
+@extend_schema_serializer(component_name="Owner")
+class OwnerShape(serializers.Serializer[Any]):
+    """What an owner has and may have: what a create would be refused for."""
+
+    id = serializers.CharField()
+    used = serializers.IntegerField(help_text="Sandboxes that count: all that are not gone.")
+    limit = serializers.IntegerField(help_text="At so many a create is `sandbox_limit_reached`.")
+    on_hold = serializers.BooleanField(help_text="Nothing of theirs starts: `owner_on_hold`.")
+    hold_reason = serializers.CharField(allow_blank=True, help_text="For the owner to read; may be empty.")
+
+
+class CapacityAnswer(serializers.Serializer[Any]):
+    owner = OwnerShape(allow_null=True, help_text="Whom the call is for; null for nobody in particular.")
+    in_use = InUse(many=True)
+    last_refusal = OperationShape(allow_null=True)
+    next = Next(help_text="Who would be stopped for vCPU or memory.")
+    next_archived = Next(help_text="Who would be archived for disk; nobody where the server does not do that.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandboxes.core.facts import CallFacts, Result
 from sandboxes.core.observation import refresh_status
-from sandboxes.core.results import MEANINGS, ResultKind
+from sandboxes.core.results import MEANINGS
 from sandboxes.core.vocabulary import Action, CallOutcome, EventKind
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def record_result(draft: Draft, result: Result) -> str:
     else:
         draft.set_call(made, answered)
     if not is_repeated:
-        shown = message or (result.message if result.kind is ResultKind.COMPUTE_QUOTA_FULL else "")
+        shown = message or (result.message if meaning.lacks is not None else "")
         draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", {"words": shown} if shown else {})
     return made.name
 

@@ -34,7 +34,9 @@ from sandboxes.core.observation import (
 )
 from sandboxes.core.plan import Call, Done, Fail, FindRoom, LookAgain, Step, plan
 from sandboxes.core.ranking import survives_a_stop
+from sandboxes.core.resources import QUOTAS, Resource
 from sandboxes.core.results import MEANINGS, Meaning, ResultKind
+from sandboxes.core.states import PlanRow, row_of
 from sandboxes.core.vocabulary import (
     INTENT_OF,
     Action,
@@ -162,10 +164,12 @@ def _before_calling(draft: Draft, facts: Facts, call: str) -> Fail | None:
     is_victim = operation.source == Source.EVICTION and operation.actor_kind == ActorKind.SYSTEM
     if is_victim and not survives_a_stop(row.observed_auto_delete):
         return Fail(Code.EPHEMERAL_WOULD_BE_DESTROYED)
+    if is_victim and operation.action == Action.ARCHIVE and row_of(row.seen) is PlanRow.STARTED:
+        return Fail(Code.CANCELLED, "Somebody started it: it is not archived for room.")
     if refused := destroys(row, operation.action, force=operation.force):
         return Fail(refused.code)
     if operation.search is not None and operation.search.exhausted:
-        return Fail(Code.CAPACITY_EXHAUSTED, operation.search.exhausted)
+        return Fail(QUOTAS[operation.search.resource].full, operation.search.exhausted)
     refusal = standing_refusal(draft, call)
     return Fail(Code.DAYTONA_REJECTED, refusal) if refusal else None
 
@@ -175,7 +179,7 @@ def _within_deadline(draft: Draft, step: Step) -> Step:
     operation = draft.attempted
     if operation.deadline is None or draft.now <= operation.deadline or not isinstance(step, Call | LookAgain):
         return step
-    return Fail(Code.TIMEOUT if operation.search is None else Code.CAPACITY_EXHAUSTED)
+    return Fail(Code.TIMEOUT if operation.search is None else QUOTAS[operation.search.resource].full)
 
 
 def _take(draft: Draft, facts: Facts, step: Step) -> Step | None:
@@ -213,10 +217,11 @@ def _after_call(draft: Draft, facts: Facts, result: Result) -> Step | None:
     if meaning.outcome != CallOutcome.REFUSED and operation.search is not None:
         draft.release_room()  # Daytona has room: it holds some calls longer than we wait
         draft.set_operation(search=None)
-    if result.kind is ResultKind.COMPUTE_QUOTA_FULL and (too_small := _search_room(draft, facts, result)):
-        return _end(draft, too_small)
-    if meaning.fail is not None:
-        return _end(draft, Fail(meaning.fail, result.message))
+    fail = Fail(meaning.fail, result.message) if meaning.fail is not None else None
+    if meaning.lacks is not None and meaning.lacks in draft.limits.room_for:
+        fail = _search_room(draft, facts, result, meaning.lacks)
+    if fail is not None:
+        return _end(draft, fail)
     refresh_status(draft)
     return _look_again(draft, facts, LookAgain(_pause(result, meaning), meaning.why, counts=meaning.counts))
 
@@ -273,23 +278,24 @@ def _after_failed_fetch(draft: Draft, facts: Facts, result: Result) -> Step | No
 # --- room in a full quota
 
 
-def _search_room(draft: Draft, facts: Facts, result: Result) -> Fail | None:
+def _search_room(draft: Draft, facts: Facts, result: Result, resource: Resource) -> Fail | None:
     """The quota is full: begin the search for room, or go on with it. Returns why it is in vain."""
-    operation = draft.attempted
+    search = draft.attempted.search
     if result.limit is not None and result.limit < _need(draft, result.resource):
         return Fail(Code.QUOTA_TOO_SMALL, result.message)
-    if operation.search is None:
-        search = quota.begin(result.message, now=draft.now, jitter=facts.jitter)
-        draft.set_operation(search=search, deadline=draft.later(draft.limits.deadlines["capacity"]))
-    else:
-        draft.set_operation(search=operation.search.refused(result.message, now=draft.now))
+    if search is not None and search.resource is resource:
+        draft.set_operation(search=search.refused(result.message, now=draft.now))
+        return None
+    draft.release_room()  # of the other resource, of which there is enough now
+    search = quota.begin(result.message, now=draft.now, jitter=facts.jitter, resource=resource)
+    draft.set_operation(search=search, deadline=draft.later(draft.limits.deadlines[QUOTAS[resource].waits]))
     return None
 
 
 def _need(draft: Draft, resource: str) -> int:
     """What was refused is at least one: in a region without any GPU nobody's stop helps."""
     row = draft.sandbox
-    return max({"CPU": row.cpu, "memory": row.memory_gb}.get(resource, 1), 1)
+    return max({"CPU": row.cpu, "memory": row.memory_gb, "disk": row.disk_gb}.get(resource, 1), 1)
 
 
 def _after_search(draft: Draft, facts: Facts, search: quota.QuotaSearch, call: str) -> Step | None:
@@ -304,7 +310,7 @@ def _after_search(draft: Draft, facts: Facts, search: quota.QuotaSearch, call: s
         return _end(draft, refused)
     if search.forbids_call(now=draft.now):
         refresh_status(draft)
-        return _look_again(draft, facts, LookAgain(0.3, "waiting for capacity", counts=True))
+        return _look_again(draft, facts, LookAgain(0.3, QUOTAS[search.resource].why, counts=True))
     record_attempt(draft, call)
     return Call(call)
 

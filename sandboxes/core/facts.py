@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from sandboxes.core.codes import NoticeCode
     from sandboxes.core.plan import Step
     from sandboxes.core.quota import QuotaSearch
+    from sandboxes.core.resources import Resource
     from sandboxes.core.results import ResultKind
 
 
@@ -241,7 +242,7 @@ Answer = Fetched | FetchFailed | CallAnswered | RoomSought
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The settings that decisions depend on; seconds."""
+    """The settings that decisions depend on; seconds. `room_for`: the quotas in which room is looked for."""
 
     read_cache: float
     in_doubt: float
@@ -250,6 +251,7 @@ class Limits:
     retry_base: float
     convex_first_push: float
     deadlines: Mapping[str, float]
+    room_for: frozenset[Resource]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sandboxes.core.codes import Code, NoticeCode
+from sandboxes.core.resources import QUOTAS, Resource
 from sandboxes.core.vocabulary import CallOutcome
 
 
@@ -39,6 +40,7 @@ class Meaning:
     `pause`: seconds until the next fetch. `counts`: whether the deadline runs meanwhile; it never does where the
     answer says "not now". `fail`: the code that ends the operation. `is_rejection`: Daytona says why, and a fetch
     decides whether that stands. `may_be_stale`: for as long as that fetch may come from Daytona's cache.
+    `lacks`: the quota that is full; where room may be made in it, it is looked for instead of failing.
     """
 
     outcome: CallOutcome
@@ -49,6 +51,7 @@ class Meaning:
     is_rejection: bool = False
     may_be_stale: bool = False
     notice: NoticeCode | None = None
+    lacks: Resource | None = None
 
 
 _REFUSED, _UNKNOWN = CallOutcome.REFUSED, CallOutcome.UNKNOWN
@@ -69,8 +72,10 @@ MEANINGS: dict[ResultKind, Meaning] = {
     K.NOT_SENT: Meaning(_REFUSED, "Daytona cannot be reached; waiting", 1),
     K.BUSY: Meaning(_REFUSED, "another change is in progress; waiting", 0.5),
     K.NAME_TAKEN: Meaning(_REFUSED, "looking who has the name"),
-    K.COMPUTE_QUOTA_FULL: Meaning(_REFUSED, "waiting for capacity", 0.2),
-    K.DISK_QUOTA_FULL: Meaning(_REFUSED, "the disk quota is full", fail=Code.DISK_QUOTA_FULL),
+    K.COMPUTE_QUOTA_FULL: Meaning(_REFUSED, QUOTAS[Resource.COMPUTE].why, 0.2, lacks=Resource.COMPUTE),
+    K.DISK_QUOTA_FULL: Meaning(
+        _REFUSED, QUOTAS[Resource.DISK].why, 0.2, fail=Code.DISK_QUOTA_FULL, lacks=Resource.DISK
+    ),
     K.RECOVER_COOLDOWN: Meaning(_REFUSED, "it was recovered recently", fail=Code.RECOVERY_COOLDOWN),
     K.RECOVER_EXHAUSTED: Meaning(_REFUSED, "it was recovered too often", fail=Code.SANDBOX_UNRECOVERABLE),
     K.START_FAILED: Meaning(CallOutcome.FAILED, "Daytona tried and failed; looking why", 0.2),

@@ -34,7 +34,8 @@ class State:
 
     `meets`: the intents that it satisfies. `is_stable`: it stays so by itself. `uses_compute`: Daytona counts its
     vCPU, memory and GPU against the quota of (organisation, region, class): `sandbox-states-consuming-compute` in
-    the constants of the API server, where `stopping` still counts (recording 07_quota).
+    the constants of the API server, where `stopping` still counts (recording 07_quota). `keeps_disk`: it counts
+    against the quota of disk, though it uses no compute.
     """
 
     word: str
@@ -43,6 +44,7 @@ class State:
     meets: frozenset[Intent] = frozenset()
     is_stable: bool = False
     uses_compute: bool = False
+    keeps_disk: bool = False
 
 
 _RUNS, _STOPS = frozenset({Intent.RUNNING}), frozenset({Intent.STOPPED})
@@ -53,12 +55,12 @@ STATES: dict[str, State] = {
     state.word: state
     for state in (
         State("started", S.RUNNING, R.STARTED, meets=_RUNS, is_stable=True, uses_compute=True),
-        State("snapshotting", S.RUNNING, R.MOVING, meets=_RUNS),
+        State("snapshotting", S.RUNNING, R.MOVING, meets=_RUNS, keeps_disk=True),
         State("starting", S.STARTING, R.MOVING, uses_compute=True),
         State("restoring", S.STARTING, R.MOVING, uses_compute=True),
         State("resuming", S.STARTING, R.MOVING, uses_compute=True),
         State("pulling_snapshot", S.STARTING, R.MOVING, uses_compute=True),
-        State("resizing", S.STARTING, R.MOVING),
+        State("resizing", S.STARTING, R.MOVING, keeps_disk=True),
         State("creating", S.CREATING, R.MOVING, uses_compute=True),
         State("pending_build", S.CREATING, R.PENDING_BUILD, uses_compute=True),
         State("building_snapshot", S.CREATING, R.MOVING, uses_compute=True),
@@ -66,9 +68,9 @@ STATES: dict[str, State] = {
         State("unknown", S.CREATING, R.MOVING, uses_compute=True),
         State("stopping", S.STOPPING, R.STOPPING, uses_compute=True),
         State("pausing", S.STOPPING, R.STOPPING, uses_compute=True),
-        State("archiving", S.STOPPING, R.ARCHIVING, meets=_STOPS),
-        State("stopped", S.STOPPED, R.STOPPED, meets=_STOPS, is_stable=True),
-        State("paused", S.STOPPED, R.PAUSED, meets=_STOPS, is_stable=True),
+        State("archiving", S.STOPPING, R.ARCHIVING, meets=_STOPS, keeps_disk=True),
+        State("stopped", S.STOPPED, R.STOPPED, meets=_STOPS, is_stable=True, keeps_disk=True),
+        State("paused", S.STOPPED, R.PAUSED, meets=_STOPS, is_stable=True, keeps_disk=True),
         State("archived", S.ARCHIVED, R.ARCHIVED, meets=_ARCHIVED, is_stable=True),
         State("error", S.ERROR, R.ERROR),
         State("build_failed", S.ERROR, R.ERROR),
@@ -80,6 +82,7 @@ STATES: dict[str, State] = {
 STABLE_STATES = frozenset(word for word, state in STATES.items() if state.is_stable)
 ERROR_STATES = frozenset(word for word, state in STATES.items() if state.row is PlanRow.ERROR)
 COMPUTE_STATES = frozenset(word for word, state in STATES.items() if state.uses_compute)
+DISK_STATES = frozenset(word for word, state in STATES.items() if state.uses_compute or state.keeps_disk)
 RUNNING_STATES = frozenset(word for word, state in STATES.items() if Intent.RUNNING in state.meets)
 
 

@@ -32,6 +32,7 @@ from sandboxes.core.facts import (
 )
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.quota import QuotaSearch
+from sandboxes.core.resources import Resource
 from sandboxes.core.vocabulary import ACTION_FOR, Action, EventKind
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox
 from sandboxes.services import leases, sandbox_store
@@ -45,6 +46,7 @@ log = structlog.get_logger(__name__)
 SANDBOX_FIELDS = tuple(field.name for field in fields(SandboxFacts))
 CALL_FIELDS = tuple(field.name for field in fields(CallFacts))
 CHANGING_CALL_FIELDS = tuple(name for name in CALL_FIELDS if name not in ("id", "operation_id"))
+COMPUTE_ALONE, BOTH = frozenset({Resource.COMPUTE}), frozenset(Resource)
 # Written as they are; the others have a form of their own in the row.
 OPERATION_FIELDS = tuple(
     field.name for field in fields(OperationFacts) if field.name not in ("search", "previous_intent")
@@ -61,6 +63,7 @@ def limits() -> Limits:
         retry_base=settings.RETRY_BASE_SECONDS,
         convex_first_push=settings.CONVEX_FIRST_PUSH_SECONDS,
         deadlines=settings.DEADLINES,
+        room_for=BOTH if settings.EVICTION_DISK_SCOPE != "off" else COMPUTE_ALONE,
     )
 
 

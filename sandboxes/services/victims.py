@@ -1,4 +1,4 @@
-"""Who shares a quota, who would be stopped for room in it, and the stop of one."""
+"""Who shares a quota, who would make room in it, and the stop, or the archive, of one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sandboxes import clock
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.ranking import Candidate, Verdict, judge, rank
-from sandboxes.core.vocabulary import Action, Actor, EventKind, Source, Status
+from sandboxes.core.resources import QUOTAS, Resource
+from sandboxes.core.vocabulary import Actor, EventKind, Source, Status
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.models.sandbox import LAST_USED
 from sandboxes.providers.daytona.errors import DaytonaError
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
 EVICTOR = Actor.system("evictor")
 UNREADABLE = ("readable",)
 LOOKED_AT = 200  # candidates that one ranking reads: of one's own, and of other owners
-RUNNING_FIRST = Case(When(status=Status.RUNNING, then=0), default=1)
+
+
+def scope_of(resource: Resource) -> str:
+    """Whose sandboxes may have to make room: `off`, `owner` or `organization`."""
+    scope: str = settings.EVICTION_DISK_SCOPE if resource is Resource.DISK else settings.EVICTION_SCOPE
+    return scope
 
 
 def region_of(row: Sandbox) -> str:
@@ -55,20 +61,22 @@ def sharing_quota(row: Sandbox) -> QuerySet[Sandbox]:
     return living.filter(target=region_of(row), sandbox_class=class_of(row))
 
 
-def rank_for(row: Sandbox) -> list[Verdict]:
-    """Who would be stopped for this sandbox, own ones first."""
+def rank_for(row: Sandbox, resource: Resource) -> list[Verdict]:
+    """Who would make room for this sandbox, own ones first."""
     idle, now = settings.EVICTION_MIN_IDLE, clock.now()
-    return rank(candidates_of(considered_for(row)), now=now, min_idle=idle, first_owner=row.owner_id)
+    found = candidates_of(considered_for(row, resource))
+    return rank(found, resource, now=now, min_idle=idle, first_owner=row.owner_id)
 
 
-def considered_for(row: Sandbox) -> list[Sandbox]:
-    """Those that could be stopped for this sandbox: same region and class, by EVICTION_SCOPE."""
-    if settings.EVICTION_SCOPE == "off":
+def considered_for(row: Sandbox, resource: Resource) -> list[Sandbox]:
+    """Those that could make room for this sandbox: same region and class, by the scope of the settings."""
+    scope, victims = scope_of(resource), QUOTAS[resource].victims
+    if scope == "off":
         return []
-    rows = sharing_quota(row)
-    candidates = list(rows.filter(owner_id=row.owner_id).order_by(RUNNING_FIRST, LAST_USED)[:LOOKED_AT])
-    if settings.EVICTION_SCOPE == "organization":
-        foreign = rows.filter(status=Status.RUNNING).exclude(owner_id=row.owner_id)
+    rows, victims_first = sharing_quota(row), Case(When(status=victims, then=0), default=1)
+    candidates = list(rows.filter(owner_id=row.owner_id).order_by(victims_first, LAST_USED)[:LOOKED_AT])
+    if scope == "organization":
+        foreign = rows.filter(status=victims).exclude(owner_id=row.owner_id)
         candidates += foreign.order_by(LAST_USED)[:LOOKED_AT]
     return candidates
 
@@ -83,24 +91,27 @@ def candidates_of(rows: list[Sandbox]) -> list[Candidate]:
 def _candidate(row: Sandbox, *, busy: bool) -> Candidate:
     return Candidate(
         row.pk, row.daytona_id, row.display_name, row.owner_id, row.status, row.intent, row.cpu, row.memory_gb,
-        row.observed_auto_delete, row.protected_until, row.last_used_at, busy,
+        row.disk_gb, row.observed_auto_delete, row.protected_until, row.last_used_at, busy,
     )  # fmt: skip
 
 
 def evict(
     daytona: SandboxProvider,
     ranked: Candidate,
+    resource: Resource,
     *,
     caused_by: Operation | None,
     ranking: list[Verdict],
     min_idle: float | None = None,
-    reason: str = "Stopped to make room",
+    reason: str = "",
 ) -> Operation | Verdict:
-    """Stop the candidate, if a GET just before and the row still show it as it was ranked.
+    """Stop or archive the candidate, if a GET just before and the row still show it as it was ranked.
 
-    Its intent stays, so it comes back when it is next needed. Returns the stop, or the verdict that now forbids
-    it. `min_idle` in seconds, by default EVICTION_MIN_IDLE.
+    Its intent stays, so it comes back when it is next needed. Returns the operation, or the verdict that now
+    forbids it. `min_idle` in seconds, by default EVICTION_MIN_IDLE.
     """
+    quota = QUOTAS[resource]
+    reason = reason or f"{quota.done.capitalize()} to make room"
     idle = settings.EVICTION_MIN_IDLE if min_idle is None else min_idle
     victim = Sandbox.objects.get(pk=ranked.sandbox_id)
     try:
@@ -113,19 +124,20 @@ def evict(
         with drafting(row, busy, now=now) as draft:
             apply_observation(draft, fetched)
             refresh_status(draft)
-        verdict = judge(_candidate(row, busy=busy is not None), now=now, min_idle=idle)
+        verdict = judge(_candidate(row, busy=busy is not None), resource, now=now, min_idle=idle)
         if verdict.broken or fetched.remote is None or row.last_accessed_at != victim.last_accessed_at:
             return verdict if verdict.broken else Verdict(ranked, ("unchanged",))
-        new = NewOperation(action=Action.STOP, actor=EVICTOR, source=Source.EVICTION, reason=reason)
-        stop = create_operation(row, new, now=now, caused_by=caused_by)
+        new = NewOperation(action=quota.freed_by, actor=EVICTOR, source=Source.EVICTION, reason=reason)
+        operation = create_operation(row, new, now=now, caused_by=caused_by)
         # "Why was mine stopped?" has an answer: the ranking of that moment with every verdict.
         data = {
+            "resource": resource.value,
             "ranking": [one.as_data() for one in ranking],
             "for_sandbox": str(caused_by.sandbox_id) if caused_by else None,
             "for_operation": str(caused_by.pk) if caused_by else None,
         }
-        sandbox_store.event(row, EventKind.EVICTION, reason, operation=stop, actor=EVICTOR, data=data, at=now)
-    return stop
+        sandbox_store.event(row, EventKind.EVICTION, reason, operation=operation, actor=EVICTOR, data=data, at=now)
+    return operation
 
 
 def why(sandbox_id: UUID) -> SandboxEvent | None:

@@ -36,6 +36,7 @@ def test_nothing_in_use(alice: Api) -> None:
     assert alice.get("/capacity").json() == {
         "owner": {"id": "alice", "used": 0, "limit": 5, "on_hold": False, "hold_reason": ""},
         "in_use": [], "last_refusal": None, "next": {"own": [], "others": {}},
+        "next_archived": {"own": [], "others": {}},
     }  # fmt: skip
 
 
@@ -106,3 +107,14 @@ def test_for_a_new_sandbox_in_a_region(alice: Api) -> None:
 @pytest.mark.parametrize("query", ["region=eu", "target=a%20b", "sandbox="])
 def test_a_query_that_does_not_fit(alice: Api, query: str) -> None:
     problem(alice.get(f"/capacity?{query}"), "invalid_request")
+
+
+def test_who_would_be_archived_for_disk(alice: Api, settings: Settings) -> None:
+    rows.sandbox("rests", of="alice", status="stopped", last_accessed_at=rows.ago(hours=2))
+    rows.sandbox("runs", of="alice", last_accessed_at=rows.ago(hours=3))
+    rows.sandbox("bobs", of="bob", status="stopped", last_accessed_at=rows.ago(hours=5))
+    assert alice.get("/capacity?target=eu").json()["next_archived"] == {"own": [], "others": {}}
+    settings.EVICTION_DISK_SCOPE = "organization"
+    ranked = alice.get("/capacity?target=eu").json()["next_archived"]
+    assert [(line["name"], line["broken"]) for line in ranked["own"]] == [("runs", ["stopped"]), ("rests", [])]
+    assert ranked["others"] == {"may_be_archived": 1}

@@ -86,9 +86,9 @@ BREAKAGES = [
     ),
     Breakage(
         "eviction on 429",
-        "sandboxes/core/decide.py",
-        "if result.kind is ResultKind.COMPUTE_QUOTA_FULL and",
-        "if result.kind in (ResultKind.COMPUTE_QUOTA_FULL, ResultKind.THROTTLED) and",
+        "sandboxes/core/results.py",
+        'K.THROTTLED: Meaning(_REFUSED, "Daytona throttles; waiting", 0.2, counts=False),',
+        'K.THROTTLED: Meaning(_REFUSED, "Daytona throttles; waiting", 0.2, lacks=Resource.COMPUTE),',
         f"{SERVICES}/test_capacity.py::test_throttling_stops_nobody",
     ),
     Breakage(

@@ -67,6 +67,17 @@ def test_too_little_room_is_exit_code_2(idle: Sandbox) -> None:
     assert end.value.code == 2
 
 
+def test_disk_is_freed_by_archives(emulator: Emulator, idle: Sandbox) -> None:
+    moment = clock.now() - timedelta(hours=4)
+    labels = {"harness_user_id": "alice"}
+    emulator.seed([{"name": "rests", "labels": labels, "lastActivityAt": moment.isoformat(), "state": "stopped"}])
+    reconcile.sweep(Options(adopt=True, adopt_unlisted=True))
+    dry = json.loads(evict("--free-disk", "3", "--dry-run", "--json"))
+    assert (dry["archived"], dry["disk_gb"], dry["enough"], "stopped" in dry) == (1, 3, True, False)
+    assert evict("--free-disk", "3").endswith("1 sandboxes are being archived: 3 GiB of disk.\n")
+    assert (Operation.objects.get().action, Operation.objects.get().sandbox.daytona_name) == ("archive", "rests")
+
+
 def test_nothing_said_is_refused() -> None:
     with pytest.raises(CommandError, match="Say what to stop"):
         evict()

@@ -16,6 +16,7 @@ from sandboxes.core.facts import (
     RemoteSandbox,
     SandboxFacts,
 )
+from sandboxes.core.resources import Resource
 from sandboxes.core.vocabulary import Action, CallOutcome, Intent, OperationStatus, Source, Status
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -26,7 +27,7 @@ DEADLINES = {
 }  # fmt: skip
 LIMITS = Limits(
     read_cache=10.0, in_doubt=300.0, missing_confirm=60.0, intent_retry=5.0, retry_base=0.25,
-    convex_first_push=60.0, deadlines=DEADLINES,
+    convex_first_push=60.0, deadlines=DEADLINES, room_for=frozenset(Resource),
 )  # fmt: skip
 
 

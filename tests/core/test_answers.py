@@ -20,6 +20,7 @@ from sandboxes.core.facts import (
 )
 from sandboxes.core.plan import Call, Fail, FindRoom
 from sandboxes.core.quota import Phase
+from sandboxes.core.resources import Resource
 from sandboxes.core.results import MEANINGS, ResultKind
 from sandboxes.core.vocabulary import CallOutcome, OperationStatus
 from tests.core.building import DEADLINES, LIMITS, NOW, at, call, facts, fetched, sandbox
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 K = ResultKind
 PENDING = CallOutcome.PENDING
+COMPUTE_ALONE = replace(LIMITS, room_for=frozenset({Resource.COMPUTE}))
 
 
 def answered(kind: ResultKind, action: str = "stop", **fields: Any) -> Decision:
@@ -41,7 +43,7 @@ def answered(kind: ResultKind, action: str = "stop", **fields: Any) -> Decision:
 
 @pytest.mark.parametrize("kind", ResultKind)
 def test_what_each_kind_of_answer_leads_to(kind: ResultKind) -> None:
-    decision, meaning = answered(kind), MEANINGS[kind]
+    decision, meaning = answered(kind, limits=COMPUTE_ALONE), MEANINGS[kind]
     if kind is K.ACCEPTED:
         assert decision.sandbox.status == "stopping"
     assert decision.calls[-1].outcome == meaning.outcome
@@ -142,6 +144,36 @@ def test_a_further_refusal_goes_on_with_it() -> None:
     found = its(answered(K.COMPUTE_QUOTA_FULL, "start", result=FULL, its={"search": SEARCH}))
     assert found.search == replace(SEARCH, message="words", phase=Phase.CHOOSE)
     assert found.deadline == at(299)
+
+
+DISK_FULL: dict[str, Any] = {"resource": "disk", "limit": 10.0}
+
+
+def test_a_full_disk_is_searched_for_room_as_long_as_an_archive_takes() -> None:
+    found = its(answered(K.DISK_QUOTA_FULL, "start", result=DISK_FULL, jitter=0.0))
+    assert found.search is not None
+    assert (found.search.resource, found.search.phase) == (Resource.DISK, Phase.RETRY)
+    assert found.deadline == at(LIMITS.deadlines["archive"])
+
+
+def test_a_full_disk_is_the_end_where_nobody_may_be_archived() -> None:
+    decision = answered(K.DISK_QUOTA_FULL, "start", result=DISK_FULL, limits=COMPUTE_ALONE)
+    assert decision.step == Fail(Code.DISK_QUOTA_FULL, "words")
+
+
+@pytest.mark.parametrize(("limit", "is_too_small"), [(2.0, True), (3.0, False), (None, False)])
+def test_a_disk_that_is_too_small_is_told_at_once(limit: float | None, is_too_small: bool) -> None:
+    row = sandbox("archived", disk_gb=3)
+    decision = answered(K.DISK_QUOTA_FULL, "start", of=row, result={"resource": "disk", "limit": limit})
+    assert (decision.step == Fail(Code.QUOTA_TOO_SMALL, "words")) is is_too_small
+
+
+def test_who_lacks_something_else_now_searches_for_that() -> None:
+    decision = answered(K.DISK_QUOTA_FULL, "start", result=DISK_FULL, its={"search": SEARCH})
+    found = its(decision).search
+    assert found is not None
+    assert (found.resource, found.phase, found.lease) == (Resource.DISK, Phase.RETRY, "")
+    assert ReleaseRoom(SEARCH) in decision.effects
 
 
 @pytest.mark.parametrize("kind", [K.ACCEPTED, K.START_FAILED, K.NO_ANSWER])

@@ -95,7 +95,9 @@ def test_what_each_kind_of_answer_leaves(kind: ResultKind) -> None:
     assert after.message == ("words" if kind in (K.WRONG_STATE, K.REJECTED, K.START_FAILED) else "")
     assert after.may_be_stale == (kind is K.WRONG_STATE)
     assert after.was_outage == (kind is K.NOTHING_SAID)
-    is_told = kind in (K.WRONG_STATE, K.REJECTED, K.START_FAILED, K.COMPUTE_QUOTA_FULL)
+    is_told = kind in (
+        K.WRONG_STATE, K.REJECTED, K.START_FAILED, K.COMPUTE_QUOTA_FULL, K.DISK_QUOTA_FULL,
+    )  # fmt: skip
     assert events(made) == [(f"stop: {meaning.outcome}", {"words": "words"} if is_told else {})]
 
 

@@ -24,6 +24,7 @@ from sandboxes.core.facts import (
 )
 from sandboxes.core.plan import Call, Done, Fail, LookAgain
 from sandboxes.core.quota import Phase, QuotaSearch
+from sandboxes.core.resources import Resource
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action, Actor, CallOutcome, OperationStatus, Source
 from tests.core.building import NOW, OTHER, at, call, facts, fetched, operation, sandbox
@@ -116,6 +117,7 @@ def test_a_delete_has_no_deadline_to_credit() -> None:
         ("started", at(0), None, Call("stop")),
         ("stopped", at(-1), None, Done()),  # what was seen stands
         ("started", at(-1), SEARCH, Fail(Code.CAPACITY_EXHAUSTED)),
+        ("started", at(-1), replace(SEARCH, resource=Resource.DISK), Fail(Code.DISK_QUOTA_FULL)),
         ("error", at(-1), None, Fail(Code.SANDBOX_ERRORED)),
     ],
 )
@@ -205,6 +207,25 @@ def test_a_victim_must_survive_its_stop(
     answer = fetched("started", auto_delete_interval=auto_delete)
     step = after(answer, its={"source": source, "actor_kind": who}).step
     assert step == (Call("stop") if code is None else Fail(code))
+
+
+@pytest.mark.parametrize(
+    ("state", "who", "source", "step"),
+    [
+        ("started", "system", Source.EVICTION, Code.CANCELLED),
+        ("started", "owner", Source.EVICTION, None),  # a person has joined it
+        ("started", "system", Source.SWEEP, None),
+        ("stopped", "system", Source.EVICTION, None),
+    ],
+)
+def test_nobody_is_stopped_to_be_archived_for_room(state: str, who: str, source: Source, step: Code | None) -> None:
+    row = sandbox("stopped", intent="stopped")
+    found = after(fetched(state), "archive", of=row, its={"source": source, "actor_kind": who}).step
+    if step is None:
+        assert found == Call("stop" if state == "started" else "archive")
+    else:
+        assert isinstance(found, Fail)
+        assert found.code == step
 
 
 def test_a_refusal_that_a_look_confirms_is_the_end() -> None:

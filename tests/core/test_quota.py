@@ -9,6 +9,7 @@ import pytest
 
 from sandboxes.core import quota
 from sandboxes.core.quota import Phase, QuotaSearch
+from sandboxes.core.resources import Resource
 from tests.core.building import NOW, at
 
 
@@ -83,12 +84,13 @@ def test_who_gives_the_right_back_may_not_call() -> None:
 
 def test_its_form_in_the_row_is_read_again() -> None:
     full = QuotaSearch(
-        phase=Phase.FREED, message="Full", not_before=at(1), until=at(2), victims=("a",), leaving=("b",),
-        unanswered=("c",), lease="token", lease_name="room:eu", exhausted="nothing", ranking=({"name": "d"},),
+        phase=Phase.FREED, resource=Resource.DISK, message="Full", not_before=at(1), until=at(2),
+        victims=("a",), leaving=("b",), unanswered=("c",), lease="token", lease_name="room:eu",
+        exhausted="nothing", ranking=({"name": "d"},),
     )  # fmt: skip
     assert QuotaSearch.from_data(full.as_data()) == full
     assert QuotaSearch.from_data({"phase": "choose", "until": None}) == replace(QuotaSearch(), phase=Phase.CHOOSE)
 
 
 def test_what_is_empty_is_not_stored() -> None:
-    assert QuotaSearch().as_data() == {"phase": "retry"}
+    assert QuotaSearch().as_data() == {"phase": "retry", "resource": "compute"}

@@ -18,7 +18,7 @@ not_sent           | refused  | 1   | counts
 busy               | refused  | 0.5 | counts
 name_taken         | refused  | 0   | counts
 compute_quota_full | refused  | 0.2 | counts
-disk_quota_full    | refused  | 0   | counts
+disk_quota_full    | refused  | 0.2 | counts
 recover_cooldown   | refused  | 0   | counts
 recover_exhausted  | refused  | 0   | counts
 start_failed       | failed   | 0.2 | counts

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandboxes.core.resources import Resource
 from sandboxes.core.vocabulary import Actor, Source
 from sandboxes.models import Sandbox
 from sandboxes.providers.daytona import gateway as daytona
@@ -34,7 +35,9 @@ def test_a_create_without_a_region_makes_room_where_it_will_run(
     idle(world, only)
     full(world, 1)
     operation = lifecycle.create("alice", actor=Actor.owner("alice"), source=Source.API, new=lifecycle.NewRequest())
-    assert quota_search.lease_name(operation.sandbox) == quota_search.lease_name(only) == "room:us:container"
+    assert [quota_search.lease_name(one, Resource.COMPUTE) for one in (operation.sandbox, only)] == 2 * [
+        "room:compute:us:container"
+    ]
     settle_in(world, operation)
     assert (operation.status, reload(only.pk).status) == ("succeeded", "stopped")
 
@@ -60,7 +63,7 @@ def test_one_whose_auto_delete_is_not_known_is_never_a_victim(
     only = running()
     idle(world, only)
     Sandbox.objects.filter(pk=only.pk).update(observed_auto_delete=None)
-    (verdict,) = victims.rank_for(Sandbox(owner_id="alice", target="us"))
+    (verdict,) = victims.rank_for(Sandbox(owner_id="alice", target="us"), Resource.COMPUTE)
     assert verdict.broken == ("survives_a_stop",)
 
 
@@ -75,5 +78,5 @@ def test_a_ranking_reads_those_that_run_and_were_used_least_recently_by_both_clo
             rows.sandbox("idle", of=owner, last_accessed_at=rows.ago(days=1), last_activity_at=rows.ago(days=1))
         rows.sandbox(f"rests {number}", of=owner, status="stopped", last_accessed_at=rows.ago(days=9))
         rows.sandbox("at work", of=owner, last_accessed_at=rows.ago(days=9), last_activity_at=rows.ago(minutes=3))
-    first, second = victims.rank_for(Sandbox(owner=rows.owner("alice"), target="eu"))
+    first, second = victims.rank_for(Sandbox(owner=rows.owner("alice"), target="eu"), Resource.COMPUTE)
     assert (first.candidate.name, second.candidate.name) == ("idle", "at work")

@@ -37,7 +37,7 @@ def idle(world: Emulator) -> Idle:
 
 
 def stopped(outcome: EvictionOutcome) -> list[object]:
-    return [line.verdict.candidate.sandbox_id for line in outcome.lines if line.stopped]
+    return [line.verdict.candidate.sandbox_id for line in outcome.lines if line.evicted]
 
 
 def verdict_on(outcome: EvictionOutcome, row: Sandbox) -> tuple[str, ...]:
@@ -70,18 +70,18 @@ def test_it_ends_when_enough_room_is_made(idle: Idle) -> None:
 def test_it_says_when_there_is_not_enough(idle: Idle) -> None:
     idle(3)
     outcome = evict_ahead(EvictionRequest(free_memory=64))
-    assert (outcome.stops, outcome.enough) == (1, False)
+    assert (outcome.count, outcome.enough) == (1, False)
 
 
 def test_a_limit_ends_it(idle: Idle) -> None:
     idle(3), idle(4)
-    assert evict_ahead(EvictionRequest(idle=HOUR, limit=1)).stops == 1
+    assert evict_ahead(EvictionRequest(idle=HOUR, limit=1)).count == 1
 
 
 def test_a_dry_run_gives_the_verdicts_and_stops_nothing(world: Emulator, idle: Idle) -> None:
     idle(3)
     outcome = evict_ahead(EvictionRequest(idle=HOUR, dry_run=True))
-    assert outcome.stops == 1
+    assert outcome.count == 1
     settle()
     assert (Operation.objects.count(), world.log(system="daytona")) == (0, [])
 
@@ -94,7 +94,7 @@ def test_the_rules_of_capacity_hold(idle: Idle) -> None:
     lifecycle.protect(protected.pk, actor=Actor.staff("admin"), until=clock.now() + timedelta(hours=1))
     ask(busy, Action.SYNC)
     outcome = evict_ahead(EvictionRequest(idle=HOUR))
-    assert outcome.stops == 0
+    assert outcome.count == 0
     assert [verdict_on(outcome, row) for row in (ephemeral, doomed, protected, busy)] == [
         ("survives_a_stop",),
         ("survives_a_stop",),
@@ -108,14 +108,14 @@ def test_a_get_just_before_may_save_it(world: Emulator, idle: Idle) -> None:
     row = idle(3)
     world.change(str(row.daytona_id), lastActivityAt=clock.now().isoformat(), quiet=True)
     outcome = evict_ahead(EvictionRequest(idle=HOUR))
-    assert (outcome.stops, verdict_on(outcome, row)) == (0, ("idle",))
+    assert (outcome.count, verdict_on(outcome, row)) == (0, ("idle",))
 
 
 def test_one_that_daytona_does_not_show_is_kept(world: Emulator, idle: Idle) -> None:
     row = idle(3)
     world.faults.add("status", path=f"/sandbox/{row.daytona_id}", status=503)
     outcome = evict_ahead(EvictionRequest(idle=HOUR))
-    assert (outcome.stops, verdict_on(outcome, row)) == (0, ("readable",))
+    assert (outcome.count, verdict_on(outcome, row)) == (0, ("readable",))
 
 
 def test_of_one_owner_or_region_only_theirs_are_stopped(idle: Idle) -> None:
@@ -138,7 +138,7 @@ def test_room_is_made_in_one_class(idle: Idle) -> None:
     with pytest.raises(Refused, match=r"container, linux-vm.*add --sandbox-class"):
         evict_ahead(EvictionRequest(free_cpu=2, target="us"))
     outcome = evict_ahead(EvictionRequest(free_cpu=2, sandbox_class="linux-vm"))
-    assert (outcome.stops, outcome.cpu, outcome.enough) == (1, 1, False)
+    assert (outcome.count, outcome.cpu, outcome.enough) == (1, 1, False)
 
 
 @pytest.mark.usefixtures("world")

@@ -11,7 +11,16 @@ from sandboxes.core.observation import doubt_against_intent
 from sandboxes.core.plan import Call
 from sandboxes.core.results import MEANINGS
 from sandboxes.core.states import ERROR_STATES, STATES
-from sandboxes.core.vocabulary import INTENT_OF, Action, CallOutcome, Intent, OperationStatus, Status
+from sandboxes.core.vocabulary import (
+    INTENT_OF,
+    Action,
+    ActorKind,
+    CallOutcome,
+    Intent,
+    OperationStatus,
+    Source,
+    Status,
+)
 from tests.core.building import LIMITS
 from tests.simulation.world import EPOCH, READ_CACHE, Box, Daytona, Time
 
@@ -102,6 +111,9 @@ class Checks:
         is_told = box is not None and box.set_at < self.time.seconds - READ_CACHE - 1
         if box is not None and is_told and box.auto_delete >= 0 and name == Action.STOP and not operation.force:
             raise Broken(f"{row.name}: {operation.action} would destroy it")
+        is_evictors = operation.source == Source.EVICTION and operation.actor_kind == ActorKind.SYSTEM
+        if name == Action.STOP and is_evictors and operation.action == Action.ARCHIVE:
+            raise Broken(f"{row.name} runs, and is stopped to be archived for room")
         if name == Action.DELETE and row.sandbox.intent != Intent.DELETED:
             raise Broken(f"{row.name}: a delete that nobody wants")
         last = next((call for call in reversed(facts.calls) if call.outcome != CallOutcome.REFUSED), None)

@@ -50,7 +50,8 @@ class Run:
     def __init__(self, seed: int, trace: Callable[[str], None] | None = None) -> None:
         self.seed, self.rng, self.time, self.trace = seed, Random(seed), Time(), trace
         rows = self.rng.randint(2, 5)
-        self.daytona = Daytona(self.time, self.rng, capacity=rows - self.rng.choice((0, 0, 1, 2)), say=self.say)
+        capacity, disk = rows - self.rng.choice((0, 0, 1, 2)), rows + Random(-seed - 1).choice((-2, -1, 99, 99))
+        self.daytona = Daytona(self.time, self.rng, capacity=capacity, disk=disk, say=self.say)
         self.store = Store(lambda: self.time.now, say=self.say, arm=self.arm)
         self.checks = Checks(self.time, self.daytona, self.store)
         self.daytona.hint = self.hint
@@ -104,7 +105,7 @@ class Run:
                 is_accepted = self.store.request(row, action, actor=actor, force=self.rng.random() < 0.15)
                 if is_accepted and action in CHANGED and self.rng.random() < 0.5:
                     self.time.after(self.rng.uniform(0.1, 60), lambda: self._change_mind(row, CHANGED[action]))
-        if self.rng.random() < 0.03 and len(self.store.rows) < 8:
+        if self.rng.random() < (0.1 if self.daytona.disk < 9 else 0.03) and len(self.store.rows) < 8:
             self._create(len(self.store.rows))
         self.time.after(self.rng.choice((0.5, 3, 20, 60, 120)), self._person)
 

@@ -27,7 +27,7 @@ from sandboxes.core.facts import (
 )
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.quota import Phase, QuotaSearch
-from sandboxes.core.states import COMPUTE_STATES
+from sandboxes.core.resources import QUOTAS, Quota, Resource
 from sandboxes.core.vocabulary import (
     ACTION_FOR,
     INTENT_OF,
@@ -91,7 +91,8 @@ class Store:
         self._now, self.say, self.arm = now, say, arm
         self.rows: list[Row] = []
         self.on_hold = False
-        self.room: tuple[str, datetime] = ("", now())  # who may search for room, and until when
+        # Who may search for room in each quota, and until when.
+        self.room: dict[Resource, tuple[str, datetime]] = dict.fromkeys(Resource, ("", now()))
         self._ids = 100
 
     def new_id(self) -> int:
@@ -161,8 +162,8 @@ class Store:
                     self.create_operation(
                         row, effect.action, actor=effect.actor, source=effect.source, force=effect.force
                     )
-                case ReleaseRoom(search) if search.lease == self.room[0]:
-                    self.room = ("", self._now())
+                case ReleaseRoom(search) if search.lease == self.room[search.resource][0]:
+                    self.room[search.resource] = ("", self._now())
         self.arm(row)
 
     # --- what services write
@@ -298,45 +299,50 @@ class Store:
     # --- the search for room
 
     def seek(self, row: Row, key: UUID, search: QuotaSearch) -> QuotaSearch:
-        """Go on with it: the right to search, then whose stop is awaited."""
-        holder, until = self.room
+        """Go on with it: the right to search, then whose stop, or archive, is awaited."""
+        quota = QUOTAS[search.resource]
+        holder, until = self.room[search.resource]
         if holder != search.lease or not holder:
             if holder and until > self._now():
                 return replace(search, lease="")
             search = replace(search, lease=f"room {self.new_id()}")
-        self.room = (search.lease, self._now() + timedelta(seconds=LEASE))
+        self.room[search.resource] = (search.lease, self._now() + timedelta(seconds=LEASE))
         if search.phase is Phase.VICTIM:
             operations = (one for other in self.rows for one in other.operations)
-            stop = next(one for one in operations if str(one.id) == search.victims[-1])
-            if stop.is_active:
+            asked = next(one for one in operations if str(one.id) == search.victims[-1])
+            if asked.is_active:
                 return search
-            search = search.victim_ended(cancelled=stop.status == OperationStatus.CANCELLED, now=self._now())
+            search = search.victim_ended(cancelled=asked.status == OperationStatus.CANCELLED, now=self._now())
         if search.phase is Phase.LEAVING:
-            counted = [other for other in self._counted(row) if str(other.sandbox.id) in search.leaving]
+            counted = [other for other in self._counted(row, quota) if str(other.sandbox.id) in search.leaving]
             if len(counted) < len(search.leaving):
                 search = search.slot_freed(now=self._now())
-            elif not any(self._is_leaving(other) for other in counted):
+            elif not any(self._is_leaving(other, quota) for other in counted):
                 search = replace(search, phase=Phase.CHOOSE)
         return self._choose(row, search) if search.phase is Phase.CHOOSE else search
 
     def _choose(self, row: Row, search: QuotaSearch) -> QuotaSearch:
-        if leaving := [str(other.sandbox.id) for other in self._counted(row) if self._is_leaving(other)]:
+        quota = QUOTAS[search.resource]
+        counted = self._counted(row, quota)
+        if leaving := [str(other.sandbox.id) for other in counted if self._is_leaving(other, quota)]:
             return search.wait_for_leaving(leaving)
         if len(search.victims) >= 3:
-            return replace(search, exhausted="three were stopped in vain")
-        for other in self._counted(row):
-            one = other.sandbox
-            if one.status == Status.RUNNING and other.active is None and (one.observed_auto_delete or 0) < 0:
-                stop = self.create_operation(other, Action.STOP, actor=EVICTOR, source=Source.EVICTION)
-                return search.wait_for_victim(str(stop.id))
-        return replace(search, exhausted="nothing may be stopped for it")
+            return replace(search, exhausted=f"three were {quota.done} in vain")
+        for other in counted:
+            one, is_wanted = other.sandbox, other.sandbox.intent != Intent.DELETED
+            is_to_stay = (one.observed_auto_delete or 0) < 0
+            if one.status == quota.victims and is_wanted and other.active is None and is_to_stay:
+                asked = self.create_operation(other, quota.freed_by, actor=EVICTOR, source=Source.EVICTION)
+                return search.wait_for_victim(str(asked.id))
+        return replace(search, exhausted=f"nothing may be {quota.done} for it")
 
-    def _counted(self, row: Row) -> list[Row]:
+    def _counted(self, row: Row, quota: Quota) -> list[Row]:
         others = (other for other in self.rows if other is not row and other.sandbox.deleted_at is None)
-        return [other for other in others if other.sandbox.observed_state in COMPUTE_STATES]
+        return [other for other in others if other.sandbox.observed_state in quota.counted]
 
-    def _is_leaving(self, other: Row) -> bool:
-        since = self._now() - timedelta(seconds=LIMITS.deadlines["stop"])
+    def _is_leaving(self, other: Row, quota: Quota) -> bool:
+        one, since = other.sandbox, self._now() - timedelta(seconds=LIMITS.deadlines[quota.leaves_within])
         if (active := other.active) is not None:
-            return active.action in (Action.STOP, Action.ARCHIVE, Action.DELETE) and active.created_at > since
-        return other.sandbox.status == Status.STOPPING and (other.sandbox.status_changed_at or since) > since
+            return active.action in quota.leaving and active.created_at > since
+        is_seen = one.observed_state in quota.leaving_states and one.status == Status.STOPPING
+        return is_seen and (one.status_changed_at or since) > since

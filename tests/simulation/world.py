@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sandboxes.core.facts import RemoteSandbox, Result, SandboxFacts
 from sandboxes.core.results import ResultKind
-from sandboxes.core.states import COMPUTE_STATES, ERROR_STATES
+from sandboxes.core.states import COMPUTE_STATES, DISK_STATES, ERROR_STATES
 from sandboxes.core.vocabulary import Action
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ WEATHER = {
 NOT_NOW = {
     "throttling": K.THROTTLED, "suspended": K.SUSPENDED, "key refused": K.UNAUTHORIZED, "no runner": K.NO_RUNNERS,
 }  # fmt: skip
+
+
+FULL: dict[ResultKind, tuple[str, float]] = {
+    K.COMPUTE_QUOTA_FULL: ("CPU", 100.0),
+    K.DISK_QUOTA_FULL: ("disk", 100.0),
+}
 
 
 class Time:
@@ -125,8 +131,8 @@ class Box:
 class Daytona:
     """`faults` is 1 while the world is hostile and 0 when it has calmed down; `skew`: its clock against ours."""
 
-    def __init__(self, time: Time, rng: Random, *, capacity: int, say: Callable[[str], None]) -> None:
-        self.time, self.rng, self.capacity, self.say = time, rng, capacity, say
+    def __init__(self, time: Time, rng: Random, *, capacity: int, disk: int, say: Callable[[str], None]) -> None:
+        self.time, self.rng, self.capacity, self.disk, self.say = time, rng, capacity, disk, say
         self.boxes: dict[str, Box] = {}
         self.faults, self.weather = 1.0, "fine"
         self.skew = rng.uniform(-40, 40)
@@ -225,8 +231,10 @@ class Daytona:
         self.say(f"Daytona: {'late ' if is_late else ''}{name} of {row.name}: {kind or 'carried out'}")
         if kind is not None:
             retry_after = self.rng.choice((0.0, 2.0, 20.0)) if kind is K.THROTTLED else 0.0
-            limit = 100.0 if kind is K.COMPUTE_QUOTA_FULL else None
-            reply.give(Result(kind, f"Daytona says {kind}", retry_after=retry_after, resource="CPU", limit=limit))
+            resource, limit = FULL.get(kind, ("", None))
+            reply.give(
+                Result(kind, f"Daytona says {kind}", retry_after=retry_after, resource=resource, limit=limit)
+            )
             return
         box = self.find(row) or self._insert(row)
         if is_late:
@@ -255,7 +263,11 @@ class Daytona:
                 return no
         if starts and self.used() >= self.capacity and (box is None or box.state not in COMPUTE_STATES):
             return K.COMPUTE_QUOTA_FULL
-        return None
+        needs_disk = name == Action.CREATE or (name == Action.START and box is not None and box.state == "archived")
+        return K.DISK_QUOTA_FULL if needs_disk and self.used_disk() >= self.disk else None
+
+    def used_disk(self) -> int:
+        return sum(box.state in DISK_STATES for box in self.boxes.values())
 
     def used(self) -> int:
         return sum(

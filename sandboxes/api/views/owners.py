@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from rest_framework.response import Response
 
-from sandboxes.api.documented import OwnerShape, documented
+from sandboxes.api.documented import documented
 from sandboxes.api.permissions import READ, Need
+from sandboxes.api.representations import OwnerShape
 from sandboxes.api.views.base import ApiView
 from sandboxes.core.codes import Code, Refused
 from sandboxes.services import owners

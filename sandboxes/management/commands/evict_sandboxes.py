@@ -1,4 +1,4 @@
-"""Stop idle sandboxes ahead of need, by the rules of capacity, and show the verdict on each."""
+"""Stop or archive idle sandboxes ahead of need, by the rules of capacity, and show the verdict on each."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 class Command(ReadableCommand):
     help = (
         "Stop running sandboxes that were not used for long, least recently used first; they come back when they "
-        "are next needed. Never stopped: those that a stop destroys, protected ones, those with an operation. "
+        "are next needed. With --free-disk archive stopped ones instead: a stop frees no disk. "
+        "Never touched: those that a stop destroys, protected ones, those with an operation. "
         "Exit codes: 0, or 2 when the room that was asked for could not be made."
     )
     needs_tables = True
@@ -36,11 +37,15 @@ class Command(ReadableCommand):
         parser.add_argument(
             "--free-memory", type=whole, default=0, metavar="GIB", help="until so many GiB are free"
         )
+        parser.add_argument(
+            "--free-disk", type=whole, default=0, metavar="GIB",
+            help="archive stopped ones until so many GiB of disk are free",
+        )  # fmt: skip
         parser.add_argument("--owner", default="", help="only this owner's")
         parser.add_argument("--target", default="", help="only in this region")
         parser.add_argument("--sandbox-class", default="", help="only of this class: container, linux-vm …")
-        parser.add_argument("--limit", type=whole, help="stop so many at most")
-        parser.add_argument("--dry-run", action="store_true", help="show the verdicts, stop nothing")
+        parser.add_argument("--limit", type=whole, help="so many at most")
+        parser.add_argument("--dry-run", action="store_true", help="show the verdicts, change nothing")
         parser.add_argument(
             "--json", action="store_true", dest="as_json", help="print the result as one JSON object"
         )
@@ -81,27 +86,34 @@ def whole(text: str) -> int:
 def _data(wanted: EvictionRequest, outcome: EvictionOutcome) -> dict[str, Any]:
     return {
         "dry_run": wanted.dry_run,
-        "stopped": outcome.stops,
+        wanted.quota.done: outcome.count,
         "cpu": outcome.cpu,
         "memory_gb": outcome.memory_gb,
+        "disk_gb": outcome.disk_gb,
         "enough": outcome.enough,
-        "verdicts": [line.verdict.as_data() | {"stopped": line.stopped} for line in outcome.lines],
+        "verdicts": [line.verdict.as_data() | {wanted.quota.done: line.evicted} for line in outcome.lines],
     }
 
 
 def _table(wanted: EvictionRequest, lines: list[EvictionLine]) -> Table:
-    titles = ("sandbox", "owner", "last used (UTC)", "vCPU", "GiB", "verdict")
+    sizes = ("GiB of disk",) if wanted.free_disk else ("vCPU", "GiB")
+    titles = ("sandbox", "owner", "last used (UTC)", *sizes, "verdict")
     return table(titles, [_row(wanted, line) for line in lines])
 
 
 def _row(wanted: EvictionRequest, line: EvictionLine) -> tuple[str, ...]:
     one = line.verdict.candidate
-    yes = "would be stopped" if wanted.dry_run else "is stopped"
-    verdict = yes if line.stopped else "kept: " + ", ".join(RULES[rule].broken for rule in line.verdict.broken)
-    return one.name, one.owner, f"{one.last_used_at:%Y-%m-%d %H:%M}", str(one.cpu), str(one.memory_gb), verdict
+    yes = f"{'would be' if wanted.dry_run else 'is'} {wanted.quota.done}"
+    verdict = yes if line.evicted else "kept: " + ", ".join(RULES[rule].broken for rule in line.verdict.broken)
+    sizes = (one.disk_gb,) if wanted.free_disk else (one.cpu, one.memory_gb)
+    return one.name, one.owner, f"{one.last_used_at:%Y-%m-%d %H:%M}", *(str(size) for size in sizes), verdict
 
 
 def _summary(wanted: EvictionRequest, outcome: EvictionOutcome) -> str:
-    verb = "would be stopped" if wanted.dry_run else "are being stopped"
-    room = f"{outcome.stops} sandboxes {verb}: {outcome.cpu} vCPU and {outcome.memory_gb} GiB of memory."
-    return room if outcome.enough else f"{room} That is less than was asked for, and no other may be stopped."
+    done = wanted.quota.done
+    verb = f"would be {done}" if wanted.dry_run else f"are being {done}"
+    freed = f"{outcome.cpu} vCPU and {outcome.memory_gb} GiB of memory"
+    if wanted.free_disk:
+        freed = f"{outcome.disk_gb} GiB of disk"
+    room = f"{outcome.count} sandboxes {verb}: {freed}."
+    return room if outcome.enough else f"{room} That is less than was asked for, and no other may be {done}."

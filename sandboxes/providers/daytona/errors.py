@@ -66,20 +66,18 @@ class NameTaken(DaytonaError):
     kind = ResultKind.NAME_TAKEN
 
 
-class ComputeQuotaFull(DaytonaError):
-    """The running sandboxes use the whole quota of `resource` (CPU, memory or GPU); `limit` is the quota.
+class QuotaFull(DaytonaError):
+    """The whole quota of `resource` (CPU, memory, GPU or disk) is in use; `limit` is the quota.
 
     `limit` counts CPUs, GiB or GPUs, and is None when the words did not give it. Under concurrency the
     refusal may be false (recording 16_quota_concurrency).
     """
 
-    kind = ResultKind.COMPUTE_QUOTA_FULL
-
     def __init__(
         self,
         message: str = "",
         *,
-        resource: str = "CPU",
+        resource: str = "",
         limit: float | None = None,
         status: int | None = None,
         recording: str = "",
@@ -92,8 +90,14 @@ class ComputeQuotaFull(DaytonaError):
         return Result(self.kind, self.message, resource=self.resource, limit=self.limit)
 
 
-class DiskQuotaFull(DaytonaError):
-    """The disk quota is full: archiving or deleting helps, stopping does not."""
+class ComputeQuotaFull(QuotaFull):
+    """The running sandboxes use it up: stopping one helps."""
+
+    kind = ResultKind.COMPUTE_QUOTA_FULL
+
+
+class DiskQuotaFull(QuotaFull):
+    """All that are not archived use it up: archiving or deleting one helps, stopping does not."""
 
     kind = ResultKind.DISK_QUOTA_FULL
 
@@ -245,7 +249,7 @@ _LIMIT = rf"(?:\D*Maximum allowed: (?P<limit>{_NUMBER})|\s*\({_NUMBER}\D* > (?P<
 PATTERNS: tuple[Pattern, ...] = (
     _pattern(Unauthorized, (401,), r"", "02_lookup_auth_errors"),
     _pattern(RateLimited, (429,), r"", "14_throttle"),
-    _pattern(DiskQuotaFull, (400, 403), rf"Total disk {_QUOTA}", "07_quota"),
+    _pattern(DiskQuotaFull, (400, 403), rf"Total (?P<resource>disk) {_QUOTA}{_LIMIT}", "07_quota"),
     _pattern(ComputeQuotaFull, (400, 403), rf"Total (?P<resource>CPU|memory|GPU) {_QUOTA}{_LIMIT}", "07_quota"),
     _pattern(Suspended, (403,), r"Organization is suspended(?:: (?P<reason>.+))?", "11_suspended"),
     _pattern(Busy, (409, 400), r"Sandbox state change in progress", "05_conflicts"),
@@ -308,9 +312,9 @@ def classify(operation: str, status: int, headers: Mapping[str, str], body: byte
 def _build(row: Pattern, operation: str, status: int, headers: Mapping[str, str], message: str) -> DaytonaError:
     found = row.message.search(message)
     groups = found.groupdict() if found else {}
-    if row.error is ComputeQuotaFull:
+    if issubclass(row.error, QuotaFull):
         limit = groups.get("limit") or groups.get("old_limit")
-        return ComputeQuotaFull(
+        return row.error(
             message,
             resource=_RESOURCES[groups["resource"].lower()],
             limit=float(limit) if limit else None,
@@ -325,7 +329,7 @@ def _build(row: Pattern, operation: str, status: int, headers: Mapping[str, str]
     return row.error(message, status=status, recording=row.proof)
 
 
-_RESOURCES = {"cpu": "CPU", "memory": "memory", "gpu": "GPU"}
+_RESOURCES = {"cpu": "CPU", "memory": "memory", "gpu": "GPU", "disk": "disk"}
 
 
 def _message(body: bytes) -> str | None:

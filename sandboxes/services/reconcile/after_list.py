@@ -109,7 +109,7 @@ def _stop_idle(run: Run) -> None:
         return
     wanted = evict_ahead.EvictionRequest(idle=settings.IDLE_STOP_AFTER, owner=run.options.owner)
     try:
-        run.report.count("idle_stopped", evict_ahead.evict_ahead(wanted, beat=run.beat).stops)
+        run.report.count("idle_stopped", evict_ahead.evict_ahead(wanted, beat=run.beat).count)
     except DaytonaError as error:
         run.partial(f"idle sandboxes were not stopped: {message_of(error)}")
 

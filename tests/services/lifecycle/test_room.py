@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandboxes import clock
+from sandboxes.core.resources import Resource
 from sandboxes.core.vocabulary import Action
 from sandboxes.models import Operation, Sandbox
 from sandboxes.providers.daytona import gateway as daytona
@@ -45,7 +46,7 @@ def advance_to(operation: Operation, phase: str) -> None:
 
 
 def is_held(sandbox: Sandbox) -> bool:
-    return leases.holder_of(quota_search.lease_name(sandbox)) is not None
+    return leases.holder_of(quota_search.lease_name(sandbox, Resource.COMPUTE)) is not None
 
 
 def test_a_call_that_daytona_holds_longer_than_we_wait_has_room(
