@@ -44,6 +44,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _link("Sweeps", "mop", "sweep"),
             _link("Workers", "engineering", "workerheartbeat"),
             _link("Service keys", "key", "servicekey"),
+            _link("Webhooks", "webhook", "receiver"),
         ],
     },
     {

@@ -23,7 +23,7 @@ FORMAT = "format"
 # What a spreadsheet would run: names and reasons are written by anybody.
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 # Of no use to anybody, or a secret.
-NEVER = frozenset({"digest", "lease_token", "lease_until"})
+NEVER = frozenset({"digest", "lease_token", "lease_until", "secret", "former_secret", "url"})
 
 Rows = Iterator[dict[str, Any]]
 

@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, OperationStatus, Status
-from sandboxes.models import Notice, Owner, ServiceKey, Sweep, WorkerHeartbeat
+from sandboxes.models import Notice, Owner, Receiver, ServiceKey, Sweep, WorkerHeartbeat
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import notices
 from tests.admin import members
@@ -64,7 +64,8 @@ def furnished(world: Emulator, client: Client) -> Client:
     Sweep.objects.create(started_at=rows.ago(hours=1))
     beat = {"host": "h", "pid": 1, "places": 1, "started_at": rows.ago(hours=1), "beat_at": rows.ago(seconds=1)}
     WorkerHeartbeat.objects.create(worker_id="one", **beat)
-    ServiceKey.objects.create(name="key", prefix="abc", digest="x", scopes=[])
+    key = ServiceKey.objects.create(name="key", prefix="abc", digest="x", scopes=[])
+    Receiver.objects.create(key=key, url="https://example.com/", position=0, created_at=rows.ago(hours=1))
     Group.objects.get_or_create(name="people")
     return client
 

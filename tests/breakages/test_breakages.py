@@ -21,6 +21,7 @@ from tests.breakages.observations import BREAKAGES as OBSERVATIONS
 from tests.breakages.projection import BREAKAGES as PROJECTION
 from tests.breakages.requests import BREAKAGES as REQUESTS
 from tests.breakages.server import BREAKAGES as SERVER
+from tests.breakages.webhooks import BREAKAGES as WEBHOOKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,7 @@ BREAKAGES = [
     *PROJECTION,
     *CORE,
     *ENGINE,
+    *WEBHOOKS,
     Breakage(
         "no lease check",
         "sandboxes/services/sandbox_store.py",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import OperationalError, connection
 from standardwebhooks import WebhookVerificationError
 
 from sandboxes import clock
@@ -21,6 +22,8 @@ from tests.services.webhooks.sending import STAFF, attempt, claim, deliver, key,
 from tests.support import rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytest_django import Settings
 
     from tests.support.receiver import Got, ReceiverServer
@@ -170,6 +173,21 @@ def test_what_was_made_once_is_not_made_again(server: ReceiverServer) -> None:
     assert outbox.fill() == 0
     receiver.refresh_from_db()
     assert receiver.position == feed.number_events().last
+
+
+def test_deliveries_and_the_position_are_written_together(server: ReceiverServer) -> None:
+    register(server.url)
+    rows.event(rows.sandbox())
+
+    def fails_late(execute: Callable[..., Any], sql: str, *rest: Any) -> Any:
+        if sql.startswith("UPDATE") and "position" in sql:
+            raise OperationalError("the server is gone")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(fails_late), pytest.raises(OperationalError):
+        outbox.fill()
+    assert not Delivery.objects.exists()
+    assert outbox.fill() == 1
 
 
 def test_both_secrets_sign_for_a_day_after_a_rotation(server: ReceiverServer) -> None:
