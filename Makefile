@@ -12,7 +12,7 @@ INSTALLED := $(VENV)/.installed
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run test test-fast coverage mutants lint audit licences matrix soak pins image clean
+.PHONY: run test test-fast coverage mutants lint audit licences matrix soak clients pins image clean
 
 run: ready $(INSTALLED)
 	@$(PYTHON) -m project.development
@@ -41,6 +41,11 @@ soak: $(INSTALLED)
 # Change the core in one place at a time: its tests or the simulation must notice. Takes long, at low priority.
 mutants: $(INSTALLED)
 	@$(BIN)/python -m tests.mutants
+
+# Keep the OpenAPI document as the code has it, and write the clients' types from it. BREAKING=--breaking keeps
+# also what breaks programs that were written by the document kept until now.
+clients: $(INSTALLED)
+	@$(BIN)/python -m clients $(BREAKING)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -80,7 +85,8 @@ image:
 
 # Everything that `make run` and `make test` made, the data included.
 clean:
-	rm -rf $(VENV) .env var .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* convex/node_modules
+	rm -rf $(VENV) .env var .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* convex/node_modules \
+		clients/typescript/node_modules clients/typescript/dist
 
 .PHONY: ready python
 ready: python

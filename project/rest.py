@@ -6,7 +6,10 @@ from typing import Any
 
 from corsheaders.defaults import default_headers
 
-from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Source, Status
+from project.version import VERSION
+from sandboxes.core.causes import Cause
+from sandboxes.core.codes import Code
+from sandboxes.core.vocabulary import Action, EventKind, Intent, OperationStatus, Source, Status
 
 __all__ = [
     "CORS_ALLOW_HEADERS",
@@ -32,8 +35,14 @@ REST_FRAMEWORK: dict[str, Any] = {
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Sandkeeper",
-    "DESCRIPTION": "AI sandboxes on Daytona: who owns them, what is wanted, and what is true. See docs/clients.md.",
-    "VERSION": "1",
+    "DESCRIPTION": (
+        "AI sandboxes on Daytona: who owns them, what is wanted, and what is true. See docs/clients.md.\n\n"
+        "Within v1 a field, a code or a value keeps its meaning; fields, codes and addresses may be added. An "
+        "`enum` is closed; the values of an `x-extensible-enum` may become more: its description says what to do."
+    ),
+    "VERSION": VERSION,
+    "CONTACT": {"name": "Whoever runs this installation"},
+    "SERVERS": [{"url": "/", "description": "This installation."}],
     "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
@@ -45,7 +54,12 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "sandboxes.api.schema.finish",
     ],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "BulkOutcome": ["accepted", "refused"],
+        "Cause": Cause.choices,
+        "EventType": EventKind.values,
+        "ProblemCode": [code.value for code in Code],
         "SandboxStatus": Status.choices,
         "OperationStatus": OperationStatus.choices,
         "OperationAction": Action.choices,

@@ -23,12 +23,13 @@ from project.database import conninfo
 
 ROOT = Path(__file__).resolve().parent.parent
 CONVEX = ROOT / "convex"
+CLIENT = ROOT / "clients" / "typescript"
 POSTGRES = os.environ.get("TEST_DATABASE_URL") or "postgres://postgres@127.0.0.1:5432/postgres"
 # What touches no database, always its own, this one task by task, or shows a page or a log line, says the same
 # on every database: it runs on SQLite.
 ONCE = [
-    "breakages", "browser", "contract", "emulator", "core", "providers", "installing", "project", "simulation",
-    "deploy",
+    "breakages", "browser", "clients", "contract", "emulator", "core", "providers", "installing", "project",
+    "simulation", "deploy",
     "api/test_clients_page.py", "api/test_cutting_over_page.py", "api/test_schemathesis.py",
     "commands/test_health.py", "commands/test_log_lines.py", "commands/test_what_is_loaded.py",
     "e2e/test_logs.py", "e2e/test_readme_page.py", "e2e/test_secrets_appear_nowhere.py", "e2e/test_traces.py",
@@ -144,9 +145,9 @@ def parts(*, absent: dict[str, str]) -> list[Part]:
     return found
 
 
-def convex_packages() -> bool:
-    installed = (CONVEX / "node_modules" / ".package-lock.json").exists()
-    return installed or Part("npm ci", ["npm", "ci", "--no-audit", "--no-fund"], cwd=CONVEX).run()
+def node_packages(folder: Path) -> bool:
+    installed = (folder / "node_modules" / ".package-lock.json").exists()
+    return installed or Part("npm ci", ["npm", "ci", "--no-audit", "--no-fund"], cwd=folder).run()
 
 
 def main() -> int:
@@ -168,7 +169,7 @@ def main() -> int:
     required = [name for name in os.environ.get("REQUIRE", "").split(",") if name]
     passed = [not absent[name] for name in required]
     if all(passed) and not absent["node"]:
-        passed.append(convex_packages())
+        passed += map(node_packages, (CONVEX, CLIENT))
     if all(passed):
         at_once = 1 if SOAK else 4
         with ThreadPoolExecutor(at_once) as pool:

@@ -48,8 +48,8 @@ class SandboxFilter(django_filters.FilterSet):
     )
     intent = Several(choices=Intent.choices, help_text="What was last asked for.")
     owner = django_filters.CharFilter(field_name="owner_id", help_text="An owner's id.")
-    harness_id = django_filters.CharFilter()
-    tier = django_filters.CharFilter(field_name="resource_tier")
+    harness_id = django_filters.CharFilter(help_text="The harness that it is linked to.")
+    tier = django_filters.CharFilter(field_name="resource_tier", help_text="Its size by name.")
     target = django_filters.CharFilter(help_text="Daytona's region.")
     updated_since = MomentFilter(
         field_name="updated_at",
@@ -84,7 +84,9 @@ class OperationFilter(django_filters.FilterSet):
     owner = django_filters.CharFilter(field_name="sandbox__owner_id", help_text="An owner's id.")
     code = django_filters.CharFilter(help_text="How it ended.")
     request_id = django_filters.CharFilter(help_text="The X-Request-ID of the request that asked for it.")
-    created_since = MomentFilter(field_name="created_at", lookup_expr="gte")
+    created_since = MomentFilter(
+        field_name="created_at", lookup_expr="gte", help_text="Asked for at or after this time."
+    )
 
     class Meta:
         model = Operation

@@ -13,16 +13,22 @@ from tests.support.environment import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")])
+PAGES = sorted([
+    *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md"),
+    *ROOT.glob("clients/*/README.md"),
+])  # fmt: skip
 # Which test runs the commands and examples of a page, all of them, as they stand there.
 RUN_BY = {
     "README.md": "tests/e2e/test_readme_page.py",
+    "clients/python/README.md": "tests/clients/test_python.py",
+    "clients/typescript/README.md": "tests/clients/test_typescript.py",
     "docs/clients.md": "tests/api/test_clients_page.py",
     "docs/operations.md": "tests/e2e/test_operations_page.py",
 }
 # Where else commands are run: make's targets, and those of npm and docker.
 RUN_IN = [".ci/run", "tests/__main__.py", "tests/installing/test_make_run.py"]
 BY_HAND = {
+    "clients": "writes into the checkout; tests/clients/test_document.py runs all but the writing",
     "image": "needs Docker and its registry; tests/project/test_image.py runs what it refuses",
     "pins": "takes the newest versions from the registry",
     "soak": "takes as long as you let it",

@@ -22,7 +22,7 @@ MODELS = {"Sandbox", "Operation"}
 WRITES = {
     "save", "delete", "create", "update", "bulk_create", "bulk_update", "get_or_create", "update_or_create",
 }  # fmt: skip
-WORKING = ("sandboxes", "project", "emulator", "tests", "bench")
+WORKING = ("sandboxes", "project", "emulator", "tests", "bench", "clients")
 
 # The packages whose name in pyproject.toml is not what one imports, and those that no import names.
 IMPORTED_AS = {
@@ -115,7 +115,8 @@ def test_the_search_for_writers_finds_one(tmp_path: Path) -> None:
 
 
 def test_no_file_is_longer_than_400_lines() -> None:
-    lengths = {named(path): len(path.read_text().splitlines()) for path in sources(*WORKING)}
+    written = [path for path in sources(*WORKING) if "Written by `make" not in path.read_text()[:200]]
+    lengths = {named(path): len(path.read_text().splitlines()) for path in written}
     assert {name: length for name, length in lengths.items() if length > 400} == {}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
-from drf_spectacular.utils import extend_schema, inline_serializer
+from drf_spectacular.utils import OpenApiParameter, extend_schema, inline_serializer
 from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
@@ -87,7 +87,11 @@ class ProblemList(ForAll):
 class ProblemDetail(ForAll):
     """What a problem's `type` points to."""
 
-    @extend_schema(auth=[], responses={**answer_responses({200: CodeShape}), **problem_responses([Code.NOT_FOUND])})
+    @extend_schema(
+        auth=[],
+        parameters=[OpenApiParameter("code", str, OpenApiParameter.PATH, description="As a problem has it.")],
+        responses={**answer_responses({200: CodeShape}), **problem_responses([Code.NOT_FOUND])},
+    )
     def get(self, request: Request, code: str) -> Response:
         if code not in Code.__members__.values():
             raise NotFound

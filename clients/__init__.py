@@ -1,0 +1,1 @@
+"""The clients of the REST API, and what writes their types: `make clients`."""
