@@ -83,9 +83,22 @@ MIDDLEWARE = [
 ROOT_URLCONF = "project.urls"
 WSGI_APPLICATION = "project.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+# How staff sign in: at an OpenID Connect provider where one is named, and by passwords unless these are off.
+STAFF_OIDC_ISSUER: str = env.text("STAFF_OIDC_ISSUER")
+STAFF_OIDC_GROUPS_CLAIM: str = env.text("STAFF_OIDC_GROUPS_CLAIM", default="groups")
+STAFF_OIDC_GROUPS: dict[str, str] = env.json("STAFF_OIDC_GROUPS", default={})  # the provider's: ours, or superuser
+STAFF_OIDC_SESSION_SECONDS: int = env.whole("STAFF_OIDC_SESSION_SECONDS", default=28_800, minimum=60)
+STAFF_PASSWORDS: bool = env.flag("STAFF_PASSWORDS", default=True)
+OIDC_RP_CLIENT_ID: str = env.text("STAFF_OIDC_CLIENT_ID")
+OIDC_RP_CLIENT_SECRET: str = env.text("STAFF_OIDC_CLIENT_SECRET")
+OIDC_RP_SIGN_ALGO = "RS256"  # which every provider can
+OIDC_RP_SCOPES = "openid email profile"
+OIDC_USE_PKCE = True
+OIDC_TIMEOUT = 5.0  # seconds for each read
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
-    "django.contrib.auth.backends.ModelBackend",
+    *(["sandboxes.admin.single_sign_on.Backend"] if STAFF_OIDC_ISSUER else []),
+    *(["django.contrib.auth.backends.ModelBackend"] if STAFF_PASSWORDS else []),
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
@@ -320,6 +333,7 @@ hide(
     SECRET_KEY,
     *SECRET_KEY_FALLBACKS,
     METRICS_TOKEN,
+    OIDC_RP_CLIENT_SECRET,
     DAYTONA_API_KEY,
     CONVEX_DEPLOY_KEY,
     *SERVICE_KEY_PEPPERS,

@@ -5,6 +5,8 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from sandboxes.admin.single_sign_on import Begin, Callback
+
 admin.autodiscover()
 
 handler400 = "sandboxes.admin.errors.bad_request"
@@ -23,6 +25,8 @@ class Icon(RedirectView):
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", Icon.as_view()),
+    path("admin/single-sign-on/", Begin.as_view(), name="single_sign_on"),
+    path("admin/single-sign-on/callback/", Callback.as_view(), name="oidc_authentication_callback"),
     path("admin/", admin.site.urls),
     path("api/", include("sandboxes.api.urls")),
 ]

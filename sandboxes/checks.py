@@ -27,6 +27,7 @@ URLS = {
     "DAYTONA_API_URL": "https://app.daytona.io/api",
     "OIDC_ISSUER": "https://clerk.example.com",
     "OIDC_JWKS_URL": "https://clerk.example.com/.well-known/jwks.json",
+    "STAFF_OIDC_ISSUER": "https://login.example.com",
 }
 TIER_SIZES = ("cpu", "memory_gb", "disk_gb")
 
@@ -45,6 +46,29 @@ def keys_are_there(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
     if bool(settings.OIDC_ISSUER) != bool(settings.OIDC_JWKS_URL):
         hint = "Set both to accept end users' tokens, or neither."
         found.append(Error("OIDC_ISSUER and OIDC_JWKS_URL belong together.", hint=hint, id="sandboxes.E003"))
+    return found
+
+
+@register(NAME)
+def staff_can_sign_in(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    needed = {
+        "STAFF_OIDC_CLIENT_ID": settings.OIDC_RP_CLIENT_ID,
+        "STAFF_OIDC_CLIENT_SECRET": settings.OIDC_RP_CLIENT_SECRET,
+        "STAFF_OIDC_GROUPS": settings.STAFF_OIDC_GROUPS,
+    }
+    missing = [name for name, value in needed.items() if not value]
+    if settings.STAFF_OIDC_ISSUER and missing:
+        hint = "Set them as .env.example shows; nobody gets in at the provider before."
+        problem = f"STAFF_OIDC_ISSUER is set without {', '.join(missing)}."
+        found.append(Error(problem, hint=hint, id="sandboxes.E009"))
+    groups: object = settings.STAFF_OIDC_GROUPS
+    if not isinstance(groups, dict) or not all(isinstance(name, str) for name in groups.values()):
+        hint = 'Write it as {"platform": "Sandbox operators"}.'
+        found.append(Error("STAFF_OIDC_GROUPS does not name a group for each.", hint=hint, id="sandboxes.E009"))
+    if not settings.STAFF_PASSWORDS and not settings.STAFF_OIDC_ISSUER:
+        hint = "Set STAFF_OIDC_ISSUER, or take STAFF_PASSWORDS=0 away."
+        found.append(Error("Nobody can sign in to the admin.", hint=hint, id="sandboxes.E010"))
     return found
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
+from django.conf import settings
+from django.urls import reverse
 
 from project.version import VERSION
 from sandboxes import html
@@ -30,6 +33,15 @@ register.simple_tag(html.operation_url)
 @register.simple_tag
 def version() -> str:
     return VERSION
+
+
+@register.simple_tag(takes_context=True)
+def ways_to_sign_in(context: template.Context) -> dict[str, Any]:
+    """The address that leads to the identity provider, if there is one, and whether passwords are taken."""
+    asked = context["request"].GET.get("next", "")
+    query = f"?{urlencode({'next': asked})}" if asked else ""
+    provider = f"{reverse('single_sign_on')}{query}" if settings.STAFF_OIDC_ISSUER else ""
+    return {"provider": provider, "password": settings.STAFF_PASSWORDS}
 
 
 @register.filter

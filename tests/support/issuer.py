@@ -40,6 +40,9 @@ class Issuer:
             def do_GET(self) -> None:
                 issuer._answer(self)
 
+            def do_POST(self) -> None:
+                issuer._answer(self)
+
             def log_message(self, *arguments: object) -> None:
                 pass
 
