@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -55,7 +55,7 @@ class Issuer:
         self.slow.clear()
         self.fetches = self.padding = 0
 
-    def __enter__(self) -> Issuer:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
