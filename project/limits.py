@@ -56,6 +56,7 @@ RANGES: dict[str, Range] = {
             "IDEMPOTENCY",
             "NOTICES",
             "SWEEPS",
+            "JOBS",
         )
     },
 }

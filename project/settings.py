@@ -245,6 +245,7 @@ RETENTION_DAYS: dict[str, int] = {
     "idempotency": env.whole("RETAIN_IDEMPOTENCY_DAYS", default=1),
     "notices": env.whole("RETAIN_NOTICES_DAYS", default=90),
     "sweeps": env.whole("RETAIN_SWEEPS_DAYS", default=14),
+    "jobs": env.whole("RETAIN_JOBS_DAYS", default=90),
     "audit": env.whole("RETAIN_AUDIT_DAYS", default=400),  # of what is written from now on
 }
 

@@ -33,6 +33,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _link("Sandboxes", "deployed_code", "sandbox"),
             _link("Owners", "person", "owner"),
             _link("Operations", "bolt", "operation"),
+            {**_link("Jobs", "checklist", "job"), "permission": _may("sandboxes.view_operation")},
             _link("Events", "history", "sandboxevent"),
         ],
     },

@@ -1,9 +1,8 @@
-"""Doing something to sandboxes: ask where it must be asked, do it to each, remember how each one went."""
+"""Doing something to sandboxes: ask where it must be asked; one is done at once, several become a job."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 import structlog
 from django import forms
@@ -13,25 +12,25 @@ from django.db import DatabaseError
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from sandboxes.admin import outcomes, selectors
+from sandboxes.admin import choosing, selectors
+from sandboxes.admin.choosing import CHOSEN, NAMED, QUERY, SKIPPED, Choice, Crowd
 from sandboxes.admin.fields import Text
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.remedies import with_remedy
-from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, Wish, actor_of, obstacle, perform
+from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, actor_of, current_request_id, obstacle
 from sandboxes.core.codes import Refused
 from sandboxes.models import Sandbox
+from sandboxes.services import jobs
+from sandboxes.services.staff_actions import Wish, perform
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
     from sandboxes.core.vocabulary import Actor
 
 log = structlog.get_logger(__name__)
-CHOSEN = "_selected_action"  # Django's name for the checkboxes of a list
-SKIPPED = "skipped"
-QUERY = "query"  # of the list where the choice was made
-AT_MOST = 100
-LEVELS = {"requested": messages.SUCCESS, "skipped": messages.WARNING, "failed": messages.ERROR}
 
 
 class ReasonForm(forms.Form):
@@ -55,7 +54,8 @@ class ReasonForm(forms.Form):
         data = self.cleaned_data
         return Wish(
             actor=actor,
-            reason=data["reason"],
+            request_id=current_request_id(),
+            reason=data.get("reason", ""),
             force=data.get("force", False),
             hours=int(data.get("hours", 24)),
         )
@@ -72,21 +72,22 @@ def act(model_admin: Any, request: HttpRequest, verb: Verb) -> HttpResponse:
         return redirect("admin:sandboxes_sandbox_changelist")
     if not (request.user.has_perm(verb.permission) and model_admin.has_view_permission(request)):
         raise PermissionDenied
-    ids = chosen_ids(request)
-    if not ids:
+    choice = choosing.chosen(model_admin, request)
+    if not choice.ids:
         messages.warning(request, "No sandbox was chosen.")
         return redirect("admin:sandboxes_sandbox_changelist")
-    if not verb.asks:
-        return finish(request, verb, ids, Wish(actor=actor_of(request)))
-    form = ReasonForm(verb, request.POST if "confirmed" in request.POST else None, initial=request.POST.dict())
-    if not form.is_valid() or not _agreed(form, verb, ids):
-        return ask(model_admin, request, verb, ids, form)
-    return finish(request, verb, ids, form.wish(actor_of(request)))
+    is_confirmed = "confirmed" in request.POST
+    form = ReasonForm(verb, request.POST if is_confirmed else None, initial=request.POST.dict())
+    if not verb.asks and choice.is_seen and not is_confirmed:
+        return finish(request, verb, choice.ids, Wish(actor=actor_of(request), request_id=current_request_id()))
+    if not form.is_valid() or not _agreed(form, verb, choice.ids):
+        return ask(model_admin, request, verb, choice, form)
+    return finish(request, verb, choice.ids, form.wish(actor_of(request)))
 
 
 def _agreed(form: ReasonForm, verb: Verb, ids: list[UUID]) -> bool:
     """A stop of nothing but what it destroys does nothing unless it may."""
-    if not verb.may_destroy or form.cleaned_data["force"]:
+    if not verb.may_destroy or form.cleaned_data["force"] or len(ids) > NAMED:
         return True
     plan = Plan.of(verb, list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=ids))))
     if plan.todo or not plan.destroyed:
@@ -95,34 +96,38 @@ def _agreed(form: ReasonForm, verb: Verb, ids: list[UUID]) -> bool:
     return False
 
 
-def chosen_ids(request: HttpRequest, name: str = CHOSEN) -> list[UUID]:
-    found = []
-    for text in request.POST.getlist(name)[:AT_MOST]:
-        try:
-            found.append(UUID(text))
-        except ValueError:
-            continue
-    return list(dict.fromkeys(found))
-
-
-def ask(model_admin: Any, request: HttpRequest, verb: Verb, ids: list[UUID], form: ReasonForm) -> HttpResponse:
-    """The page that says what will happen to *these* sandboxes."""
-    asked = [*ids, *chosen_ids(request, SKIPPED)]
-    rows = list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=asked)).order_by("name"))
-    plan = Plan.of(verb, rows)
-    named = plan.acted_on or rows
+def ask(model_admin: Any, request: HttpRequest, verb: Verb, choice: Choice, form: ReasonForm) -> HttpResponse:
+    """The page that says what will happen to *these* sandboxes, whatever the list shows by then."""
+    asked = [*choice.ids, *choosing.ids_in(request, SKIPPED)]
+    plan, crowd = Plan(), None
+    if len(asked) > NAMED:
+        crowd = Crowd.of(verb, asked)
+        title = sandboxes(crowd.total)
+        ids, left_out = asked, []
+    else:
+        rows = list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=asked)).order_by("name"))
+        plan = Plan.of(verb, rows)
+        named = plan.acted_on or rows
+        title = sandboxes(len(named)) if len(named) != 1 else named[0].display_name
+        ids, left_out = [row.pk for row in plan.acted_on], [row.pk for row, _ in plan.skipped]
     return model_admin.page(
         request,
         "sandboxes/ask.html",
-        title=f"{verb.label} {sandboxes(len(named)) if len(named) != 1 else named[0].display_name}?",
+        title=f"{verb.label} {title}?",
         verb=verb,
         form=form,
         plan=plan,
-        chosen=CHOSEN,
-        left_out=SKIPPED,
+        crowd=crowd,
+        choice=choice,
+        at_most=choosing.AT_MOST,
+        fields=[(CHOSEN, _together(ids)), (SKIPPED, _together(left_out))],
         query=request.POST.get(QUERY),
         back=back_to(request, asked),
     )
+
+
+def _together(ids: list[UUID]) -> str:
+    return ",".join(pk.hex for pk in ids)
 
 
 def back_to(request: HttpRequest, ids: list[UUID]) -> str:
@@ -133,53 +138,49 @@ def back_to(request: HttpRequest, ids: list[UUID]) -> str:
 
 
 def finish(request: HttpRequest, verb: Verb, ids: list[UUID], wish: Wish) -> HttpResponseRedirect:
-    """Do it to each and go where the outcome is: the sandbox's page for one, a page of rows for many."""
-    skipped = [pk for pk in chosen_ids(request, SKIPPED) if pk not in ids]
-    found = selectors.with_latest_operation(Sandbox.objects.all()).in_bulk([*ids, *skipped])
-    outcome = outcomes.BulkOutcome.of(verb, wish, query=request.POST.get(QUERY, ""))
-    outcome.rows += [attempt(verb, pk, found.get(pk), wish) for pk in ids]
-    outcome.rows += [_left_out(verb, found[pk]) for pk in skipped if pk in found]
-    if len(outcome.rows) > 1:
-        return redirect("admin:sandboxes_sandbox_outcome", outcome_id=outcomes.remember(request, outcome))
-    row = outcome.rows[0]
-    messages.add_message(request, LEVELS[row.result], _sentence(verb, row))
-    if not found:
+    """Do it to the one and go to its page, or make a job of several and go to the job's."""
+    skipped = [pk for pk in choosing.ids_in(request, SKIPPED) if pk not in ids]
+    if len(ids) + len(skipped) > 1:
+        left_out = _why_left_out(verb, skipped)
+        job = jobs.create(verb.name, ids, wish, left_out=left_out, query=request.POST.get(QUERY, ""))
+        return redirect("admin:sandboxes_job_change", job.pk)
+    return _finish_one(request, verb, ids[0], wish)
+
+
+def _why_left_out(verb: Verb, ids: list[UUID]) -> dict[UUID, str]:
+    """What the page that asked had said to be skipped is, even if nothing is in the way any more."""
+    found = selectors.with_latest_operation(Sandbox.objects.all()).in_bulk(ids)
+    return {
+        pk: obstacle(verb, found[pk], active=selectors.active_of(found[pk]))
+        or "It was to be skipped when this was agreed."
+        for pk in ids
+        if pk in found
+    }
+
+
+def _finish_one(request: HttpRequest, verb: Verb, sandbox_id: UUID, wish: Wish) -> HttpResponseRedirect:
+    row = selectors.with_latest_operation(Sandbox.objects.all()).in_bulk([sandbox_id]).get(sandbox_id)
+    level, said = _attempt(verb, sandbox_id, row, wish)
+    messages.add_message(request, level, said)
+    if row is None:
         return redirect("admin:sandboxes_sandbox_changelist")
-    return redirect("admin:sandboxes_sandbox_change", row.sandbox)
+    return redirect("admin:sandboxes_sandbox_change", sandbox_id)
 
 
-def _sentence(verb: Verb, row: outcomes.ActionResult) -> str:
-    """How it went, at the top of the sandbox's page, which shows the rest."""
-    if row.result != "requested":
-        return f"{verb.label}: {row.message}"
-    return f"{verb.label} requested; this page follows it." if row.operation else f"{verb.label}: done."
-
-
-def attempt(verb: Verb, sandbox_id: UUID, sandbox: Sandbox | None, wish: Wish) -> outcomes.ActionResult:
-    """One sandbox; what goes wrong with it stops none of the others."""
-    name = sandbox.display_name if sandbox is not None else str(sandbox_id)
-    if sandbox is not None and (why := verb.pointless(sandbox, selectors.active_of(sandbox))):
-        return outcomes.ActionResult(str(sandbox_id), name, "skipped", why)
+def _attempt(verb: Verb, sandbox_id: UUID, row: Sandbox | None, wish: Wish) -> tuple[int, str]:
+    """Do it; returns how it went, for the top of the sandbox's page, which shows the rest."""
+    if row is not None and (why := verb.does.pointless(row, selectors.active_of(row))):
+        return messages.WARNING, f"{verb.label}: {why}"
     try:
-        operation = perform(verb, sandbox_id, wish)
+        operation = perform(verb.does, sandbox_id, wish)
     except Refused as error:
-        return outcomes.ActionResult(str(sandbox_id), name, "skipped", with_remedy(error), code=error.code.value)
+        return messages.WARNING, f"{verb.label}: {with_remedy(error)}"
     except DatabaseError:
         log.exception("admin_action_failed", sandbox_id=str(sandbox_id), verb=verb.name)
-        return outcomes.ActionResult(str(sandbox_id), name, "failed", "The database did not answer. Try again.")
-    message = f"{verb.label.lower()} requested" if operation else "done"
-    return outcomes.ActionResult(
-        str(sandbox_id), name, "requested", message, operation=str(operation.pk) if operation else ""
-    )
-
-
-def _left_out(verb: Verb, row: Sandbox) -> outcomes.ActionResult:
-    """What the page that asked had said to be skipped is, even if nothing is in the way any more."""
-    why = obstacle(verb, row, active=selectors.active_of(row))
-    return outcomes.ActionResult(
-        str(row.pk), row.display_name, "skipped", why or "It was to be skipped when this was agreed."
-    )
+        return messages.ERROR, f"{verb.label}: The database did not answer. Try again."
+    done = f"{verb.label} requested; this page follows it." if operation else f"{verb.label}: done."
+    return messages.SUCCESS, done
 
 
 def sandboxes(count: int) -> str:
-    return f"{count} sandbox" if count == 1 else f"{count} sandboxes"
+    return f"{count} sandbox" if count == 1 else f"{count:,} sandboxes"

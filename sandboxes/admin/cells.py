@@ -10,10 +10,10 @@ from django.utils.text import Truncator
 
 from sandboxes import html
 from sandboxes.admin import selectors
-from sandboxes.admin.verbs import is_protected
 from sandboxes.core import intents
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.core.vocabulary import MOVING, Action, ActorKind, OperationStatus, Status
+from sandboxes.services.staff_actions import is_protected
 
 if TYPE_CHECKING:
     from sandboxes.models import Operation, Sandbox

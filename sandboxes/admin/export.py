@@ -16,6 +16,7 @@ from django.utils.text import slugify
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from django.db.models import QuerySet
     from django.http import HttpRequest
 
 CHUNK = 1000
@@ -32,19 +33,22 @@ def export(model_admin: Any, request: HttpRequest) -> StreamingHttpResponse:
     """GET: what the list shows with the same parameters, all of it."""
     if not model_admin.has_view_permission(request):
         raise PermissionDenied
+    changes = model_admin.get_changelist_instance(request)
+    names = [field.attname for field in model_admin.model._meta.concrete_fields if field.name not in NEVER]
+    rows = changes.queryset.prefetch_related(None).select_related(None)
+    return streamed(request, rows, names, title=str(model_admin.opts.verbose_name_plural))
+
+
+def streamed(request: HttpRequest, rows: QuerySet[Any], names: list[str], *, title: str) -> StreamingHttpResponse:
+    """These columns of the rows, in the format that is asked for."""
     asked = request.GET.get(FORMAT, "csv")
     if asked not in FORMATS:
         raise BadRequest(f"There is no export as “{asked}”; there are {' and '.join(FORMATS)}.")
-    changes = model_admin.get_changelist_instance(request)
-    names = [field.attname for field in model_admin.model._meta.concrete_fields if field.name not in NEVER]
-    rows = changes.queryset.prefetch_related(None).select_related(None).values(*names)
     content_type, written = FORMATS[asked]
     return StreamingHttpResponse(
-        written(names, rows.iterator(CHUNK)),
+        written(names, rows.values(*names).iterator(CHUNK)),
         content_type=content_type,
-        headers={
-            "Content-Disposition": f'attachment; filename="{slugify(model_admin.opts.verbose_name_plural)}.{asked}"'
-        },
+        headers={"Content-Disposition": f'attachment; filename="{slugify(title)}.{asked}"'},
     )
 
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from sandboxes import clock, html
 from sandboxes.admin import cells, changing, noting, selectors
-from sandboxes.admin.verbs import Verb, allowed_verbs, is_protected, obstacle
+from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
 from sandboxes.admin.why import why
 from sandboxes.core import intents
 from sandboxes.core.asked import INTERVALS, differences
@@ -21,6 +21,7 @@ from sandboxes.core.states import STATES
 from sandboxes.core.vocabulary import EventKind, Status
 from sandboxes.models import Operation, Sandbox, SandboxEvent
 from sandboxes.services import projection
+from sandboxes.services.staff_actions import is_protected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

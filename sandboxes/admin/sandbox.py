@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from unfold.decorators import display
 
 from sandboxes import html
-from sandboxes.admin import acting, cells, changing, creating, noting, outcomes, page, search, selectors
+from sandboxes.admin import acting, cells, changing, creating, noting, page, search, selectors
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.filters import SANDBOX_FILTERS
 from sandboxes.admin.verbs import VERBS, allowed_verbs
@@ -18,8 +18,6 @@ from sandboxes.models import Sandbox
 from sandboxes.models.sandbox import LAST_USED
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
 
@@ -100,7 +98,6 @@ class SandboxAdmin(MirrorAdmin):
         wrap = self.admin_site.admin_view
         own = [
             path("room/", wrap(creating.room_view), name="sandboxes_sandbox_room"),
-            path("outcome/<uuid:outcome_id>/", wrap(self.outcome_view), name="sandboxes_sandbox_outcome"),
             *(
                 path(f"act/{name}/", wrap(self.act_view), {"verb": name}, name=f"sandboxes_sandbox_act_{name}")
                 for name in VERBS
@@ -112,9 +109,6 @@ class SandboxAdmin(MirrorAdmin):
 
     def act_view(self, request: HttpRequest, verb: str) -> HttpResponse:
         return acting.act(self, request, VERBS[verb])
-
-    def outcome_view(self, request: HttpRequest, outcome_id: UUID) -> HttpResponse:
-        return outcomes.show(self, request, outcome_id)
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return creating.create_view(self, request)

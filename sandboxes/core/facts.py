@@ -330,7 +330,10 @@ class ChangeIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOperation:
-    """What is asked to be done with a sandbox, and by whom. `force` lets a stop destroy an ephemeral one."""
+    """What is asked to be done with a sandbox, and by whom. `force` lets a stop destroy an ephemeral one.
+
+    `asked_at`: when, if that is a while ago; what somebody has wanted since stands.
+    """
 
     action: Action
     actor: Actor
@@ -338,6 +341,7 @@ class NewOperation:
     reason: str = ""
     force: bool = False
     request_id: str = ""
+    asked_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import INTENT_OF, Intent, OperationStatus, Status
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from sandboxes.core.facts import NewOperation
 
 # The statuses in which an intent is fulfilled, or about to be.
 FULFILLED_BY: dict[str, frozenset[Status]] = {
@@ -27,6 +30,8 @@ class Intended(Protocol):
     def status(self) -> str: ...
     @property
     def intent(self) -> str: ...
+    @property
+    def intent_at(self) -> datetime | None: ...
     @property
     def intent_met_at(self) -> datetime | None: ...
     @property
@@ -64,3 +69,12 @@ def has_failed(row: Intended, operation: Ended | None) -> bool:
         and operation.status == OperationStatus.FAILED
         and INTENT_OF.get(operation.action) == row.intent
     )
+
+
+def superseded(row: Intended, asked: NewOperation) -> Refused | None:
+    """Why what was asked for a while ago is left undone: somebody wanted something else since."""
+    if asked.asked_at is None or row.intent_at is None or row.intent_at <= asked.asked_at:
+        return None
+    if INTENT_OF.get(asked.action, row.intent) == row.intent:
+        return None
+    return Refused(Code.SUPERSEDED, f"Somebody has asked for it to be {row.intent} since.")

@@ -94,6 +94,17 @@ class ActorKind(Word):
     SYSTEM = "system"
 
 
+class ItemResult(Word):
+    """What came of one sandbox of a job; of a request, its operation says the rest."""
+
+    WAITING = "waiting"
+    REQUESTED = "requested"
+    DONE = "done"  # there was no operation to make
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
 class EventKind(Word):
     """What a line of the timeline tells of."""
 
@@ -140,6 +151,8 @@ class AuditAction(Word):
     PROTECTION = "protection"
     FORGOTTEN = "forgotten"
     NOTE = "note"
+    JOB = "job"
+    JOB_CANCELLED = "job_cancelled"
     COMMAND = "command"
 
     @property

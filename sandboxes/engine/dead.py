@@ -6,7 +6,7 @@ import structlog
 from django.db import transaction
 
 from sandboxes import clock
-from sandboxes.models import Delivery, Operation, Sandbox, WorkerHeartbeat
+from sandboxes.models import Delivery, Job, Operation, Sandbox, WorkerHeartbeat
 from sandboxes.services import heartbeat
 
 log = structlog.get_logger(__name__)
@@ -31,6 +31,8 @@ def _free(worker: WorkerHeartbeat) -> int:
         freed += rest.update(lease_token="", lease_until=None)
         sending = Delivery.objects.filter(due_at__isnull=False, lease_token__startswith=mine)
         sending.update(lease_token="", lease_until=None, due_at=now)
+        jobs = Job.objects.filter(due_at__isnull=False, lease_token__startswith=mine)
+        jobs.update(lease_token="", lease_until=None, due_at=now)
         WorkerHeartbeat.objects.filter(pk=worker.pk).update(freed_at=now)
     log.warning("dead_worker_freed", worker=worker.worker_id, sandboxes=freed)
     return freed

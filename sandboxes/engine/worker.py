@@ -9,6 +9,7 @@ import resource
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
@@ -27,7 +28,7 @@ from sandboxes.engine.listening import listen
 from sandboxes.engine.steps_back import notice_steps_back
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.providers.daytona.errors import NotConfigured
-from sandboxes.services import heartbeat, loops, projection, touches
+from sandboxes.services import heartbeat, jobs, loops, projection, touches
 from sandboxes.services.heartbeat import Heartbeat
 from sandboxes.services.lifecycle import attempts, turns
 
@@ -74,7 +75,7 @@ class Worker:
         self._deliveries = Deliveries(holder=self._holder, woken=lambda: self._woken.set())
         self._turns: dict[asyncio.Task[None], Turn] = {}
         self._pushing: set[UUID] = set()
-        self._touching = False
+        self._touching = self._at_jobs = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -115,8 +116,9 @@ class Worker:
 
     async def _claim_what_is_due(self) -> None:
         self._woken.clear()
-        queues = (*[lane.queue for lane in self.lanes], picks.PUSHES, picks.TOUCHES, picks.UNREAD, picks.DELIVERIES)
-        *in_lanes, pushes, touched, unread, deliveries = await self._claims(picks.due, queues)
+        beside = (picks.PUSHES, picks.TOUCHES, picks.UNREAD, picks.DELIVERIES, picks.JOBS)
+        queues = (*[lane.queue for lane in self.lanes], *beside)
+        *in_lanes, pushes, touched, unread, deliveries, job = await self._claims(picks.due, queues)
         began = 0
         self._deliveries.begin(unread=unread, due=deliveries)
         for lane, is_due in zip(self.lanes, in_lanes, strict=True):
@@ -126,6 +128,9 @@ class Worker:
             began += await self._push_what_is_due()
         if touched and not self._touching:
             began += await self._touch_what_is_due()
+        if job and not self._at_jobs:
+            self._at_jobs = True
+            self._spawn(self._work_at_jobs())
         if began:
             await asyncio.sleep(BREATH)
             return
@@ -180,7 +185,7 @@ class Worker:
             return True
         return False
 
-    # --- Convex, and touches
+    # --- Convex, touches, and jobs
 
     async def _push_what_is_due(self) -> int:
         room = PUSHES * PUSHED_TOGETHER - len(self._pushing)
@@ -220,6 +225,16 @@ class Worker:
             log.exception("touch_failed")
         finally:
             self._touching = False
+
+    async def _work_at_jobs(self) -> None:
+        """Step by step, until no job is due; one thread of a worker is at jobs, whatever else it does."""
+        try:
+            while not self._stopping.is_set() and await self._others(partial(jobs.work, holder=self._holder)):
+                pass
+        except Exception:
+            log.exception("job_failed")
+        finally:
+            self._at_jobs = False
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

@@ -6,6 +6,7 @@ from sandboxes.models.access import IdempotencyAnswer, ServiceKey
 from sandboxes.models.audit import AuditEntry, Note
 from sandboxes.models.daytona_call import DaytonaCall
 from sandboxes.models.intent import IntentChange
+from sandboxes.models.job import Job, JobItem
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
 from sandboxes.models.projection import ConvexProjection
 from sandboxes.models.receiver import Delivery, Receiver
@@ -22,6 +23,8 @@ __all__ = [
     "Feed",
     "IdempotencyAnswer",
     "IntentChange",
+    "Job",
+    "JobItem",
     "Lease",
     "Note",
     "Notice",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Count, Min
 
 from sandboxes.core.vocabulary import ActorKind
-from sandboxes.models import ConvexProjection, Operation, Sandbox
+from sandboxes.models import ConvexProjection, Job, Operation, Sandbox
 from sandboxes.services import projection
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def waiting(now: datetime) -> list[Waiting]:
     lanes: dict[str, tuple[QuerySet[Any], str]] = {
         "people": (active.exclude(actor_kind=ActorKind.SYSTEM), "due_at"),
         "system": (active.filter(actor_kind=ActorKind.SYSTEM), "due_at"),
+        "jobs": (Job.objects.all(), "due_at"),
         "fetches": (Sandbox.objects.all(), "fetch_due_at"),
         "pushes": (ConvexProjection.objects.all(), "due_at"),
         "touches": (Sandbox.objects.all(), "touch_due_at"),

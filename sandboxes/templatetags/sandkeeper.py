@@ -45,6 +45,11 @@ def ways_to_sign_in(context: template.Context) -> dict[str, Any]:
 
 
 @register.filter
+def thousands(number: int) -> str:
+    return f"{number:,}"
+
+
+@register.filter
 def lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 

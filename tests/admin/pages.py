@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.urls import reverse
 
+from sandboxes.services import jobs
+
 if TYPE_CHECKING:
     from django.test import Client
 
@@ -45,3 +47,10 @@ def act(browser: Client, verb: str, *sandboxes: Sandbox, **fields: str) -> Any:
 def confirm(browser: Client, verb: str, *sandboxes: Sandbox, reason: str = "maintenance", **fields: str) -> Any:
     """Press it, and press it again on the page that asks."""
     return act(browser, verb, *sandboxes, confirmed="1", reason=reason, hours="24", **fields)
+
+
+def worked(browser: Client, asked: Any) -> Any:
+    """The page of the job that this became, once a worker has requested all of it."""
+    while jobs.work():
+        pass
+    return browser.get(asked.redirect_chain[-1][0])

@@ -29,7 +29,7 @@ def test_it_says_what_went() -> None:
 def test_the_json_has_a_count_of_each_kind() -> None:
     counts = json.loads(prune("--json"))
     assert counts == dict.fromkeys(
-        ["tombstones", "operations", "events", "deliveries", "idempotency", "notices", "sweeps", "audit"], 0
+        ["tombstones", "operations", "events", "deliveries", "idempotency", "notices", "jobs", "sweeps", "audit"], 0
     )
 
 

@@ -12,7 +12,7 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Source
 from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.providers import blocking
-from sandboxes.services import lifecycle, projection, touches
+from sandboxes.services import jobs, lifecycle, projection, touches
 from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ STEP = 0.25  # seconds
 
 
 def run_due() -> bool:
-    """Advance every active operation, look at every sandbox that is due, push every row that is due, once."""
-    busy = False
+    """Do what is due once: a step of each job, of each operation, a look at each sandbox, a push of each row."""
+    busy = jobs.work()
     for pk in list(Operation.objects.filter(status__in=ACTIVE).values_list("pk", flat=True)):
         lifecycle.attempt(pk)
         busy = True

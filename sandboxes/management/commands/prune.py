@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class Command(ReadableCommand):
     help = (
-        "Delete finished operations, events, tombstones, task results, kept answers, notices and sweeps past their "
+        "Delete finished operations and jobs, events, tombstones, kept answers, notices and sweeps past their "
         "retention (RETAIN_…_DAYS). The sweep does so once a day. --owner erases an owner whose sandboxes are gone."
     )
     needs_tables = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandboxes import clock
+from sandboxes.core import intents
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, EventKind, Intent, OperationStatus, Source, Status
@@ -65,7 +66,8 @@ def refuse(row: Sandbox, asked: NewOperation, *, active: Operation | None) -> No
     Raises:
         Refused: with what may be asked instead.
     """
-    error = refusal(row, asked.action, active=active, on_hold=row.owner.on_hold, force=asked.force)
+    error = intents.superseded(row, asked)
+    error = error or refusal(row, asked.action, active=active, on_hold=row.owner.on_hold, force=asked.force)
     if error is None:
         return
     error.extra |= {

@@ -33,14 +33,17 @@ def request_many(
     reason: str = "",
     force: bool = False,
     request_id: str = "",
+    asked_at: datetime | None = None,
 ) -> dict[str, RequestResult]:
-    """Ask as `request` does, for each on its own: a refusal, or an error, is that sandbox's alone.
+    """Ask as `request` does, for each on its own: a refusal, or an error, is that sandbox's alone. `asked_at`: when
+    it was asked for, if that is a while ago.
 
     Returns what became of each, by the id that was sent; of several ids of one sandbox, by the first.
     """
     asked = NewOperation(
-        action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id
-    )
+        action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id,
+        asked_at=asked_at,
+    )  # fmt: skip
     found = lookup.resolve(ids, actor=actor)
     rows = {pk: which for which, pk in reversed(found.items()) if pk is not None}
     outcomes = _all_at_once(list(rows), asked)
