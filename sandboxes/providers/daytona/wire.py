@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from copy import copy
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import stamina
 import structlog
 
 from project.version import USER_AGENT
@@ -54,19 +54,17 @@ HELD = frozenset({"create", "start", "recover"})
 LONGEST_REQUEST_ID = 100
 
 
-def _at_once(error: Exception) -> bool:
+def _at_once(error: Unknown) -> bool:
     """Whether a read is worth another try right now.
 
     It is after a lost connection (such as a pooled one that the server was just closing) and after a proxy
     in front that reached no server.
     """
-    return isinstance(error, Unknown) and (error.dropped or error.status in (502, 504))
+    return error.dropped or error.status in (502, 504)
 
 
-# The deadline of the call ends them all.
-_again = stamina.AsyncRetryingCaller(
-    attempts=3, timeout=None, wait_initial=0.02, wait_max=0.2, wait_jitter=0.05
-).on(_at_once)
+# Seconds before another try of a read, about; the deadline of the call ends them all.
+AGAIN_AFTER = (0.02, 0.04)
 
 
 class Wire:
@@ -93,7 +91,15 @@ class Wire:
 
     async def read(self, operation: str, *arguments: object, **options: object) -> bytes:
         """Like `send`, for calls that change nothing: up to three tries where one at once may help."""
-        return await _again(self._send, operation, self._deadline(operation), arguments, options)
+        deadline = self._deadline(operation)
+        for pause in AGAIN_AFTER:
+            try:
+                return await self._send(operation, deadline, arguments, options)
+            except Unknown as error:
+                if not _at_once(error):
+                    raise
+            await asyncio.sleep(pause + random.uniform(0, 0.05))
+        return await self._send(operation, deadline, arguments, options)
 
     async def send(self, operation: str, *arguments: object, **options: object) -> bytes:
         """One request, never repeated. Returns the body of a 2xx answer, else raises a DaytonaError."""
@@ -153,9 +159,10 @@ class Wire:
         self, operation: str, seconds: float, arguments: tuple[object, ...], options: Mapping[str, Any]
     ) -> Answer | Unknown:
         """The answer without the key. Nothing is raised here: a traceback would have what came over the wire."""
-        method = getattr(self._api, f"{METHODS[operation]}_without_preload_content")
+        # Without pydantic's look at our own arguments, which costs as much as the rest of the SDK's part.
+        method = getattr(type(self._api), f"{METHODS[operation]}_without_preload_content").raw_function
         answer: Answer | Unknown = await method(
-            *arguments, **options, _request_timeout=max(seconds, 0.001), _headers=_request_headers()
+            self._api, *arguments, **options, _request_timeout=max(seconds, 0.001), _headers=_request_headers()
         )
         if isinstance(answer, Unknown):
             return self._lost(operation, answer)
