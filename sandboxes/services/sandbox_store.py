@@ -6,7 +6,6 @@ Whoever changes a Sandbox or its operations does it inside `lock_sandbox`, so th
 from __future__ import annotations
 
 from contextlib import contextmanager
-from copy import copy
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -214,13 +213,12 @@ def _shows_other(row: Sandbox, before: dict[str, Any]) -> bool:
 
 def _is_as_before(row: Sandbox, before: dict[str, Any]) -> bool:
     """Whether nothing but the columns of our own work has changed, as with nearly every fetch."""
-    now = row.__dict__
-    return all(now[name] == value for name, value in before.items() if name not in UNSHOWN)
+    return UNSHOWN.issuperset(changes(row, since=before))
 
 
 def _as_before(row: Sandbox, before: dict[str, Any]) -> Sandbox:
-    was = copy(row)
-    was.__dict__.update(before)
+    was = Sandbox.__new__(Sandbox)
+    was.__dict__ = row.__dict__ | before
     return was
 
 
@@ -230,12 +228,19 @@ def _in_words(changed: dict[str, Any]) -> str:
 
 def values(row: Model) -> dict[str, Any]:
     """All that is stored of a row, by field."""
-    return {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+    now = row.__dict__
+    return {name: now[name] for name in _columns(type(row))}
 
 
 def changes(row: Model, *, since: dict[str, Any]) -> list[str]:
     """The fields that no longer have the values from before."""
-    return [name for name, value in values(row).items() if value != since[name]]
+    now = row.__dict__
+    return [name for name, value in since.items() if now[name] is not value and now[name] != value]
+
+
+@cache
+def _columns(model: type[Model]) -> tuple[str, ...]:
+    return tuple(field.attname for field in model._meta.concrete_fields)
 
 
 def _project(changed: list[Sandbox]) -> None:
