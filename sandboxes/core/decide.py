@@ -11,6 +11,7 @@ from sandboxes.core.calls import has_recovered, record_attempt, record_result, s
 from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.draft import Draft
 from sandboxes.core.facts import (
+    Answer,
     CallAnswered,
     CloseNotices,
     Decision,
@@ -64,16 +65,21 @@ def decide(facts: Facts) -> Decision:
     Returns the step (None when nothing is left to do), the new values of the rows, and the effects.
     """
     draft = Draft.of(facts)
-    match facts.answer:
-        case Fetched() as fetched:
-            step = _after_fetch(draft, facts, fetched)
+    for answer in facts.earlier:
+        _after(draft, facts, answer)
+    return draft.decide(_after(draft, facts, facts.answer))
+
+
+def _after(draft: Draft, facts: Facts, answer: Answer) -> Step | None:
+    match answer:
+        case Fetched():
+            return _after_fetch(draft, facts, answer)
         case FetchFailed(result):
-            step = _after_failed_fetch(draft, facts, result)
+            return _after_failed_fetch(draft, facts, result)
         case CallAnswered(result):
-            step = _after_call(draft, facts, result)
+            return _after_call(draft, facts, result)
         case RoomSought(search, call):
-            step = _after_search(draft, facts, search, call)
-    return draft.decide(step)
+            return _after_search(draft, facts, search, call)
 
 
 # --- after a fetch

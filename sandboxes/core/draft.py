@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -84,10 +83,10 @@ class Draft:
         return tuple(call for call in self.calls if call.operation_id == self.operation.id)
 
     def set(self, **values: Any) -> None:
-        self.sandbox = replace(self.sandbox, **values)
+        self.sandbox = self.sandbox.but(**values)
 
     def set_operation(self, **values: Any) -> None:
-        self.operation = replace(self.attempted, **values)
+        self.operation = self.attempted.but(**values)
 
     def set_call(self, before: CallFacts, after: CallFacts) -> None:
         self.calls = tuple(after if call is before else call for call in self.calls)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from sandboxes.core.derived import Derived
@@ -66,8 +66,19 @@ class RemoteSandbox:
         return self.labelled_id == sandbox_id or (is_ours and self.name == daytona_name)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SandboxFacts(Derived):
+class Wide:
+    """The base of facts with dozens of fields: copied by their dict, for `__init__` makes a call for each."""
+
+    def but(self, **values: Any) -> Self:
+        """The same with other values, as `dataclasses.replace` has it."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, **values)
+        assert len(other.__dict__) == len(self.__dict__), f"no fields of {type(self).__name__}: {values}"
+        return other
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxFacts(Wide, Derived):
     """A sandbox: the fields of its row that decisions read or write, by the names that they have there."""
 
     id: UUID
@@ -132,8 +143,8 @@ class IntentSetting:
     met_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationFacts:
+@dataclass(frozen=True, kw_only=True)
+class OperationFacts(Wide):
     """One operation. `previous_intent`: what was wanted before it; `deadline_runs`: whether time counted since
     `attempted_at`."""
 
@@ -278,7 +289,8 @@ class Facts:
 
     `operation`: the one that is attempted; None for a fetch without one. `active`: the action of another
     operation that is active. `calls`: of this sandbox, oldest first: all of the operation, all in doubt, and the
-    latest. `last_request`: read only for a fetch without one. `jitter`: drawn from 0 to 1.
+    latest. `last_request`: read only for a fetch without one. `earlier`: what was answered before `answer` and is
+    not decided yet. `jitter`: drawn from 0 to 1.
     """
 
     sandbox: SandboxFacts
@@ -288,6 +300,7 @@ class Facts:
     on_hold: bool = False
     convex: ConvexFacts = field(default_factory=ConvexFacts)
     last_request: LastRequest | None = None
+    earlier: tuple[Answer, ...] = ()
     answer: Answer
     now: datetime
     limits: Limits

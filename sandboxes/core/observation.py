@@ -49,7 +49,7 @@ def _observed(draft: Draft, remote: RemoteSandbox, *, started: datetime) -> None
         return
     differed = differences(row)
     cause = cause_of_change(draft, remote, started=started)
-    draft.sandbox = replace(with_observation(row, remote, started=started), observed_at=started, missing_since=None)
+    draft.sandbox = with_observation(row, remote, started=started).but(observed_at=started, missing_since=None)
     if remote.state == "destroyed":
         mark_gone(draft)
     elif row.deleted_at is not None:
@@ -76,8 +76,7 @@ def tell_differences(draft: Draft, found: list[Difference]) -> None:
 
 def with_observation(row: SandboxFacts, remote: RemoteSandbox, *, started: datetime) -> SandboxFacts:
     """The sandbox with what Daytona holds; the other times and the timeline are the caller's."""
-    return replace(
-        row,
+    return row.but(
         daytona_id=row.daytona_id or remote.id,
         organization_id=remote.organization_id or row.organization_id,
         observed_state=remote.state,

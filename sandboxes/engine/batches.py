@@ -23,6 +23,7 @@ MOST_TRIES = 3  # of one batch that fails alone, with a database that answers
 class Batches(Generic[A, R]):
     """Answers what is asked, up to `size` together; what comes during a batch goes into the next one.
 
+    What is asked with `first` goes before all that is not.
     `answer` does one batch. One that raises is divided until the one that breaks it stands alone, which is given to
     `give_up`. While the database is away (`is_away`) nothing is given up: it is asked again until it is there.
     """
@@ -38,17 +39,18 @@ class Batches(Generic[A, R]):
     ) -> None:
         self._answer, self._give_up, self._is_away = answer, give_up, is_away
         self._size, self._free = size, side_by_side
-        self._waiting: deque[tuple[A, asyncio.Future[R]]] = deque()
+        self._first: deque[tuple[A, asyncio.Future[R]]] = deque()
+        self._others: deque[tuple[A, asyncio.Future[R]]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, asked: A) -> R:
+    async def __call__(self, asked: A, *, first: bool = False) -> R:
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._waiting.append((asked, future))
+        (self._first if first else self._others).append((asked, future))
         self._begin()
         return await future
 
     def _begin(self) -> None:
-        if self._free == 0 or not self._waiting:
+        if self._free == 0 or not (self._first or self._others):
             return
         self._free -= 1
         # Of nobody's context: what is logged in a batch is of none of those who asked, but as it says itself.
@@ -59,12 +61,16 @@ class Batches(Generic[A, R]):
     async def _run(self) -> None:
         try:
             await asyncio.sleep(0)  # what else is ready in this moment comes along
-            batch = [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
+            batch = self._next()
             if batch:
                 await self._settle(batch)
         finally:
             self._free += 1
             self._begin()
+
+    def _next(self) -> list[tuple[A, asyncio.Future[R]]]:
+        taken = [self._first.popleft() for _ in range(min(self._size, len(self._first)))]
+        return taken + [self._others.popleft() for _ in range(min(self._size - len(taken), len(self._others)))]
 
     async def _settle(self, batch: list[tuple[A, asyncio.Future[R]]]) -> None:
         try:

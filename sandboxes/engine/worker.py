@@ -17,6 +17,7 @@ import uvloop
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
+from sandboxes.core.facts import CallAnswered
 from sandboxes.engine import lanes, picks
 from sandboxes.engine.batches import Batches
 from sandboxes.engine.budgets import Budgets
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from sandboxes.core.facts import Answer
     from sandboxes.providers.daytona.throttle import Resting
     from sandboxes.services.lifecycle.turns import Outcome, Turn
+
+    Answers = tuple[Answer, ...]
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -69,7 +72,7 @@ class Worker:
         self._claims = DatabaseThreads(1, name="claim")
         self._others = DatabaseThreads(4, name="other")
         self._pushes = DatabaseThreads(PUSHES, name="push")
-        self._decide: Batches[tuple[Turn, Answer], Outcome | None] = Batches(
+        self._decide: Batches[tuple[Turn, Answers], Outcome | None] = Batches(
             self._decide_together, give_up=self._put_back, is_away=self._is_away, size=BATCH, side_by_side=2
         )
         self._deliveries = Deliveries(holder=self._holder, woken=lambda: self._woken.set())
@@ -156,15 +159,16 @@ class Worker:
             lane.leave(turn.owner)
             self._woken.set()
 
-    async def _decided(self, turn: Turn, answer: Answer) -> Outcome | None:
+    async def _decided(self, turn: Turn, answers: Answers) -> Outcome | None:
         if self._stopping.is_set():
             turn.ends = float("-inf")
-        return await self._decide((turn, answer))
+        # Whose call was made goes first: nobody waits to see what became of it behind those who have not begun.
+        return await self._decide((turn, answers), first=any(isinstance(one, CallAnswered) for one in answers))
 
-    async def _decide_together(self, asked: Sequence[tuple[Turn, Answer]]) -> Sequence[Outcome | None]:
+    async def _decide_together(self, asked: Sequence[tuple[Turn, Answers]]) -> Sequence[Outcome | None]:
         return await self._decisions(turns.decide_together, asked)
 
-    async def _put_back(self, asked: tuple[Turn, Answer], error: Exception) -> None:
+    async def _put_back(self, asked: tuple[Turn, Answers], error: Exception) -> None:
         await self._others(turns.put_back, asked[0], error)
 
     async def _patiently(self, function: Callable[..., T], /, *arguments: Any) -> T:

@@ -38,7 +38,7 @@ from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operat
 from sandboxes.services import leases, sandbox_store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
 log = structlog.get_logger(__name__)
@@ -110,7 +110,12 @@ def is_uncertain(row: Sandbox, active: Operation | None) -> bool:
 
 
 def gather(
-    row: Sandbox, operation: Operation | None, answer: Answer, *, now: datetime, active: Operation | None = None
+    row: Sandbox,
+    operation: Operation | None,
+    answers: Sequence[Answer],
+    *,
+    now: datetime,
+    active: Operation | None = None,
 ) -> Facts:
     """All that a decision about the locked row may depend on.
 
@@ -125,7 +130,8 @@ def gather(
         on_hold=row.owner.on_hold if operation is not None else False,
         convex=_convex_facts(row) if is_create else ConvexFacts(),
         last_request=_last_request(row) if operation is None and active is None else None,
-        answer=answer,
+        earlier=tuple(answers[:-1]),
+        answer=answers[-1],
         now=now,
         limits=limits(),
         jitter=random.random(),

@@ -10,6 +10,7 @@ import pytest
 from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.decide import decide
 from sandboxes.core.facts import (
+    CallAnswered,
     CallFacts,
     ChangeIntent,
     ConvexFacts,
@@ -20,13 +21,14 @@ from sandboxes.core.facts import (
     OpenNotice,
     OperationFacts,
     ReleaseRoom,
+    Result,
     SandboxFacts,
 )
 from sandboxes.core.plan import Call, Done, Fail, LookAgain
 from sandboxes.core.quota import Phase, QuotaSearch
 from sandboxes.core.resources import Resource
 from sandboxes.core.results import ResultKind
-from sandboxes.core.vocabulary import Action, Actor, CallOutcome, OperationStatus, Source
+from sandboxes.core.vocabulary import Action, Actor, CallOutcome, OperationStatus, Source, Status
 from tests.core.building import NOW, OTHER, at, call, facts, fetched, operation, sandbox
 
 if TYPE_CHECKING:
@@ -72,6 +74,19 @@ def test_a_call_is_written_before_it_is_made() -> None:
     found = its(decision)
     assert (found.status, found.started_at, found.attempted_at) == ("in_progress", NOW, NOW)
     assert decision.sandbox.status == "stopping"
+
+
+def test_what_a_call_came_to_is_decided_with_the_fetch_that_follows_it() -> None:
+    """The same as one after the other, but for what the fetch alone would not have known."""
+    made = call("start", outcome=CallOutcome.PENDING)
+    begun = operation(Action.START, status=OperationStatus.IN_PROGRESS)
+    answered, seen = CallAnswered(Result(ResultKind.ACCEPTED)), fetched("started")
+    row = sandbox("stopped", status=Status.STARTING, intent_met_at=None)
+    first = decide(facts(answered, of=row, operation=begun, calls=(made,)))
+    then = decide(facts(seen, of=first.sandbox, operation=first.operation, calls=first.calls))
+    both = decide(facts(seen, of=row, operation=begun, calls=(made,), earlier=(answered,)))
+    assert both == replace(then, effects=(*first.effects, *then.effects))
+    assert (both.step, both.calls[0].outcome) == (Done(), CallOutcome.ACCEPTED)
 
 
 def test_an_operation_begins_once() -> None:

@@ -86,6 +86,22 @@ def test_batches_grow_with_the_load_and_are_never_larger_than_they_may_be() -> N
     asyncio.run(run())
 
 
+def test_what_is_to_come_first_waits_behind_nothing_else() -> None:
+    async def run() -> None:
+        asked = Asked()
+        asked.gate.clear()
+        batches = asked.batches_of(size=3)
+        answers = [asyncio.ensure_future(batches(number)) for number in range(5)]
+        await all_waiting(5)
+        answers += [asyncio.ensure_future(batches(number, first=True)) for number in range(10, 14)]
+        await all_waiting(5)
+        asked.gate.set()
+        await asyncio.gather(*answers)
+        assert asked.batches == [[0, 1, 2], [10, 11, 12], [13, 3, 4]]
+
+    asyncio.run(run())
+
+
 def test_no_more_run_side_by_side_than_may() -> None:
     async def run() -> None:
         asked = Asked()

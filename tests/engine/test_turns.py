@@ -127,7 +127,7 @@ def test_what_one_decides_whose_lease_was_taken_over_is_not_written() -> None:
     Sandbox.objects.filter(pk=lost.pk).update(lease_token="another's")
     before = Sandbox.objects.values().get(pk=lost.pk)
     failed = FetchFailed(Result(ResultKind.NO_ANSWER, message="no answer"))
-    outcomes = turns.decide_together([(slow[mine.pk], failed), (slow[lost.pk], failed)])
+    outcomes = turns.decide_together([(slow[mine.pk], (failed,)), (slow[lost.pk], (failed,))])
     assert (outcomes[0] is None, outcomes[1] is None) == (False, True)
     assert Sandbox.objects.values().get(pk=lost.pk) == before
 
@@ -136,7 +136,7 @@ def test_what_one_decides_whose_lease_was_taken_over_is_not_written() -> None:
 def test_many_decide_in_as_many_statements_as_few() -> None:
     def statements(number: int) -> int:
         boxes = [rows.sandbox(f"{number} {place}", fetch_due_at=clock.now()) for place in range(number)]
-        asked = [(turn, Fetched(clock.now())) for turn in claim(*boxes)]
+        asked = [(turn, (Fetched(clock.now()),)) for turn in claim(*boxes)]
         assert len(asked) == number
         with CaptureQueriesContext(connection) as queries:
             turns.decide_together(asked)
@@ -232,5 +232,5 @@ def test_who_lost_its_lease_puts_nothing_back() -> None:
 def test_a_success_forgets_the_failures() -> None:
     sandbox = rows.sandbox(fetch_due_at=clock.now(), failures=3)
     (turn,) = claim(sandbox)
-    turns.decide_together([(turn, FetchFailed(Result(ResultKind.NO_ANSWER, message="no answer")))])
+    turns.decide_together([(turn, (FetchFailed(Result(ResultKind.NO_ANSWER, message="no answer")),))])
     assert reload(sandbox).failures == 0

@@ -49,9 +49,9 @@ class Database(Protocol):
 
 
 class Decider(Protocol):
-    """Decides what an answer means, alone or together with others."""
+    """Decides what the answers of a turn mean, alone or together with those of others."""
 
-    async def __call__(self, turn: Turn, answer: Answer, /) -> Outcome | None: ...
+    async def __call__(self, turn: Turn, answers: tuple[Answer, ...], /) -> Outcome | None: ...
 
 
 async def run(
@@ -86,8 +86,8 @@ class _Run:
     def __init__(self, turn: Turn, database: Database, decide: Decider) -> None:
         self.turn, self.database, self._decide = turn, database, decide
 
-    async def decide(self, answer: Answer) -> Outcome:
-        outcome = await self._decide(self.turn, answer)
+    async def decide(self, *answers: Answer) -> Outcome:
+        outcome = await self._decide(self.turn, answers)
         if outcome is None:
             raise sandbox_store.LostLease
         self.turn.follow(outcome)
@@ -100,6 +100,7 @@ class _Run:
 async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
     """Fetch and decide again and again, and make what calls are decided."""
     turn = run.turn
+    accepted: tuple[CallAnswered, ...] = ()
     while True:
         answer: Answer
         failure: DaytonaError | None = None
@@ -109,7 +110,8 @@ async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
                 answer = replace(answer, confirmed=True)
         except DaytonaError as error:
             answer, failure = FetchFailed(error.as_result()), error
-        outcome = await run.decide(answer)
+        outcome = await run.decide(*accepted, answer)
+        accepted = ()
         if failure is not None and raises:
             raise failure
         if isinstance(outcome.step, FindRoom):
@@ -117,7 +119,7 @@ async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
             search = await run.database(_seek, turn, outcome.search)
             outcome = await run.decide(RoomSought(search, outcome.step.name))
         if isinstance(outcome.step, Call):
-            await _call(run, outcome, outcome.step.name)
+            accepted = await _call(run, outcome, outcome.step.name)
         elif outcome.tells and isinstance(answer, Fetched) and answer.remote is not None:
             due = await run.database(due_of, turn.sandbox_id, outcome.tells)
             told = await tell(gateway(), answer.remote, due, now=turn.now)
@@ -128,15 +130,22 @@ async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
         await asyncio.sleep(turn.wait)
 
 
-async def _call(run: _Run, outcome: Outcome, name: str) -> None:
-    """Make the call that was written down, and write down what it came to."""
+async def _call(run: _Run, outcome: Outcome, name: str) -> tuple[CallAnswered, ...]:
+    """Make the call that was written down, and write down what it came to.
+
+    What is fetched at once anyway is returned instead, to be written together with that fetch; but for a create,
+    whose answer has the id that all else goes by.
+    """
     turn, began = run.turn, clock.monotonic()
     if began - turn.known_at > SEND_WITHIN:
         result = Result(ResultKind.NOT_SENT, message=f"{name}: this worker was held up")
     else:
         result = await _execute(name, outcome)
     turn.ends += clock.monotonic() - began  # Daytona holds some calls: the fetch that shows their effect comes next
+    if result.kind is ResultKind.ACCEPTED and name != Action.CREATE:
+        return (CallAnswered(result),)
     await run.decide(CallAnswered(result))
+    return ()
 
 
 async def _execute(name: str, outcome: Outcome) -> Result:
@@ -200,8 +209,8 @@ def run_here(turn: Turn, *, raises: bool = False, ended: bool = False) -> bool:
     """Take this turn to its end; the database's part of it runs in the calling thread."""
 
     async def start(database: Database) -> bool:
-        async def decide(turn: Turn, answer: Answer) -> Outcome | None:
-            (outcome,) = await database(turns.decide_together, [(turn, answer)])
+        async def decide(turn: Turn, answers: tuple[Answer, ...]) -> Outcome | None:
+            (outcome,) = await database(turns.decide_together, [(turn, answers)])
             return outcome
 
         return await run(turn, database=database, decide=decide, raises=raises, ended=ended)

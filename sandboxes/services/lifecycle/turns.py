@@ -122,12 +122,13 @@ def release(turn: Turn) -> None:
     Operation.objects.active().filter(pk=turn.operation_id, due_at__gt=now).update(due_at=now)
 
 
-def decide_together(asked: Sequence[tuple[Turn, Answer]]) -> list[Outcome | None]:
+def decide_together(asked: Sequence[tuple[Turn, tuple[Answer, ...]]]) -> list[Outcome | None]:
     """Decide what these answers mean, about the rows as they are now, and write it: a few statements for all.
 
-    None for a turn whose lease is another's by now: nothing of it is written.
+    Of several that a turn has, the last says how it goes on. None for a turn whose lease
+    is another's by now: nothing of it is written.
     """
-    by_id = {turn.sandbox_id: (turn, answer) for turn, answer in asked}
+    by_id = {turn.sandbox_id: (turn, answers) for turn, answers in asked}
     assert len(by_id) == len(asked), "one worker has one turn on a sandbox"
     outcomes: dict[UUID, Outcome] = {}
     with sandbox_store.lock_sandboxes(Sandbox.objects.filter(pk__in=by_id), waits=True) as found:
@@ -135,14 +136,14 @@ def decide_together(asked: Sequence[tuple[Turn, Answer]]) -> list[Outcome | None
         operations, active, now = _operations(rows, by_id)
         read_calls(rows)
         for row in rows:
-            turn, answer = by_id[row.pk]
+            turn, answers = by_id[row.pk]
             operation = operations.get(turn.operation_id) if turn.operation_id else None
-            outcomes[row.pk] = _decide(row, turn, operation, active.get(row.pk), answer, now=now)
+            outcomes[row.pk] = _decide(row, turn, operation, active.get(row.pk), answers, now=now)
     return [outcomes.get(turn.sandbox_id) for turn, _ in asked]
 
 
 def _operations(
-    rows: list[Sandbox], by_id: dict[UUID, tuple[Turn, Answer]]
+    rows: list[Sandbox], by_id: dict[UUID, tuple[Turn, tuple[Answer, ...]]]
 ) -> tuple[dict[UUID, Operation], dict[UUID, Operation], datetime]:
     """Those that the turns are about, which may have ended; those that are active, by sandbox; and the time, which
     is from after the wait for the locks."""
@@ -165,13 +166,13 @@ def _decide(
     turn: Turn,
     operation: Operation | None,
     active: Operation | None,
-    answer: Answer,
+    answers: tuple[Answer, ...],
     *,
     now: datetime,
 ) -> Outcome:
     others = active if active is not operation else None
-    decision = decide(gather(row, operation, answer, now=now, active=others))
-    tells = _to_tell(decision, answer)
+    decision = decide(gather(row, operation, answers, now=now, active=others))
+    tells = _to_tell(decision, answers[-1])
     wait = 0.0 if tells else turn.wait_for(decision.step)
     if wait is not None:
         decision = _kept(decision, until=now + timedelta(seconds=_lease(decision.step)))
@@ -207,9 +208,9 @@ def _lease(step: Step | None) -> float:
 def _kept(decision: Decision, *, until: datetime) -> Decision:
     """Nothing of it is due for anybody else while the turn goes on."""
     if decision.sandbox.fetch_due_at is not None:
-        decision = replace(decision, sandbox=replace(decision.sandbox, fetch_due_at=until))
+        decision = replace(decision, sandbox=decision.sandbox.but(fetch_due_at=until))
     if decision.operation is not None and decision.operation.is_active:
-        decision = replace(decision, operation=replace(decision.operation, due_at=until))
+        decision = replace(decision, operation=decision.operation.but(due_at=until))
     return decision
 
 

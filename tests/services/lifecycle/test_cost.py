@@ -105,7 +105,7 @@ def test_what_workers_do_together_takes_as_many_queries_as_one_alone(
 
     def attempt(*some: Sandbox) -> None:
         claimed = turns.claim([sandbox.pk for sandbox in some])
-        assert len(turns.decide_together([(turn, nothing) for turn in claimed])) == len(some)
+        assert len(turns.decide_together([(turn, (nothing,)) for turn in claimed])) == len(some)
 
     attempt(*sandboxes)  # the first one notes on the timeline that it began
     which = 1  # which sandboxes: here they are known

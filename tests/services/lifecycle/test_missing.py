@@ -88,6 +88,7 @@ def test_after_the_stop_of_an_ephemeral_one_a_404_and_the_list_are_the_end(
     settings.ATTEMPT_SECONDS = 0.0
     world.settings(transition=60.0)
     stop = ask(sandbox, Action.STOP, force=True)
+    world.faults.add("status", method="GET", path=f"/{sandbox.daytona_id}$", skip=1, times=1, status=503)
     lifecycle.attempt(stop.pk)
     world.vanish(str(sandbox.daytona_id))  # before anybody has seen it being destroyed
     settle(stop)
