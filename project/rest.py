@@ -88,4 +88,7 @@ CORS_EXPOSE_HEADERS = (
     "X-Request-ID",
     "Preference-Applied",
     "Idempotency-Replayed",
+    "Deprecation",
+    "Sunset",
+    "Link",
 )

@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "project.networks.ForwardedHeaders",
     "project.probes.Probes",
     "sandboxes.api.middleware.RequestIds",
+    "sandboxes.api.middleware.CompressedJson",
     "sandboxes.api.middleware.ApiProblems",
     "sandboxes.api.middleware.ChunkedBodies",
     "django.middleware.security.SecurityMiddleware",

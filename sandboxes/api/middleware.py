@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.middleware.gzip import GZipMiddleware
 
 from project.networks import client_address
-from sandboxes.api import problems
+from sandboxes.api import deprecated, problems
 from sandboxes.services import audit
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from django.http.response import HttpResponseBase
 
 HEADER = "X-Request-ID"
+COMPRESS_OVER = 1_024  # bytes
 WELL_FORMED = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 
 
@@ -47,10 +49,30 @@ class RequestIds:
         return response
 
 
+class CompressedJson(GZipMiddleware):
+    """Compresses JSON of more than 1 kB under /api/, for who accepts that.
+
+    Not a way in for BREACH, which reads a secret out of the length of answers that also hold what the attacker
+    sent: callers send a token that no foreign page can make a browser send, and no answer to a GET holds a secret.
+    The admin's pages hold CSRF tokens and stay as they are. So does an answer with a strong ETag: compressed, it
+    would need another one, and If-Match would fail.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        fits = (
+            request.path.startswith("/api/")
+            and isinstance(response, HttpResponse)
+            and "json" in response.get("Content-Type", "")
+            and len(response.content) > COMPRESS_OVER
+            and not response.get("ETag", "").startswith('"')
+        )
+        return super().process_response(request, response) if fits else response
+
+
 class ApiProblems:
     """What Django itself answers under /api/ (a bad Host, an unforeseen exception) becomes a problem too.
 
-    And no cache keeps an answer.
+    And no cache keeps an answer; what is deprecated says so.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -62,6 +84,8 @@ class ApiProblems:
             return response
         # What is answered is one caller's, and true for a moment; only what is open to all says otherwise.
         response.headers.setdefault("Cache-Control", "no-store")
+        for name, value in deprecated.headers_for(request).items():
+            response[name] = value
         if response.status_code < 400:
             return response
         if response.get("Content-Type", "").startswith(problems.MEDIA_TYPE):

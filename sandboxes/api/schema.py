@@ -12,7 +12,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.openapi import AutoSchema
 
-from sandboxes.api import problems
+from sandboxes.api import deprecated, problems
 
 _building = Lock()
 
@@ -107,6 +107,7 @@ def finish(result: dict[str, Any], generator: Any, request: Any, public: bool) -
     _describe_path_parameters(operations)
     _write_null_plainly(result, schemas)
     _share(operations, result["components"])
+    deprecated.mark(result["paths"])
     result["tags"] = [
         {"name": tag, "description": TAGS.get(tag, f"{tag.capitalize()}.")}
         for tag in sorted({tag for operation in operations for tag in operation["tags"]})
@@ -175,4 +176,5 @@ def published() -> tuple[bytes, str]:
 def document() -> tuple[bytes, str]:
     schema = SchemaGenerator().get_schema(request=None, public=True)
     content = json.dumps(schema, ensure_ascii=False).encode()
-    return content, f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    # Weak: it is the same document, compressed or not.
+    return content, f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
