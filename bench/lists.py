@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 AIM = 50.0
-# What the rows of bench/admin_list lack: harnesses, an owner with very many, operations that failed.
+# What the rows of bench/admin_list lack: labels, harnesses, an owner with very many, operations that failed.
 MORE = """
+UPDATE sandboxes_sandbox SET user_labels =
+    jsonb_build_object('team', 't' || (hashtext(id::text) & 7), 'run', (hashtext(id::text) & 65535)::text)
+    WHERE hashtext(id::text) % 3 <> 0;
 UPDATE sandboxes_sandbox SET harness_id = 'harness-' || (hashtext(id::text) & 32767);
 INSERT INTO sandboxes_owner (id, limit_reason, hold_actor, hold_reason, created_at, updated_at)
     VALUES ('big', '', '', '', now(), now());
@@ -42,6 +45,7 @@ SANDBOXES = [
     "owner=nobody", "updated_since={long_ago}", "updated_since={lately}", "q=atlas-50", "q=atlas", "q=zzzzzz",
     "q=zq", "q=a", "q={id}", "q=atlas&status=error", "tier=performance&target=eu&intent=running",
     "status=gone&q=zzzzzz",
+    "label=team:t3", "label=run:77", "label=team:t3&label=run:75", "label=run:nobody", "label=team:t3&status=error",
     "harness_id=harness-7&status=gone&tier=basic", "updated_since={long_ago}&q=zzzzzz",
 ]  # fmt: skip
 OPERATIONS = [

@@ -1,4 +1,4 @@
-"""The form that renames a sandbox and sets its intervals."""
+"""The form that renames a sandbox and sets its labels and intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect
 
-from sandboxes.admin.fields import Text
+from sandboxes.admin.fields import Lines, Text
 from sandboxes.admin.remedies import with_remedy
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.asked import drift
@@ -42,6 +42,19 @@ def _minutes(name: str, help_text: str) -> forms.IntegerField:
     )
 
 
+def labels_in(lines: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in lines.splitlines() if line.strip())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+class LabelLines(Lines):
+    def clean(self, value: Any) -> Any:
+        lines: str = super().clean(value)
+        if wrong := [line for line in lines.splitlines() if line.strip() and "=" not in line]:
+            raise forms.ValidationError(f"Write name=value, not “{wrong[0]}”.")
+        return lines
+
+
 class SettingsForm(forms.Form):
     """What this user may change of this sandbox, filled with what holds now.
 
@@ -55,6 +68,12 @@ class SettingsForm(forms.Form):
         show_hidden_initial=True,
         help_text="Here, in Convex, and in Daytona's label; Daytona's own name stays.",
     )
+    labels = LabelLines(
+        required=False,
+        show_hidden_initial=True,
+        widget=forms.Textarea(INPUT | {"rows": 4}),
+        help_text="One a line: team=core. Also in Daytona, beside those of Sandkeeper's own.",
+    )
     auto_stop = _minutes("auto_stop", "Minutes without use; 0: never.")
     auto_archive = _minutes("auto_archive", "Minutes after a stop; 0: as late as Daytona allows, 43200.")
     auto_delete = _minutes("auto_delete", "Minutes after a stop; -1: never.")
@@ -67,7 +86,7 @@ class SettingsForm(forms.Form):
         if not user.has_perm(RENAME):
             del self.fields["name"]
         if not user.has_perm(CHANGE):
-            for name in (*lifecycle.RANGES, "reapply"):
+            for name in ("labels", *lifecycle.RANGES, "reapply"):
                 del self.fields[name]
             return
         if lifecycle.is_made_ephemeral(sandbox):
@@ -86,7 +105,7 @@ class SettingsForm(forms.Form):
         """What somebody else has changed since the form was filled, and holds now."""
         now = _values(sandbox)
         shown = {name: self.data.get(self.add_initial_prefix(name)) for name in now if name in self.fields}
-        return {name: now[name] for name, value in shown.items() if value != _text(now[name])}
+        return {name: now[name] for name, value in shown.items() if _as_sent(value) != _text(now[name])}
 
     def refuse_moved(self, moved: Mapping[str, Any]) -> None:
         """Say of each field what holds now; the next try knows it."""
@@ -99,7 +118,13 @@ class SettingsForm(forms.Form):
 
 
 def _values(sandbox: Sandbox) -> dict[str, Any]:
-    return {"name": sandbox.name, **{name: _in_force(sandbox, name) for name in lifecycle.RANGES}}
+    lines = "\n".join(f"{name}={value}" for name, value in sorted(sandbox.user_labels.items()))
+    return {"name": sandbox.name, "labels": lines, **{name: _in_force(sandbox, name) for name in lifecycle.RANGES}}
+
+
+def _as_sent(value: str | None) -> str:
+    """Browsers end lines as they like."""
+    return "\n".join((value or "").splitlines())
 
 
 def _text(value: Any) -> str:
@@ -157,6 +182,9 @@ def _make(row: Sandbox, changes: Mapping[str, Any], actor: Actor) -> None:
     intervals = {name: value for name, value in changes.items() if name in lifecycle.RANGES}
     if "name" in changes:
         lifecycle.rename(row.pk, changes["name"], actor=actor)
+    if "labels" in changes:
+        given = labels_in(changes["labels"])
+        lifecycle.set_labels(row.pk, {**dict.fromkeys(row.user_labels), **given}, actor=actor)
     if intervals:
         lifecycle.set_intervals(row.pk, actor=actor, **intervals)
     if changes.get("reapply"):

@@ -236,7 +236,8 @@ def filter_parameters(filters: type[django_filters.FilterSet] | None) -> list[Op
 def _filter_parameter(name: str, one: django_filters.Filter) -> OpenApiParameter:
     description = str(one.extra.get("help_text", ""))
     if isinstance(one, django_filters.MultipleChoiceFilter):
-        return _query(name, description, enum=[value for value, _ in one.extra["choices"]], many=True)
+        known = [value for value, _ in one.extra["choices"]]
+        return _query(name, description, many=True, **({"enum": known} if known else {}))
     if isinstance(one, django_filters.IsoDateTimeFilter):
         return _query(name, description, kind=OpenApiTypes.DATETIME)
     return _query(name, description)

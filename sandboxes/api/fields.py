@@ -7,6 +7,14 @@ from typing import Any
 from rest_framework import serializers
 
 from project.readable import UnreadableText, checked
+from sandboxes.core.labels import LONGEST
+
+
+class Labels(serializers.DictField):
+    """Names and values; which of them may be is the service's to refuse."""
+
+    def __init__(self, *, removable: bool = False, **options: Any) -> None:
+        super().__init__(child=Text(max_length=LONGEST, allow_null=removable), **options)
 
 
 class Text(serializers.CharField):

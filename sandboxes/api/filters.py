@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from rest_framework.exceptions import ValidationError
 
 from sandboxes.api.pagination import PARAMETERS
+from sandboxes.core.labels import NAME
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
 
@@ -42,6 +43,25 @@ class Several(django_filters.MultipleChoiceFilter):
         super().__init__(distinct=False, **options)
 
 
+class LabelsField(forms.MultipleChoiceField):
+    """`name:value`, which may be given several times."""
+
+    def valid_value(self, value: str) -> bool:
+        name, _, held = value.partition(":")
+        return bool(NAME.fullmatch(name) and held) and "\0" not in held
+
+    def clean(self, value: Any) -> list[tuple[str, str]]:
+        pairs = [str(one).partition(":") for one in super().clean(value)]
+        return [(name, held) for name, _, held in pairs]
+
+
+class LabelsFilter(Several):
+    field_class = LabelsField
+
+    def filter(self, rows: QuerySet[Sandbox], value: list[tuple[str, str]]) -> QuerySet[Sandbox]:
+        return rows.labelled(value) if value else rows  # type: ignore[attr-defined]
+
+
 class SandboxFilter(django_filters.FilterSet):
     status = Several(
         choices=Status.choices, help_text="May be given several times. Without it, `gone` ones are left out."
@@ -51,6 +71,11 @@ class SandboxFilter(django_filters.FilterSet):
     harness_id = django_filters.CharFilter(help_text="The harness that it is linked to.")
     tier = django_filters.CharFilter(field_name="resource_tier", help_text="Its size by name.")
     target = django_filters.CharFilter(help_text="Daytona's region.")
+    label = LabelsFilter(
+        choices=(),
+        error_messages={"invalid_choice": "Write name:value."},
+        help_text="`name:value`, the whole of both. May be given several times: all of them hold.",
+    )
     updated_since = MomentFilter(
         field_name="updated_at",
         lookup_expr="gte",

@@ -136,6 +136,9 @@ class SandboxShape(ForViewer):
     )
     owner = serializers.CharField(source="owner_id")
     tier = serializers.CharField(source="resource_tier")
+    labels = serializers.DictField(
+        source="user_labels", child=serializers.CharField(), help_text="Those that people gave it."
+    )
     intent_set = IntentShape(source="*")
     resources = ResourcesShape(source="*")
     observed = ObservedShape(source="*")
@@ -157,7 +160,7 @@ class SandboxShape(ForViewer):
             "id", "daytona_id", "name", "name_known", "owner", "status", "status_changed_at", "intent",
             "intent_set",
             "operation", "allowed_actions", "language", "tier", "resources", "target", "ephemeral", "snapshot",
-            "harness_id", "git_repo", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
+            "harness_id", "git_repo", "labels", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
             "observed", "differences", "protected_until", "protected_reason", "last_accessed_at",
             "last_activity_at", "observed_at", "recoverable", "observed_state", "error_reason", "convex_error",
             "created_at", "updated_at", "deleted_at", "etag",

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from rest_framework import serializers
 
-from sandboxes.api.fields import Text
+from sandboxes.api.fields import Labels, Text
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import ACTIONS
+from sandboxes.core.labels import MOST, RESERVED
 from sandboxes.core.vocabulary import EventKind
 from sandboxes.services.lifecycle import RANGES
 from sandboxes.services.webhooks import LONGEST_URL
@@ -46,6 +47,9 @@ def _wrong_type(field: serializers.Field[Any, Any, Any, Any], value: Any) -> str
     if isinstance(field, serializers.ListField):
         items = value if isinstance(value, list) else []
         return next((text for item in items if (text := _wrong_type(field.child, item))), "")
+    if isinstance(field, serializers.DictField):
+        values = value.values() if isinstance(value, dict) else ()
+        return next((text for item in values if (text := _wrong_type(field.child, item))), "")
     types = next((types for kind, types in JSON_TYPES if isinstance(field, kind)), object)
     return "" if value is None or isinstance(value, types) else str(field.error_messages["invalid"])
 
@@ -63,6 +67,7 @@ def minutes(name: str, help_text: str, **options: Any) -> serializers.IntegerFie
     )
 
 
+NAMES = f"Reserved are names that begin with {', '.join(RESERVED)}."
 AUTO_STOP = "Minutes without use until Daytona stops it; 0: never."
 AUTO_ARCHIVE = "Minutes after a stop until Daytona archives it; 0: as late as it allows, 43200."
 NULL = "null: nobody asks for a value any more; Daytona's stands."
@@ -105,6 +110,7 @@ class NewSandbox(Reason):
     git_repo = Text(
         required=False, default="", allow_blank=True, max_length=500, help_text="Kept and shown; cloning is yours."
     )
+    labels = Labels(required=False, default=dict, help_text=f"Up to {MOST}, yours to filter by. {NAMES}")
     auto_stop_minutes = minutes("auto_stop", AUTO_STOP, default=15)
     auto_archive_minutes = minutes("auto_archive", AUTO_ARCHIVE, default=10_080)
     auto_delete_minutes = minutes("auto_delete", AUTO_DELETE, default=-1)
@@ -119,6 +125,12 @@ class Changes(Strict):
     """What a PATCH may change; what is absent, or as GET gave it, stays."""
 
     name = Text(required=False, max_length=200)
+    labels = Labels(
+        removable=True,
+        required=False,
+        allow_null=True,
+        help_text=f"Merged into those there are (RFC 7396): null takes one away, or all. {NAMES}",
+    )
     auto_stop_minutes = minutes("auto_stop", f"{AUTO_STOP} {NULL}", allow_null=True)
     auto_archive_minutes = minutes("auto_archive", f"{AUTO_ARCHIVE} {NULL}", allow_null=True)
     auto_delete_minutes = minutes("auto_delete", f"{AUTO_DELETE} {NULL}", allow_null=True)

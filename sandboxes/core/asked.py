@@ -40,6 +40,8 @@ class AskedRow(Protocol):
     @property
     def labels(self) -> Mapping[str, str]: ...
     @property
+    def user_labels(self) -> Mapping[str, str]: ...
+    @property
     def created_with(self) -> Mapping[str, Any]: ...
     @property
     def pending_changes(self) -> Mapping[str, Any]: ...
@@ -69,8 +71,9 @@ class Difference:
 
 
 def labels_of(row: AskedRow) -> dict[str, str]:
-    """The labels we put on a sandbox in Daytona; `sandkeeper_id` proves that it is ours."""
+    """The labels we put on a sandbox in Daytona, with those that people gave it; `sandkeeper_id` proves it ours."""
     labels = {
+        **row.user_labels,
         "sandkeeper_id": str(row.pk),
         "harness_user_id": row.owner_id,
         "harness_resource_tier": row.resource_tier,
@@ -104,6 +107,12 @@ def observed(row: AskedRow, key: str) -> Value | None:
     return held
 
 
+def holds(row: AskedRow, key: str, value: Value) -> bool:
+    """Whether Daytona holds this value; of a label that is taken away (""), whether it has none."""
+    held = observed(row, key)
+    return held is None if value == "" else held == value
+
+
 def _of_intervals(row: AskedRow) -> Iterator[Difference]:
     for key in INTERVALS:
         asked, held = getattr(row, f"{key}_minutes"), observed(row, key)
@@ -112,10 +121,11 @@ def _of_intervals(row: AskedRow) -> Iterator[Difference]:
 
 
 def _of_labels(row: AskedRow) -> Iterator[Difference]:
-    """Ours are all that our create set; of an adopted sandbox it is the name, once Daytona has one."""
+    """Ours are all that our create set; of an adopted sandbox the name, once Daytona has one. People's are all."""
     ours = labels_of(row)
     if not row.was_made_here:
-        ours = {name: value for name, value in ours.items() if name == NAME_LABEL and name in row.labels}
+        named = {NAME_LABEL: row.name} if row.name and NAME_LABEL in row.labels else {}
+        ours = {**row.user_labels, **named}
     for key, asked in ours.items():
         held = row.labels.get(key)
         if asked != held:

@@ -98,6 +98,7 @@ class SandboxFacts(Wide, Derived):
     ephemeral: bool
     snapshot: str
     labels: Mapping[str, str]
+    user_labels: Mapping[str, str]
     auto_stop_minutes: int | None
     auto_archive_minutes: int | None
     auto_delete_minutes: int | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandboxes.core import pending
-from sandboxes.core.asked import INTERVALS, differences, lost_labels, observed
+from sandboxes.core.asked import INTERVALS, differences, holds, lost_labels
 from sandboxes.core.facts import Facts, Fetched, NewOperation, SandboxFacts, TellDaytona
 from sandboxes.core.gate import destroys
 from sandboxes.core.observation import refresh_status, tell_differences, unacknowledged_call
@@ -74,7 +74,7 @@ def _read_back(draft: Draft, fetched: Fetched) -> None:
     after = {
         key: kept
         for key, one in before.items()
-        if (kept := one.after_fetch(holds=observed(row, key) == one.value, seen=fetched.started, read_cache=cache))
+        if (kept := one.after_fetch(holds=holds(row, key, one.value), seen=fetched.started, read_cache=cache))
     }
     if any(key not in INTERVALS and not one.told_at for key, one in after.items()):
         # Daytona replaces all labels at once: those that somebody took away go with the others.

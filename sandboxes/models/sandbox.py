@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import Q
+from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Coalesce, Greatest
+from django.db.models.lookups import Exact
 from django.utils.text import slugify
 
 from sandboxes import clock
@@ -85,6 +87,14 @@ class SandboxQuerySet(SandboxRows):
             values.setdefault("updated_at", clock.present())
         return super().update(**values)
 
+    def labelled(self, labels: Iterable[tuple[str, str]]) -> Self:
+        """Those that carry all of these labels. SQLite scans for them; PostgreSQL has an index of what has any."""
+        if connections[self.db].vendor == "postgresql":
+            wanted = [Q(user_labels__contains={name: value}) for name, value in labels]
+            return self.filter(*wanted).exclude(user_labels={})
+        held = [Q(Exact(KeyTextTransform(name, "user_labels"), value)) for name, value in labels]
+        return self.filter(*held)
+
 
 class Sandbox(Derived, Leased):
     """One sandbox: who owns it, what is wanted, and what Daytona last said. Services alone write it."""
@@ -106,7 +116,10 @@ class Sandbox(Derived, Leased):
     ephemeral = models.BooleanField(default=False, help_text="Daytona deletes it when it stops.")
     snapshot = models.CharField(max_length=255, blank=True)
     git_repo = models.CharField(max_length=500, blank=True)
-    labels = models.JSONField(default=dict, blank=True)
+    labels = models.JSONField(default=dict, blank=True, help_text="What Daytona holds, ours among them.")
+    user_labels: models.JSONField[dict[str, str], dict[str, str]] = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="Those that people gave it, told Daytona with ours."
+    )
     # Asked for, beside what Daytona holds (observed_auto_stop …); core/asked.py compares the two.
     auto_stop_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")
     auto_archive_minutes = models.IntegerField(null=True, blank=True, help_text="Asked for; empty: by nobody.")

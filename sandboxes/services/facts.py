@@ -28,6 +28,7 @@ PLAIN = {
     "ephemeral": "ephemeral",
     "snapshot": "snapshot",
     "harness_id": "harness_id",
+    "labels": "user_labels",
     "git_repo": "git_repo",
     "auto_stop_minutes": "auto_stop_minutes",
     "auto_archive_minutes": "auto_archive_minutes",

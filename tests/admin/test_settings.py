@@ -24,7 +24,8 @@ def post(browser: Client, sandbox: Sandbox, **fields: str) -> Any:
 def save(browser: Client, sandbox: Sandbox, **fields: str) -> Any:
     """As a browser that was shown AS_THEY_ARE sends it."""
     shown = {f"initial-{name}": value for name, value in AS_THEY_ARE.items()}
-    return post(browser, sandbox, confirmed="1", **{**shown, **AS_THEY_ARE, **fields})
+    none = {"labels": "", "initial-labels": ""}
+    return post(browser, sandbox, confirmed="1", **{**shown, **none, **AS_THEY_ARE, **fields})
 
 
 def asked(content: str) -> list[str]:
@@ -57,6 +58,43 @@ def test_name_and_intervals_are_changed_by_the_one_who_pressed_it(operator: Clie
     }  # fmt: skip
     assert ConvexProjection.objects.behind().get().sandbox == row
     assert set(SandboxEvent.objects.values_list("actor", flat=True)) == {"staff:otto"}
+
+
+def test_labels_are_shown_one_a_line_and_merged(operator: Client) -> None:
+    row = rows.sandbox("atlas", user_labels={"team": "core", "run": "7"})
+    assert "run=7\nteam=core</textarea>" in post(operator, row).content.decode()
+    before = {"initial-labels": "run=7\r\nteam=core"}
+    words = text_of(save(operator, row, labels=" team = edge\r\n\r\nnew=x=y\r\n", **before))
+    assert "The changes are made." in words
+    assert "Somebody else" not in words
+    row.refresh_from_db()
+    assert row.user_labels == {"team": "edge", "new": "x=y"}
+    assert row.pending_changes == {"team": {"value": "edge"}, "new": {"value": "x=y"}, "run": {"value": ""}}
+    assert "team = edge" in text_of(page(operator, row))
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ("team", "Write name=value, not “team”."),
+        ("sandkeeper_id=7", "are reserved"),
+        ("team=", "A value has 1 to 255 characters"),
+        ("\n".join(f"n{number}=x" for number in range(21)), "20 labels at most"),
+    ],
+)
+def test_labels_that_cannot_be_are_said(operator: Client, labels: str, words: str) -> None:
+    row = rows.sandbox("atlas")
+    assert words in text_of(save(operator, row, labels=labels))
+    row.refresh_from_db()
+    assert row.user_labels == {}
+
+
+def test_labels_that_somebody_else_changed_are_asked_for(operator: Client) -> None:
+    row = rows.sandbox("atlas")
+    lifecycle.set_labels(row.pk, {"team": "theirs"}, actor=Actor.staff("otto's colleague"))
+    assert "to “team=theirs” meanwhile" in text_of(save(operator, row, labels="team=mine"))
+    row.refresh_from_db()
+    assert row.user_labels == {"team": "theirs"}
 
 
 def test_what_stays_is_not_told_to_daytona(operator: Client) -> None:

@@ -42,7 +42,7 @@ def sandbox(state: str = "started", **fields: Any) -> SandboxFacts:
         "id": SANDBOX, "daytona_id": "d-1", "daytona_name": f"atlas-{SANDBOX.hex[:12]}", "organization_id": "org",
         "name": "atlas", "owner_id": "alice", "harness_id": "", "language": "python", "resource_tier": "basic",
         "cpu": 1, "memory_gb": 1, "disk_gb": 3, "target": "eu", "sandbox_class": "container", "ephemeral": False,
-        "snapshot": "", "labels": {}, "auto_stop_minutes": None, "auto_archive_minutes": None,
+        "snapshot": "", "labels": {}, "user_labels": {}, "auto_stop_minutes": None, "auto_archive_minutes": None,
         "auto_delete_minutes": None, "created_with": {}, "intent": Intent.RUNNING, "intent_actor_kind": "owner",
         "intent_actor_id": "alice", "intent_reason": "", "intent_at": at(-3600), "intent_met_at": at(-3000),
         "observed_state": state, "desired_state": state, "error_reason": "", "recoverable": False,

@@ -102,7 +102,7 @@ class SandboxDetail(ApiView):
         return answer
 
     @documented(
-        "Change a sandbox's name, intervals or protection",
+        "Change a sandbox's name, labels, intervals or protection",
         body=Changes,
         answers={200: SandboxShape},
         refusals=[*NO_SANDBOX, Code.SANDBOX_GONE, Code.PRECONDITION_FAILED],
@@ -140,6 +140,9 @@ class SandboxDetail(ApiView):
         if intervals := {name.removesuffix("_minutes"): changes[name] for name in INTERVALS if name in changes}:
             check_permission(self.principal, "change_sandbox")
             lifecycle.set_intervals(sandbox_id, actor=self.actor, **intervals)
+        if "labels" in changes:
+            check_permission(self.principal, "change_sandbox")
+            lifecycle.set_labels(sandbox_id, changes["labels"], actor=self.actor)
         if changes["reapply"]:
             check_permission(self.principal, "change_sandbox")
             lifecycle.reapply(sandbox_id, actor=self.actor)

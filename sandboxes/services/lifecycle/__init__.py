@@ -6,7 +6,15 @@ from __future__ import annotations
 from sandboxes.core.intervals import RANGES, is_made_ephemeral
 from sandboxes.services.lifecycle.allowed import allowed_actions, destroyed_after, obstacles
 from sandboxes.services.lifecycle.attempts import attempt, observe
-from sandboxes.services.lifecycle.change import forget, protect, put_labels_back, reapply, rename, set_intervals
+from sandboxes.services.lifecycle.change import (
+    forget,
+    protect,
+    put_labels_back,
+    reapply,
+    rename,
+    set_intervals,
+    set_labels,
+)
 from sandboxes.services.lifecycle.create import NewRequest, create
 from sandboxes.services.lifecycle.request import cancel, request
 from sandboxes.services.lifecycle.request_many import request_many
@@ -30,4 +38,5 @@ __all__ = [
     "request",
     "request_many",
     "set_intervals",
+    "set_labels",
 ]

@@ -1,4 +1,4 @@
-"""Changes that are no transition: name, intervals, protection. Daytona is told of them later (tell.py)."""
+"""Changes that are no transition: name, intervals, labels, protection. Daytona is told of them later (tell.py)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from sandboxes.core import pending
 from sandboxes.core.asked import NAME_LABEL, Value, drift, lost_labels
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.intervals import checked, is_made_ephemeral
+from sandboxes.core.labels import merged
 from sandboxes.core.vocabulary import Actor, ActorKind, AuditAction, EventKind, Intent, Status
 from sandboxes.models import Sandbox
 from sandboxes.services import audit, lookup, sandbox_store
@@ -76,6 +77,29 @@ def _checked(row: Sandbox, name: str, minutes: int | None) -> int | None:
     if name == "auto_delete" and is_made_ephemeral(row):
         raise invalid("auto_delete_minutes", "The auto-delete of an ephemeral sandbox cannot be changed.")
     return None if minutes is None else checked(name, minutes)
+
+
+def set_labels(sandbox_id: UUID, changes: Mapping[str, str | None] | None, *, actor: Actor) -> Sandbox:
+    """Merge these into its labels as JSON Merge Patch has it: None takes one away, or all.
+
+    Raises:
+        Refused: SANDBOX_NOT_FOUND, SANDBOX_GONE, INVALID_REQUEST (a name or value that cannot be, too many).
+    """
+    with lookup.locked(sandbox_id, actor=actor) as row:
+        _check(row)
+        before = row.user_labels
+        after = merged(before, dict.fromkeys(before) if changes is None else changes)
+        if after != before:
+            audit.write(
+                AuditAction.SETTINGS, actor=actor, about=row, before={"labels": before}, after={"labels": after}
+            )
+            moved = {
+                name: after.get(name, "") for name in {**before, **after} if before.get(name) != after.get(name)
+            }
+            row.user_labels = after
+            _changed(row, "Labels changed", actor=actor, data=moved)
+            _tell_daytona(row, moved)
+    return row
 
 
 def reapply(sandbox_id: UUID, *, actor: Actor) -> Sandbox:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
@@ -12,10 +13,14 @@ from sandboxes.core.asked import labels_of
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.intervals import checked
+from sandboxes.core.labels import merged
 from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, Source
 from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox
 from sandboxes.services import budget, cap, sandbox_store
 from sandboxes.services.decisions import create_operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 GRANTED = ("snapshot", "target", "cpu", "memory_gb", "disk_gb")  # asked of Daytona once, at the create
 
@@ -31,6 +36,7 @@ class NewRequest:
     target: str = ""
     ephemeral: bool = False
     git_repo: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
     auto_stop_minutes: int = 15
     auto_archive_minutes: int = 10080
     auto_delete_minutes: int = -1
@@ -43,7 +49,7 @@ def create(
 
     Raises:
         Refused: SANDBOX_LIMIT_REACHED, OWNER_ON_HOLD, OPERATION_BUDGET_SPENT, INVALID_REQUEST (no such tier, an
-            interval out of range),
+            interval out of range, labels that cannot be),
             SANDBOX_NOT_FOUND for an actor that may not act for this owner.
     """
     if not actor.may_see(owner_id):
@@ -84,6 +90,7 @@ def _row(owner: Owner, *, actor: Actor, new: NewRequest, reason: str) -> Sandbox
         target=new.target or settings.DAYTONA_TARGET,
         ephemeral=new.ephemeral,
         git_repo=new.git_repo,
+        user_labels=merged({}, new.labels),
         auto_stop_minutes=checked("auto_stop", new.auto_stop_minutes),
         auto_archive_minutes=checked("auto_archive", new.auto_archive_minutes),
         auto_delete_minutes=0 if new.ephemeral else checked("auto_delete", new.auto_delete_minutes),

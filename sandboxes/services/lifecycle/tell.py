@@ -80,7 +80,8 @@ def _calls(
     """Labels are merged into what the GET just showed: Daytona's PUT replaces all."""
     labels = {key: str(one.value) for key, one in due.items() if key not in asked.INTERVALS}
     if labels:
-        yield list(labels), lambda: daytona.replace_labels(remote.id, {**remote.labels, **labels})
+        after = {name: value for name, value in {**remote.labels, **labels}.items() if labels.get(name) != ""}
+        yield list(labels), lambda: daytona.replace_labels(remote.id, after)
     for key, change in zip(
         asked.INTERVALS, (daytona.set_auto_stop, daytona.set_auto_archive, daytona.set_auto_delete), strict=True
     ):
@@ -122,6 +123,7 @@ def _write(row: Sandbox, due: Mapping[str, Pending], outcomes: Mapping[str, Chan
 
 def _tell_refused(row: Sandbox, key: str, one: Pending, error: DaytonaError) -> None:
     held = asked.observed(row, key)
-    text = f"Daytona refuses {key.replace('_', '-')} {one.value}; it holds {'none' if held is None else held}"
+    said = key.replace("_", "-") if key in asked.INTERVALS else f"the label {key}"
+    text = f"Daytona refuses {said} {one.value}; it holds {'none' if held is None else held}"
     sandbox_store.event(row, EventKind.CHANGE, text, data={"words": error.message})
     notices.tell(NoticeCode.SETTINGS_DIFFER, f"{text} of “{row}” ({row.pk}): {error.message}")

@@ -20,6 +20,7 @@ from django.db import DataError, IntegrityError, transaction
 from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
 from sandboxes.core.facts import Fetched, NewOperation
+from sandboxes.core.labels import taken_over
 from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.shown import shown_of, to_push
 from sandboxes.core.states import STATES
@@ -283,6 +284,7 @@ def _row(remote: RemoteSandbox, *, owner: str, now: datetime) -> Sandbox:
         name=labels.get("harness_name", "")[:200],
         harness_id=labels.get("harness_id", "")[:255],
         language=labels.get("code-toolbox-language", "python")[:50],
+        user_labels=taken_over(labels),
         resource_tier=labels.get("harness_resource_tier", "")[:50] or _tier_of(remote),
         last_accessed_at=remote.last_activity_at and min(remote.last_activity_at, now),
         created_at=remote.created_at or now,

@@ -54,6 +54,7 @@ class Known(Derived):
     recoverable: bool
     observed_auto_delete: int | None
     labels: Mapping[str, str]
+    user_labels: Mapping[str, str]
     observed_at: datetime | None
     missing_since: datetime | None
     deleted_at: datetime | None
