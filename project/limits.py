@@ -57,6 +57,7 @@ RANGES: dict[str, Range] = {
             "NOTICES",
             "SWEEPS",
             "JOBS",
+            "USAGE",
         )
     },
 }

@@ -247,6 +247,7 @@ RETENTION_DAYS: dict[str, int] = {
     "notices": env.whole("RETAIN_NOTICES_DAYS", default=90),
     "sweeps": env.whole("RETAIN_SWEEPS_DAYS", default=14),
     "jobs": env.whole("RETAIN_JOBS_DAYS", default=90),
+    "usage": env.whole("RETAIN_USAGE_DAYS", default=400),
     "audit": env.whole("RETAIN_AUDIT_DAYS", default=400),  # of what is written from now on
 }
 

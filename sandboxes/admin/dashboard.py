@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from sandboxes import clock, html
 from sandboxes.admin.read_only import worker_badge
-from sandboxes.core.vocabulary import Action, Actor, EventKind, OperationStatus, Status
+from sandboxes.core.vocabulary import TO_RUNNING, Actor, EventKind, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
 from sandboxes.services import projection, usage
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 HOURS = 24
 SAMPLE = 2000  # starts whose times are sorted for the percentiles
 TOP = 8
-TO_RUNNING = (Action.CREATE, Action.START, Action.RECOVER)
 ALWAYS_COUNTED = ("listed", "looked_at", "drift", "missing", "orphan")  # of a sweep: nothing found is an answer
 
 CHART: dict[str, Any] = {

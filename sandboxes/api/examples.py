@@ -109,6 +109,23 @@ CODE = {
     "remedy": NO_SANDBOX.remedy,
 }
 OWNER = {"id": "user_2abc", "used": 2, "limit": 5, "on_hold": False, "hold_reason": ""}
+USAGE: dict[str, Any] = {
+    "start": "2026-05-04T00:00:00Z",
+    "owner": "user_2abc",
+    "tier": "basic",
+    "target": "us",
+    "sandbox_hours": 7.25,
+    "vcpu_hours": 7.25,
+    "memory_gib_hours": 7.25,
+    "evictions": 1,
+    "refusals": 0,
+    "starts": 6,
+    "time_to_running_p50": 1.08,
+    "time_to_running_p95": 4.13,
+}
+ME = OWNER | {
+    "this_month": {name: value for name, value in USAGE.items() if name not in ("start", "owner", "tier", "target")}
+}
 CAPACITY: dict[str, Any] = {
     "owner": OWNER,
     "in_use": [
@@ -200,6 +217,7 @@ OF: dict[str, Any] = {
             "webhooks": "/api/v1/webhooks",
             "capacity": "/api/v1/capacity",
             "owner": "/api/v1/owners/me",
+            "usage": "/api/v1/usage",
             "problems": "/api/v1/problems",
             "schema": "/api/v1/schema",
             "docs": "/api/v1/docs",
@@ -222,8 +240,10 @@ OF: dict[str, Any] = {
     "NewWebhookShape": WEBHOOK | {"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
     "OperationPage": {"results": [ENDED], "next": None},
     "OperationShape": ENDED,
+    "MeShape": ME,
     "OwnerShape": OWNER,
     "Replayed": {"replayed": 1},
+    "UsageAnswer": {"results": [USAGE], "next": None, "known_until": MOMENT},
     "SandboxPage": {"results": [SANDBOX], "next": None},
     "SandboxShape": SANDBOX,
     "WebhookPage": {"results": [WEBHOOK], "next": None},

@@ -190,14 +190,8 @@ class CapacityQuery(Strict):
     )
 
 
-class FeedQuery(serializers.Serializer[Any]):
-    """The parameters of the feed. One that there is not is refused: a typo would otherwise widen the answer."""
-
-    after = serializers.RegexField(r"^(latest|[0-9]{1,18})$", required=False, default="")
-    limit = serializers.IntegerField(required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT)
-    wait = serializers.IntegerField(required=False, default=None, min_value=0, max_value=10**9)
-    sandbox = serializers.RegexField(r"^[A-Za-z0-9._:-]{1,255}$", required=False, default="")
-    type = serializers.MultipleChoiceField(choices=EventKind.values, required=False, default=set)
+class Query(serializers.Serializer[Any]):
+    """Parameters of an address. One that there is not is refused: a typo would otherwise widen the answer."""
 
     @classmethod
     def of(cls, request: Request) -> dict[str, Any]:
@@ -211,3 +205,11 @@ class FeedQuery(serializers.Serializer[Any]):
             )
         given.is_valid(raise_exception=True)
         return dict(given.validated_data)
+
+
+class FeedQuery(Query):
+    after = serializers.RegexField(r"^(latest|[0-9]{1,18})$", required=False, default="")
+    limit = serializers.IntegerField(required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT)
+    wait = serializers.IntegerField(required=False, default=None, min_value=0, max_value=10**9)
+    sandbox = serializers.RegexField(r"^[A-Za-z0-9._:-]{1,255}$", required=False, default="")
+    type = serializers.MultipleChoiceField(choices=EventKind.values, required=False, default=set)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from sandboxes.api.views import actions, capacity, events, operations, owners, public, sandboxes, webhooks
+from sandboxes.api.views import actions, capacity, events, operations, owners, public, sandboxes, usage, webhooks
 from sandboxes.core.vocabulary import Action
 
 
@@ -43,6 +43,7 @@ v1: list[URLPattern | URLResolver] = [
     path("webhooks/<id:webhook_id>/dead", webhooks.DeadDeliveries.as_view(), name="webhook-dead"),
     path("webhooks/<id:webhook_id>/replay", webhooks.Replay.as_view(), name="webhook-replay"),
     path("capacity", capacity.Capacity.as_view(), name="capacity"),
+    path("usage", usage.Usage.as_view(), name="usage"),
     path("owners/me", owners.Me.as_view(), name="owner"),
     path("problems", public.ProblemList.as_view(), name="problems"),
     path("problems/<slug:code>", public.ProblemDetail.as_view(), name="problem"),

@@ -188,6 +188,9 @@ TRANSITIONAL: dict[str, Status] = {
     Action.DELETE: Status.STOPPING,
 }
 
+# What ends with a sandbox that runs.
+TO_RUNNING = (Action.CREATE, Action.START, Action.RECOVER)
+
 # What Daytona is doing right now: it ends by itself.
 MOVING = frozenset(TRANSITIONAL.values())
 

@@ -12,6 +12,7 @@ from sandboxes.models.projection import ConvexProjection
 from sandboxes.models.receiver import Delivery, Receiver
 from sandboxes.models.running import CallBudget, CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
 from sandboxes.models.sandbox import Owner, Sandbox
+from sandboxes.models.usage import UsageHour
 
 __all__ = [
     "AuditEntry",
@@ -36,5 +37,6 @@ __all__ = [
     "Schedule",
     "ServiceKey",
     "Sweep",
+    "UsageHour",
     "WorkerHeartbeat",
 ]

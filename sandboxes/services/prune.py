@@ -30,6 +30,7 @@ from sandboxes.models import (
     Sandbox,
     SandboxEvent,
     Sweep,
+    UsageHour,
 )
 from sandboxes.services import audit, feed, projection
 from sandboxes.services.rows import in_chunks
@@ -68,6 +69,7 @@ def expired(now: datetime) -> dict[str, QuerySet[Any]]:
         "notices": Notice.objects.filter(closed_at__lt=before("notices")),
         "jobs": Job.objects.filter(finished_at__lt=before("jobs")),
         "sweeps": Sweep.objects.filter(started_at__lt=before("sweeps")),
+        "usage": UsageHour.objects.filter(hour__lt=before("usage")),
         "audit": AuditEntry.objects.filter(keep_until__lt=now),
     }
 
@@ -137,6 +139,7 @@ def erase_owner(owner_id: str, *, actor: Actor, dry_run: bool = False) -> dict[s
             "job_items": JobItem.objects.filter(owner=owner_id),
             "sandboxes": theirs,
             "sweeps": Sweep.objects.filter(owner=owner_id),
+            "usage": UsageHour.objects.filter(owner=owner_id),
             "owners": Owner.objects.filter(pk=owner_id),
         }
         counts = {name: found.count() for name, found in rows.items()}

@@ -89,7 +89,7 @@ def test_the_examples_leave_out_what_staff_see_and_nothing_else(alice: Api, atla
         assert set(alice.get(path).json()) == set(examples.OF[name]), name
     assert set(alice.get(f"{box}/events").json()["results"][0]) == set(examples.EVENT)
     assert set(alice.get("/capacity").json()) == set(examples.CAPACITY)
-    assert set(alice.get("/owners/me").json()) == set(examples.OWNER)
+    assert set(alice.get("/owners/me").json()) == set(examples.ME)
 
 
 def test_every_answer_says_what_it_means(schema: dict[str, Any]) -> None:

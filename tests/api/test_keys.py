@@ -115,6 +115,7 @@ def test_a_forwarded_address_counts_only_from_a_trusted_proxy_and_only_the_last_
         ("sandboxes:read", "GET", "/operations"),
         ("sandboxes:read", "GET", "/capacity"),
         ("sandboxes:read", "GET", "/owners/me"),
+        ("sandboxes:read", "GET", "/usage"),
         ("sandboxes:write", "POST", "/sandboxes"),
         ("sandboxes:write", "POST", "/sandboxes/bulk"),
         ("sandboxes:use", "POST", "/sandboxes/{id}/ensure-running"),

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
+from sandboxes import clock
 from sandboxes.core.vocabulary import Actor
+from sandboxes.models import UsageHour
 from sandboxes.services import owners
 from tests.admin import members
 from tests.api.callers import ALL, Api, problem, program, signed_in
@@ -24,9 +27,18 @@ def test_what_one_has_and_may_have(alice: Api, settings: Settings) -> None:
     rows.sandbox("past", of="alice", status="gone")
     rows.sandbox("his", of="bob")
     shown = alice.get("/owners/me").json()
+    del shown["this_month"]
     assert shown == {"id": "alice", "used": 2, "limit": 4, "on_hold": False, "hold_reason": ""}
     owners.set_limit("alice", 9, actor=ADMIN, reason="a class")
     assert alice.get("/owners/me").json()["limit"] == 9
+
+
+def test_what_was_used_this_month(alice: Api) -> None:
+    hour = clock.now().replace(minute=0, second=0, microsecond=0)
+    for owner, month in (("alice", hour), ("bob", hour), ("alice", hour - timedelta(days=32))):
+        UsageHour.objects.create(owner=owner, hour=month, measure="vcpu_seconds", value=5400, rolled_up_at=hour)
+    used = alice.get("/owners/me").json()["this_month"]
+    assert (used["vcpu_hours"], used["starts"], used["time_to_running_p95"]) == (1.5, 0, None)
 
 
 def test_of_a_hold_its_public_reason_alone(alice: Api) -> None:

@@ -21,6 +21,7 @@ NEEDED: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("GET", "/operations/{operation}", None, "view_operation"),
     ("GET", "/capacity", None, "view_sandbox"),
     ("GET", "/owners/me", None, "view_owner"),
+    ("GET", "/usage", None, "view_owner"),
     ("POST", "/sandboxes", {}, "add_sandbox"),
     ("DELETE", "/sandboxes/{box}", None, "delete_sandbox"),
     ("POST", "/sandboxes/{box}/start", {}, "start_sandbox"),

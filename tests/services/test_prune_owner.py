@@ -17,6 +17,7 @@ from sandboxes.models import (
     Sandbox,
     SandboxEvent,
     Sweep,
+    UsageHour,
 )
 from sandboxes.services import audit, notices
 from sandboxes.services.prune import ERASED, erase_owner
@@ -38,6 +39,7 @@ def test_an_owner_whose_sandboxes_are_all_gone_leaves_no_trace() -> None:
     rows.event(theirs, operation=rows.operation(theirs))
     IdempotencyAnswer.objects.create(principal=f"owner:{ADA}", key="k", fingerprint="f", created_at=clock.now())
     Sweep.objects.create(owner=ADA, started_at=clock.now())
+    UsageHour.objects.create(owner=ADA, hour=clock.now(), measure="starts", value=1, rolled_up_at=clock.now())
     others = rows.sandbox("others", of="bob")
     ranking = [
         {"owner": ADA, "name": "ada's", "broken": []},
@@ -47,6 +49,7 @@ def test_an_owner_whose_sandboxes_are_all_gone_leaves_no_trace() -> None:
     counts = erase_owner(ADA, actor=audit.COMMAND)
     assert counts == {
         "operations": 1, "events": 1, "sandboxes": 1, "idempotency": 1, "sweeps": 1, "owners": 1, "mentions": 1,
+        "usage": 1, "job_items": 0,
     }  # fmt: skip
     assert list(Owner.objects.values_list("pk", flat=True)) == ["bob"]
     assert (Sandbox.objects.get(), Operation.objects.count()) == (others, 0)

@@ -33,6 +33,7 @@ class Links(serializers.Serializer[Any]):
     webhooks = serializers.CharField()
     capacity = serializers.CharField()
     owner = serializers.CharField()
+    usage = serializers.CharField()
     problems = serializers.CharField()
     schema = serializers.CharField()
     docs = serializers.CharField()

@@ -9,7 +9,16 @@ from django.conf import settings
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode, Refused
 from sandboxes.providers.daytona.gateway import DaytonaError
-from sandboxes.services import evict_ahead, notices, projection, prune, schedules, verifications, verify_convex
+from sandboxes.services import (
+    evict_ahead,
+    notices,
+    projection,
+    prune,
+    schedules,
+    usage_roll_up,
+    verifications,
+    verify_convex,
+)
 from sandboxes.services.reconcile import intents
 from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
@@ -33,6 +42,8 @@ def steps(run: Run) -> None:
     if not run.reasons:
         _close_notices(run)
         _stop_idle(run)
+    if not run.options.owner:
+        usage_roll_up.when_due(run.beat)
     _prune_daily(run)
 
 

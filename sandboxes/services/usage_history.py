@@ -1,0 +1,82 @@
+"""What was used in which time, by the roll-ups of each hour. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import F, QuerySet, Sum
+from django.db.models.functions import TruncDay, TruncMonth
+
+from sandboxes.core.usage import Figures, figures
+from sandboxes.models import UsageHour
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NUMBERS = ("measure", "bound", "total")
+
+
+class Period(StrEnum):
+    """What usage is summed over; days and months are those of UTC."""
+
+    HOUR = "hour"
+    DAY = "day"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class UsageLine:
+    """The figures of an owner's sandboxes of one tier and region in the period that begins at `start`."""
+
+    start: datetime
+    owner: str
+    tier: str
+    region: str
+    figures: Figures
+
+
+def between(since: datetime, until: datetime, owner: str | None = None) -> QuerySet[UsageHour]:
+    """The numbers of the hours that begin in that time, of one owner or of all."""
+    rows = UsageHour.objects.filter(hour__gte=since, hour__lt=until)
+    return rows if owner is None else rows.filter(owner=owner)
+
+
+def total(rows: QuerySet[UsageHour]) -> Figures:
+    return figures(_summed(rows.values(*NUMBERS[:2])))
+
+
+def in_month(owner: str, month: datetime) -> Figures:
+    """What an owner's sandboxes used in the month (of UTC) that this moment lies in."""
+    first = month.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+    return total(between(first, following, owner))
+
+
+def owners_of(rows: QuerySet[UsageHour], *, after: str, limit: int) -> list[str]:
+    """The next owners, in the order of their ids."""
+    following = rows.filter(owner__gt=after).order_by("owner").values_list("owner", flat=True)
+    return list(following.distinct()[:limit])
+
+
+def lines(rows: QuerySet[UsageHour], period: Period) -> Iterator[UsageLine]:
+    """By owner, then by time, tier and region."""
+    group = ("owner", "start", "tier", "region")
+    summed = _summed(rows.values("measure", "bound", "owner", "tier", "region", start=_START[period]), *group)
+    for (owner, start, tier, region), found in groupby(summed, key=lambda line: line[:4]):
+        yield UsageLine(start, owner, tier, region, figures(line[4:] for line in found))
+
+
+_START: dict[Period, Any] = {
+    Period.HOUR: F("hour"),
+    Period.DAY: TruncDay("hour", tzinfo=UTC),
+    Period.MONTH: TruncMonth("hour", tzinfo=UTC),
+}
+
+
+def _summed(rows: QuerySet[UsageHour, Any], *group: str) -> Iterator[tuple[Any, ...]]:
+    ordered = rows.order_by(*group).annotate(total=Sum("value"))
+    yield from ordered.values_list(*group, *NUMBERS).iterator(2000)
