@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from sandboxes.core.actions import DEADLINES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -41,10 +43,7 @@ RANGES: dict[str, Range] = {
     "REQUEST_SECONDS": Range(5, 600, "seconds", works_from=1),
     "RECONCILE_PAGE": Range(10, 200, "rows", works_from=1),
     "SANDBOXES_PER_OWNER": Range(1, 100_000, "sandboxes"),
-    **{
-        f"DEADLINE_{name}": _DEADLINE
-        for name in ("CREATE", "START", "START_ARCHIVED", "STOP", "RECOVER", "ARCHIVE", "SYNC", "CAPACITY")
-    },
+    **{f"DEADLINE_{name.upper()}": _DEADLINE for name in DEADLINES},
     **{
         f"RETAIN_{name}_DAYS": _DAYS
         for name in (

@@ -19,6 +19,7 @@ from project.logs import hide, logging_config, passwords_in
 from project.networks import Proxies
 from project.rest import *  # noqa: F403
 from project.unfold import UNFOLD as UNFOLD
+from sandboxes.core.actions import DEADLINES as DEFAULT_DEADLINES
 
 PACKAGES = Path(__file__).resolve().parent.parent
 # Where `.env` and `var/` are: beside manage.py, or where an installed package is run.
@@ -221,14 +222,7 @@ HEARTBEAT_SECONDS: float = env.number("HEARTBEAT_SECONDS", default=2.0)
 WORKER_SILENT_SECONDS: float = env.number("WORKER_SILENT_SECONDS", default=10.0)
 
 DEADLINES: dict[str, float] = {
-    "create": env.number("DEADLINE_CREATE", default=120.0),
-    "start": env.number("DEADLINE_START", default=60.0),
-    "start_archived": env.number("DEADLINE_START_ARCHIVED", default=180.0),
-    "stop": env.number("DEADLINE_STOP", default=60.0),
-    "recover": env.number("DEADLINE_RECOVER", default=90.0),
-    "archive": env.number("DEADLINE_ARCHIVE", default=3600.0),
-    "sync": env.number("DEADLINE_SYNC", default=60.0),
-    "capacity": env.number("DEADLINE_CAPACITY", default=300.0),
+    name: env.number(f"DEADLINE_{name.upper()}", default=seconds) for name, seconds in DEFAULT_DEADLINES.items()
 }
 
 # Webhooks: how long a receiver may take to answer, for how long one delivery is tried, after how long without any

@@ -11,8 +11,9 @@ from django.utils.text import Truncator
 from sandboxes import html
 from sandboxes.admin import selectors
 from sandboxes.core import intents
+from sandboxes.core.actions import MOVING
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.core.vocabulary import MOVING, Action, ActorKind, OperationStatus, Status
+from sandboxes.core.vocabulary import Action, ActorKind, OperationStatus, Status
 from sandboxes.services.staff_actions import is_protected
 
 if TYPE_CHECKING:

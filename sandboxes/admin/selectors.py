@@ -10,7 +10,8 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import MOVING, Action, Status
+from sandboxes.core.actions import MOVING
+from sandboxes.core.vocabulary import Action, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox
 from sandboxes.models.scope import is_active
 from sandboxes.services import projection

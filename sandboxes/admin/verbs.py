@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import structlog
 from django.urls import reverse
 
-from sandboxes.core.vocabulary import Actor, Status
+from sandboxes.core.actions import ACTIONS
+from sandboxes.core.vocabulary import Actor
 from sandboxes.services import lifecycle
 from sandboxes.services.staff_actions import STAFF_ACTIONS, is_being_deleted, is_protected
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
+    from sandboxes.core.actions import Button
+    from sandboxes.core.vocabulary import Action
     from sandboxes.models import Operation, Sandbox
     from sandboxes.services.staff_actions import StaffAction
 
@@ -64,48 +67,35 @@ class Verb:
         return "force" in self.asks
 
 
+def _of_action(action: Action, button: Button) -> Verb:
+    return Verb(
+        action.value, action.label, button.symbol, button.doing, only_unlists=button.only_unlists, asks=button.asks,
+        danger=button.danger, consequence=button.consequence,
+    )  # fmt: skip
+
+
+_OF_ACTIONS = [_of_action(action, row.button) for action, row in ACTIONS.items() if row.button is not None]
+_OTHERS = (
+    Verb("push", "Push to Convex", "cloud_upload", "Pushing"),
+    Verb(
+        "protect", "Protect", "shield", "Protecting",
+        is_offered=lambda sandbox: not is_protected(sandbox),
+        asks=("reason", "hours"),
+        consequence="Not evicted while protected. People can still stop it.",
+    ),
+    Verb("unprotect", "Unprotect", "remove_moderator", "Unprotecting", is_offered=is_protected),
+    Verb("cancel", "Cancel operation", "undo", "Cancelling"),
+    Verb(
+        "forget", "Forget", "folder_off", "Forgetting",
+        is_offered=is_being_deleted,
+        asks=("reason",),
+        consequence="It counts against its owner's limit no more. The delete goes on in Daytona.",
+    ),
+)  # fmt: skip
+# What cannot be undone stands last.
 VERBS: dict[str, Verb] = {
-    verb.name: verb
-    for verb in (
-        Verb("start", "Start", "play_arrow", "Starting"),
-        Verb(
-            "stop", "Stop", "stop", "Stopping",
-            asks=("reason", "force"),
-            consequence="Processes end and memory is lost; the disk stays. API callers are refused until "
-            "someone restarts it.",
-        ),
-        Verb(
-            "archive", "Archive", "inventory_2", "Archiving",
-            asks=("reason", "force"),
-            consequence="It is stopped first, then its disk moves to slow storage; the next start takes "
-            "minutes instead of seconds.",
-        ),
-        Verb("recover", "Recover", "healing", "Recovering"),
-        Verb("sync", "Sync", "sync", "Syncing"),
-        Verb("push", "Push to Convex", "cloud_upload", "Pushing"),
-        Verb(
-            "protect", "Protect", "shield", "Protecting",
-            is_offered=lambda sandbox: not is_protected(sandbox),
-            asks=("reason", "hours"),
-            consequence="Not evicted while protected. People can still stop it.",
-        ),
-        Verb("unprotect", "Unprotect", "remove_moderator", "Unprotecting", is_offered=is_protected),
-        Verb("cancel", "Cancel operation", "undo", "Cancelling"),
-        Verb(
-            "forget", "Forget", "folder_off", "Forgetting",
-            is_offered=is_being_deleted,
-            asks=("reason",),
-            consequence="It counts against its owner's limit no more. The delete goes on in Daytona.",
-        ),
-        Verb(
-            "delete", "Delete", "delete", "Deleting",
-            only_unlists=lambda sandbox: sandbox.status == Status.GONE,
-            asks=("reason",),
-            danger=True,
-            consequence="It is deleted in Daytona with its disk. Nothing brings it back.",
-        ),
-    )
-}  # fmt: skip
+    verb.name: verb for verb in sorted((*_OF_ACTIONS, *_OTHERS), key=lambda verb: verb.danger)
+}
 PROTECT_HOURS = (("1", "1 hour"), ("8", "8 hours"), ("24", "1 day"), ("168", "7 days"), ("720", "30 days"))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sandboxes.core import quota
+from sandboxes.core.actions import INTENT_OF, STARTING
 from sandboxes.core.backoff import backoff, by_age
 from sandboxes.core.calls import has_recovered, record_attempt, record_result, standing_refusal
 from sandboxes.core.codes import Code, NoticeCode
@@ -39,7 +40,6 @@ from sandboxes.core.resources import QUOTAS, Resource
 from sandboxes.core.results import MEANINGS, Meaning, ResultKind
 from sandboxes.core.states import PlanRow, row_of
 from sandboxes.core.vocabulary import (
-    INTENT_OF,
     Action,
     Actor,
     ActorKind,
@@ -53,7 +53,6 @@ from sandboxes.core.without_operation import decide_without_operation
 LONGEST_PAUSE = 10.0  # seconds between two attempts of a living worker; beyond that nobody attempted
 REFUSED_FETCH_PAUSE = 5.0  # nobody can say when a fetch that Daytona refuses will succeed
 UNANSWERED_FETCH_PAUSE = 5.0  # of a sandbox that has no operation
-STARTING_CALLS = frozenset({Action.CREATE, Action.START, Action.RECOVER})
 # Which conditions an accepted call shows to be over: a suspended organisation may still stop and delete.
 KEY_WORKS = (NoticeCode.DAYTONA_UNAUTHORIZED, NoticeCode.DAYTONA_NOT_CONFIGURED)
 STARTS = (*KEY_WORKS, NoticeCode.ORG_SUSPENDED)
@@ -164,7 +163,7 @@ def _convex_verdict(draft: Draft, facts: Facts) -> Step:
 def _before_calling(draft: Draft, facts: Facts, call: str) -> Fail | None:
     """Why this call may not be made; None when it may."""
     row, operation = draft.sandbox, draft.attempted
-    if call in STARTING_CALLS and facts.on_hold:
+    if call in STARTING and facts.on_hold:
         return Fail(Code.OWNER_ON_HOLD)
     # One that would not come back when next needed. A stop that a person has joined is no longer the evictor's.
     is_victim = operation.source == Source.EVICTION and operation.actor_kind == ActorKind.SYSTEM
@@ -238,7 +237,7 @@ def _note_answer(draft: Draft, result: Result, meaning: Meaning) -> None:
     if result.remote is not None and draft.sandbox.daytona_id is None:
         draft.set(daytona_id=result.remote.id, organization_id=result.remote.organization_id)
     if meaning.outcome == CallOutcome.ACCEPTED:
-        draft.effects.append(CloseNotices(STARTS if name in STARTING_CALLS else KEY_WORKS))
+        draft.effects.append(CloseNotices(STARTS if name in STARTING else KEY_WORKS))
     if meaning.notice is not None:
         draft.tell(meaning.notice, result.message)
 

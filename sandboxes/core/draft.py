@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from sandboxes.core.actions import INTENT_OF
 from sandboxes.core.facts import (
     CallFacts,
     ChangeIntent,
@@ -19,7 +20,7 @@ from sandboxes.core.facts import (
     ReleaseRoom,
     SandboxFacts,
 )
-from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, EventKind, Intent, OperationStatus
+from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, OperationStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

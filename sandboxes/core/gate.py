@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sandboxes.core.actions import ACTIONS, STARTING
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.plan import Fail, plan
 from sandboxes.core.states import STATES
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from sandboxes.core.facts import SandboxFacts
 
-STARTING = frozenset({Action.START, Action.RECOVER})
 DAY = 1440  # minutes
 
 
@@ -145,7 +145,7 @@ def destroys(row: SandboxFacts, action: str, *, force: bool) -> Refused | None:
     if row.ephemeral and action == Action.ARCHIVE:
         return Refused(Code.EPHEMERAL_CANNOT_ARCHIVE, f"“{row.display_name}” is ephemeral.")
     minutes = destroyed_after(row)
-    if minutes is None or force or action not in (Action.STOP, Action.ARCHIVE):
+    if minutes is None or force or not ACTIONS[Action(action)].stops:
         return None
     state = STATES.get(row.observed_state)
     if state is None or state.status not in (Status.RUNNING, Status.STARTING, Status.CREATING):

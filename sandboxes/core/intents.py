@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from sandboxes.core.actions import INTENT_OF
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.vocabulary import INTENT_OF, Intent, OperationStatus, Status
+from sandboxes.core.vocabulary import Intent, OperationStatus, Status
 
 if TYPE_CHECKING:
     from datetime import datetime

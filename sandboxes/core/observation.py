@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sandboxes.core import pending
+from sandboxes.core.actions import CALLS, MOVING, brings_about
 from sandboxes.core.asked import Difference, differences
 from sandboxes.core.backoff import by_age
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.observed_causes import IN_WORDS, cause_of_change
-from sandboxes.core.states import BEFORE, EFFECTS, STATES, brings_about, is_met, status_of
-from sandboxes.core.vocabulary import MOVING, TRANSITIONAL, Action, CallOutcome, EventKind, Intent, Status
+from sandboxes.core.states import STATES, is_met, status_of
+from sandboxes.core.vocabulary import Action, CallOutcome, EventKind, Intent, Status
 
 if TYPE_CHECKING:
     from sandboxes.core.draft import Draft
@@ -156,7 +157,7 @@ def unacknowledged_call(draft: Draft) -> CallFacts | None:
         return call
     shows_from = draft.limits.read_cache * (1.0 if call.outcome in CERTAIN else 0.5)
     is_late = (fetched_at - call.made_at).total_seconds() >= shows_from
-    is_from_before = call.name == Action.CREATE if seen is None else seen.state in BEFORE.get(call.name, ())
+    is_from_before = call.name == Action.CREATE if seen is None else seen.state in CALLS[call.name].before
     return call if is_from_before and not is_late else None
 
 
@@ -188,7 +189,7 @@ def _is_explained(draft: Draft, call: CallFacts) -> bool:
 def _shows_effect(row: SandboxFacts, call: str) -> bool:
     if row.deleted_at is not None:
         return call == Action.DELETE
-    return row.missing_since is None and row.observed_state in EFFECTS[call]
+    return row.missing_since is None and row.observed_state in CALLS[call].effects
 
 
 def doubt_against_intent(row: SandboxFacts, calls: tuple[CallFacts, ...]) -> datetime | None:
@@ -212,12 +213,12 @@ def _status(draft: Draft) -> str:
     row, seen, active = draft.sandbox, draft.sandbox.seen, draft.active
     if seen is not None and seen.missing:
         return Status.GONE
-    if active in TRANSITIONAL and (seen is None or _has_called(draft)):
-        return TRANSITIONAL[active]
+    if active in CALLS and (seen is None or _has_called(draft)):
+        return CALLS[active].shown
     if seen is None:
         return row.status
     call = unacknowledged_call(draft)
-    return TRANSITIONAL[call.name] if call is not None else status_of(seen, last=row.status)
+    return CALLS[call.name].shown if call is not None else status_of(seen, last=row.status)
 
 
 def _has_called(draft: Draft) -> bool:

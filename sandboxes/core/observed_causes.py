@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sandboxes.core.actions import CALLS, MOVING
 from sandboxes.core.causes import Cause
-from sandboxes.core.states import EFFECTS, ERROR_STATES, STATES
-from sandboxes.core.vocabulary import MOVING, Action, CallOutcome, Source
+from sandboxes.core.states import ERROR_STATES, STATES
+from sandboxes.core.vocabulary import Action, CallOutcome, Source
 
 if TYPE_CHECKING:
     from sandboxes.core.draft import Draft
@@ -51,7 +52,7 @@ def _is_of_our_call(draft: Draft, remote: RemoteSandbox, *, started: datetime) -
 
 def _may_lead_to(call: str, state: str) -> bool:
     """Whether a call can end in this state; but for a delete each of them may also fail."""
-    ends = EFFECTS[call] | (RECOVERED if call == Action.RECOVER else frozenset())
+    ends = CALLS[call].effects | (RECOVERED if call == Action.RECOVER else frozenset())
     return state in ends or (call != Action.DELETE and state in ERROR_STATES)
 
 

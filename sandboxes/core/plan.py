@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sandboxes.core.actions import CALLS
 from sandboxes.core.codes import Code
-from sandboxes.core.states import BEFORE, PlanRow, Seen, row_of
+from sandboxes.core.states import PlanRow, Seen, row_of
 from sandboxes.core.vocabulary import Action
 
 
@@ -65,7 +66,7 @@ _UNKNOWN = LookAgain(10, "Daytona says a state that nobody knows")
 _ARCHIVING = LookAgain(5, "Daytona is archiving it", counts=True)
 _SHOWING = LookAgain(0.5, "waiting for Daytona to show it", counts=True)
 _BUILDING = LookAgain(2, "waiting for the build")
-_CALL = {name: Call(name) for name in ("create", "start", "stop", "archive", "delete", "recover")}
+_CALL = {name: Call(name) for name in CALLS}
 _GONE, _ERRORED = Fail(Code.SANDBOX_GONE), Fail(Code.SANDBOX_ERRORED)
 _DEAD = Fail(Code.SANDBOX_UNRECOVERABLE)
 
@@ -118,4 +119,4 @@ def _is_from_before(seen: Seen | None, awaiting: str | None) -> bool:
         return False
     if seen is None:
         return awaiting == Action.CREATE
-    return seen.state in BEFORE.get(awaiting, frozenset())
+    return seen.state in CALLS[awaiting].before

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sandboxes.core.vocabulary import Action, Intent, Status
+from sandboxes.core.vocabulary import Intent, Status
 
 
 class PlanRow(StrEnum):
@@ -86,29 +86,6 @@ DISK_STATES = frozenset(word for word, state in STATES.items() if state.uses_com
 RUNNING_STATES = frozenset(word for word, state in STATES.items() if Intent.RUNNING in state.meets)
 
 
-def _of_status(*statuses: Status) -> frozenset[str]:
-    return frozenset(word for word, state in STATES.items() if state.status in statuses)
-
-
-# The states that a call can bring about, by the name of the call.
-EFFECTS: dict[str, frozenset[str]] = {
-    Action.CREATE: _of_status(S.CREATING, S.STARTING, S.RUNNING),
-    Action.START: _of_status(S.STARTING, S.RUNNING),
-    Action.RECOVER: _of_status(S.STARTING, S.RUNNING),
-    Action.STOP: frozenset({"stopping", "pausing", "stopped", "paused"}),
-    Action.ARCHIVE: frozenset({"archiving", "archived"}),
-    Action.DELETE: frozenset({"destroying", "destroyed"}),
-}
-
-# The states from before a call, which are not yet an answer to it.
-BEFORE: dict[str, frozenset[str]] = {
-    Action.START: frozenset({"stopped", "archived", "archiving", "paused"}),
-    Action.STOP: frozenset({"started", "paused"}),
-    Action.ARCHIVE: frozenset({"stopped"}),
-    Action.RECOVER: ERROR_STATES | {"stopped", "archived"},
-    Action.DELETE: STABLE_STATES | ERROR_STATES | {"archiving", "pending_build"},
-}
-
 # What becomes of a stable state whose desired state is another: Daytona has accepted a request. Not so `stopped`
 # with desired `archived`, which the auto-archive leaves for long and a start calls back.
 _ON_ITS_WAY = {"started": S.STARTING, "stopped": S.STOPPING}
@@ -167,11 +144,3 @@ def is_met(*, intent: str, seen: Seen | None) -> bool:
     if seen is None or seen.missing:
         return intent == Intent.DELETED
     return not seen.is_on_its_way and seen.state in STATES and intent in STATES[seen.state].meets
-
-
-def brings_about(call: str, intent: str) -> bool:
-    """Whether a call that is carried out late leaves the intent met."""
-    if intent == Intent.DELETED:
-        return call != Action.CREATE  # nothing else makes anything of what is gone
-    result = {"stop": "stopped", "archive": "archived"}.get(call, "started")
-    return call != Action.DELETE and intent in STATES[result].meets

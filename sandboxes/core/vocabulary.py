@@ -162,38 +162,8 @@ class AuditAction(Word):
 
 ACTIVE = (OperationStatus.QUEUED, OperationStatus.IN_PROGRESS)
 
-INTENT_OF: dict[str, Intent] = {
-    Action.CREATE: Intent.RUNNING,
-    Action.START: Intent.RUNNING,
-    Action.RECOVER: Intent.RUNNING,
-    Action.STOP: Intent.STOPPED,
-    Action.ARCHIVE: Intent.ARCHIVED,
-    Action.DELETE: Intent.DELETED,
-}
-
-ACTION_FOR: dict[str, Action] = {
-    Intent.RUNNING: Action.START,
-    Intent.STOPPED: Action.STOP,
-    Intent.ARCHIVED: Action.ARCHIVE,
-    Intent.DELETED: Action.DELETE,
-}
-
-# Status from a call until Daytona shows its effect. A call has the name of the action that it serves.
-TRANSITIONAL: dict[str, Status] = {
-    Action.CREATE: Status.CREATING,
-    Action.START: Status.STARTING,
-    Action.RECOVER: Status.STARTING,
-    Action.STOP: Status.STOPPING,
-    Action.ARCHIVE: Status.STOPPING,
-    Action.DELETE: Status.STOPPING,
-}
-
-# What ends with a sandbox that runs.
+# What ends with a sandbox that runs, and begins with one that does not.
 TO_RUNNING = (Action.CREATE, Action.START, Action.RECOVER)
-
-# What Daytona is doing right now: it ends by itself.
-MOVING = frozenset(TRANSITIONAL.values())
-
 
 @dataclass(frozen=True, slots=True)
 class Actor:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandboxes.core import pending
+from sandboxes.core.actions import ACTION_FOR, INTENT_OF
 from sandboxes.core.asked import INTERVALS, differences, holds, lost_labels
 from sandboxes.core.facts import Facts, Fetched, NewOperation, SandboxFacts, TellDaytona
 from sandboxes.core.gate import destroys
 from sandboxes.core.observation import refresh_status, tell_differences, unacknowledged_call
 from sandboxes.core.pending import Pending
 from sandboxes.core.plan import Call, plan
-from sandboxes.core.vocabulary import ACTION_FOR, INTENT_OF, Action, Actor, Intent, OperationStatus, Source
+from sandboxes.core.vocabulary import Action, Actor, Intent, OperationStatus, Source
 
 if TYPE_CHECKING:
     from sandboxes.core.draft import Draft

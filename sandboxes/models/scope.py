@@ -11,9 +11,10 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Case, Exists, OuterRef, Q, When
 
+from sandboxes.core.actions import MOVING
 from sandboxes.core.causes import OF_ACTOR, OF_KIND, OF_PART, Cause
 from sandboxes.core.intents import FULFILLED_BY
-from sandboxes.core.vocabulary import ACTIVE, MOVING, Actor, ActorKind, Intent, Status
+from sandboxes.core.vocabulary import ACTIVE, Actor, ActorKind, Intent, Status
 from sandboxes.models.lease import LeasedRows
 
 if TYPE_CHECKING:

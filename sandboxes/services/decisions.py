@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.conf import settings
 
+from sandboxes.core.actions import ACTION_FOR
 from sandboxes.core.codes import Code
 from sandboxes.core.decide import deadline_for
 from sandboxes.core.draft import Draft
@@ -33,7 +34,7 @@ from sandboxes.core.facts import (
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.quota import QuotaSearch
 from sandboxes.core.resources import Resource
-from sandboxes.core.vocabulary import ACTION_FOR, Action, EventKind
+from sandboxes.core.vocabulary import Action, EventKind
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox
 from sandboxes.services import leases, sandbox_store
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandboxes.core import without_operation
+from sandboxes.core.actions import ACTION_FOR
 from sandboxes.core.observation import refresh_status
-from sandboxes.core.vocabulary import ACTION_FOR, Actor, Intent, OperationStatus
 from sandboxes.services.decisions import create_operation, draft_of, drafting, sandbox_facts, was_forced, write
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sandboxes.core.codes import Code
+    from sandboxes.core.vocabulary import Actor, Intent, OperationStatus
     from sandboxes.models import IntentChange, Operation, Sandbox
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sandboxes import clock
+from sandboxes.core.actions import ACTIONS
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.services import lifecycle, projection, sandbox_store
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from sandboxes.core.actions import Button
     from sandboxes.models import Operation, Sandbox
 
 
@@ -30,27 +32,6 @@ class Wish:
 
 
 # --- what makes a verb pointless: what a service would accept, or refuse, to no effect
-
-
-def _is_at_rest(sandbox: Sandbox, active: Operation | None) -> bool:
-    return active is None and sandbox.intent_met_at is not None
-
-
-def _already_running(sandbox: Sandbox, active: Operation | None) -> str:
-    return "It is running." if sandbox.status == Status.RUNNING and _is_at_rest(sandbox, active) else ""
-
-
-def _already_stopped(sandbox: Sandbox, active: Operation | None) -> str:
-    is_so = sandbox.intent == Intent.STOPPED and sandbox.status == Status.STOPPED
-    return "It is stopped." if is_so and _is_at_rest(sandbox, active) else ""
-
-
-def _already_archived(sandbox: Sandbox, active: Operation | None) -> str:
-    return "It is archived." if sandbox.status == Status.ARCHIVED and _is_at_rest(sandbox, active) else ""
-
-
-def _not_in_error(sandbox: Sandbox, active: Operation | None) -> str:
-    return "" if sandbox.status == Status.ERROR else "Only a sandbox in error can be recovered."
 
 
 def _not_in_daytona(sandbox: Sandbox, active: Operation | None) -> str:
@@ -127,19 +108,17 @@ class StaffAction:
     opposite: str = ""
 
 
+def _of_action(action: Action, button: Button) -> StaffAction:
+    return StaffAction(
+        permission=f"sandboxes.{action}_sandbox",
+        action=action,
+        pointless=button.pointless,
+        opposite=button.opposite,
+    )
+
+
 STAFF_ACTIONS: dict[str, StaffAction] = {
-    "start": StaffAction(
-        permission="sandboxes.start_sandbox", action=Action.START, pointless=_already_running, opposite="stop"
-    ),
-    "stop": StaffAction(
-        permission="sandboxes.stop_sandbox", action=Action.STOP, pointless=_already_stopped, opposite="start"
-    ),
-    "archive": StaffAction(
-        permission="sandboxes.archive_sandbox", action=Action.ARCHIVE, pointless=_already_archived,
-        opposite="start",
-    ),
-    "recover": StaffAction(permission="sandboxes.recover_sandbox", action=Action.RECOVER, pointless=_not_in_error),
-    "sync": StaffAction(permission="sandboxes.sync_sandbox", action=Action.SYNC),
+    **{action.value: _of_action(action, row.button) for action, row in ACTIONS.items() if row.button is not None},
     "push": StaffAction(permission="sandboxes.push_sandbox", perform=_push, pointless=_not_in_daytona),
     "protect": StaffAction(
         permission="sandboxes.protect_sandbox", perform=_protect, pointless=_gone, opposite="unprotect"
@@ -149,7 +128,6 @@ STAFF_ACTIONS: dict[str, StaffAction] = {
     ),
     "cancel": StaffAction(permission="sandboxes.cancel_operation", perform=_cancel, pointless=_not_cancellable),
     "forget": StaffAction(permission="sandboxes.delete_sandbox", perform=_forget, pointless=_not_to_forget),
-    "delete": StaffAction(permission="sandboxes.delete_sandbox", action=Action.DELETE),
 }  # fmt: skip
 
 

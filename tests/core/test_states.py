@@ -3,15 +3,12 @@ from __future__ import annotations
 import pytest
 
 from sandboxes.core.states import (
-    BEFORE,
     COMPUTE_STATES,
-    EFFECTS,
     ERROR_STATES,
     RUNNING_STATES,
     STABLE_STATES,
     STATES,
     Seen,
-    brings_about,
     is_met,
     status_of,
 )
@@ -46,36 +43,10 @@ STARTING = "starting restoring resuming pulling_snapshot resizing"
         (RUNNING_STATES, "started snapshotting"),
         # sandbox-states-consuming-compute of the API server
         (COMPUTE_STATES, f"started starting restoring resuming pulling_snapshot {CREATING} stopping pausing"),
-        (EFFECTS["create"], f"{CREATING} {STARTING} started snapshotting"),
-        (EFFECTS["start"], f"{STARTING} started snapshotting"),
-        (EFFECTS["recover"], f"{STARTING} started snapshotting"),
-        (EFFECTS["stop"], "stopping pausing stopped paused"),
-        (EFFECTS["archive"], "archiving archived"),
-        (EFFECTS["delete"], "destroying destroyed"),
-        (BEFORE["start"], "stopped archived archiving paused"),
-        (BEFORE["stop"], "started paused"),
-        (BEFORE["archive"], "stopped"),
-        (BEFORE["recover"], "error build_failed stopped archived"),
-        (BEFORE["delete"], "started stopped paused archived error build_failed archiving pending_build"),
     ],
 )
 def test_the_sets_of_states(found: frozenset[str], words: str) -> None:
     assert found == frozenset(words.split())
-
-
-@pytest.mark.parametrize(
-    ("call", "intents"),
-    [
-        ("create", "running"),
-        ("start", "running deleted"),
-        ("recover", "running deleted"),
-        ("stop", "stopped deleted"),
-        ("archive", "stopped archived deleted"),
-        ("delete", "deleted"),
-    ],
-)
-def test_which_intents_a_late_call_leaves_met(call: str, intents: str) -> None:
-    assert [intent.value for intent in Intent if brings_about(call, intent)] == intents.split()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import CallBudget, Operation, Sandbox
 from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
-from sandboxes.providers.daytona.throttle import LIFECYCLE, limits_in
+from sandboxes.providers.daytona.methods import LIFECYCLE
+from sandboxes.providers.daytona.throttle import limits_in
 from sandboxes.services import call_budgets, lifecycle
 from tests.faults.workers import QUICK, workers
 from tests.support import rows

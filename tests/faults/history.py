@@ -8,7 +8,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sandboxes.core.vocabulary import INTENT_OF, Action, Intent, OperationStatus, Source
+from sandboxes.core.actions import INTENT_OF
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Source
 from sandboxes.models import Operation, Sandbox
 from tests.faults.wishes import ALLOWED, MUTATIONS
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
-from sandboxes.core.vocabulary import INTENT_OF, Action, ActorKind, Intent, OperationStatus, Source, Status
+from sandboxes.core.actions import INTENT_OF
+from sandboxes.core.vocabulary import Action, ActorKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import Operation, Sandbox
 
 if TYPE_CHECKING:

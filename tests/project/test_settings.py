@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from sandboxes.core.actions import DEADLINES
 from tests.support.environment import DEVELOPMENT, ROOT, clean_environment, variables
 from tests.support.processes import manage
 
@@ -27,6 +28,7 @@ def setting(name: str, **values: str) -> subprocess.CompletedProcess[str]:
 def test_the_example_names_every_variable_and_no_other() -> None:
     source = "".join((ROOT / "project" / name).read_text() for name in ("settings.py", "rest.py"))
     read = set(re.findall(r"env\.\w+\(\s*\"([A-Z_]+)\"", source))
+    read |= {f"DEADLINE_{name.upper()}" for name in DEADLINES}
     assert read == variables()
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandboxes.core.actions import INTENT_OF, STARTING
 from sandboxes.core.codes import Code
-from sandboxes.core.decide import STARTING_CALLS
 from sandboxes.core.facts import CallAnswered, CallFacts, Decision, Facts, Fetched, FetchFailed, OperationFacts
 from sandboxes.core.observation import doubt_against_intent
 from sandboxes.core.plan import Call
 from sandboxes.core.results import MEANINGS
 from sandboxes.core.states import ERROR_STATES, STATES
 from sandboxes.core.vocabulary import (
-    INTENT_OF,
     Action,
     ActorKind,
     CallOutcome,
@@ -104,7 +103,7 @@ class Checks:
     def _may_call(self, row: Row, facts: Facts, name: str) -> None:
         operation, box = facts.operation, self.daytona.find(row.sandbox)
         assert operation is not None
-        if name in STARTING_CALLS and self.store.on_hold:
+        if name in STARTING and self.store.on_hold:
             raise Broken(f"{row.name}: {name} while its owner is on hold")
         if name == Action.RECOVER and any(_may_have_run(call, operation.id) for call in facts.calls):
             raise Broken(f"{row.name}: a second recover by one operation")

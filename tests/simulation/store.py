@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sandboxes.core import gate, without_operation
+from sandboxes.core.actions import ACTION_FOR, INTENT_OF, joins
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.decide import deadline_for
 from sandboxes.core.draft import Draft
@@ -29,8 +30,6 @@ from sandboxes.core.observation import refresh_status
 from sandboxes.core.quota import Phase, QuotaSearch
 from sandboxes.core.resources import QUOTAS, Quota, Resource
 from sandboxes.core.vocabulary import (
-    ACTION_FOR,
-    INTENT_OF,
     Action,
     Actor,
     Intent,
@@ -231,14 +230,14 @@ class Store:
             if active is None:
                 self.create_operation(row, action, actor=actor, source=Source.API)
             return True
-        joins = active is not None and (active.action == action or (active.action, action) == ("create", "start"))
+        is_joined = active is not None and joins(action, active.action)
         previous = None
-        if not (joins and row.sandbox.intent == INTENT_OF[action] and row.sandbox.intent_met_at is None):
+        if not (is_joined and row.sandbox.intent == INTENT_OF[action] and row.sandbox.intent_met_at is None):
             draft = self.draft(row, None)
             previous = draft.intent_setting()
             draft.set_intent(INTENT_OF[action], actor=actor, reason="")
             self.put(row, None, draft.decide(None))
-        if active is not None and joins:
+        if active is not None and is_joined:
             later = row.sandbox.missing_since is not None
             joined = replace(
                 active, actor_kind=actor.kind, actor_id=actor.id, force=active.force or force,

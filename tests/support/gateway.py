@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sandboxes.core.actions import CALLS
+from sandboxes.core.vocabulary import Action
 from sandboxes.providers import blocking
 
 if TYPE_CHECKING:
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class BlockingGateway:
-    """The same methods, each run to its end."""
+    """The same methods, and one for each call that changes a sandbox, each run to its end."""
 
     def __init__(self, gateway: DaytonaGateway) -> None:
         self.gateway = gateway
@@ -22,5 +25,6 @@ class BlockingGateway:
         return repr(self.gateway)
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(self.gateway, name)
+        is_change = name in CALLS and name != Action.CREATE
+        method = partial(self.gateway.change, name) if is_change else getattr(self.gateway, name)
         return lambda *arguments, **options: blocking.run(method(*arguments, **options))

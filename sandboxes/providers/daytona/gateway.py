@@ -144,22 +144,9 @@ class DaytonaGateway:
         """The answer may say `creating` of a sandbox that already runs (recording 01_create_get)."""
         return await self._change("create", _create_body(new, self._target))
 
-    async def start(self, daytona_id: str) -> RemoteSandbox:
-        return await self._change("start", _named(daytona_id))
-
-    async def stop(self, daytona_id: str) -> RemoteSandbox:
-        """Destroys an ephemeral sandbox."""
-        return await self._change("stop", _named(daytona_id))
-
-    async def archive(self, daytona_id: str) -> RemoteSandbox:
-        return await self._change("archive", _named(daytona_id))
-
-    async def delete(self, daytona_id: str) -> RemoteSandbox:
-        """The answer carries the name `DESTROYED_<name>_<ms>` (recording 06_delete)."""
-        return await self._change("delete", _named(daytona_id))
-
-    async def recover(self, daytona_id: str) -> RemoteSandbox:
-        return await self._change("recover", _named(daytona_id))
+    async def change(self, call: str, daytona_id: str) -> RemoteSandbox:
+        """Make the call of this name (core/actions.py) to an existing sandbox."""
+        return await self._change(call, _named(daytona_id))
 
     async def replace_labels(self, daytona_id: str, labels: Mapping[str, str]) -> None:
         """Replaces all of them: read, change, then send the whole."""

@@ -1,4 +1,4 @@
-"""Which of Daytona's throttling buckets an operation counts in, and which of them rest at the moment."""
+"""Which of Daytona's throttling buckets rest at the moment, and what it says of them."""
 
 from __future__ import annotations
 
@@ -8,39 +8,18 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
 
 from sandboxes import clock
+from sandboxes.providers.daytona.methods import BUCKETS, buckets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ALL = "all"
-AUTHENTICATED = "authenticated"
-CREATE = "sandbox-create"
-LIFECYCLE = "sandbox-lifecycle"
-# Not recorded: the hosted service's configuration names a throttler of its own for the list.
-LIST = "sandbox-list"
-
-# The first one is blamed for a 429 that names none. What is not listed counts as authenticated, and what is
-# listed does not (recording 14_throttle).
-BUCKETS: dict[str, tuple[str, ...]] = {
-    "create": (CREATE,),
-    "start": (LIFECYCLE,),
-    "stop": (LIFECYCLE,),
-    "archive": (LIFECYCLE,),
-    "delete": (LIFECYCLE,),
-    "recover": (LIFECYCLE,),
-    "list_page": (AUTHENTICATED, LIST),
-}
-KNOWN = {AUTHENTICATED, CREATE, LIFECYCLE, LIST}
 DEFAULT_REST = 5.0
 LONGEST_REST = 3600.0
 # One call may ask again when the pause after a refused key is over; the others wait for its answer this long.
 PROBE_SECONDS = 15.0
 # Those that heard of it from another process wait so much longer: that one asks again first.
 ONE_PROBE = 3.0
-
-
-def buckets_of(operation: str) -> tuple[str, ...]:
-    return BUCKETS.get(operation, (AUTHENTICATED,))
 
 
 def retry_after(headers: Mapping[str, str], operation: str) -> tuple[float, str]:
@@ -53,7 +32,7 @@ def retry_after(headers: Mapping[str, str], operation: str) -> tuple[float, str]
     for name, value in headers.items():
         bucket = name.lower().removeprefix("retry-after-")
         if bucket != name.lower():
-            return _seconds(value), bucket if bucket in KNOWN else buckets_of(operation)[0]
+            return _seconds(value), bucket if bucket in BUCKETS else buckets_of(operation)[0]
     for name, value in headers.items():
         if name.lower() == "retry-after":
             return _seconds(value), ALL

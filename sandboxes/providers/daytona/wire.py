@@ -22,7 +22,8 @@ from sandboxes.providers.daytona.errors import (
     Unknown,
     classify,
 )
-from sandboxes.providers.daytona.throttle import Resting, Shared, buckets_of, limits_in
+from sandboxes.providers.daytona.methods import METHODS, buckets_of
+from sandboxes.providers.daytona.throttle import Resting, Shared, limits_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,24 +34,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# What our operations are called in the client package.
-METHODS = {
-    "get": "get_sandbox",
-    "list_page": "list_sandboxes",
-    "create": "create_sandbox",
-    "start": "start_sandbox",
-    "stop": "stop_sandbox",
-    "archive": "archive_sandbox",
-    "delete": "delete_sandbox",
-    "recover": "recover_sandbox",
-    "replace_labels": "replace_labels",
-    "keep_alive": "update_last_activity",
-    "set_auto_stop": "set_autostop_interval",
-    "set_auto_archive": "set_auto_archive_interval",
-    "set_auto_delete": "set_auto_delete_interval",
-}
-# Daytona answers these when the sandbox runs, or after 30 s.
-HELD = frozenset({"create", "start", "recover"})
 LONGEST_REQUEST_ID = 100
 
 
@@ -116,7 +99,7 @@ class Wire:
         self._connections.drop()
 
     def _deadline(self, operation: str) -> float:
-        return time.monotonic() + (self._hold_timeout if operation in HELD else self._read_timeout)
+        return time.monotonic() + (self._hold_timeout if METHODS[operation].is_held else self._read_timeout)
 
     async def _send(
         self, operation: str, deadline: float, arguments: tuple[object, ...], options: Mapping[str, Any]
@@ -160,7 +143,7 @@ class Wire:
     ) -> Answer | Unknown:
         """The answer without the key. Nothing is raised here: a traceback would have what came over the wire."""
         # Without pydantic's look at our own arguments, which costs as much as the rest of the SDK's part.
-        method = getattr(type(self._api), f"{METHODS[operation]}_without_preload_content").raw_function
+        method = getattr(type(self._api), f"{METHODS[operation].name}_without_preload_content").raw_function
         answer: Answer | Unknown = await method(
             self._api, *arguments, **options, _request_timeout=max(seconds, 0.001), _headers=_request_headers()
         )

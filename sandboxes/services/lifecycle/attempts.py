@@ -155,7 +155,8 @@ async def _execute(name: str, outcome: Outcome) -> Result:
             assert outcome.new is not None
             remote = await daytona.create(outcome.new)
         else:
-            remote = await getattr(daytona, name)(outcome.target.daytona_id)
+            assert outcome.target.daytona_id is not None
+            remote = await daytona.change(name, outcome.target.daytona_id)
     except DaytonaError as error:
         return error.as_result()
     return Result(ResultKind.ACCEPTED, remote=remote)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from sandboxes import clock
 from sandboxes.core import intents
+from sandboxes.core.actions import INTENT_OF, joins
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
-from sandboxes.core.vocabulary import INTENT_OF, Action, Actor, EventKind, Intent, OperationStatus, Source, Status
+from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import IntentChange, Operation, Sandbox
 from sandboxes.services import budget, lookup, sandbox_store
 from sandboxes.services.decisions import create_operation, refresh
@@ -82,18 +83,18 @@ def refuse(row: Sandbox, asked: NewOperation, *, active: Operation | None) -> No
 
 def begins(asked: NewOperation, *, active: Operation | None) -> bool:
     """Whether it becomes an operation of its own; else the active one answers it."""
-    return active is None or not (asked.action == Action.SYNC or _joins(asked.action, active))
+    return active is None or not (asked.action == Action.SYNC or joins(asked.action, active.action))
 
 
 def carry_out(row: Sandbox, asked: NewOperation, *, active: Operation | None, now: datetime) -> Operation:
     """Write down what was asked, on the locked row that does not refuse it."""
     if asked.action == Action.SYNC:
         return _sync(row, asked, active=active, now=now)
-    joins = active is not None and _joins(asked.action, active)
+    is_joined = active is not None and joins(asked.action, active.action)
     change: IntentChange | None = None
-    if not (joins and _is_wanted_already(row, asked)):
+    if not (is_joined and _is_wanted_already(row, asked)):
         change = set_intent(row, INTENT_OF[asked.action], actor=asked.actor, reason=asked.reason, now=now)
-    if active is not None and joins:
+    if active is not None and is_joined:
         active.intent_change = active.intent_change or change
         return _join(row, active, asked, now=now)
     if active is not None:
@@ -109,10 +110,6 @@ def _is_wanted_already(row: Sandbox, asked: NewOperation) -> bool:
     wanted = (row.intent, row.intent_actor_kind, row.intent_actor_id, row.intent_reason)
     asks = (INTENT_OF[asked.action], asked.actor.kind, asked.actor.id, asked.reason[:500])
     return row.intent_met_at is None and wanted == asks
-
-
-def _joins(action: Action, active: Operation) -> bool:
-    return active.action == action or (active.action == Action.CREATE and action == Action.START)
 
 
 def _join(row: Sandbox, active: Operation, asked: NewOperation, *, now: datetime) -> Operation:

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from django.db.models import Q, QuerySet
 
+from sandboxes.core.actions import MOVING
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.states import STATES
-from sandboxes.core.vocabulary import MOVING, Intent
+from sandboxes.core.vocabulary import Intent
 from sandboxes.models import DaytonaCall, Operation, Sandbox
 from sandboxes.services import heartbeat, notices
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding

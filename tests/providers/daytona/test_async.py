@@ -183,7 +183,7 @@ def test_a_cancelled_call_drops_its_connection_and_the_next_one_works() -> None:
         async def cancel() -> None:
             before = asyncio.all_tasks()
             gateway = patient(server.url)
-            call = asyncio.create_task(gateway.start("4b61"))
+            call = asyncio.create_task(gateway.change("start", "4b61"))
             while not server.seen:
                 await asyncio.sleep(0.01)
             call.cancel()
@@ -200,7 +200,7 @@ def test_a_call_that_is_cancelled_while_it_connects_leaves_nothing() -> None:
     async def cancel() -> None:
         before = asyncio.all_tasks()
         gateway = patient("http://10.255.255.1/api")
-        call = asyncio.create_task(gateway.start("4b61"))
+        call = asyncio.create_task(gateway.change("start", "4b61"))
         await asyncio.sleep(0)
         call.cancel()
         with suppress(asyncio.CancelledError, Unknown):  # where there is no route it has ended by itself

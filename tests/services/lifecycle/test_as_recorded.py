@@ -133,7 +133,7 @@ def it_fails_by_itself(world: Emulator, victim: Sandbox) -> None:
 
 
 def it_is_deleted_in_daytona(world: Emulator, victim: Sandbox) -> None:
-    blocking.run(daytona.gateway().delete(str(victim.daytona_id)))
+    blocking.run(daytona.gateway().change("delete", str(victim.daytona_id)))
 
 
 def it_vanishes(world: Emulator, victim: Sandbox) -> None:

@@ -131,6 +131,6 @@ def test_a_restore_that_somebody_else_asked_for_is_at_work(
     sandbox = stopped(running)
     do(sandbox, Action.ARCHIVE)
     world.settings(runner="unresponsive", hold=0)
-    blocking.run(daytona.gateway().start(str(sandbox.daytona_id)))
+    blocking.run(daytona.gateway().change("start", str(sandbox.daytona_id)))
     do(sandbox, Action.SYNC)
     assert reload(sandbox.pk).status == "starting"

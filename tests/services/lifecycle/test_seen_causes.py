@@ -35,7 +35,7 @@ def looked_at(sandbox: Sandbox) -> Sandbox:
 
 
 def stop_outside(world: Emulator, sandbox: Sandbox) -> None:
-    blocking.run(daytona.gateway().stop(str(sandbox.daytona_id)))
+    blocking.run(daytona.gateway().change("stop", str(sandbox.daytona_id)))
     wait_until(lambda: (world.sandbox(str(sandbox.daytona_id)) or {})["state"] == "stopped", what="stop")
 
 
