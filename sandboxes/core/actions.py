@@ -44,6 +44,11 @@ def _already_archived(row: Standing, active: object) -> str:
     return "It is archived." if row.status == Status.ARCHIVED and _is_at_rest(row, active) else ""
 
 
+def _not_running(row: Standing, _active: object) -> str:
+    is_so = row.status in (Status.STOPPED, Status.ARCHIVED)
+    return f"It is {row.status}: start it." if is_so else ""
+
+
 def _not_in_error(row: Standing, _active: object) -> str:
     return "" if row.status == Status.ERROR else "Only a sandbox in error can be recovered."
 
@@ -52,8 +57,8 @@ def _not_in_error(row: Standing, _active: object) -> str:
 class Button:
     """How staff ask for an action: its icon, and what its page says.
 
-    `pointless` says why it would have no effect now, given whatever operation is active. `opposite` names the action
-    that undoes it. `asks` names the fields of the page that says what will happen; without any there is no such page.
+    `pointless` says why it would have no effect now, whatever operation is active. `opposite`: the action that
+    undoes it. `asks`: the fields of the page that says what will happen; without any there is no such page.
     `only_unlists`: whether all it does to this one is to take it off its owner's list.
     """
 
@@ -113,7 +118,7 @@ ACTIONS: dict[Action, ActionRow] = {
     Action.START: ActionRow(
         intent=Intent.RUNNING,
         deadline=60,
-        joins=frozenset({Action.CREATE}),
+        joins=frozenset({Action.CREATE, Action.RESTART}),
         call=ProviderCall(
             shown=Status.STARTING,
             effects=_STARTED,
@@ -140,6 +145,19 @@ ACTIONS: dict[Action, ActionRow] = {
             asks=("reason", "force"),
             consequence="Processes end and memory is lost; the disk stays. API callers are refused until someone "
             "restarts it.",
+        ),
+    ),
+    # A stop and a start; all along it is wanted running.
+    Action.RESTART: ActionRow(
+        intent=Intent.RUNNING,
+        deadline=120,
+        stops=True,
+        button=Button(
+            symbol="restart_alt",
+            doing="Restarting",
+            pointless=_not_running,
+            asks=("reason", "force"),
+            consequence="Processes end and memory is lost; the disk stays. API callers wait until it runs again.",
         ),
     ),
     Action.ARCHIVE: ActionRow(

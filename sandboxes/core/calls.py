@@ -67,6 +67,14 @@ def has_recovered(draft: Draft) -> bool:
     return any(call.name == Action.RECOVER and call.outcome != CallOutcome.REFUSED for call in draft.own_calls)
 
 
+def has_stopped(draft: Draft) -> bool:
+    """Whether the operation is past its stop: a fetch has shown that, or it has called what follows a stop."""
+    return any(
+        call.effect_seen_at is not None if call.name == Action.STOP else call.outcome != CallOutcome.REFUSED
+        for call in draft.own_calls
+    )
+
+
 def standing_refusal(draft: Draft, call: str) -> str:
     """Daytona's refusal of this very call, where a fetch has shown that it is still what is needed.
 

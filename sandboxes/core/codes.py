@@ -21,6 +21,7 @@ class Code(StrEnum):
     SANDBOX_DELETING = "sandbox_deleting"
     EPHEMERAL_WOULD_BE_DESTROYED = "ephemeral_would_be_destroyed"
     EPHEMERAL_CANNOT_ARCHIVE = "ephemeral_cannot_archive"
+    EPHEMERAL_CANNOT_RESTART = "ephemeral_cannot_restart"
     AUTO_DELETE_WOULD_DESTROY = "auto_delete_would_destroy"
     OWNER_ON_HOLD = "owner_on_hold"
     SANDBOX_LIMIT_REACHED = "sandbox_limit_reached"
@@ -100,6 +101,10 @@ MEANINGS: dict[Code, CodeMeaning] = {
     ),
     Code.EPHEMERAL_CANNOT_ARCHIVE: _M(
         409, "An ephemeral sandbox cannot be archived", "Delete it, or leave it running."
+    ),
+    Code.EPHEMERAL_CANNOT_RESTART: _M(
+        409, "Stopping an ephemeral sandbox destroys it, so it cannot be restarted",
+        "Leave it running, or delete it and create a new one.",
     ),
     Code.AUTO_DELETE_WOULD_DESTROY: _M(
         409, "Daytona would delete the sandbox within a day of this stop",

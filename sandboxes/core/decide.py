@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sandboxes.core import quota
 from sandboxes.core.actions import INTENT_OF, STARTING
 from sandboxes.core.backoff import backoff, by_age
-from sandboxes.core.calls import has_recovered, record_attempt, record_result, standing_refusal
+from sandboxes.core.calls import has_recovered, has_stopped, record_attempt, record_result, standing_refusal
 from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.draft import Draft
 from sandboxes.core.facts import (
@@ -124,8 +124,9 @@ def _next_step(draft: Draft, facts: Facts, fetched: Fetched) -> Step:
         return Fail(Code.NAME_TAKEN)
     awaited = unacknowledged_call(draft)
     step = plan(
-        operation.action, row.seen, awaiting=awaited.name if awaited else None, recovered=has_recovered(draft)
-    )
+        operation.action, row.seen, awaiting=awaited.name if awaited else None, recovered=has_recovered(draft),
+        stopped=has_stopped(draft),
+    )  # fmt: skip
     if isinstance(step, LookAgain) and awaited is not None and awaited.was_outage:
         step = replace(step, counts=False)
     if row.missing_since is not None and row.deleted_at is None and not isinstance(step, LookAgain):
@@ -163,7 +164,7 @@ def _convex_verdict(draft: Draft, facts: Facts) -> Step:
 def _before_calling(draft: Draft, facts: Facts, call: str) -> Fail | None:
     """Why this call may not be made; None when it may."""
     row, operation = draft.sandbox, draft.attempted
-    if call in STARTING and facts.on_hold:
+    if operation.action in STARTING and facts.on_hold:
         return Fail(Code.OWNER_ON_HOLD)
     # One that would not come back when next needed. A stop that a person has joined is no longer the evictor's.
     is_victim = operation.source == Source.EVICTION and operation.actor_kind == ActorKind.SYSTEM
@@ -258,7 +259,8 @@ def deadline_for(row: SandboxFacts, action: str, *, now: datetime, limits: Limit
     if action == Action.DELETE:
         return None
     was_archived = row.observed_state in ("archived", "archiving", "restoring")
-    name = "start_archived" if action == Action.START and was_archived else action
+    starts = action in (Action.START, Action.RESTART)
+    name = "start_archived" if starts and was_archived else action
     return now + timedelta(seconds=limits.deadlines[name])
 
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from sandboxes.core.facts import SandboxFacts
 
 DAY = 1440  # minutes
+# What would destroy an ephemeral sandbox and then find nothing to go on with; no force changes that.
+EPHEMERAL_CANNOT: dict[str, Code] = {
+    Action.ARCHIVE: Code.EPHEMERAL_CANNOT_ARCHIVE,
+    Action.RESTART: Code.EPHEMERAL_CANNOT_RESTART,
+}
 
 
 class Wanted(Protocol):
@@ -142,8 +147,8 @@ def destroys(row: SandboxFacts, action: str, *, force: bool) -> Refused | None:
             Code.EPHEMERAL_WOULD_BE_DESTROYED,
             f"“{row.display_name}” is ephemeral: Daytona deletes it when it stops.",
         )
-    if row.ephemeral and action == Action.ARCHIVE:
-        return Refused(Code.EPHEMERAL_CANNOT_ARCHIVE, f"“{row.display_name}” is ephemeral.")
+    if row.ephemeral and action in EPHEMERAL_CANNOT:
+        return Refused(EPHEMERAL_CANNOT[action], f"“{row.display_name}” is ephemeral.")
     minutes = destroyed_after(row)
     if minutes is None or force or not ACTIONS[Action(action)].stops:
         return None

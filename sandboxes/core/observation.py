@@ -215,6 +215,8 @@ def _status(draft: Draft) -> str:
         return Status.GONE
     if active in CALLS and (seen is None or _has_called(draft)):
         return CALLS[active].shown
+    if _has_called(draft):
+        return CALLS[draft.own_calls[-1].name].shown
     if seen is None:
         return row.status
     call = unacknowledged_call(draft)
@@ -227,10 +229,14 @@ def _has_called(draft: Draft) -> bool:
 
 
 def meet_intent(draft: Draft) -> None:
-    """The intent is met where the observation agrees with it and no call in doubt may undo that."""
+    """The intent is met where the observation agrees with it, and no call may undo that: one in doubt, or one whose
+    effect is still to be seen."""
     row = draft.sandbox
     is_shown = row.intent_met_at is None and is_met(intent=row.intent, seen=row.seen)
-    if is_shown and doubt_against_intent(row, draft.calls) is None:
+    if not is_shown or doubt_against_intent(row, draft.calls) is not None:
+        return
+    awaited = unacknowledged_call(draft)
+    if awaited is None or brings_about(awaited.name, row.intent):
         draft.set(intent_met_at=draft.now)
 
 

@@ -67,32 +67,42 @@ _ARCHIVING = LookAgain(5, "Daytona is archiving it", counts=True)
 _SHOWING = LookAgain(0.5, "waiting for Daytona to show it", counts=True)
 _BUILDING = LookAgain(2, "waiting for the build")
 _CALL = {name: Call(name) for name in CALLS}
+_RECOVER = _CALL["recover"]
 _GONE, _ERRORED = Fail(Code.SANDBOX_GONE), Fail(Code.SANDBOX_ERRORED)
 _DEAD = Fail(Code.SANDBOX_UNRECOVERABLE)
 
 A = Action
-COLUMNS = (A.START, A.STOP, A.ARCHIVE, A.DELETE, A.RECOVER)
-TABLE: dict[PlanRow, tuple[Step, Step, Step, Step, Step]] = {
-    #                start           stop            archive            delete            recover
-    PlanRow.NO_ID: (_CREATING, _CREATING, _CREATING, _DONE, _CREATING),
-    PlanRow.STARTED: (_DONE, _CALL["stop"], _CALL["stop"], _CALL["delete"], _DONE),
-    PlanRow.STOPPED: (_CALL["start"], _DONE, _CALL["archive"], _CALL["delete"], _DONE),
-    PlanRow.ARCHIVED: (_CALL["start"], _DONE, _DONE, _CALL["delete"], _DONE),
-    PlanRow.ARCHIVING: (_CALL["start"], _DONE, _ARCHIVING, _CALL["delete"], _DONE),
-    PlanRow.PAUSED: (_CALL["start"], _CALL["stop"], _CALL["stop"], _CALL["delete"], _DONE),
-    PlanRow.PENDING_BUILD: (_BUILDING, _BUILDING, _BUILDING, _CALL["delete"], _BUILDING),
-    PlanRow.MOVING: (_MOVING, _MOVING, _MOVING, _MOVING, _MOVING),
-    PlanRow.STOPPING: (_STOPPING, _STOPPING, _STOPPING, _STOPPING, _STOPPING),
-    PlanRow.ACCEPTED: (_ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED),
-    PlanRow.RECOVERABLE: (_CALL["recover"], _ERRORED, _ERRORED, _CALL["delete"], _CALL["recover"]),
-    PlanRow.ERROR: (_DEAD, _ERRORED, _ERRORED, _CALL["delete"], _DEAD),
-    PlanRow.ENDING: (_GONE, _DONE, _DONE, _ENDING, _GONE),
-    PlanRow.MISSING: (_GONE, _DONE, _DONE, _DONE, _GONE),
-    PlanRow.UNKNOWN_WORD: (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN),
+COLUMNS = (A.START, A.STOP, A.RESTART, A.ARCHIVE, A.DELETE, A.RECOVER)
+TABLE: dict[PlanRow, tuple[Step, Step, Step, Step, Step, Step]] = {
+    #                start           stop            restart         archive            delete            recover
+    PlanRow.NO_ID: (_CREATING, _CREATING, _CREATING, _CREATING, _DONE, _CREATING),
+    PlanRow.STARTED: (_DONE, _CALL["stop"], _CALL["stop"], _CALL["stop"], _CALL["delete"], _DONE),
+    PlanRow.STOPPED: (_CALL["start"], _DONE, _CALL["start"], _CALL["archive"], _CALL["delete"], _DONE),
+    PlanRow.ARCHIVED: (_CALL["start"], _DONE, _CALL["start"], _DONE, _CALL["delete"], _DONE),
+    PlanRow.ARCHIVING: (_CALL["start"], _DONE, _CALL["start"], _ARCHIVING, _CALL["delete"], _DONE),
+    PlanRow.PAUSED: (_CALL["start"], _CALL["stop"], _CALL["start"], _CALL["stop"], _CALL["delete"], _DONE),
+    PlanRow.PENDING_BUILD: (_BUILDING, _BUILDING, _BUILDING, _BUILDING, _CALL["delete"], _BUILDING),
+    PlanRow.MOVING: (_MOVING, _MOVING, _MOVING, _MOVING, _MOVING, _MOVING),
+    PlanRow.STOPPING: (_STOPPING, _STOPPING, _STOPPING, _STOPPING, _STOPPING, _STOPPING),
+    PlanRow.ACCEPTED: (_ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED, _ACCEPTED),
+    PlanRow.RECOVERABLE: (_RECOVER, _ERRORED, _RECOVER, _ERRORED, _CALL["delete"], _RECOVER),
+    PlanRow.ERROR: (_DEAD, _ERRORED, _DEAD, _ERRORED, _CALL["delete"], _DEAD),
+    PlanRow.ENDING: (_GONE, _DONE, _GONE, _DONE, _ENDING, _GONE),
+    PlanRow.MISSING: (_GONE, _DONE, _GONE, _DONE, _DONE, _GONE),
+    PlanRow.UNKNOWN_WORD: (_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN),
 }
+# What an action goes on as: a create once it was called, and a restart after its stop.
+GOES_ON_AS = {A.CREATE: A.START, A.RESTART: A.START}
 
 
-def plan(action: str, seen: Seen | None, *, awaiting: str | None = None, recovered: bool = False) -> Step:
+def plan(
+    action: str,
+    seen: Seen | None,
+    *,
+    awaiting: str | None = None,
+    recovered: bool = False,
+    stopped: bool = False,
+) -> Step:
     """The next step of an operation.
 
     Args:
@@ -100,6 +110,7 @@ def plan(action: str, seen: Seen | None, *, awaiting: str | None = None, recover
         seen: the observation; None when the sandbox has no Daytona id yet.
         awaiting: the call, by whichever operation, whose effect may still be invisible.
         recovered: this operation has called recover before.
+        stopped: this operation has stopped it, or found it stopped, before.
     """
     if action == Action.SYNC:
         return _DONE if seen is not None else _CREATING
@@ -108,9 +119,10 @@ def plan(action: str, seen: Seen | None, *, awaiting: str | None = None, recover
     row = row_of(seen)
     if row is PlanRow.NO_ID and action == Action.CREATE:
         return _CALL["create"]
-    column = COLUMNS.index(Action.START if action == Action.CREATE else Action(action))
+    goes_on = action == Action.CREATE or stopped
+    column = COLUMNS.index(GOES_ON_AS.get(Action(action), Action(action)) if goes_on else Action(action))
     step = TABLE[row][column]
-    return _ERRORED if step == _CALL["recover"] and recovered else step
+    return _ERRORED if step == _RECOVER and recovered else step
 
 
 def _is_from_before(seen: Seen | None, awaiting: str | None) -> bool:

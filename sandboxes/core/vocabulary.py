@@ -40,6 +40,7 @@ class Action(Word):
     CREATE = "create"
     START = "start"
     STOP = "stop"
+    RESTART = "restart"
     ARCHIVE = "archive"
     DELETE = "delete"
     RECOVER = "recover"
@@ -164,6 +165,7 @@ ACTIVE = (OperationStatus.QUEUED, OperationStatus.IN_PROGRESS)
 
 # What ends with a sandbox that runs, and begins with one that does not.
 TO_RUNNING = (Action.CREATE, Action.START, Action.RECOVER)
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:

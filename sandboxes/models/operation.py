@@ -14,7 +14,7 @@ from sandboxes.models.scope import OperationRows, is_active
 
 UNUSUAL = (OperationStatus.FAILED, OperationStatus.CANCELLED)
 NO_ROOM = tuple(map(str, FOR_LACK_OF_ROOM))
-RARE = (Action.CREATE, Action.ARCHIVE, Action.DELETE, Action.RECOVER)
+RARE = (Action.CREATE, Action.RESTART, Action.ARCHIVE, Action.DELETE, Action.RECOVER)
 NUMBERED = Q(seq__isnull=False)
 
 

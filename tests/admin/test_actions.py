@@ -138,7 +138,7 @@ def test_an_ephemeral_one_is_stopped_once_agreed(admin: Client) -> None:
     assert Operation.objects.get().force
 
 
-@pytest.mark.parametrize("verb", ["stop", "archive"])
+@pytest.mark.parametrize("verb", ["stop", "restart", "archive"])
 def test_one_that_daytona_deletes_soon_after_a_stop_is_named_and_needs_the_agreement(
     admin: Client, verb: str
 ) -> None:
@@ -252,6 +252,7 @@ def test_a_sandbox_that_does_not_exist_is_refused_with_a_word(admin: Client) -> 
         ("start", Status.RUNNING, "It is running."),
         ("stop", Status.STOPPED, "It is stopped."),
         ("archive", Status.ARCHIVED, "It is archived."),
+        ("restart", Status.STOPPED, "It is stopped: start it."),
         ("recover", Status.RUNNING, "Only a sandbox in error can be recovered."),
         ("cancel", Status.RUNNING, "No operation is active."),
         ("stop", Status.GONE, "“atlas” no longer exists in Daytona."),

@@ -100,7 +100,7 @@ def test_allowed_actions_are_those_that_are_accepted(alice: Api, status: Status,
     box = rows.sandbox(of="alice", status=status, **fields)
     allowed = alice.get(f"/sandboxes/{box.pk}").json()["allowed_actions"]
     accepted = []
-    for action in ("start", "stop", "archive", "delete", "recover", "sync"):
+    for action in ("start", "stop", "restart", "archive", "delete", "recover", "sync"):
         path = f"/sandboxes/{box.pk}" if action == "delete" else f"/sandboxes/{box.pk}/{action}"
         with transaction.atomic():
             answer = alice.delete(path) if action == "delete" else alice.post(path)

@@ -65,6 +65,7 @@ def test_the_curl_examples(installation: Installation, tmp_path: Path) -> None:
     assert "Wanted stopped: lunch" in said
     assert "\nsucceeded\n" in said
     assert "archive succeeded" in said
+    assert '"action": "restart",\n  "status": "succeeded"' in said
     assert '{"id":"' in said, "the copy's list"
     assert '"type":"' in said, "and what the feed told after it"
     assert "\nrenamed once\nprecondition_failed\n" in said
@@ -73,7 +74,7 @@ def test_the_curl_examples(installation: Installation, tmp_path: Path) -> None:
     assert "0 replayed" in said
     assert "no-such-one: refused sandbox_not_found" in said
     asked = Operation.objects.exclude(action="sync").order_by("created_at")
-    assert list(asked.values_list("action", flat=True)) == ["create", "stop", "start", "archive"]
+    assert list(asked.values_list("action", flat=True)) == ["create", "stop", "start", "archive", "restart"]
 
 
 def test_the_command_that_makes_a_key(installation: Installation) -> None:

@@ -26,6 +26,7 @@ NEEDED: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("DELETE", "/sandboxes/{box}", None, "delete_sandbox"),
     ("POST", "/sandboxes/{box}/start", {}, "start_sandbox"),
     ("POST", "/sandboxes/{box}/stop", {}, "stop_sandbox"),
+    ("POST", "/sandboxes/{box}/restart", {}, "restart_sandbox"),
     ("POST", "/sandboxes/{box}/archive", {}, "archive_sandbox"),
     ("POST", "/sandboxes/{box}/recover", {}, "recover_sandbox"),
     ("POST", "/sandboxes/{box}/sync", {}, "sync_sandbox"),

@@ -12,8 +12,8 @@ BREAKAGES = [
     Breakage(
         "doubts forgotten",
         OBSERVATION,
-        "if is_shown and doubt_against_intent(row, draft.calls) is None:",
-        "if is_shown:",
+        "if not is_shown or doubt_against_intent(row, draft.calls) is not None:",
+        "if not is_shown:",
         "tests/core/test_refresh.py::test_when_the_intent_is_met",
     ),
     Breakage(
@@ -61,7 +61,7 @@ BREAKAGES = [
     Breakage(
         "a start for an owner on hold",
         DECIDE,
-        "if call in STARTING_CALLS and facts.on_hold:",
+        "if operation.action in STARTING and facts.on_hold:",
         "if False:",
         SIMULATION,
     ),

@@ -110,7 +110,7 @@ BREAKAGES = [
     Breakage(
         "a start on hold",
         "sandboxes/core/decide.py",
-        "if call in STARTING_CALLS and facts.on_hold:",
+        "if operation.action in STARTING and facts.on_hold:",
         "if False:",
         f"{SERVICES}/lifecycle/test_hold.py::test_a_start_that_waited_for_daytona_does_not_start_it",
     ),
@@ -166,8 +166,8 @@ BREAKAGES = [
     Breakage(
         "a call in doubt forgotten",
         "sandboxes/core/observation.py",
-        "if is_shown and doubt_against_intent(row, draft.calls) is None:",
-        "if is_shown:",
+        "if not is_shown or doubt_against_intent(row, draft.calls) is not None:",
+        "if not is_shown:",
         f"{SERVICES}/lifecycle/test_late_calls.py::test_a_stop_during_a_hung_start_ends_stopped",
     ),
     Breakage(

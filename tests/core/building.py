@@ -22,8 +22,8 @@ from sandboxes.core.vocabulary import Action, CallOutcome, Intent, OperationStat
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SANDBOX, OPERATION, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
 DEADLINES = {
-    "create": 900.0, "start": 300.0, "start_archived": 1800.0, "stop": 300.0, "archive": 3600.0, "recover": 600.0,
-    "sync": 60.0, "capacity": 900.0,
+    "create": 900.0, "start": 300.0, "start_archived": 1800.0, "stop": 300.0, "restart": 600.0, "archive": 3600.0,
+    "recover": 600.0, "sync": 60.0, "capacity": 900.0,
 }  # fmt: skip
 LIMITS = Limits(
     read_cache=10.0, in_doubt=300.0, missing_confirm=60.0, intent_retry=5.0, retry_base=0.25,

@@ -73,12 +73,13 @@ def test_what_each_action_makes_wanted() -> None:
         "create": Intent.RUNNING,
         "start": Intent.RUNNING,
         "recover": Intent.RUNNING,
+        "restart": Intent.RUNNING,
         "stop": Intent.STOPPED,
         "archive": Intent.ARCHIVED,
         "delete": Intent.DELETED,
     }
     assert {intent: INTENT_OF[action] for intent, action in ACTION_FOR.items()} == {one: one for one in Intent}
-    assert {Action.CREATE, Action.START, Action.RECOVER} == STARTING
+    assert {Action.CREATE, Action.START, Action.RESTART, Action.RECOVER} == STARTING
 
 
 def test_only_a_delete_has_as_long_as_it_takes() -> None:
@@ -87,7 +88,7 @@ def test_only_a_delete_has_as_long_as_it_takes() -> None:
 
 
 def test_what_stops_on_the_way() -> None:
-    assert {action for action, row in ACTIONS.items() if row.stops} == {Action.STOP, Action.ARCHIVE}
+    assert {action for action, row in ACTIONS.items() if row.stops} == {Action.STOP, Action.RESTART, Action.ARCHIVE}
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,10 @@ def test_what_stops_on_the_way() -> None:
     [
         (Action.START, Action.START, True),
         (Action.START, Action.CREATE, True),
+        (Action.START, Action.RESTART, True),
+        (Action.RESTART, Action.RESTART, True),
+        (Action.RESTART, Action.START, False),
+        (Action.RESTART, Action.STOP, False),
         (Action.CREATE, Action.START, False),
         (Action.START, Action.RECOVER, False),
         (Action.STOP, Action.CREATE, False),
@@ -128,6 +133,13 @@ def test_what_is_so_already_is_not_asked_for(action: Action, fields: dict[str, s
 
 def test_a_sandbox_that_stopped_by_itself_can_be_stopped_for_good() -> None:
     assert button(Action.STOP).pointless(sandbox(status=Status.STOPPED), None) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("stopped", True), ("archived", True), ("running", False), ("error", False)]
+)
+def test_what_does_not_run_is_started_and_not_restarted(status: str, expected: bool) -> None:
+    assert bool(button(Action.RESTART).pointless(sandbox(status=status), None)) is expected
 
 
 def test_only_what_is_in_error_is_recovered() -> None:

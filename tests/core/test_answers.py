@@ -119,6 +119,9 @@ def test_the_answer_to_a_call_of_what_has_ended_is_kept() -> None:
         ("start", "archiving", "start_archived"),
         ("start", "restoring", "start_archived"),
         ("start", "stopped", "start"),
+        ("restart", "archived", "start_archived"),
+        ("restart", "started", "restart"),
+        ("recover", "archived", "recover"),
         ("stop", "archived", "stop"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandboxes.core.calls import has_recovered, record_attempt, record_result, standing_refusal
+from sandboxes.core.calls import has_recovered, has_stopped, record_attempt, record_result, standing_refusal
 from sandboxes.core.draft import Draft
 from sandboxes.core.facts import CallFacts, Event, Result
 from sandboxes.core.results import MEANINGS, ResultKind
@@ -44,6 +44,8 @@ def test_an_attempt_is_in_doubt_from_before_it_is_made() -> None:
         ("archive", "stop", "stopping before archive"),
         ("archive", "archive", "asking Daytona to archive"),
         ("stop", "stop", "asking Daytona to stop"),
+        ("restart", "stop", "asking Daytona to stop"),
+        ("restart", "start", "asking Daytona to start"),
     ],
 )
 def test_the_first_half_of_an_archive_is_called_so(action: str, name: str, step: str) -> None:
@@ -135,6 +137,23 @@ def test_another_answer_than_those_before_is_a_line_of_its_own(result: Result) -
 )
 def test_whether_this_operation_has_recovered(made: CallFacts, expected: bool) -> None:
     assert has_recovered(draft(Action.START, made)) is expected
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (call("stop"), False),  # that it was accepted does not say that it is over
+        (call("stop", effect_seen_at=NOW), True),
+        (call("stop", outcome=CallOutcome.UNKNOWN), False),
+        (call("start"), True),
+        (call("start", outcome=CallOutcome.PENDING), True),
+        (call("start", outcome=REFUSED), False),
+        (call("recover"), True),
+        (call("stop", effect_seen_at=NOW, operation_id=OTHER), False),
+    ],
+)
+def test_whether_this_operation_is_past_its_stop(made: CallFacts, expected: bool) -> None:
+    assert has_stopped(draft(Action.RESTART, made)) is expected
 
 
 @pytest.mark.parametrize(

@@ -194,6 +194,7 @@ def test_an_outage_does_not_count_against_the_deadline(was_outage: bool, counts:
         (sandbox(ephemeral=True), "started", "stop", {}, Code.EPHEMERAL_WOULD_BE_DESTROYED),
         (sandbox(ephemeral=True), "started", "stop", {"its": {"force": True}}, None),
         (sandbox(ephemeral=True), "started", "archive", {}, Code.EPHEMERAL_CANNOT_ARCHIVE),
+        (sandbox(ephemeral=True), "started", "restart", {}, Code.EPHEMERAL_CANNOT_RESTART),
         (sandbox(), "started", "stop", {"its": {"search": IN_VAIN}}, Code.CAPACITY_EXHAUSTED),
     ],
 )  # fmt: skip

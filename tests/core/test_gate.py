@@ -88,7 +88,7 @@ def test_how_soon_daytona_deletes_it_after_a_stop(fields: dict[str, Any], minute
 
 
 @pytest.mark.parametrize("state", ["started", "starting", "stopped", "archived"])
-@pytest.mark.parametrize("action", [Action.STOP, Action.ARCHIVE, Action.DELETE])
+@pytest.mark.parametrize("action", [Action.STOP, Action.RESTART, Action.ARCHIVE, Action.DELETE])
 def test_only_what_would_stop_it_needs_force(state: str, action: Action) -> None:
     row = seen(state, observed_auto_delete=5)
     refused = refusal(row, action)
@@ -117,6 +117,7 @@ def test_what_needs_force_is_not_offered() -> None:
         (sandbox(), Action.STOP, {"active": "create"}, Code.SANDBOX_CREATING),
         (sandbox(), Action.START, {"active": "create"}, None),
         (sandbox(), Action.DELETE, {"active": "create"}, None),
+        (sandbox(), Action.RESTART, {"active": "create"}, Code.SANDBOX_CREATING),
         (sandbox(), Action.STOP, {"active": "start"}, None),
     ],
 )

@@ -10,40 +10,40 @@ from sandboxes.core.states import Seen
 from sandboxes.core.vocabulary import Action
 
 TABLE = """
-no id yet         | call create / wait | wait         | wait         | done        | wait
-started           | done               | call stop    | call stop    | call delete | done
-stopped           | call start         | done         | call archive | call delete | done
-archived          | call start         | done         | done         | call delete | done
-archiving         | call start         | done         | wait         | call delete | done
-paused            | call start         | call stop    | call stop    | call delete | done
-pending_build     | wait               | wait         | wait         | call delete | wait
-starting          | wait               | wait         | wait         | wait        | wait
-creating          | wait               | wait         | wait         | wait        | wait
-restoring         | wait               | wait         | wait         | wait        | wait
-resuming          | wait               | wait         | wait         | wait        | wait
-pulling_snapshot  | wait               | wait         | wait         | wait        | wait
-building_snapshot | wait               | wait         | wait         | wait        | wait
-resizing          | wait               | wait         | wait         | wait        | wait
-snapshotting      | wait               | wait         | wait         | wait        | wait
-forking           | wait               | wait         | wait         | wait        | wait
-unknown           | wait               | wait         | wait         | wait        | wait
-stopping          | wait               | wait         | wait         | wait        | wait
-pausing           | wait               | wait         | wait         | wait        | wait
-error!            | call recover       | fail errored | fail errored | call delete | call recover
-error             | fail unrecoverable | fail errored | fail errored | call delete | fail unrecoverable
-build_failed      | fail unrecoverable | fail errored | fail errored | call delete | fail unrecoverable
-destroying        | fail gone          | done         | done         | wait        | fail gone
-started>destroyed | fail gone          | done         | done         | wait        | fail gone
-missing           | fail gone          | done         | done         | done        | fail gone
-hibernating       | wait               | wait         | wait         | wait        | wait
-started>stopped   | wait               | wait         | wait         | wait        | wait
-stopped>started   | wait               | wait         | wait         | wait        | wait
-archived>started  | wait               | wait         | wait         | wait        | wait
-paused>started    | wait               | wait         | wait         | wait        | wait
-archiving>started | wait               | wait         | wait         | wait        | wait
-stopped>archived  | call start         | done         | wait         | call delete | done
+no id yet        |call create / wait|wait        |wait              |wait        |done       |wait
+started          |done              |call stop   |call stop         |call stop   |call delete|done
+stopped          |call start        |done        |call start        |call archive|call delete|done
+archived         |call start        |done        |call start        |done        |call delete|done
+archiving        |call start        |done        |call start        |wait        |call delete|done
+paused           |call start        |call stop   |call start        |call stop   |call delete|done
+pending_build    |wait              |wait        |wait              |wait        |call delete|wait
+starting         |wait              |wait        |wait              |wait        |wait       |wait
+creating         |wait              |wait        |wait              |wait        |wait       |wait
+restoring        |wait              |wait        |wait              |wait        |wait       |wait
+resuming         |wait              |wait        |wait              |wait        |wait       |wait
+pulling_snapshot |wait              |wait        |wait              |wait        |wait       |wait
+building_snapshot|wait              |wait        |wait              |wait        |wait       |wait
+resizing         |wait              |wait        |wait              |wait        |wait       |wait
+snapshotting     |wait              |wait        |wait              |wait        |wait       |wait
+forking          |wait              |wait        |wait              |wait        |wait       |wait
+unknown          |wait              |wait        |wait              |wait        |wait       |wait
+stopping         |wait              |wait        |wait              |wait        |wait       |wait
+pausing          |wait              |wait        |wait              |wait        |wait       |wait
+error!           |call recover      |fail errored|call recover      |fail errored|call delete|call recover
+error            |fail unrecoverable|fail errored|fail unrecoverable|fail errored|call delete|fail unrecoverable
+build_failed     |fail unrecoverable|fail errored|fail unrecoverable|fail errored|call delete|fail unrecoverable
+destroying       |fail gone         |done        |fail gone         |done        |wait       |fail gone
+started>destroyed|fail gone         |done        |fail gone         |done        |wait       |fail gone
+missing          |fail gone         |done        |fail gone         |done        |done       |fail gone
+hibernating      |wait              |wait        |wait              |wait        |wait       |wait
+started>stopped  |wait              |wait        |wait              |wait        |wait       |wait
+stopped>started  |wait              |wait        |wait              |wait        |wait       |wait
+archived>started |wait              |wait        |wait              |wait        |wait       |wait
+paused>started   |wait              |wait        |wait              |wait        |wait       |wait
+archiving>started|wait              |wait        |wait              |wait        |wait       |wait
+stopped>archived |call start        |done        |call start        |wait        |call delete|done
 """
-COLUMNS = (Action.START, Action.STOP, Action.ARCHIVE, Action.DELETE, Action.RECOVER)
+COLUMNS = (Action.START, Action.STOP, Action.RESTART, Action.ARCHIVE, Action.DELETE, Action.RECOVER)
 
 
 def seen(word: str) -> Seen | None:
@@ -87,6 +87,16 @@ def test_a_create_goes_on_as_a_start(word: str, expected: str) -> None:
     assert in_words(plan(Action.CREATE, seen(word))) == expected.split(" / ")[0]
 
 
+@pytest.mark.parametrize(("word", "expected"), [(c[0], c[2]) for c in CASES if c[1] == Action.START])
+def test_a_restart_goes_on_as_a_start_after_its_stop(word: str, expected: str) -> None:
+    assert in_words(plan(Action.RESTART, seen(word), stopped=True)) == expected.split(" / ")[-1]
+
+
+@pytest.mark.parametrize(("word", "action", "expected"), [c for c in CASES if c[1] != Action.RESTART])
+def test_no_other_action_minds_a_stop_of_its_own(word: str, action: Action, expected: str) -> None:
+    assert in_words(plan(action, seen(word), stopped=True)) == expected.split(" / ")[-1]
+
+
 @pytest.mark.parametrize("word", ["started", "error", "hibernating", "destroying", "missing"])
 def test_a_sync_is_done_after_one_observation(word: str) -> None:
     assert plan(Action.SYNC, seen(word)) == Done()
@@ -110,6 +120,8 @@ def test_a_sync_is_done_after_one_observation(word: str) -> None:
         # an earlier operation's call counts as much: this stop would otherwise be done before that start runs
         (Action.STOP, "stopped", "start"),
         (Action.START, "started", "stop"),
+        (Action.RESTART, "started", "stop"),
+        (Action.RESTART, "stopped", "start"),
     ],
 )
 def test_a_state_from_before_our_call_is_not_an_answer(action: Action, word: str, awaiting: str) -> None:

@@ -34,6 +34,9 @@ def draft(row: SandboxFacts, *calls: CallFacts, **fields: Any) -> Draft:
         (sandbox("started"), (call("stop", operation_id=OTHER),), "start", "stopping"),  # an earlier one's call
         (sandbox("started"), (call("stop", operation_id=OTHER),), None, "stopping"),
         (sandbox("started"), (), "sync", "running"),
+        (sandbox("started"), (), "restart", "running"),
+        (sandbox("stopped"), (call("stop", effect_seen_at=NOW),), "restart", "stopping"),
+        (sandbox("stopped"), (call("stop", effect_seen_at=NOW), call("start")), "restart", "starting"),
         (sandbox("", daytona_id=None, observed_at=None, status="creating"), (), "delete", "stopping"),
         (sandbox("", daytona_id=None, observed_at=None, status="creating"), (), None, "creating"),
         (sandbox("hibernating", status="stopped"), (), None, "stopped"),
@@ -60,6 +63,8 @@ def test_the_status_that_is_shown(
         (sandbox("started", intent="deleted", intent_met_at=None, intent_at=NOW, deleted_at=NOW), (), NOW),
         (sandbox("started", intent_met_at=None), (call("stop", -9, UNKNOWN),), None),  # it may be undone
         (sandbox("started", intent_met_at=None), (call("start", -9, UNKNOWN),), NOW),
+        (sandbox("started", intent_met_at=None), (call("stop"),), None),  # it is accepted, and to be seen
+        (sandbox("started", intent_met_at=None), (call("start"),), NOW),
     ],
 )
 def test_when_the_intent_is_met(row: SandboxFacts, calls: tuple[CallFacts, ...], met: datetime | None) -> None:

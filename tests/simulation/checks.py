@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sandboxes.core.actions import INTENT_OF, STARTING
 from sandboxes.core.codes import Code
 from sandboxes.core.facts import CallAnswered, CallFacts, Decision, Facts, Fetched, FetchFailed, OperationFacts
+from sandboxes.core.gate import DAY
 from sandboxes.core.observation import doubt_against_intent
 from sandboxes.core.plan import Call
 from sandboxes.core.results import MEANINGS
@@ -35,7 +36,8 @@ RESTING = (Status.STOPPED, Status.ARCHIVED)
 # What an operation may end with and leave its wish unmet: it was told, and a repetition would end alike.
 ANSWERS = frozenset({
     Code.SANDBOX_ERRORED, Code.SANDBOX_UNRECOVERABLE, Code.SANDBOX_GONE, Code.OWNER_ON_HOLD, Code.NAME_TAKEN,
-    Code.EPHEMERAL_WOULD_BE_DESTROYED, Code.EPHEMERAL_CANNOT_ARCHIVE, Code.AUTO_DELETE_WOULD_DESTROY,
+    Code.EPHEMERAL_WOULD_BE_DESTROYED, Code.EPHEMERAL_CANNOT_ARCHIVE, Code.EPHEMERAL_CANNOT_RESTART,
+    Code.AUTO_DELETE_WOULD_DESTROY,
 })  # fmt: skip
 
 
@@ -66,6 +68,15 @@ class Checks:
             self._is_gone(row)
         if decision.operation is not None and facts.operation is not None and facts.operation.is_active:
             self._has_its_time(row, decision.operation, facts)
+            self._has_restarted(row, decision.operation)
+
+    def _has_restarted(self, row: Row, operation: OperationFacts) -> None:
+        """What was restarted has not run since before that was asked, but for what Daytona's cache hid."""
+        if (operation.action, operation.status) != (Action.RESTART, OperationStatus.SUCCEEDED):
+            return
+        box = self.daytona.find(row.sandbox)
+        if box is not None and box.runs_since < _seconds(operation.created_at) - READ_CACHE:
+            raise Broken(f"{row.name}: restarted, and it runs since {box.runs_since:.0f} s")
 
     def _is_gone(self, row: Row) -> None:
         box = self.daytona.find(row.sandbox)
@@ -169,6 +180,8 @@ class Checks:
         last = row.latest_request
         if box.state in ERROR_STATES and one.intent != Intent.DELETED:
             return last is not None and not last.is_active
+        if one.intent in (Intent.STOPPED, Intent.ARCHIVED) and 0 <= box.auto_delete <= DAY:
+            return True  # a late start undid it, and another stop would destroy it
         wished_at = _seconds(one.intent_at) if one.intent_at else 0.0
         if one.intent_met_at is not None and box.stirred_at >= wished_at - READ_CACHE:
             return one.intent != Intent.DELETED  # met, and undone by somebody there

@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 HOSTILE, CALM = (150.0, 300.0, 1500.0), 9000.0
 ACTIONS = [
     Action.START, Action.START, Action.START, Action.STOP, Action.STOP, Action.ARCHIVE, Action.DELETE,
-    Action.RECOVER, Action.SYNC,
+    Action.RECOVER, Action.SYNC, Action.RESTART, Action.RESTART,
 ]  # fmt: skip
 CHANGED = {
     Action.START: Action.STOP,
     Action.RECOVER: Action.STOP,
     Action.STOP: Action.START,
+    Action.RESTART: Action.STOP,
     Action.ARCHIVE: Action.START,
 }
 Work = Generator[float | Reply, Any, None]

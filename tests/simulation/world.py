@@ -116,6 +116,7 @@ class Box:
     recoveries: int = 0
     job: int = 0
     changed_at: float = 0.0
+    runs_since: float = 0.0
     stirred_at: float = -1.0
     late_at: float = -1.0
     set_at: float = -1.0
@@ -317,6 +318,8 @@ class Daytona:
             return
         self.time.steps += 1
         self.say(f"Daytona: {box.name} is {state}")
+        if state == "started":
+            box.runs_since = self.time.seconds
         box.state, box.changed_at = state, self.time.seconds
         box.active_at = self.time.seconds
         if state == "error":

@@ -235,7 +235,7 @@ def test_what_somebody_does_in_daytona_after_a_call_without_an_answer_stays_done
     operation = ask(sandbox, call)
     settle_in(world, operation)
     assert operation.status == "succeeded"
-    blocking.run(getattr(daytona.gateway(), then)(str(sandbox.daytona_id)))
+    blocking.run(daytona.gateway().change(then, str(sandbox.daytona_id)))
     before = calls(world, sandbox)
     assert before[-2:] == [call, then]
     pass_together(world, 400)
