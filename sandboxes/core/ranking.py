@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sandbox as it was ranked."""
+    """A sandbox as it was ranked; `taken_by` is its value of TAKEN_BY."""
 
     sandbox_id: UUID
     daytona_id: str | None
@@ -31,6 +31,7 @@ class Candidate:
     auto_delete: int | None
     protected_until: datetime | None
     last_used_at: datetime
+    taken_by: datetime
     busy: bool
 
 
@@ -60,6 +61,8 @@ def survives_a_stop(auto_delete: int | None) -> bool:
     return auto_delete is not None and auto_delete < 0
 
 
+# The attribute of a sandbox by which it is taken, the smallest first.
+TAKEN_BY = "last_used_at"
 Check = Callable[[Candidate, datetime, float], bool]
 
 
@@ -120,8 +123,8 @@ def verdicts(broken: Collection[str], resource: Resource) -> list[tuple[bool, st
 def rank(
     candidates: Iterable[Candidate], resource: Resource, *, now: datetime, min_idle: float, first_owner: str = ""
 ) -> list[Verdict]:
-    """Least recently used first; the asking owner's own ones before everybody else's."""
-    ordered = sorted(candidates, key=lambda c: (c.owner != first_owner, c.last_used_at, c.sandbox_id))
+    """By TAKEN_BY; the asking owner's own ones before everybody else's."""
+    ordered = sorted(candidates, key=lambda c: (c.owner != first_owner, c.taken_by, c.sandbox_id))
     return [judge(c, resource, now=now, min_idle=min_idle) for c in ordered]
 
 

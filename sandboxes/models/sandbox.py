@@ -62,6 +62,8 @@ DJANGOS_OWN = (Action.CREATE, Action.DELETE)
 LAST_ACCESSED = Coalesce("last_accessed_at", "created_at")
 # `Sandbox.last_used_at` for the database.
 LAST_USED = Greatest(Coalesce("last_accessed_at", "created_at"), Coalesce("last_activity_at", "created_at"))
+# What the database sorts by, for an attribute that is no column.
+SORTED_BY = {"last_used_at": LAST_USED}
 
 
 # What moves without a change of the sandbox: by mere use, by the list's pages, and by our own work.

@@ -13,7 +13,6 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.ranking import Verdict, judge
 from sandboxes.core.resources import QUOTAS, Quota, Resource
 from sandboxes.models import Operation, Sandbox
-from sandboxes.models.sandbox import LAST_USED
 from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import victims
 
@@ -153,7 +152,7 @@ def _considered(wanted: EvictionRequest) -> QuerySet[Sandbox]:
 
 def _judged(wanted: EvictionRequest) -> Iterator[Verdict]:
     """Verdicts, least recently used first, until nobody has been idle for long enough any more."""
-    ids = list(_considered(wanted).order_by(LAST_USED, "pk").values_list("pk", flat=True))
+    ids = list(_considered(wanted).order_by(victims.ORDER, "pk").values_list("pk", flat=True))
     for start in range(0, len(ids), CHUNK):
         rows = Sandbox.objects.in_bulk(ids[start : start + CHUNK])
         ordered = sorted(rows.values(), key=lambda row: (row.last_used_at, row.pk))

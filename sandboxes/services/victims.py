@@ -10,11 +10,11 @@ from django.db.models import Case, Max, Min, QuerySet, When
 from sandboxes import clock
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.observation import apply_observation, refresh_status
-from sandboxes.core.ranking import Candidate, Verdict, judge, rank
+from sandboxes.core.ranking import TAKEN_BY, Candidate, Verdict, judge, rank
 from sandboxes.core.resources import QUOTAS, Resource
 from sandboxes.core.vocabulary import Actor, EventKind, Source, Status
 from sandboxes.models import Operation, Sandbox, SandboxEvent
-from sandboxes.models.sandbox import LAST_USED
+from sandboxes.models.sandbox import SORTED_BY
 from sandboxes.providers.daytona.errors import DaytonaError
 from sandboxes.services import sandbox_store
 from sandboxes.services.decisions import create_operation, drafting
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 EVICTOR = Actor.system("evictor")
 UNREADABLE = ("readable",)
+ORDER = SORTED_BY.get(TAKEN_BY, TAKEN_BY)
 LOOKED_AT = 200  # candidates that one ranking reads: of one's own, and of other owners
 
 
@@ -74,10 +75,10 @@ def considered_for(row: Sandbox, resource: Resource) -> list[Sandbox]:
     if scope == "off":
         return []
     rows, victims_first = sharing_quota(row), Case(When(status=victims, then=0), default=1)
-    candidates = list(rows.filter(owner_id=row.owner_id).order_by(victims_first, LAST_USED)[:LOOKED_AT])
+    candidates = list(rows.filter(owner_id=row.owner_id).order_by(victims_first, ORDER)[:LOOKED_AT])
     if scope == "organization":
         foreign = rows.filter(status=victims).exclude(owner_id=row.owner_id)
-        candidates += foreign.order_by(LAST_USED)[:LOOKED_AT]
+        candidates += foreign.order_by(ORDER)[:LOOKED_AT]
     return candidates
 
 
@@ -91,7 +92,8 @@ def candidates_of(rows: list[Sandbox]) -> list[Candidate]:
 def _candidate(row: Sandbox, *, busy: bool) -> Candidate:
     return Candidate(
         row.pk, row.daytona_id, row.display_name, row.owner_id, row.status, row.intent, row.cpu, row.memory_gb,
-        row.disk_gb, row.observed_auto_delete, row.protected_until, row.last_used_at, busy,
+        row.disk_gb, row.observed_auto_delete, row.protected_until, row.last_used_at,
+        getattr(row, TAKEN_BY), busy,
     )  # fmt: skip
 
 
