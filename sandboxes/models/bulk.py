@@ -1,4 +1,4 @@
-"""One UPDATE that gives each row values of its own, on both databases."""
+"""One statement that writes many rows, each with values of its own, on both databases."""
 
 from __future__ import annotations
 
@@ -31,16 +31,42 @@ def update_each(rows: Sequence[Model], fields: Collection[str], *, now: Collecti
     times = [f"{_quoted(options.get_field(name))} = {clock.in_sql()}" for name in now]  # type: ignore[arg-type]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            # One parameter, whose text Python writes in C: arrays cost a call for each value.
-            names = ", ".join(f"{_quoted(column)} {column.db_type(connection)}" for column in columns)
             changes = ", ".join([*(f"{_quoted(column)} = new.{_quoted(column)}" for column in columns[1:]), *times])
-            statement = f"UPDATE {table} SET {changes} FROM jsonb_to_recordset(%s::jsonb) AS new ({names}) WHERE {table}.{key} = new.{key}"  # noqa: S608, E501 - names of our own models
-            cursor.execute(statement, [json.dumps([_plain(columns, row) for row in rows], default=str)])
+            statement = f"UPDATE {table} SET {changes} FROM {_given(columns)} WHERE {table}.{key} = new.{key}"  # noqa: S608 - names of our own models
+            cursor.execute(statement, [_in_json(columns, rows)])
         else:
             changes = ", ".join([*(f"{_quoted(column)} = %s" for column in columns[1:]), *times])
             statement = f"UPDATE {table} SET {changes} WHERE {key} = %s"  # noqa: S608
             values = [[_prepared(column, row) for column in columns] for row in rows]
             cursor.executemany(statement, [[*new, pk] for pk, *new in values])
+
+
+def insert_each(rows: Sequence[Model]) -> None:
+    """Insert rows whose keys the database gives; they do not hear of them."""
+    if not rows:
+        return
+    model = type(rows[0])
+    if connection.vendor != "postgresql":
+        model._default_manager.bulk_create(rows)
+        return
+    columns = [column for column in model._meta.concrete_fields if not column.primary_key]
+    names = ", ".join(map(_quoted, columns))
+    table = connection.ops.quote_name(model._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM {_given(columns)}",  # noqa: S608
+            [_in_json(columns, rows)],
+        )
+
+
+def _given(columns: Sequence[Field[Any, Any]]) -> str:
+    """The rows as one parameter, whose text Python writes in C: arrays cost a call for each value."""
+    names = ", ".join(f"{_quoted(column)} {column.db_type(connection)}" for column in columns)
+    return f"jsonb_to_recordset(%s::jsonb) AS new ({names})"
+
+
+def _in_json(columns: Sequence[Field[Any, Any]], rows: Sequence[Model]) -> str:
+    return json.dumps([_plain(columns, row) for row in rows], default=str)
 
 
 def _plain(columns: Sequence[Field[Any, Any]], row: Model) -> dict[str, Any]:

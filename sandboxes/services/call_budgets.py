@@ -62,11 +62,11 @@ def reopen(bucket: str) -> None:
 
 def read() -> tuple[dict[str, int], dict[str, float]]:
     """The limit of each bucket that has one; and of those that are closed the seconds until they are not."""
-    now, limits, closed = clock.now(), {}, {}
-    for row in CallBudget.objects.all():
+    limits, closed = {}, {}
+    for row in CallBudget.objects.annotate(present=clock.present()):
         if row.limit:
             limits[row.bucket] = row.limit
-        if left := _left(row.closed_until, now):
+        if left := _left(row.closed_until, row.present):
             closed[row.bucket] = left
     return limits, closed
 

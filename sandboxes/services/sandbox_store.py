@@ -18,7 +18,7 @@ from sandboxes import clock
 from sandboxes.core.shown import shown_of
 from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox, SandboxEvent
-from sandboxes.models.bulk import update_each
+from sandboxes.models.bulk import insert_each, update_each
 from sandboxes.models.sandbox import WORKING_FIELDS
 from sandboxes.services import notices
 from sandboxes.services.facts import changed_facts, facts_of
@@ -59,7 +59,7 @@ class Batch:
         self._save(Operation)  # one that ends makes room for the next: a sandbox has one that is active
         self._save(DaytonaCall)
         self._insert(Operation)
-        self._insert(DaytonaCall)
+        insert_each([row for row in self.inserted if isinstance(row, DaytonaCall)])
         if self.wakes:
             wake()
 
@@ -123,7 +123,7 @@ def lock_sandboxes(rows: QuerySet[Sandbox], *, waits: bool = False) -> Iterator[
         _save_together({row: changes(row, since=before[row.pk]) for row in found})
         batch.write()
         now = cache(clock.now)  # asked once for all
-        SandboxEvent.objects.bulk_create(one for row in found for one in _told(row, since=before[row.pk], now=now))
+        insert_each([one for row in found for one in _told(row, since=before[row.pk], now=now)])
     # Each is one row for everybody: nobody holds it until a transaction of many ends.
     _notify(batch.notices)
 

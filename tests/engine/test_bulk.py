@@ -1,4 +1,4 @@
-"""One UPDATE with values of each row's own: the same as saving them one by one, for every field there is."""
+"""One statement with values of each row's own: the same as saving them one by one, for every field there is."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from django.db import connection, models
 from django.test.utils import CaptureQueriesContext
 
-from sandboxes.models import DaytonaCall, IntentChange, Operation, Sandbox
-from sandboxes.models.bulk import update_each
+from sandboxes.models import DaytonaCall, IntentChange, Operation, Sandbox, SandboxEvent
+from sandboxes.models.bulk import insert_each, update_each
 from tests.support import rows
 
 if TYPE_CHECKING:
@@ -79,6 +79,25 @@ def test_every_field_is_written_as_a_save_would(model: type[Model]) -> None:
     assert model._default_manager.filter(pk=other.pk).values().get() == untouched
 
 
+@pytest.mark.parametrize("model", [SandboxEvent, DaytonaCall])
+def test_what_is_inserted_is_as_a_save_would_have_it(model: type[Model]) -> None:
+    operations = [rows.operation(rows.sandbox(f"box {place}")) for place in range(6)]
+    fields = [field for field in model._meta.concrete_fields if field.name not in KEPT and field.name != "seq"]
+    given = [
+        {"sandbox": operation.sandbox, "operation": operation}
+        | {field.name: value_for(field, place) for field in fields}
+        | ({"owner": "alice"} if model is SandboxEvent else {})
+        for place, operation in enumerate(operations)
+    ]
+    for values in given:
+        model._default_manager.create(**values)
+    saved = list(model._default_manager.order_by("id").values())
+    model._default_manager.all().delete()
+    insert_each([model(**values) for values in given])
+    inserted = list(model._default_manager.order_by("id").values())
+    assert [one | {"id": 0} for one in inserted] == [one | {"id": 0} for one in saved]
+
+
 def test_what_other_fields_hold_is_left() -> None:
     row, other = rows.sandbox("one"), rows.sandbox("two")
     Sandbox.objects.filter(pk=row.pk).update(intent_reason="written meanwhile")
@@ -117,4 +136,5 @@ def test_nothing_to_write_takes_no_statement(number: int, fields: list[str]) -> 
     found = [rows.sandbox() for _ in range(number)]
     with CaptureQueriesContext(connection) as queries:
         update_each(found, fields)
+        insert_each([])
     assert len(queries) == 0
