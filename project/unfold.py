@@ -43,6 +43,7 @@ NAVIGATION: list[dict[str, Any]] = [
         "items": [
             _link("Notices", "warning", "notice"),
             _link("Sweeps", "mop", "sweep"),
+            {**_link("Orphans", "no_accounts", "orphan"), "permission": _may("sandboxes.view_sweep")},
             _link("Workers", "engineering", "workerheartbeat"),
             _link("Service keys", "key", "servicekey"),
             _link("Webhooks", "webhook", "receiver"),

@@ -199,7 +199,9 @@ def _counts_of(sweep: Sweep) -> list[tuple[str, int, str]]:
     counts = {**dict.fromkeys(ALWAYS_COUNTED, 0), **found}
     seen_at = {
         "intent_broken": listed(drift="yes"),
-        "orphan": f"{reverse('admin:sandboxes_notice_changelist')}?open=yes",
+        "orphan": reverse("admin:sandboxes_orphan_changelist"),
+        "foreign": f"{reverse('admin:sandboxes_orphan_changelist')}?which=foreign",
+        "ignored": f"{reverse('admin:sandboxes_orphan_changelist')}?which=ignored",
     }
     return [
         (name.replace("_", " "), count, seen_at.get(name, "") if count else "") for name, count in counts.items()

@@ -270,5 +270,5 @@ REMEDIES: dict[NoticeCode, str] = {
     NoticeCode.ROWS_FAILING: "Report it with the error that the notice names; the others go on.",
     NoticeCode.CLOCK_STEPPED_BACK: "Look at the time service of the database's host; everything was made due.",
     NoticeCode.WEBHOOK_DISABLED: "Tell its program; enable it on the webhook's page when it answers again.",
-    NoticeCode.ORPHANS: "Run `manage.py reconcile_sandboxes --adopt --dry-run`; it says what each is.",
+    NoticeCode.ORPHANS: "Decide on each under Orphans; `manage.py reconcile_sandboxes --adopt` takes over all.",
 }

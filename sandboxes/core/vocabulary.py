@@ -95,6 +95,14 @@ class ActorKind(Word):
     SYSTEM = "system"
 
 
+class OrphanDecision(Word):
+    """What staff decided about a sandbox of Daytona's that has no row here."""
+
+    ADOPT = "adopt"
+    DELETE = "delete"
+    IGNORE = "ignore"
+
+
 class ItemResult(Word):
     """What came of one sandbox of a job; of a request, its operation says the rest."""
 
@@ -152,6 +160,7 @@ class AuditAction(Word):
     PROTECTION = "protection"
     FORGOTTEN = "forgotten"
     NOTE = "note"
+    ORPHAN = "orphan"
     JOB = "job"
     JOB_CANCELLED = "job_cancelled"
     COMMAND = "command"

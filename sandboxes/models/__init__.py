@@ -8,6 +8,7 @@ from sandboxes.models.daytona_call import DaytonaCall
 from sandboxes.models.intent import IntentChange
 from sandboxes.models.job import Job, JobItem
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
+from sandboxes.models.orphan import Orphan
 from sandboxes.models.projection import ConvexProjection
 from sandboxes.models.receiver import Delivery, Receiver
 from sandboxes.models.running import CallBudget, CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
@@ -30,6 +31,7 @@ __all__ = [
     "Note",
     "Notice",
     "Operation",
+    "Orphan",
     "Owner",
     "Receiver",
     "Sandbox",

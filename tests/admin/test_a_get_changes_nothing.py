@@ -12,7 +12,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, OperationStatus, Status
-from sandboxes.models import Notice, Owner, Receiver, ServiceKey, Sweep, WorkerHeartbeat
+from sandboxes.models import Notice, Orphan, Owner, Receiver, ServiceKey, Sweep, WorkerHeartbeat
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import notices
 from tests.admin import members
@@ -66,6 +66,7 @@ def furnished(world: Emulator, client: Client) -> Client:
     WorkerHeartbeat.objects.create(worker_id="one", **beat)
     key = ServiceKey.objects.create(name="key", prefix="abc", digest="x", scopes=[])
     Receiver.objects.create(key=key, url="https://example.com/", position=0, created_at=rows.ago(hours=1))
+    Orphan.objects.create(daytona_id="stray", owner="bob", first_seen_at=rows.ago(), seen_at=rows.ago())
     Group.objects.get_or_create(name="people")
     return client
 
@@ -150,6 +151,6 @@ def test_signing_out_by_a_get_is_refused(furnished: Client) -> None:
 
 def test_every_verb_answers_a_get_by_leading_to_the_list(furnished: Client) -> None:
     acts = [p.name for p in admin_patterns() if p.name and p.name.startswith("sandboxes_sandbox_act_")]
-    assert len(acts) == 11
+    assert len(acts) == 12
     answers = {furnished.get(reverse(f"admin:{name}")).headers["Location"] for name in acts}
     assert answers == {reverse("admin:sandboxes_sandbox_changelist")}

@@ -49,7 +49,7 @@ def test_an_owner_whose_sandboxes_are_all_gone_leaves_no_trace() -> None:
     counts = erase_owner(ADA, actor=audit.COMMAND)
     assert counts == {
         "operations": 1, "events": 1, "sandboxes": 1, "idempotency": 1, "sweeps": 1, "owners": 1, "mentions": 1,
-        "usage": 1, "job_items": 0,
+        "usage": 1, "job_items": 0, "orphans": 0,
     }  # fmt: skip
     assert list(Owner.objects.values_list("pk", flat=True)) == ["bob"]
     assert (Sandbox.objects.get(), Operation.objects.count()) == (others, 0)

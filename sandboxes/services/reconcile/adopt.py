@@ -24,17 +24,18 @@ from sandboxes.core.labels import taken_over
 from sandboxes.core.observation import apply_observation, refresh_status
 from sandboxes.core.shown import shown_of, to_push
 from sandboxes.core.states import STATES
-from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, Source, Status
+from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, OrphanDecision, Source, Status
 from sandboxes.models import ConvexProjection, Owner, Sandbox
 from sandboxes.providers import blocking
 from sandboxes.providers.daytona.gateway import DaytonaError, NotFound, RemoteSandbox
-from sandboxes.services import sandbox_store
+from sandboxes.services import lifecycle, orphans, sandbox_store
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
+from sandboxes.services.orphans import LABEL
 from sandboxes.services.projection.values import accessed_ms, row_of
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
 from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
-from sandboxes.services.reconcile.listings import LABEL, Listing, Standing
+from sandboxes.services.reconcile.listings import Listing, Standing
 from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sandboxes.core.shown import Push
+    from sandboxes.models import Orphan
     from sandboxes.providers.convex.gateway import ApplicationRow
     from sandboxes.providers.protocols import SandboxProvider
     from sandboxes.services.reconcile.compare import Known
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 ADOPTER = Actor.system("adopt")
 BATCH = 50  # rows in one transaction
+SETTLED = (FindingKind.ADOPTED, FindingKind.DELETED)
 AS_FOUND = "Taken over as it was found"
 UNLISTED = "Its user took it off the list in Convex, and an operator deleted what was left in Daytona"
 
@@ -71,40 +74,71 @@ class Found:
 
 
 def adopt(
-    run: Run, daytona: SandboxProvider, orphans: list[RemoteSandbox], *, listings: Mapping[str, Listing]
+    run: Run,
+    daytona: SandboxProvider,
+    unclaimed: list[RemoteSandbox],
+    *,
+    listings: Mapping[str, Listing],
+    decided: Mapping[str, Orphan],
 ) -> None:
-    """Decide on each that a GET still shows; the list alone proves nothing. `listings` by Daytona's id."""
-    found = [one for one in run.side_by_side(lambda item: look(run, daytona, item), orphans) if one is not None]
+    """Decide on each that a GET still shows; the list alone proves nothing. By Daytona's id: its listing, and what
+    staff decided."""
+    found = [one for one in run.side_by_side(lambda item: look(run, daytona, item), unclaimed) if one is not None]
     for start in range(0, len(found), BATCH):
         with transaction.atomic():
-            findings = [_decide(run, one, listings[one.remote.id]) for one in found[start : start + BATCH]]
+            batch = found[start : start + BATCH]
+            findings = [_decide(run, one, listings[one.remote.id], decided.get(one.remote.id)) for one in batch]
+            has_row = {one.daytona_id for one in findings if one.kind in SETTLED}
+            left = {one.daytona_id: one.text for one in findings if one.daytona_id in set(decided) - has_row}
+            orphans.settled(has_row, left)
             if run.would_adopt is not None:
                 transaction.set_rollback(True)
                 run.would_adopt.add(one.daytona_id for one in findings if one.kind == FindingKind.ADOPTED)
         run.report.add(*findings)
 
 
-def _decide(run: Run, found: Found, listing: Listing) -> SweepFinding:
-    """What becomes of one, by what Convex says and what the operator chose."""
+def _decide(run: Run, found: Found, listing: Listing, decided: Orphan | None) -> SweepFinding:
+    """What becomes of one, by what Convex says and what the operator, or staff, chose."""
     remote = found.remote
-    try:
-        checked_owner_id(listing.owner)
-    except UnreadableText as error:
-        return finding(FindingKind.UNMATCHED, remote, f"nobody can be its owner: {error}")
+    if decided is not None:
+        return _as_decided(found, listing, decided)
+    if (obstacle := _obstacle(remote, listing)) is not None:
+        return obstacle
     match listing.standing:
-        case Standing.FOREIGN:
-            labelled = remote.labels.get(LABEL, "")
-            text = f"its label says that it is {labelled!r}'s, Convex shows it to {listing.owner!r}: left alone"
-            return finding(FindingKind.UNMATCHED, remote, text, owner=labelled)
-        case Standing.UNKNOWN:
-            return finding(
-                FindingKind.UNANSWERED, remote, "Convex did not say whether it lists it", owner=listing.owner
-            )
         case Standing.UNLISTED if run.options.deletes(remote.id):
             return _written(found, listing, FindingKind.DELETED, deletes=True)
         case Standing.UNLISTED if not (run.options.adopt_unlisted or _lost_row(run, remote)):
             return finding(FindingKind.UNLISTED, remote, _unlisted_text(remote), owner=listing.owner)
     return _written(found, listing, FindingKind.ADOPTED)
+
+
+def _obstacle(remote: RemoteSandbox, listing: Listing) -> SweepFinding | None:
+    """Why nobody can decide on it yet, whatever they want."""
+    try:
+        checked_owner_id(listing.owner)
+    except UnreadableText as error:
+        return finding(FindingKind.UNMATCHED, remote, f"nobody can be its owner: {error}")
+    if listing.standing == Standing.FOREIGN:
+        labelled = remote.labels.get(LABEL, "")
+        text = f"its label says that it is {labelled!r}'s, Convex shows it to {listing.owner!r}: left alone"
+        return finding(FindingKind.UNMATCHED, remote, text, owner=labelled)
+    if listing.standing == Standing.UNKNOWN:
+        text = "Convex did not say whether it lists it"
+        return finding(FindingKind.UNANSWERED, remote, text, owner=listing.owner)
+    return None
+
+
+def _as_decided(found: Found, listing: Listing, decided: Orphan) -> SweepFinding:
+    """Adopt it, whether Convex lists it or not; and delete it then as any other, if that was decided."""
+    if (obstacle := _obstacle(found.remote, listing)) is not None:
+        return obstacle
+    adopted = _written(found, listing, FindingKind.ADOPTED)
+    if decided.decision == OrphanDecision.DELETE and adopted.sandbox_id is not None:
+        actor = Actor.staff(decided.decided_by.removeprefix("staff:"))
+        lifecycle.request(
+            adopted.sandbox_id, Action.DELETE, actor=actor, source=Source.ADMIN, reason=decided.reason
+        )
+    return adopted
 
 
 def _lost_row(run: Run, remote: RemoteSandbox) -> bool:

@@ -12,6 +12,7 @@ from sandboxes.providers.daytona.gateway import DaytonaError
 from sandboxes.services import (
     evict_ahead,
     notices,
+    orphans,
     projection,
     prune,
     schedules,
@@ -101,10 +102,9 @@ def _close_notices(run: Run) -> None:
         notices.tell(NoticeCode.SETTINGS_DIFFER, _differing(differing))
     else:
         notices.close(NoticeCode.SETTINGS_DIFFER)
-    if orphans := run.report.counts[FindingKind.ORPHAN] + run.report.counts[FindingKind.UNLISTED]:
-        them = (
-            "1 sandbox with an owner that has" if orphans == 1 else f"{orphans} sandboxes with an owner that have"
-        )
+    orphans.forget_unseen(run.started)
+    if count := orphans.undecided():
+        them = "1 sandbox with an owner that has" if count == 1 else f"{count} sandboxes with an owner that have"
         notices.tell(NoticeCode.ORPHANS, f"Daytona has {them} no row here.")
     else:
         notices.close(NoticeCode.ORPHANS)

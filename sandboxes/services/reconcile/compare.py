@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Q
 
 from sandboxes.core.derived import Derived
-from sandboxes.core.vocabulary import Intent
+from sandboxes.core.vocabulary import Intent, OrphanDecision
 from sandboxes.models import Sandbox
+from sandboxes.services import orphans
+from sandboxes.services.orphans import LABEL
 from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
 from sandboxes.services.reconcile.examine import setting_of
-from sandboxes.services.reconcile.listings import LABEL, Listings
 from sandboxes.services.reconcile.result import FindingKind
 from sandboxes.services.reconcile.run import Run, update_free
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from sandboxes.providers.daytona.gateway import RemoteSandbox
     from sandboxes.providers.protocols import Page, SandboxProvider
+    from sandboxes.services.reconcile.listings import Listings
 
 
 # The list has the raw state, a GET shows what is about to happen (recording 04_lifecycle; daytona.md section 2).
@@ -141,12 +143,22 @@ def _sort_out(run: Run, daytona: SandboxProvider, listings: Listings, strangers:
 
 
 def _orphans(run: Run, daytona: SandboxProvider, listings: Listings, unclaimed: list[RemoteSandbox]) -> None:
-    """Those that have an owner are adopted or reported; the others are somebody else's."""
-    if run.options.adopt:
-        found = listings.of(unclaimed)
-        adopt(run, daytona, [item for item in unclaimed if item.id in found], listings=found)
-        run.report.count("foreign", len(unclaimed) - len(found))
-        return
+    """Those that an import takes over, or that staff decided about, are settled; the others are reported."""
+    if not run.options.dry_run:
+        orphans.note(unclaimed, seen_at=run.started)
+    decided = orphans.decided(unclaimed)
+    ignored = {pk for pk, row in decided.items() if row.decision == OrphanDecision.IGNORE}
+    run.report.count("ignored", len(ignored))
+    others = [item for item in unclaimed if item.id not in ignored]
+    chosen = others if run.options.adopt else [item for item in others if item.id in decided]
+    if chosen:
+        found = listings.of(chosen, named={pk: row.adopt_for for pk, row in decided.items()})
+        adopt(run, daytona, [item for item in chosen if item.id in found], listings=found, decided=decided)
+        run.report.count("foreign", len(chosen) - len(found))
+    _report(run, [] if run.options.adopt else [item for item in others if item.id not in decided])
+
+
+def _report(run: Run, unclaimed: list[RemoteSandbox]) -> None:
     for item in unclaimed:
         if owner := item.labels.get(LABEL, ""):
             run.report.add(

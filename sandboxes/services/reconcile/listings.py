@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from sandboxes.providers.convex.gateway import ApplicationRow, ConvexError, ConvexGateway
+from sandboxes.services.orphans import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sandboxes.services.reconcile.run import Run
 
 MOST_OWNERS = 500  # whose rows are kept at a time
-LABEL = "harness_user_id"
+NOBODY: Mapping[str, str] = {}
 PAGE = 1000  # rows of Convex in one call
 
 
@@ -61,13 +62,15 @@ class Listings:
         if self._all is not None:
             self._all.close()
 
-    def of(self, items: Sequence[RemoteSandbox]) -> dict[str, Listing]:
+    def of(self, items: Sequence[RemoteSandbox], *, named: Mapping[str, str] = NOBODY) -> dict[str, Listing]:
         """The listing of each that has an owner, by Daytona's id; all others are somebody else's.
+
+        `named`: the owners that staff say instead.
 
         The label says whose a sandbox is. The replaced application lost the labels of what it renamed: of those
         that have none Convex says it.
         """
-        owners = {item.id: item.labels.get(LABEL, "") for item in items}
+        owners = {item.id: named.get(item.id) or item.labels.get(LABEL, "") for item in items}
         if self.convex is None:
             return {key: Listing(Standing.NO_CONVEX, owner) for key, owner in owners.items() if owner}
         try:
