@@ -232,6 +232,16 @@ WEBHOOK_RETRY_SECONDS: float = env.number("WEBHOOK_RETRY_SECONDS", default=86_40
 WEBHOOK_DISABLE_SECONDS: float = env.number("WEBHOOK_DISABLE_SECONDS", default=432_000.0)
 WEBHOOK_NETWORKS: list[str] = env.words("WEBHOOK_NETWORKS", default=["127.0.0.0/8", "::1/128"] if DEBUG else [])
 
+# Mail to receivers of notices; without a host there is none.
+EMAIL_HOST: str = env.text("EMAIL_HOST")
+EMAIL_PORT: int = env.whole("EMAIL_PORT", default=25)
+EMAIL_HOST_USER: str = env.text("EMAIL_HOST_USER")
+EMAIL_HOST_PASSWORD: str = env.text("EMAIL_HOST_PASSWORD")
+EMAIL_USE_TLS: bool = env.flag("EMAIL_USE_TLS", default=False)  # STARTTLS, mostly on port 587
+EMAIL_USE_SSL: bool = env.flag("EMAIL_USE_SSL", default=False)  # from the first byte, mostly on port 465
+EMAIL_TIMEOUT: float = WEBHOOK_TIMEOUT
+DEFAULT_FROM_EMAIL: str = env.text("DEFAULT_FROM_EMAIL", default="sandkeeper@localhost")
+
 RETENTION_DAYS: dict[str, int] = {
     "operations": env.whole("RETAIN_OPERATIONS_DAYS", default=90),
     "events": env.whole("RETAIN_EVENTS_DAYS", default=90),
@@ -333,6 +343,7 @@ hide(
     OIDC_RP_CLIENT_SECRET,
     DAYTONA_API_KEY,
     CONVEX_DEPLOY_KEY,
+    EMAIL_HOST_PASSWORD,
     *SERVICE_KEY_PEPPERS,
     *secrets_of(_database),
     *passwords_in(env.text("CACHE_URL"), DATABASE_DIRECT_URL),

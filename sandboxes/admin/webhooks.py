@@ -1,4 +1,4 @@
-"""Webhooks: where programs are told of events. Made here or over REST; what a secret is, is shown once."""
+"""Webhooks: programs are told of events, staff of notices. A secret is shown once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sandboxes import html
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import OwnerId, Text
 from sandboxes.admin.verbs import actor_of
-from sandboxes.core.codes import Refused
-from sandboxes.core.vocabulary import EventKind
+from sandboxes.core.codes import NoticeCode, Refused
+from sandboxes.core.vocabulary import EventKind, Form
 from sandboxes.models import Delivery, Receiver, ServiceKey
 from sandboxes.services import webhooks
 
@@ -59,13 +59,30 @@ class WebhookForm(forms.Form):
     )
 
 
+class NoticesForm(forms.Form):
+    form = forms.ChoiceField(label="As", choices=Form.choices, widget=forms.Select({"class": "sk-input"}))
+    address = Text(
+        max_length=webhooks.LONGEST_URL,
+        help_text="A mail address, or one that begins with https:// and is on the public internet, or in a network "
+        "that the operator named.",
+        widget=forms.TextInput(INPUT),
+    )
+    codes = forms.MultipleChoiceField(
+        label="Notices",
+        required=False,
+        choices=[(code.value, code.value) for code in NoticeCode],
+        help_text="None: all, those of later versions as well.",
+        widget=forms.CheckboxSelectMultiple,
+    )
+
+
 @admin.register(Receiver)
 class WebhookAdmin(MirrorAdmin):
-    list_display = ("cell_address", "cell_state", "cell_key", "cell_owner", "cell_kinds", "cell_created")
+    list_display = ("cell_address", "cell_state", "cell_told", "cell_kinds", "cell_created")
     list_select_related = ("key",)
     ordering = ("-created_at",)
     nothing_yet = (
-        "No program has a webhook. Programs register them over REST with their service keys; so can you, here."
+        "Nobody is told. Programs register webhooks with their service keys, over REST; you can do so here."
     )
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -81,6 +98,8 @@ class WebhookAdmin(MirrorAdmin):
                 ("replay", self.replay_view), ("remove", self.remove_view),
             )
         ]  # fmt: skip
+        notices = self.admin_site.admin_view(self.add_notices_view)
+        own.append(path("add-notices/", notices, name="sandboxes_receiver_add_notices"))
         return own + super().get_urls()
 
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
@@ -103,14 +122,34 @@ class WebhookAdmin(MirrorAdmin):
                 return self._show_secret(request, *made)
         return self.page(request, "sandboxes/webhook_new.html", title="Create a webhook", form=form)
 
+    def add_notices_view(self, request: HttpRequest) -> HttpResponse:
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = NoticesForm(request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            data = form.cleaned_data
+            try:
+                row, secret = webhooks.register_for_notices(
+                    Form(data["form"]), address=data["address"], codes=data["codes"], actor=actor_of(request)
+                )
+            except Refused as error:
+                form.add_error("address", error.detail)
+            else:
+                return self._show_secret(request, row, secret) if secret else self._made(request, row)
+        return self.page(request, "sandboxes/webhook_notices.html", title="Tell staff of notices", form=form)
+
+    def _made(self, request: HttpRequest, row: Receiver) -> HttpResponse:
+        messages.success(request, f"{row} is told of notices from now on.")
+        return redirect("admin:sandboxes_receiver_change", row.pk)
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         row = self.readable(request, Receiver.objects.select_related("key"), object_id)
         dead = list(row.deliveries.dead().order_by("-died_at")[: DEAD_SHOWN + 1])
         return self.page(
-            request, "sandboxes/webhook.html", title=str(row), row=row, state=badge(row), dead=dead[:DEAD_SHOWN],
-            more=len(dead) > DEAD_SHOWN, waiting=_counted(row.deliveries.pending()),
+            request, "sandboxes/webhook.html", title=str(row), row=row, state=badge(row), told=told(row),
+            dead=dead[:DEAD_SHOWN], more=len(dead) > DEAD_SHOWN, waiting=_counted(row.deliveries.pending()),
             may_change=request.user.has_perm("sandboxes.change_receiver"),
             may_delete=request.user.has_perm("sandboxes.delete_receiver"),
         )  # fmt: skip
@@ -121,7 +160,11 @@ class WebhookAdmin(MirrorAdmin):
         row = self._asked(request, object_id)
         if row is None:
             return redirect("admin:sandboxes_receiver_change", object_id)
-        return self._show_secret(request, *webhooks.rotate(row.pk, actor=actor_of(request)))
+        try:
+            return self._show_secret(request, *webhooks.rotate(row.pk, actor=actor_of(request)))
+        except Refused as error:
+            messages.error(request, error.detail)
+            return redirect("admin:sandboxes_receiver_change", object_id)
 
     def enable_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         return self._change(request, object_id, self._enabled(True), "It goes on where it was disabled.")
@@ -189,21 +232,24 @@ class WebhookAdmin(MirrorAdmin):
     def cell_state(self, row: Receiver) -> str:
         return badge(row)
 
-    @display(description="Service key")
-    def cell_key(self, row: Receiver) -> str:
-        return row.key.name
+    @display(description="Is told")
+    def cell_told(self, row: Receiver) -> str:
+        return told(row)
 
-    @display(description="Owner")
-    def cell_owner(self, row: Receiver) -> str:
-        return row.owner or "all"
-
-    @display(description="Event types")
+    @display(description="Of which")
     def cell_kinds(self, row: Receiver) -> str:
         return ", ".join(row.kinds) or "all"
 
     @display(description="Created")
     def cell_created(self, row: Receiver) -> str:
         return html.ago(row.created_at)
+
+
+def told(row: Receiver) -> str:
+    """Of what, as what, and for whom."""
+    if row.key is None:
+        return f"notices, as {row.get_form_display().lower()}"
+    return f"events of {row.owner or 'all owners'}, for the key “{row.key}”"
 
 
 def _counted(rows: QuerySet[Delivery]) -> str:

@@ -12,15 +12,16 @@ GONE = 410
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of one attempt: an HTTP status, or why there is none."""
+    """What came of one attempt: an HTTP status, or why there is none. `is_taken`: what has no status was taken."""
 
     status: int | None = None
     problem: str = ""
+    is_taken: bool = False
     retry_after: float = 0.0  # seconds, if the receiver said so
 
     @property
     def is_success(self) -> bool:
-        return self.status is not None and 200 <= self.status < 300
+        return self.is_taken or (self.status is not None and 200 <= self.status < 300)
 
     @property
     def error(self) -> str:

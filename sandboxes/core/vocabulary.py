@@ -137,6 +137,18 @@ class EventKind(Word):
         return [kind.value for kind in cls if kind not in (cls.CALL, cls.CONVEX)]
 
 
+class Form(Word):
+    """How a receiver is told."""
+
+    WEBHOOK = "webhook"  # signed JSON
+    SLACK = "slack"  # a message as Slack and those like it take it
+    MAIL = "mail"
+
+    @property
+    def label(self) -> str:
+        return {"webhook": "Signed webhook", "slack": "Message to Slack, or alike", "mail": "Mail"}[self.value]
+
+
 class AuditAction(Word):
     """What the audit log tells of."""
 

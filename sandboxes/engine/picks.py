@@ -50,10 +50,11 @@ JOBS = Queue(Job._meta.db_table, "", "", "due_at", "{row}.due_at IS NOT NULL")
 PUSHES = Queue(_PROJECTIONS, "sandbox_id", "", "due_at", "{row}.due_at IS NOT NULL")
 DELIVERIES = Queue(Delivery._meta.db_table, "id", "receiver_id", "due_at", "{row}.due_at IS NOT NULL")
 # Receivers that have not been given all of the feed.
+_NUMBERLESS, _LAST = f"SELECT 1 FROM {_EVENTS} WHERE seq IS NULL", f"SELECT MAX(last) FROM {_FEED}"  # noqa: S608
 UNREAD = Queue(
     Receiver._meta.db_table, "id", "", "created_at",
-    f"{{row}}.disabled_at IS NULL AND (EXISTS (SELECT 1 FROM {_EVENTS} event WHERE event.seq IS NULL)"  # noqa: S608
-    f" OR {{row}}.position < (SELECT MAX(feed.last) FROM {_FEED} feed))",
+    "{row}.key_id IS NOT NULL AND {row}.disabled_at IS NULL"
+    f" AND (EXISTS ({_NUMBERLESS}) OR {{row}}.position < ({_LAST}))",
 )  # fmt: skip
 
 

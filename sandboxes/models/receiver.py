@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import EventKind
+from sandboxes.core.vocabulary import EventKind, Form
 from sandboxes.models.access import ServiceKey
 from sandboxes.models.lease import Leased, LeasedRows
 
@@ -21,23 +21,35 @@ class ReceiverRows(models.QuerySet[Any]):
     def enabled(self) -> Self:
         return self.filter(disabled_at=None)
 
+    def of_events(self) -> Self:
+        return self.filter(key__isnull=False)
+
+    def of_notices(self) -> Self:
+        return self.filter(key=None)
+
 
 class Receiver(models.Model):
-    """Where a program is told of events: an address that a service key named, and how far it was told."""
+    """An address that is told of something: a program's, with its service key, of events; staff's of notices."""
 
     # A text, so that receivers take turns by the same statements as owners do.
     id = models.CharField(primary_key=True, max_length=40, default=new_receiver_id, editable=False)
-    key = models.ForeignKey(ServiceKey, on_delete=models.CASCADE, related_name="receivers")
+    key = models.ForeignKey(
+        ServiceKey, null=True, blank=True, on_delete=models.CASCADE, related_name="receivers",
+        help_text="Whose program is told of events; empty: staff are told of notices.",
+    )  # fmt: skip
+    form = models.CharField(
+        max_length=20, choices=Form.choices, default=Form.WEBHOOK, db_default=Form.WEBHOOK.value
+    )
     owner = models.CharField(
         max_length=255, blank=True, help_text="Whose events it is told; empty: all that its key may read."
     )
     url = models.CharField("address", max_length=500)
     kinds: models.JSONField[list[str], list[str]] = models.JSONField(
-        "event types", default=list, blank=True, help_text="Empty: all."
+        "kinds", default=list, blank=True, help_text="Types of events, or codes of notices; empty: all."
     )
-    position = models.BigIntegerField(help_text="How far in the feed deliveries were made.")
+    position = models.BigIntegerField(default=0, help_text="How far in the feed deliveries were made.")
     # Sealed by services/webhooks/secrets.py.
-    secret = models.TextField()
+    secret = models.TextField(blank=True)
     former_secret = models.TextField(blank=True)
     former_until = models.DateTimeField(null=True, blank=True, help_text="The former secret signs until then.")
     failing_since = models.DateTimeField(null=True, blank=True, help_text="It has taken no delivery since then.")
@@ -54,6 +66,8 @@ class Receiver(models.Model):
 
     def __str__(self) -> str:
         """Without its path, in which a receiver's secret may stand."""
+        if self.form == Form.MAIL:
+            return self.url
         return f"{urlsplit(self.url).scheme}://{urlsplit(self.url).netloc}"
 
     @property
@@ -82,7 +96,7 @@ class DeliveryRows(LeasedRows):
 
 
 class Delivery(Leased):
-    """One event that is still to be told to one receiver, or that could not be (`died_at`).
+    """One event or notice that is still to be told to one receiver, or that could not be (`died_at`).
 
     What was delivered has no row any more. The first of each stream is due; those behind it have no due time.
     """
@@ -90,8 +104,10 @@ class Delivery(Leased):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     receiver = models.ForeignKey(Receiver, on_delete=models.CASCADE, related_name="deliveries", db_index=False)
     # No foreign key: events go in bulk, when they are old or their owner is erased.
-    number = models.BigIntegerField(help_text="The event's place in the feed.")
-    stream = models.CharField(max_length=40, help_text="The sandbox: its events are delivered in their order.")
+    number = models.BigIntegerField(help_text="The event's place in the feed; of a notice see `number_of`.")
+    stream = models.CharField(
+        max_length=40, help_text="The sandbox, or the notice's code: what it tells is delivered in its order."
+    )
     due_at = models.DateTimeField(null=True, blank=True, help_text="Empty: it waits for another, or is dead.")
     attempt = models.PositiveIntegerField(default=0)
     first_at = models.DateTimeField(null=True, blank=True, help_text="When it was first attempted.")
@@ -119,4 +135,18 @@ class Delivery(Leased):
     @property
     def message(self) -> str:
         """Its id for receivers, who tell duplicates by it."""
-        return f"evt_{self.number}"
+        if self.receiver.key_id is not None:
+            return f"evt_{self.number}"
+        return f"ntc_{self.notice_id}_{'closed' if self.is_closing else 'opened'}"
+
+    @staticmethod
+    def number_of(notice_id: int, *, closed: bool) -> int:
+        return 2 * notice_id + closed
+
+    @property
+    def notice_id(self) -> int:
+        return self.number // 2
+
+    @property
+    def is_closing(self) -> bool:
+        return self.number % 2 == 1

@@ -120,14 +120,14 @@ def _trusted() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-async def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Reply:
+async def post(url: str, *, body: bytes, headers: Mapping[str, str], message: str) -> Reply:
     """Send it once. Returns what came of it within WEBHOOK_TIMEOUT seconds; raises nothing of the network's."""
     started = time.monotonic()
     reply = await _send(url, body, {"Content-Type": "application/json", "User-Agent": USER_AGENT, **headers})
     seconds = time.monotonic() - started
     counters.record("webhook", "post", "ok" if reply.is_success else "failed", seconds)
     log.info(
-        "delivery", message=headers["webhook-id"], host=urlsplit(url).hostname, status=reply.status,
+        "delivery", message=message, host=urlsplit(url).hostname, status=reply.status,
         error="" if reply.is_success else reply.error, ms=round(seconds * 1000, 1),
     )  # fmt: skip
     return reply

@@ -12,6 +12,7 @@ from sandboxes import clock
 from sandboxes.core.codes import REMEDIES, NoticeCode
 from sandboxes.core.results import MEANINGS
 from sandboxes.models import Notice
+from sandboxes.services import notice_outbox
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,9 +28,10 @@ def tell(code: NoticeCode, message: str) -> None:
         return
     try:
         with transaction.atomic():
-            Notice.objects.create(
+            made = Notice.objects.create(
                 code=code, message=message, remedy=REMEDIES[code], first_seen_at=now, last_seen_at=now
             )
+            notice_outbox.add([made], closed=False)
     except IntegrityError:  # another process opened it a moment ago
         _count_up(code, message, now)
 
@@ -46,7 +48,10 @@ def close(*codes: NoticeCode, not_seen_since: datetime | None = None) -> None:
     open_ = Notice.objects.filter(code__in=codes, closed_at=None)
     if not_seen_since is not None:
         open_ = open_.filter(last_seen_at__lt=not_seen_since)
-    open_.update(closed_at=clock.now())
+    now = clock.now()
+    with transaction.atomic(savepoint=False):
+        if open_.update(closed_at=now):
+            notice_outbox.add(list(Notice.objects.filter(code__in=codes, closed_at=now)), closed=True)
 
 
 def _count_up(code: NoticeCode, message: str, now: datetime) -> bool:

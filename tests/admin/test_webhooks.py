@@ -104,6 +104,7 @@ def test_it_is_disabled_and_enabled(admin: Client) -> None:
     assert "staff:admin disabled it." in page(admin, row)
     assert "It goes on where it was disabled." in text_of(press(admin, "enable", row))
     assert "enabled" in page(admin, row)
+    assert row.key is not None
     keys.revoke(row.key, actor=Actor.staff("admin"))
     assert "Its key is revoked." in text_of(press(admin, "enable", row))
 
@@ -124,6 +125,35 @@ def test_a_long_list_of_dead_ones_is_cut(admin: Client, django_assert_max_num_qu
         dead_of(row, number)
     with django_assert_max_num_queries(12):
         assert "And more" in page(admin, row)
+
+
+def tell_staff(browser: Client, **fields: Any) -> Any:
+    return browser.post(reverse("admin:sandboxes_receiver_add_notices"), {"codes": [], **fields}, follow=True)
+
+
+def test_staff_are_told_of_notices(admin: Client, settings: Any) -> None:
+    settings.EMAIL_HOST = "mail.example.com"
+    assert "is told of notices from now on" in text_of(tell_staff(admin, form="mail", address="ops@example.com"))
+    row = Receiver.objects.get()
+    assert (row.url, row.kinds, row.key, row.secret) == ("mailto:ops@example.com", [], None, "")
+    assert "notices, as mail" in page(admin, row)
+    assert "Rotate" not in page(admin, row)
+    assert "it has no secret" in text_of(press(admin, "rotate", row))
+    assert "mailto:ops@example.com" in text_of(admin.get(reverse(LIST)))
+    assert "hears of notices that open after" in (press(admin, "disable", row), page(admin, row))[1]
+
+
+def test_a_signed_receiver_of_notices_is_shown_its_secret(admin: Client) -> None:
+    answer = tell_staff(admin, form="webhook", address=URL, codes=["orphans", "convex_paused"])
+    assert secret_in(answer).startswith("whsec_")
+    assert Receiver.objects.get().kinds == ["convex_paused", "orphans"]
+
+
+def test_a_receiver_that_cannot_be_told_is_refused(admin: Client) -> None:
+    assert "It is no mail address." in text_of(tell_staff(admin, form="mail", address="nobody"))
+    assert "It must begin with https://" in text_of(tell_staff(admin, form="slack", address="hooks.example.com"))
+    assert "Select a valid choice." in text_of(tell_staff(admin, form="slack", address=URL, codes=["everything"]))
+    assert not Receiver.objects.exists()
 
 
 def test_deleting_asks_first(admin: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,14 +15,11 @@ from sandboxes.providers.receivers import post, refusal_of
 from tests.support.receiver import raw_server, receiver_server
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
 
     from pytest_django import Settings
 
     from sandboxes.core.deliveries import Reply
-
-HEADERS = {"webhook-id": "evt_1"}
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +29,7 @@ def development(settings: Settings) -> None:
 
 
 def send(url: str, body: bytes = b"{}") -> Reply:
-    return asyncio.run(post(url, body=body, headers=HEADERS))
+    return asyncio.run(post(url, body=body, headers={}, message="evt_1"))
 
 
 def until_closed(connection: socket.socket, over: threading.Event) -> None:
@@ -154,6 +152,23 @@ def test_a_name_that_leads_to_a_private_address_is_not_called(
     reply = send("https://metadata.example/")
     assert "is not on the public internet" in reply.error
     assert reply.status is None
+
+
+def test_a_name_that_is_looked_up_for_ever_ends_with_the_time(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+    settings.WEBHOOK_TIMEOUT = 0.3
+
+    def hang(*_: object, **__: object) -> list[object]:
+        over.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        assert send("https://slow.example/").error == "No answer within 0.3 s"
+    finally:
+        over.set()
 
 
 @pytest.mark.parametrize("host", ["127.1", "2130706433", "0x7f.0.0.1", "017700000001", "localhost"])

@@ -1,5 +1,7 @@
-"""Webhooks: programs are told of events. The front of this package for whoever asks; `outbox` and `sending` are the
-worker's part."""
+"""Webhooks: programs are told of events, staff of notices. The front of this package for whoever asks.
+
+`outbox` and `sending` are the worker's part; `services/notice_outbox.py` has notices told.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,7 @@ from sandboxes.services.webhooks.registering import (
     disable_those_of,
     find,
     register,
+    register_for_notices,
     replay,
     review,
     rotate,
@@ -25,6 +28,7 @@ __all__ = [
     "disable_those_of",
     "find",
     "register",
+    "register_for_notices",
     "replay",
     "review",
     "rotate",

@@ -22,14 +22,19 @@ RECEIVERS = 50  # of one round
 def fill() -> int:
     """Make the deliveries of what was committed since; returns how many. What is left is made by the next round."""
     last = feed.number_events().last
-    behind = Receiver.objects.enabled().filter(position__lt=last).order_by("position")
+    behind = Receiver.objects.of_events().enabled().filter(position__lt=last).order_by("position")
     return sum(_fill(pk) for pk in list(behind.values_list("pk", flat=True)[:RECEIVERS]))
 
 
 @transaction.atomic
 def _fill(receiver_id: str) -> int:
     """The deliveries and the position in one transaction, under the lock of the receiver."""
-    rows = Receiver.objects.enabled().select_related("key").select_for_update(of=("self",), skip_locked=True)
+    rows = (
+        Receiver.objects.of_events()
+        .enabled()
+        .select_related("key")
+        .select_for_update(of=("self",), skip_locked=True)
+    )
     receiver: Receiver | None = one(rows.filter(pk=receiver_id))
     if receiver is None:  # another worker is at it
         return 0
@@ -48,6 +53,7 @@ def _fill(receiver_id: str) -> int:
 
 
 def _read(receiver: Receiver) -> feed.FeedPage:
+    assert receiver.key is not None, "it is a receiver of events"
     actor = Actor.service(receiver.key.name, on_behalf_of=receiver.owner or None)
     kinds = receiver.shown_kinds
     try:

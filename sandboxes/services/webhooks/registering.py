@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import transaction
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode, Refused, invalid
-from sandboxes.core.vocabulary import AuditAction, EventKind
+from sandboxes.core.vocabulary import AuditAction, EventKind, Form
 from sandboxes.models import Receiver, ServiceKey
 from sandboxes.providers.receivers import refusal_of
 from sandboxes.services import audit, feed, notices
@@ -86,6 +89,28 @@ def register(
     return row, secret
 
 
+def register_for_notices(form: Form, *, address: str, codes: Iterable[str], actor: Actor) -> tuple[Receiver, str]:
+    """Have staff told of notices that open and that are over; the secret is empty where nothing is signed.
+
+    Raises:
+        Refused: ADDRESS_NOT_ALLOWED, INVALID_REQUEST, WEBHOOK_LIMIT_REACHED.
+    """
+    secret = secrets.new() if form == Form.WEBHOOK else ""
+    with transaction.atomic():
+        if Receiver.objects.of_notices().count() >= MOST:
+            raise Refused(Code.WEBHOOK_LIMIT_REACHED, f"{MOST} receivers are told of notices.", limit=MOST)
+        row = Receiver.objects.create(
+            form=form,
+            url=_mailbox(address) if form == Form.MAIL else _allowed(address),
+            kinds=_valid_codes(codes),
+            secret=secrets.seal(secret) if secret else "",
+            created_at=clock.now(),
+            created_by=str(actor),
+        )
+        audit.write(AuditAction.WEBHOOK_CREATED, actor=actor, about=row, after=_shown(row))
+    return row, secret
+
+
 def change(receiver_id: str, changes: Changes, *, actor: Actor) -> Receiver:
     """Change its address or event types; or enable it, which goes on where it was disabled, or disable it.
 
@@ -108,10 +133,16 @@ def change(receiver_id: str, changes: Changes, *, actor: Actor) -> Receiver:
 
 
 def rotate(receiver_id: str, *, actor: Actor) -> tuple[Receiver, str]:
-    """A new secret, shown this once; the former one signs beside it for a day."""
+    """A new secret, shown this once; the former one signs beside it for a day.
+
+    Raises:
+        Refused: INVALID_REQUEST where nothing is signed.
+    """
     secret = secrets.new()
     with transaction.atomic():
         row = _locked(receiver_id)
+        if row.form != Form.WEBHOOK:
+            raise Refused(Code.INVALID_REQUEST, "What is sent to it is not signed: it has no secret.")
         row.former_secret, row.former_until = row.secret, clock.now() + secrets.OVERLAP
         row.secret = secrets.seal(secret)
         row.save(update_fields=["secret", "former_secret", "former_until"])
@@ -158,7 +189,7 @@ def disable_those_of(key: ServiceKey, reason: str) -> None:
 def review() -> None:
     """Tell staff while there are webhooks that were disabled because they could not be sent to."""
     failed = Receiver.objects.filter(disabled_at__isnull=False, failing_since__isnull=False).select_related("key")
-    found = [f"{row} of the key “{row.key}”: {row.disabled_reason}" for row in failed.order_by("disabled_at")[:5]]
+    found = [f"{row} ({_whose(row)}): {row.disabled_reason}" for row in failed.order_by("disabled_at")[:5]]
     if found:
         notices.tell(NoticeCode.WEBHOOK_DISABLED, " ".join(["Webhooks were disabled.", *found]))
     else:
@@ -178,7 +209,7 @@ def _disable_for(row: Receiver, reason: str) -> None:
 
 
 def _enable(row: Receiver, _: str) -> None:
-    if row.key.revoked_at is not None:
+    if row.key is not None and row.key.revoked_at is not None:
         raise invalid("enabled", "Its key is revoked.")
     row.disabled_at, row.disabled_reason, row.failing_since = None, "", None
     row.deliveries.make_first_due()
@@ -199,7 +230,11 @@ def _audit_change(row: Receiver, before: dict[str, Any], actor: Actor) -> None:
 
 
 def _shown(row: Receiver) -> dict[str, Any]:
-    return {"address": str(row), "types": row.kinds, "enabled": row.disabled_at is None, "key": row.key.name}
+    return {"address": str(row), "types": row.kinds, "enabled": row.disabled_at is None, "for": _whose(row)}
+
+
+def _whose(row: Receiver) -> str:
+    return f"the key “{row.key}”" if row.key is not None else f"notices, as {row.get_form_display().lower()}"
 
 
 def _allowed(url: str) -> str:
@@ -209,6 +244,24 @@ def _allowed(url: str) -> str:
             Code.ADDRESS_NOT_ALLOWED, refusal, errors=[{"field": "url", "message": refusal, "code": "invalid"}]
         )
     return url
+
+
+def _mailbox(address: str) -> str:
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise Refused(Code.ADDRESS_NOT_ALLOWED, "It is no mail address.") from None
+    if not settings.EMAIL_HOST:
+        raise Refused(Code.ADDRESS_NOT_ALLOWED, "There is no mail server: the operator sets EMAIL_HOST.")
+    return f"mailto:{address}"
+
+
+def _valid_codes(codes: Iterable[str]) -> list[str]:
+    wanted = sorted(set(codes))
+    unknown = [code for code in wanted if code not in NoticeCode.__members__.values()]
+    if unknown:
+        raise invalid("codes", f"There are no such notices: {', '.join(unknown)}.")
+    return wanted
 
 
 def _valid_kinds(kinds: Iterable[str]) -> list[str]:

@@ -41,7 +41,7 @@ def in_force(receiver: Receiver, now: datetime) -> list[str]:
     Raises:
         Unreadable: the pepper of its time was taken out of the settings.
     """
-    sealed = [receiver.secret]
+    sealed = [receiver.secret] if receiver.secret else []
     if receiver.former_until is not None and receiver.former_until > now:
         sealed.append(receiver.former_secret)
     return [_open(one) for one in sealed]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,11 +16,12 @@ from project.readable import cut
 from sandboxes import clock
 from sandboxes.core import signature
 from sandboxes.core.deliveries import Patience, Reply, judge
-from sandboxes.models import Delivery, Receiver, SandboxEvent
-from sandboxes.providers import receivers
-from sandboxes.services import feed
+from sandboxes.core.vocabulary import Form
+from sandboxes.models import Delivery, Notice, Receiver, SandboxEvent
+from sandboxes.providers import mail, receivers
 from sandboxes.services.rows import one
 from sandboxes.services.webhooks import secrets
+from sandboxes.services.webhooks.contents import Content, of_event, of_notice
 from sandboxes.services.webhooks.registering import disable
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class Parcel:
     token: str
     owner: str
     message: str
+    form: str
     url: str
-    body: bytes
+    content: Content
     secrets: tuple[str, ...]
 
 
@@ -49,14 +50,31 @@ def claim(ids: Sequence[UUID], *, holder: str) -> list[Parcel]:
     """Lease those of the deliveries that nobody holds; they are due again when the lease ends, should we die."""
     token, seconds = f"{holder}:{uuid4().hex}"[:40], _lease_seconds()
     until = clock.present(plus=timedelta(seconds=seconds))
-    rows = Delivery.objects.pending().filter(pk__in=ids, due_at__lte=clock.present())
-    if rows.claim(seconds, token=token, due_at=until) is None:
-        return []
+    due = Delivery.objects.pending().free().filter(pk__in=ids, due_at__lte=clock.present())
+    with transaction.atomic():
+        # Without waiting: two workers that claim the same rows cannot wait for each other.
+        ours = list(due.select_for_update(skip_locked=True, no_key=True).values_list("pk", flat=True))
+        if not ours or Delivery.objects.filter(pk__in=ours).claim(seconds, token=token, due_at=until) is None:
+            return []
     held = list(Delivery.objects.filter(pk__in=ids).held(token).select_related("receiver__key"))
-    events = SandboxEvent.objects.in_bulk([row.number for row in held], field_name="seq")
+    contents = _contents(held)
     now = clock.now()
-    packed = [_pack(row, events.get(row.number), token, now) for row in held]
+    packed = [_pack(row, contents.get(row.pk), token, now) for row in held]
     return [parcel for parcel in packed if parcel is not None]
+
+
+def _contents(rows: Sequence[Delivery]) -> dict[UUID, Content]:
+    """What each of them tells; without those whose event or notice is not kept any more."""
+    of_events = [row for row in rows if row.receiver.key_id is not None]
+    of_notices = [row for row in rows if row.receiver.key_id is None]
+    events = SandboxEvent.objects.in_bulk([row.number for row in of_events], field_name="seq") if of_events else {}
+    notices = Notice.objects.in_bulk([row.notice_id for row in of_notices]) if of_notices else {}
+    told = {row.pk: of_event(events[row.number]) for row in of_events if row.number in events}
+    return told | {
+        row.pk: of_notice(notices[row.notice_id], closed=row.is_closing)
+        for row in of_notices
+        if row.notice_id in notices
+    }
 
 
 def _lease_seconds() -> float:
@@ -64,35 +82,36 @@ def _lease_seconds() -> float:
     return float(settings.LEASE_SECONDS + settings.WEBHOOK_TIMEOUT)
 
 
-def _pack(row: Delivery, event: SandboxEvent | None, token: str, now: datetime) -> Parcel | None:
+def _pack(row: Delivery, content: Content | None, token: str, now: datetime) -> Parcel | None:
     """None where there is nothing to send: the delivery is ended, or its receiver disabled."""
     receiver: Receiver = row.receiver
-    if event is None:  # erased with its owner, or too old to be kept
+    if content is None:  # erased with its owner, or too old to be kept
         _end_unsent(row.pk, receiver.pk, token)
         return None
-    if receiver.key.expires_at is not None and receiver.key.expires_at <= now:
+    key = receiver.key
+    if key is not None and key.expires_at is not None and key.expires_at <= now:
         _end_unsent(row.pk, receiver.pk, token, disable_for="Its key is expired.")
         return None
     try:
-        keys = secrets.in_force(receiver, now)
+        signing = secrets.in_force(receiver, now)
     except secrets.Unreadable:
         _end_unsent(row.pk, receiver.pk, token, disable_for=LOST_PEPPER)
         return None
-    return Parcel(row.pk, token, receiver.pk, row.message, receiver.url, _body(event), tuple(keys))
-
-
-def _body(event: SandboxEvent) -> bytes:
-    """The event as the feed shows it to programs, in the envelope of Standard Webhooks."""
-    shown = feed.shown(event, for_staff=False)
-    whole = {"type": shown["type"], "timestamp": shown["at"], "data": shown}
-    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+    return Parcel(row.pk, token, receiver.pk, row.message, receiver.form, receiver.url, content, tuple(signing))
 
 
 async def send(parcel: Parcel) -> Reply:
     """One attempt; each has a time and signatures of its own, and all of a delivery the same id."""
+    content = parcel.content
+    if parcel.form == Form.MAIL:
+        return await mail.send(
+            parcel.url.removeprefix("mailto:"), subject=content.subject, text=content.text, message=parcel.message
+        )
+    if parcel.form == Form.SLACK:
+        return await receivers.post(parcel.url, body=content.slack, headers={}, message=parcel.message)
     at = int(clock.here().timestamp())
-    headers = signature.headers(parcel.secrets, message=parcel.message, at=at, body=parcel.body)
-    return await receivers.post(parcel.url, body=parcel.body, headers=headers)
+    headers = signature.headers(parcel.secrets, message=parcel.message, at=at, body=content.json)
+    return await receivers.post(parcel.url, body=content.json, headers=headers, message=parcel.message)
 
 
 @transaction.atomic

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.conf import settings as django_settings
 from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from standardwebhooks import WebhookVerificationError
 
+from project.logs import redact
 from sandboxes import clock
 from sandboxes.core.deliveries import Reply
 from sandboxes.core.vocabulary import EventKind
@@ -293,6 +295,30 @@ def test_a_secret_whose_pepper_is_gone_disables_and_says_why(server: ReceiverSer
     Receiver.objects.update(former_until=None)
     webhooks.change(receiver.pk, webhooks.Changes(enabled=True), actor=STAFF)
     assert deliver() == 1
+
+
+def test_a_claim_costs_the_same_for_any_number_and_an_attempt_few_statements(server: ReceiverServer) -> None:
+    register(server.url)
+    rows.event(rows.sandbox("first"))
+    outbox.fill()
+    with CaptureQueriesContext(connection) as for_one:
+        (parcel,) = claim()
+    with CaptureQueriesContext(connection) as written:
+        sending.finish(parcel, Reply(204))
+    for number in range(30):
+        rows.event(rows.sandbox(str(number)))
+    with CaptureQueriesContext(connection) as filled:
+        outbox.fill()
+    with CaptureQueriesContext(connection) as for_many:
+        assert len(claim()) == 30
+    assert len(for_many) == len(for_one) <= 8
+    assert len(written) <= 8
+    assert len(filled) <= 22
+
+
+def test_no_secret_is_left_in_a_log_line(server: ReceiverServer) -> None:
+    _, secret = register(server.url)
+    assert secret not in redact(f"a request with {secret} in it")
 
 
 def test_many_events_are_made_deliveries_a_batch_at_a_time(
