@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from sandboxes.core.actions import (
@@ -18,6 +20,7 @@ from sandboxes.core.actions import (
 )
 from sandboxes.core.vocabulary import Action, Intent, Status
 from tests.core.building import sandbox
+from tests.support.environment import ROOT
 
 CREATING = "creating pending_build building_snapshot forking unknown"
 RUNS = "starting restoring resuming pulling_snapshot resizing started snapshotting"
@@ -85,6 +88,19 @@ def test_what_each_action_makes_wanted() -> None:
 def test_only_a_delete_has_as_long_as_it_takes() -> None:
     assert set(Action) - set(DEADLINES) == {Action.DELETE}
     assert {"start_archived", "capacity"} < set(DEADLINES)
+
+
+def test_the_example_names_the_default_of_each_deadline() -> None:
+    example = (ROOT / ".env.example").read_text()
+    assert set(re.findall(r"# (DEADLINE_\w+=\S+)", example)) == {
+        f"DEADLINE_{name.upper()}={seconds:g}" for name, seconds in DEADLINES.items()
+    }
+
+
+def test_only_a_delete_is_dangerous() -> None:
+    assert {action for action, row in ACTIONS.items() if row.button is not None and row.button.danger} == {
+        Action.DELETE
+    }
 
 
 def test_what_stops_on_the_way() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from sandboxes.core.states import (
     COMPUTE_STATES,
+    DISK_STATES,
     ERROR_STATES,
     RUNNING_STATES,
     STABLE_STATES,
@@ -43,6 +44,8 @@ STARTING = "starting restoring resuming pulling_snapshot resizing"
         (RUNNING_STATES, "started snapshotting"),
         # sandbox-states-consuming-compute of the API server
         (COMPUTE_STATES, f"started starting restoring resuming pulling_snapshot {CREATING} stopping pausing"),
+        # and what keeps its disk while it uses no compute
+        (DISK_STATES, f"started {STARTING} {CREATING} stopping pausing snapshotting archiving stopped paused"),
     ],
 )
 def test_the_sets_of_states(found: frozenset[str], words: str) -> None:
