@@ -112,6 +112,12 @@ def test_the_migration_makes_the_two_groups_and_can_be_taken_back() -> None:
     }
     assert found == {
         "Sandbox viewers": {*members.GROUPS.VIEW, "view_note"},
-        "Sandbox operators": {*members.GROUPS.VIEW, *members.GROUPS.ACT, "view_note", "add_note"},
+        "Sandbox operators": {
+            *members.GROUPS.VIEW,
+            *members.GROUPS.ACT,
+            "view_note",
+            "add_note",
+            "restart_sandbox",
+        },
     }
     assert {verb.permission.removeprefix("sandboxes.") for verb in VERBS.values()} <= found["Sandbox operators"]

@@ -10,15 +10,15 @@ from sandboxes.services.doctor.finding import DoctorFinding, Level, broken
 
 __all__ = ["DoctorFinding", "Level", "examine"]
 
-Look = Callable[[], Iterator[DoctorFinding]]
+Check = Callable[[], Iterator[DoctorFinding]]
 
 # What needs the tables comes after what says whether they are there.
-FIRST: list[Look] = [
+FIRST: list[Check] = [
     installation.look_at_configuration,
     installation.look_at_database,
     installation.look_at_migrations,
 ]
-TABLES: list[Look] = [
+TABLES: list[Check] = [
     installation.look_at_workers,
     installation.look_at_operations,
     installation.look_at_projection,
@@ -27,7 +27,7 @@ TABLES: list[Look] = [
     installation.look_at_notices,
     installation.look_at_passwords,
 ]
-REMOTE: list[Look] = [connections.look_at_daytona, connections.look_at_convex]
+REMOTE: list[Check] = [connections.look_at_daytona, connections.look_at_convex]
 
 
 def examine() -> Iterator[DoctorFinding]:
@@ -43,7 +43,7 @@ def examine() -> Iterator[DoctorFinding]:
         yield from _safely(look)
 
 
-def _safely(look: Look) -> Iterator[DoctorFinding]:
+def _safely(look: Check) -> Iterator[DoctorFinding]:
     try:
         yield from look()
     except DatabaseError as error:
