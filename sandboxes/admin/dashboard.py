@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from django.db.models.functions import TruncHour
 from django.urls import reverse
 
 from sandboxes import clock, html
+from sandboxes.admin import usage_chart
 from sandboxes.admin.read_only import worker_badge
 from sandboxes.core.vocabulary import TO_RUNNING, Actor, EventKind, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
@@ -55,6 +57,8 @@ def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
         return {**frame, "may_view": False}
     now = clock.here()
     counts = statuses()
+    quota = last_quota(now)
+    may_view_usage = request.user.has_perm("sandboxes.view_owner")
     workers = WorkerHeartbeat.objects.order_by("stopped_at", "-beat_at")[:TOP]
     return {
         **frame,
@@ -66,7 +70,8 @@ def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
         ],
         "tiles": [time_to_running(now), oldest_in_progress(), stuck(now), failures(now), convex_lag(now)],
         "quotas": usage.in_use(),
-        "quota": last_quota(now),
+        "quota": quota,
+        "usage": usage_chart.chart(request, quota=quota["vcpu"] if quota else None) if may_view_usage else None,
         "refusal": usage.last_refusal(Actor.staff(request.user.get_username())),
         "chart": json.dumps(per_hour(now)),
         "chart_options": json.dumps(CHART),
@@ -136,7 +141,9 @@ def last_quota(now: datetime) -> dict[str, Any] | None:
     call = refused.order_by("-at").first()
     if call is None or call.sandbox is None:
         return None
-    return {"call": call, "region": call.sandbox.target, "words": call.data["words"].splitlines()[0]}
+    words = call.data["words"].splitlines()[0]
+    vcpu = re.match(r"Total CPU .*Maximum allowed: (\d+)", words)
+    return {"call": call, "region": call.sandbox.target, "words": words, "vcpu": int(vcpu[1]) if vcpu else None}
 
 
 def failures(now: datetime) -> Tile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from sandboxes import html
-from sandboxes.admin import noting, page, search, selectors
+from sandboxes.admin import noting, page, search, selectors, usage_chart
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import Text
 from sandboxes.admin.filters import OwnerHoldFilter
@@ -23,6 +23,9 @@ from sandboxes.admin.verbs import actor_of
 from sandboxes.core.vocabulary import Status
 from sandboxes.models import Owner, Sandbox, SandboxEvent
 from sandboxes.services import lifecycle, owners
+
+if TYPE_CHECKING:
+    from django.http import StreamingHttpResponse
 
 TEXT = forms.TextInput({"class": "sk-input", "autocomplete": "off"})
 ROWS = 100  # of an owner's sandboxes; the list has the rest
@@ -103,6 +106,7 @@ class OwnerAdmin(MirrorAdmin):
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         own = [
+            path("usage/", wrap(self.usage_view), name="sandboxes_owner_usage"),
             path("<path:object_id>/hold/", wrap(self.hold_view), name="sandboxes_owner_hold"),
             path("<path:object_id>/lift/", wrap(self.lift_view), name="sandboxes_owner_lift"),
             path("<path:object_id>/note/", wrap(self.note_view), name="sandboxes_owner_note"),
@@ -138,11 +142,18 @@ class OwnerAdmin(MirrorAdmin):
             kinds=list(page.EVENT_ICONS),
             **noting.shown(request, owner),
             **page.timeline(request, SandboxEvent.objects.filter(sandbox__owner=owner).select_related("sandbox")),
+            usage=usage_chart.chart(request, owner=owner.pk),
             limit_form=limit_form or LimitForm(initial={"limit": owner.sandbox_limit}),
             may_hold=request.user.has_perm("sandboxes.hold_owner"),
             may_limit=request.user.has_perm("sandboxes.limit_owner"),
             may_create=request.user.has_perm("sandboxes.add_sandbox"),
         )
+
+    def usage_view(self, request: HttpRequest) -> StreamingHttpResponse:
+        """GET: what was used, as a file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return usage_chart.file(request)
 
     def hold_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """POST: first say which sandboxes stop, and take a reason; then hold."""

@@ -56,6 +56,14 @@ def in_month(owner: str, month: datetime) -> Figures:
     return total(between(first, following, owner))
 
 
+def by_start(rows: QuerySet[UsageHour], period: Period) -> dict[datetime, Figures]:
+    """The figures of each period in which there is anything."""
+    summed = _summed(rows.values("measure", "bound", start=_START[period]), "start")
+    return {
+        start: figures(line[1:] for line in found) for start, found in groupby(summed, key=lambda line: line[0])
+    }
+
+
 def owners_of(rows: QuerySet[UsageHour], *, after: str, limit: int) -> list[str]:
     """The next owners, in the order of their ids."""
     following = rows.filter(owner__gt=after).order_by("owner").values_list("owner", flat=True)

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
-from sandboxes.models import Sandbox, ServiceKey, Sweep, WorkerHeartbeat
+from sandboxes.models import Sandbox, ServiceKey, Sweep, UsageHour, WorkerHeartbeat
 from sandboxes.services import notices
 from tests.admin import members
 from tests.support import rows
@@ -81,6 +81,9 @@ def furnish() -> Sandbox:
     rows.operation(row, Action.STOP, OperationStatus.FAILED, code="timeout", message="too slow")
     rows.event(row)
     rows.operation(rows.sandbox("moving", ephemeral=True), Action.STOP, OperationStatus.IN_PROGRESS)
+    for hours in (1, 2, 5):
+        hour = rows.ago(hours=hours).replace(minute=0, second=0, microsecond=0)
+        UsageHour.objects.create(owner="held", hour=hour, measure="vcpu_seconds", value=3600, rolled_up_at=hour)
     rows.owner("held", hold_since=rows.ago(hours=1), hold_reason="abuse")
     notices.tell(NoticeCode.ORG_SUSPENDED, "The organisation is suspended.")
     Sweep.objects.create(result="complete", started_at=rows.ago(minutes=1), counts={"drift": 2})
