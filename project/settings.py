@@ -198,6 +198,7 @@ EVICTION_SCOPE: str = env.one_of("EVICTION_SCOPE", "off", "owner", "organization
 EVICTION_DISK_SCOPE: str = env.one_of("EVICTION_DISK_SCOPE", "off", "owner", "organization", default="off")
 EVICTION_MIN_IDLE: float = env.number("EVICTION_MIN_IDLE", default=120.0)
 EVICTION_MAX_PER_START: int = env.whole("EVICTION_MAX_PER_START", default=3)
+POLICY_WARNING_SECONDS: float = env.number("POLICY_WARNING_SECONDS", default=900.0)
 IDLE_STOP_AFTER: float = env.number("IDLE_STOP_AFTER", default=0.0)
 RECONCILE_MAX_CHANGE: float = env.number("RECONCILE_MAX_CHANGE", default=20.0)  # per cent
 RECONCILE_PAGE: int = env.whole("RECONCILE_PAGE", default=200)

@@ -39,6 +39,7 @@ EVENT_ICONS: dict[str, str] = {
     EventKind.GONE: "delete",
     EventKind.RETURNED: "undo",
     EventKind.EVICTION: "move_down",
+    EventKind.POLICY: "schedule",
     EventKind.CONVEX: "cloud_sync",
     EventKind.RENAMED: "edit",
     EventKind.CHANGE: "edit",

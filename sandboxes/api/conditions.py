@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 IF_MATCH, IF_NONE_MATCH = "If-Match", "If-None-Match"
-# They move by mere use, with each look at the sandbox, or as Daytona comes to hold what was asked of it: nobody has
-# decided anything anew.
+# They move by mere use, with each look at the sandbox, as Daytona comes to hold what was asked of it, or with a
+# policy of many sandboxes: nobody has decided anything anew about this one.
 CLOCKS = ("last_accessed_at", "last_activity_at", "observed_at", "updated_at")
-NOT_COUNTED = frozenset({*CLOCKS, "observed", "differences", "etag"})
+FORESEEN = ("stops_at", "stops_by", "archives_at", "archives_by", "deletes_at", "deletes_by")
+NOT_COUNTED = frozenset({*CLOCKS, *FORESEEN, "observed", "differences", "etag"})
 _TAG = re.compile(r'[ \t]*(W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,[ \t,]*|$)')
 
 

@@ -65,6 +65,7 @@ ENDS = (
     Code.NAME_TAKEN,
     Code.SANDBOX_LIMIT_REACHED,
     Code.DAYTONA_REJECTED,
+    Code.NO_LONGER_DUE,
     Code.NOT_CONFIGURED,
 )
 # 405: `/sandboxes/bulk` is an address of its own, no sandbox.

@@ -8,15 +8,18 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from sandboxes import clock
 from sandboxes.api.conditions import etag_of
 from sandboxes.core import asked
 from sandboxes.core.causes import Cause
 from sandboxes.core.codes import MEANINGS, Code
-from sandboxes.core.vocabulary import Action, EventKind, OperationStatus, Status
+from sandboxes.core.policies import DAYTONA, first
+from sandboxes.core.vocabulary import Action, EventKind, OperationStatus, PolicyScope, Rule, Status
 from sandboxes.models import Delivery, Operation, Receiver, Sandbox
-from sandboxes.services import feed, lifecycle
+from sandboxes.services import feed, lifecycle, policies
 from sandboxes.services.facts import FOR_STAFF
 
+MOMENT = serializers.DateTimeField(allow_null=True)
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
 
 
@@ -126,6 +129,17 @@ class DifferenceShape(serializers.Serializer[Any]):
     pending = serializers.BooleanField(help_text="A change is on its way that will end it.")
 
 
+@extend_schema_serializer(component_name="Foreseen")
+class ForeseenShape(serializers.Serializer[Any]):
+    """What will be done: by a rule of a lifecycle policy, or by one of Daytona's own intervals."""
+
+    rule = serializers.ChoiceField(choices=[*Rule.values, *asked.INTERVALS])
+    scope = serializers.ChoiceField(
+        choices=[*PolicyScope.values, DAYTONA], help_text="Of whose policy; the most specific one wins."
+    )
+    minutes = serializers.IntegerField()
+
+
 @extend_schema_serializer(component_name="Sandbox")
 class SandboxShape(ForViewer):
     """One sandbox. Its rows carry `active`: the list of its one active operation, or nothing."""
@@ -143,6 +157,14 @@ class SandboxShape(ForViewer):
     resources = ResourcesShape(source="*")
     observed = ObservedShape(source="*")
     differences = serializers.SerializerMethodField(help_text="What Daytona holds otherwise than asked for.")
+    stops_at = serializers.SerializerMethodField(
+        help_text="When it will be stopped, if nothing changes; null: never."
+    )
+    stops_by = serializers.SerializerMethodField(help_text="What stops it then.")
+    archives_at = serializers.SerializerMethodField(help_text="When it will be archived; null: not for now.")
+    archives_by = serializers.SerializerMethodField(help_text="What archives it then.")
+    deletes_at = serializers.SerializerMethodField(help_text="When it will be deleted; null: not for now.")
+    deletes_by = serializers.SerializerMethodField(help_text="What deletes it then.")
     operation = serializers.SerializerMethodField(help_text="The active operation, or null.")
     allowed_actions = serializers.SerializerMethodField(help_text="What a request would accept now, without force.")
     observed_state = serializers.CharField(required=False, help_text="Daytona's own word (staff).")
@@ -151,7 +173,8 @@ class SandboxShape(ForViewer):
         source="projection.error", required=False, help_text="Convex's words on a refused push (staff)."
     )
     etag = serializers.SerializerMethodField(
-        help_text="For If-Match; of all but the times of use, looks and updates, `observed` and `differences`."
+        help_text="For If-Match; of all but the times of use, looks and updates, and what follows from them or "
+        "from Daytona: `observed`, `differences`, `stops_at` and its like."
     )
 
     class Meta:
@@ -161,7 +184,8 @@ class SandboxShape(ForViewer):
             "intent_set",
             "operation", "allowed_actions", "language", "tier", "resources", "target", "ephemeral", "snapshot",
             "harness_id", "git_repo", "labels", "auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes",
-            "observed", "differences", "protected_until", "protected_reason", "last_accessed_at",
+            "observed", "differences", "protected_until", "protected_reason", "stops_at", "stops_by",
+            "archives_at", "archives_by", "deletes_at", "deletes_by", "last_accessed_at",
             "last_activity_at", "observed_at", "recoverable", "observed_state", "error_reason", "convex_error",
             "created_at", "updated_at", "deleted_at", "etag",
         ]  # fmt: skip
@@ -169,11 +193,36 @@ class SandboxShape(ForViewer):
         for_staff = (*FOR_STAFF, "convex_error")
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
+        instance.foreseen = policies.forecast(instance, now=clock.here())
         shown = super().to_representation(instance)
         return shown | {"etag": etag_of(shown)}
 
     def get_etag(self, row: Sandbox) -> str:
         return ""  # it is of the whole: made at last
+
+    @extend_schema_field(MOMENT)
+    def get_stops_at(self, row: Sandbox) -> str | None:
+        return _moment(row, Action.STOP)
+
+    @extend_schema_field(ForeseenShape(allow_null=True))
+    def get_stops_by(self, row: Sandbox) -> dict[str, Any] | None:
+        return _rule(row, Action.STOP)
+
+    @extend_schema_field(MOMENT)
+    def get_archives_at(self, row: Sandbox) -> str | None:
+        return _moment(row, Action.ARCHIVE)
+
+    @extend_schema_field(ForeseenShape(allow_null=True))
+    def get_archives_by(self, row: Sandbox) -> dict[str, Any] | None:
+        return _rule(row, Action.ARCHIVE)
+
+    @extend_schema_field(MOMENT)
+    def get_deletes_at(self, row: Sandbox) -> str | None:
+        return _moment(row, Action.DELETE)
+
+    @extend_schema_field(ForeseenShape(allow_null=True))
+    def get_deletes_by(self, row: Sandbox) -> dict[str, Any] | None:
+        return _rule(row, Action.DELETE)
 
     @extend_schema_field(OperationShape(allow_null=True))
     def get_operation(self, row: Sandbox) -> dict[str, Any] | None:
@@ -190,6 +239,16 @@ class SandboxShape(ForViewer):
     @extend_schema_field(serializers.ListField(child=serializers.ChoiceField(choices=ACTIONS)))
     def get_allowed_actions(self, row: Sandbox) -> list[str]:
         return lifecycle.allowed_actions(row, active=_active(row), on_hold=row.owner.on_hold)
+
+
+def _moment(row: Sandbox, action: Action) -> str | None:
+    due = first(row.foreseen, action)  # type: ignore[attr-defined]
+    return MOMENT.to_representation(due.at) if due else None
+
+
+def _rule(row: Sandbox, action: Action) -> dict[str, Any] | None:
+    due = first(row.foreseen, action)  # type: ignore[attr-defined]
+    return dict(ForeseenShape(due).data) if due else None
 
 
 def _active(row: Sandbox) -> Operation | None:

@@ -35,8 +35,11 @@ OPEN_ENUMS = {
     "OperationAction": "show it as it is.",
     "ProblemCode": "go by its HTTP status.",
     "RequestableAction": "do not offer it.",
+    "RuleEnum": "show it as it is.",
     "Source": "show it as it is.",
+    "ScopeEnum": "show it as it is.",
     "TierEnum": "another installation has it.",
+    "TypesEnum": "events of it come only where it is asked for.",
 }
 
 

@@ -10,6 +10,7 @@ class Cause(Word):
     PROGRAM = "program"  # a service key asked for it
     OPERATION = "operation"  # it came of the operation that the event names
     EVICTION = "eviction"  # another sandbox needed its place
+    POLICY = "policy"  # a lifecycle policy says so
     INTENT = "intent"  # what a person wanted before was brought about again
     SWEEP = "sweep"  # found by a comparison with Daytona, an import or a restore
     RETENTION = "retention"  # it was kept as long as it had to be
@@ -20,6 +21,7 @@ class Cause(Word):
 
 OF_PART = {
     "evictor": Cause.EVICTION,
+    "policy": Cause.POLICY,
     "intent": Cause.INTENT,
     "sweep": Cause.SWEEP,
     "adopt": Cause.SWEEP,

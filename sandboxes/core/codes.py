@@ -43,6 +43,7 @@ class Code(StrEnum):
     RECOVERY_COOLDOWN = "recovery_cooldown"
     NAME_TAKEN = "name_taken"
     DAYTONA_REJECTED = "daytona_rejected"
+    NO_LONGER_DUE = "no_longer_due"
     # Requests that are not in order
     INVALID_REQUEST = "invalid_request"
     MALFORMED_BODY = "malformed_body"
@@ -153,6 +154,9 @@ MEANINGS: dict[Code, CodeMeaning] = {
         409, "Daytona has a sandbox of this name that is not ours", "Delete that one in Daytona, or create again."
     ),
     Code.DAYTONA_REJECTED: _M(502, "Daytona refused the request", "Staff can read Daytona's words in the admin."),
+    Code.NO_LONGER_DUE: _M(
+        409, "The lifecycle policy does not ask for it any more", "Nothing: it was used, protected or wanted again."
+    ),
     Code.INVALID_REQUEST: _M(400, "The request is not valid", "Correct the fields named in `errors`."),
     Code.MALFORMED_BODY: _M(400, "The body could not be read", "Send a JSON object."),
     Code.OWNER_REQUIRED: _M(

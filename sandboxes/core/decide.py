@@ -35,6 +35,7 @@ from sandboxes.core.observation import (
     unacknowledged_call,
 )
 from sandboxes.core.plan import Call, Done, Fail, FindRoom, LookAgain, Step, plan
+from sandboxes.core.policies import is_withdrawn
 from sandboxes.core.ranking import survives_a_stop
 from sandboxes.core.resources import QUOTAS, Resource
 from sandboxes.core.results import MEANINGS, Meaning, ResultKind
@@ -166,8 +167,10 @@ def _before_calling(draft: Draft, facts: Facts, call: str) -> Fail | None:
     row, operation = draft.sandbox, draft.attempted
     if operation.action in STARTING and facts.on_hold:
         return Fail(Code.OWNER_ON_HOLD)
-    # One that would not come back when next needed. A stop that a person has joined is no longer the evictor's.
-    is_victim = operation.source == Source.EVICTION and operation.actor_kind == ActorKind.SYSTEM
+    is_ours = operation.actor_kind == ActorKind.SYSTEM  # one that a person has joined is that person's
+    if is_ours and operation.source == Source.POLICY and is_withdrawn(draft, facts):
+        return Fail(Code.NO_LONGER_DUE)
+    is_victim = is_ours and operation.source == Source.EVICTION  # it must come back when it is next needed
     if is_victim and not survives_a_stop(row.observed_auto_delete):
         return Fail(Code.EPHEMERAL_WOULD_BE_DESTROYED)
     if is_victim and operation.action == Action.ARCHIVE and row_of(row.seen) is PlanRow.STARTED:
@@ -361,7 +364,8 @@ def _end(draft: Draft, step: Step) -> Step:
     else:
         if not draft.own_calls:
             draft.revert_intent()
-        _close(draft, OperationStatus.FAILED, code=step.code, message=message)
+        status = OperationStatus.CANCELLED if step.code == Code.NO_LONGER_DUE else OperationStatus.FAILED
+        _close(draft, status, code=step.code, message=message)
     return step
 
 

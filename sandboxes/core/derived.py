@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.states import Seen
 
+if TYPE_CHECKING:
+    from datetime import datetime
+
 
 class Derived:
     """The base of whatever has these fields."""
@@ -23,6 +26,9 @@ class Derived:
         desired_state: Any
         recoverable: Any
         observed_at: Any
+        last_accessed_at: Any
+        last_activity_at: Any
+        created_at: Any
         deleted_at: Any
 
     @property
@@ -45,6 +51,13 @@ class Derived:
         held: int | None = self.observed_auto_delete
         asked: int | None = self.auto_delete_minutes
         return asked if held is None else held
+
+    @property
+    def last_used_at(self) -> datetime:
+        """The later of our clock and Daytona's, which terminals, previews and commands move."""
+        times = [t for t in (self.last_accessed_at, self.last_activity_at) if t is not None]
+        latest: datetime = max(times, default=self.created_at)
+        return latest
 
     @property
     def seen(self) -> Seen | None:

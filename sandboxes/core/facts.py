@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from sandboxes.core.codes import NoticeCode
     from sandboxes.core.plan import Step
+    from sandboxes.core.policies import Policy
     from sandboxes.core.quota import QuotaSearch
     from sandboxes.core.resources import Resource
     from sandboxes.core.results import ResultKind
@@ -116,6 +117,7 @@ class SandboxFacts(Wide, Derived):
     observed_auto_stop: int | None
     observed_auto_archive: int | None
     observed_auto_delete: int | None
+    last_accessed_at: datetime | None
     last_activity_at: datetime | None
     touch_forwarded_at: datetime | None
     observed_at: datetime | None
@@ -123,6 +125,10 @@ class SandboxFacts(Wide, Derived):
     missing_since: datetime | None
     status: str
     status_changed_at: datetime | None
+    protected_until: datetime | None
+    policies_from: datetime | None
+    policy_due_at: datetime | None
+    policy_warnings: Mapping[str, str]
     pending_changes: Mapping[str, Any]
     created_at: datetime
     deleted_at: datetime | None
@@ -290,8 +296,8 @@ class Facts:
 
     `operation`: the one that is attempted; None for a fetch without one. `active`: the action of another
     operation that is active. `calls`: of this sandbox, oldest first: all of the operation, all in doubt, and the
-    latest. `last_request`: read only for a fetch without one. `earlier`: what was answered before `answer` and is
-    not decided yet. `jitter`: drawn from 0 to 1.
+    latest. `policy`: read only for an operation that a rule began. `last_request`: read only for a fetch without
+    one. `earlier`: what was answered before `answer` and is not decided yet. `jitter`: drawn from 0 to 1.
     """
 
     sandbox: SandboxFacts
@@ -299,6 +305,7 @@ class Facts:
     active: str | None = None
     calls: tuple[CallFacts, ...] = ()
     on_hold: bool = False
+    policy: Policy = field(default_factory=dict)
     convex: ConvexFacts = field(default_factory=ConvexFacts)
     last_request: LastRequest | None = None
     earlier: tuple[Answer, ...] = ()

@@ -111,7 +111,9 @@ def _used_at(row: SandboxFacts, remote: RemoteSandbox, *, started: datetime) -> 
 def mark_gone(draft: Draft) -> None:
     """It no longer exists: the row becomes a tombstone, and is shown as gone, as nothing else ever is."""
     if draft.sandbox.deleted_at is None:
-        draft.set(deleted_at=draft.now, status=Status.GONE, status_changed_at=draft.now)
+        draft.set(
+            deleted_at=draft.now, status=Status.GONE, status_changed_at=draft.now, policy_due_at=None,
+        )  # fmt: skip
         draft.event(EventKind.GONE, "It no longer exists in Daytona")
 
 
@@ -122,7 +124,7 @@ def _revive(draft: Draft) -> None:
     """
     draft.set(deleted_at=None)
     status = Status.CREATING if draft.sandbox.seen is None else status_of(draft.sandbox.seen, last=Status.CREATING)
-    draft.set(status=status, status_changed_at=draft.now)
+    draft.set(status=status, status_changed_at=draft.now, policies_from=draft.now, policy_due_at=draft.now)
     draft.calls = tuple(
         replace(call, effect_seen_at=None) if call.name == Action.DELETE else call for call in draft.calls
     )
@@ -203,6 +205,8 @@ def refresh_status(draft: Draft) -> None:
     status = _status(draft)
     if status != draft.sandbox.status:
         draft.set(status=status, status_changed_at=draft.now)
+        if status not in MOVING:
+            draft.set(policy_due_at=draft.now)
     if not _is_from_before_intent(draft.sandbox):
         meet_intent(draft)
     draft.set(fetch_due_at=_next_fetch(draft))

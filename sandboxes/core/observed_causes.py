@@ -19,9 +19,11 @@ LONGEST_EFFECT = timedelta(minutes=5)
 EARLIEST, LATEST = timedelta(seconds=-10), timedelta(seconds=120)
 # What a recovery leaves where it is asked not to start, or does not get so far.
 RECOVERED = frozenset({"stopped", "archived"})
+OF_SOURCE: dict[str, Cause] = {Source.EVICTION: Cause.EVICTION, Source.POLICY: Cause.POLICY}
 IN_WORDS = {
     Cause.AUTO_STOP: ", by its auto-stop",
     Cause.EVICTION: ", to make room",
+    Cause.POLICY: ", by a lifecycle policy",
     Cause.OUTSIDE: ", not asked for here",
 }
 
@@ -34,7 +36,7 @@ def cause_of_change(draft: Draft, remote: RemoteSandbox, *, started: datetime) -
     """
     operation = draft.operation
     if operation is not None and operation.action != Action.SYNC and draft.own_calls:
-        return Cause.EVICTION if operation.source == Source.EVICTION else Cause.OPERATION
+        return OF_SOURCE.get(operation.source, Cause.OPERATION)
     if _is_of_our_call(draft, remote, started=started):
         return Cause.SYSTEM if operation is None else Cause.OPERATION
     return Cause.AUTO_STOP if _is_auto_stop(draft, remote) else Cause.OUTSIDE

@@ -86,6 +86,7 @@ class Source(Word):
     COMMAND = "command"
     EVICTION = "eviction"
     SWEEP = "sweep"
+    POLICY = "policy"
 
 
 class ActorKind(Word):
@@ -130,6 +131,7 @@ class EventKind(Word):
     CHANGE = "change"
     PRUNED = "pruned"
     ERASED = "erased"
+    POLICY = "policy"
 
     @classmethod
     def for_programs(cls) -> list[str]:
@@ -147,6 +149,25 @@ class Form(Word):
     @property
     def label(self) -> str:
         return {"webhook": "Signed webhook", "slack": "Message to Slack, or alike", "mail": "Mail"}[self.value]
+
+
+class Rule(Word):
+    """What a lifecycle policy may say of a sandbox."""
+
+    IDLE_STOP = "idle_stop"
+    LONGEST_RUN = "longest_run"
+    ARCHIVE_AFTER = "archive_after"
+    DELETE_AFTER = "delete_after"
+    EXPIRY = "expiry"
+
+
+class PolicyScope(Word):
+    """Of which sandboxes a policy speaks; the later ones are more specific, and win."""
+
+    DEFAULT = "default"
+    TIER = "tier"
+    OWNER = "owner"
+    SANDBOX = "sandbox"
 
 
 class AuditAction(Word):
@@ -171,6 +192,7 @@ class AuditAction(Word):
     SETTINGS = "settings"
     PROTECTION = "protection"
     FORGOTTEN = "forgotten"
+    POLICY = "policy"
     NOTE = "note"
     ORPHAN = "orphan"
     JOB = "job"

@@ -14,11 +14,21 @@ from django.db import connection
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import ActorKind
-from sandboxes.models import ConvexProjection, Delivery, Feed, Job, Operation, Receiver, Sandbox, SandboxEvent
+from sandboxes.models import (
+    ConvexProjection,
+    Delivery,
+    Feed,
+    Job,
+    Operation,
+    Policy,
+    Receiver,
+    Sandbox,
+    SandboxEvent,
+)
 from sandboxes.models.claiming import ACTIVE_IN_SQL
 
 _OPERATIONS, _SANDBOXES = Operation._meta.db_table, Sandbox._meta.db_table
-_PROJECTIONS = ConvexProjection._meta.db_table
+_PROJECTIONS, _POLICIES = ConvexProjection._meta.db_table, Policy._meta.db_table
 _EVENTS, _FEED = SandboxEvent._meta.db_table, Feed._meta.db_table
 
 
@@ -47,6 +57,8 @@ SYSTEM = Queue(
 FETCHES = Queue(_SANDBOXES, "id", "owner_id", "fetch_due_at", "{row}.fetch_due_at IS NOT NULL")
 TOUCHES = Queue(_SANDBOXES, "id", "owner_id", "touch_due_at", "{row}.touch_due_at IS NOT NULL")
 JOBS = Queue(Job._meta.db_table, "", "", "due_at", "{row}.due_at IS NOT NULL")
+POLICIES = Queue(_SANDBOXES, "id", "owner_id", "policy_due_at", "{row}.policy_due_at IS NOT NULL")
+CHANGED_POLICIES = Queue(_POLICIES, "", "", "changed_at", "{row}.told_up_to IS NOT NULL")
 PUSHES = Queue(_PROJECTIONS, "sandbox_id", "", "due_at", "{row}.due_at IS NOT NULL")
 DELIVERIES = Queue(Delivery._meta.db_table, "id", "receiver_id", "due_at", "{row}.due_at IS NOT NULL")
 # Receivers that have not been given all of the feed.

@@ -29,7 +29,7 @@ from sandboxes.engine.listening import listen
 from sandboxes.engine.steps_back import notice_steps_back
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.providers.daytona.errors import NotConfigured
-from sandboxes.services import heartbeat, jobs, loops, projection, touches
+from sandboxes.services import heartbeat, jobs, loops, policies, projection, touches
 from sandboxes.services.heartbeat import Heartbeat
 from sandboxes.services.lifecycle import attempts, turns
 
@@ -53,6 +53,9 @@ BATCH = 200
 GRACE = 10.0  # seconds that turns have to end in when the worker stops
 REVIEW_EVERY = 15.0  # seconds
 PUSHES, PUSHED_TOGETHER, TOUCHES = 4, 100, 200
+BESIDE = (
+    picks.PUSHES, picks.TOUCHES, picks.UNREAD, picks.DELIVERIES, picks.JOBS, picks.POLICIES, picks.CHANGED_POLICIES,
+)  # fmt: skip
 MOST_FILES = 65536
 GARBAGE = (50_000, 20, 50)
 
@@ -78,7 +81,7 @@ class Worker:
         self._deliveries = Deliveries(holder=self._holder, woken=lambda: self._woken.set())
         self._turns: dict[asyncio.Task[None], Turn] = {}
         self._pushing: set[UUID] = set()
-        self._touching = self._at_jobs = False
+        self._touching = self._at_jobs = self._judging = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -119,9 +122,9 @@ class Worker:
 
     async def _claim_what_is_due(self) -> None:
         self._woken.clear()
-        beside = (picks.PUSHES, picks.TOUCHES, picks.UNREAD, picks.DELIVERIES, picks.JOBS)
-        queues = (*[lane.queue for lane in self.lanes], *beside)
-        *in_lanes, pushes, touched, unread, deliveries, job = await self._claims(picks.due, queues)
+        queues = (*[lane.queue for lane in self.lanes], *BESIDE)
+        found = await self._claims(picks.due, queues)
+        *in_lanes, pushes, touched, unread, deliveries, job, ruled, changed = found
         began = 0
         self._deliveries.begin(unread=unread, due=deliveries)
         for lane, is_due in zip(self.lanes, in_lanes, strict=True):
@@ -134,6 +137,9 @@ class Worker:
         if job and not self._at_jobs:
             self._at_jobs = True
             self._spawn(self._work_at_jobs())
+        if (ruled or changed) and not self._judging:
+            self._judging = True
+            self._spawn(self._judge())
         if began:
             await asyncio.sleep(BREATH)
             return
@@ -189,7 +195,7 @@ class Worker:
             return True
         return False
 
-    # --- Convex, touches, and jobs
+    # --- Convex, touches, jobs, and policies
 
     async def _push_what_is_due(self) -> int:
         room = PUSHES * PUSHED_TOGETHER - len(self._pushing)
@@ -239,6 +245,16 @@ class Worker:
             log.exception("job_failed")
         finally:
             self._at_jobs = False
+
+    async def _judge(self) -> None:
+        """Lifecycle policies: what they bring about is operations, which have a lane."""
+        try:
+            await self._others(policies.apply_some)
+        except Exception:
+            log.exception("policies_failed")
+        finally:
+            self._judging = False
+            self._woken.set()
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)

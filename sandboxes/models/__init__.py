@@ -9,6 +9,7 @@ from sandboxes.models.intent import IntentChange
 from sandboxes.models.job import Job, JobItem
 from sandboxes.models.operation import Feed, Operation, SandboxEvent
 from sandboxes.models.orphan import Orphan
+from sandboxes.models.policy import Policy
 from sandboxes.models.projection import ConvexProjection
 from sandboxes.models.receiver import Delivery, Receiver
 from sandboxes.models.running import CallBudget, CircuitBreaker, Lease, Notice, Schedule, Sweep, WorkerHeartbeat
@@ -33,6 +34,7 @@ __all__ = [
     "Operation",
     "Orphan",
     "Owner",
+    "Policy",
     "Receiver",
     "Sandbox",
     "SandboxEvent",

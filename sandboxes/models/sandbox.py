@@ -19,7 +19,6 @@ from sandboxes.models.scope import SandboxRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
 
 class Owner(models.Model):
@@ -70,7 +69,8 @@ SORTED_BY = {"last_used_at": LAST_USED}
 WORKING_FIELDS = frozenset(
     {
         "last_accessed_at", "touch_forwarded_at", "touch_due_at", "listed_at", "fetch_due_at", "failures",
-        "lease_token", "lease_until", "updated_at",
+        "lease_token", "lease_until", "updated_at", "policies_from", "policy_due_at",
+        "policy_warnings",
     }
 )  # fmt: skip
 
@@ -165,6 +165,13 @@ class Sandbox(Derived, Leased):
     )
     protected_until = models.DateTimeField(null=True, blank=True)
     protected_reason = models.CharField(max_length=500, blank=True)
+    policies_from = models.DateTimeField(
+        null=True, blank=True, help_text="No lifecycle policy counts from an earlier time."
+    )
+    policy_due_at = models.DateTimeField(null=True, blank=True, help_text="Its lifecycle policies are judged then.")
+    policy_warnings: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict, db_default={}, blank=True, help_text="When each rule acts, as it was announced."
+    )
 
     pending_changes: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
         default=dict, blank=True, help_text="Labels and intervals that Daytona has not confirmed yet."
@@ -185,6 +192,8 @@ class Sandbox(Derived, Leased):
     batch: Any = None
     # Its latest calls to Daytona, once they were read.
     known_calls: list[Any] | None = None
+    # The lifecycle rules that hold for it, once they were read.
+    known_policy: Any = None
 
     class Meta:
         verbose_name_plural = "sandboxes"
@@ -217,6 +226,9 @@ class Sandbox(Derived, Leased):
             ),
             models.Index(
                 fields=["touch_due_at"], name="sandbox_touch_due", condition=Q(touch_due_at__isnull=False)
+            ),
+            models.Index(
+                fields=["policy_due_at"], name="sandbox_policy_due", condition=Q(policy_due_at__isnull=False)
             ),
             models.Index(fields=["failures"], name="sandbox_failing", condition=Q(failures__gt=0)),
             models.Index(
@@ -267,9 +279,3 @@ class Sandbox(Derived, Leased):
     def compose_daytona_name(self) -> str:
         """`<slug>-<short id>`: unique in the organisation, so a create is safe to repeat."""
         return f"{slugify(self.name)[:40] or 'sandbox'}-{self.short_id}"
-
-    @property
-    def last_used_at(self) -> datetime:
-        """The later of our clock and Daytona's, which terminals, previews and commands move."""
-        times = [t for t in (self.last_accessed_at, self.last_activity_at) if t is not None]
-        return max(times) if times else self.created_at

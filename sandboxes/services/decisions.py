@@ -34,13 +34,16 @@ from sandboxes.core.facts import (
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.quota import QuotaSearch
 from sandboxes.core.resources import Resource
-from sandboxes.core.vocabulary import Action, EventKind
+from sandboxes.core.vocabulary import Action, EventKind, Source
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox
+from sandboxes.models import Policy as PolicyRow
 from sandboxes.services import leases, sandbox_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
+
+    from sandboxes.core.policies import Policy
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +104,21 @@ def read_calls(rows: Iterable[Sandbox]) -> None:
         by_id[call.sandbox_id].known_calls.append(call_facts(call))  # type: ignore[union-attr]
 
 
+def policy_of(row: Sandbox) -> Policy:
+    """The lifecycle rules that hold for it; read once for each time that the row is read."""
+    if row.known_policy is None:
+        read_policies([row])
+    policy: Policy = row.known_policy
+    return policy
+
+
+def read_policies(rows: Iterable[Sandbox]) -> None:
+    """Read the lifecycle rules of many sandboxes in one query."""
+    by_id = {row.pk: row for row in rows}
+    for pk, policy in PolicyRow.objects.in_force(by_id.values()).items():
+        by_id[pk].known_policy = policy
+
+
 def is_uncertain(row: Sandbox, active: Operation | None) -> bool:
     """Whether a call of ours is in doubt, or the active operation has made one that may change what is seen."""
     if hasattr(row, "in_doubt") and (active is None or hasattr(active, "has_called")):  # read with the row
@@ -129,6 +147,7 @@ def gather(
         active=active.action if active else None,
         calls=calls_of(row),
         on_hold=row.owner.on_hold if operation is not None else False,
+        policy=policy_of(row) if operation is not None and operation.source == Source.POLICY else {},
         convex=_convex_facts(row) if is_create else ConvexFacts(),
         last_request=_last_request(row) if operation is None and active is None else None,
         earlier=tuple(answers[:-1]),

@@ -83,13 +83,14 @@ def _stop_when_created(sandbox_id: UUID, *, actor: Actor, reason: str) -> int:
 
 
 def lift(owner_id: str, *, actor: Actor, reason: str = "") -> None:
-    """End the hold. What was stopped stays stopped until somebody starts it."""
+    """End the hold. What was stopped stays stopped until somebody starts it, and lifecycle policies count anew."""
     if not Owner.objects.filter(pk=owner_id).exists():
         return
     _change(
         owner_id, AuditAction.HOLD_LIFTED, actor=actor, reason=reason, hold_since=None, hold_actor=str(actor),
         hold_reason=reason[:500], hold_public_reason="",
     )  # fmt: skip
+    sandbox_store.count_policies_anew(Sandbox.objects.filter(owner_id=owner_id))
 
 
 def set_limit(owner_id: str, limit: int | None, *, actor: Actor, reason: str) -> None:

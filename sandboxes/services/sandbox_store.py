@@ -22,7 +22,7 @@ from sandboxes.models.bulk import insert_each, update_each
 from sandboxes.models.sandbox import WORKING_FIELDS
 from sandboxes.services import notices
 from sandboxes.services.facts import changed_facts, facts_of
-from sandboxes.services.rows import one
+from sandboxes.services.rows import in_chunks, one
 from sandboxes.services.wake import wake
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
     from sandboxes.core.codes import NoticeCode
     from sandboxes.models.scope import SandboxRows
+
+CHUNK = 500
 # What no copy of a sandbox shows: it moves with every fetch and every claim.
 UNSHOWN = WORKING_FIELDS | {"observed_at", "last_activity_at"}
 
@@ -137,6 +139,19 @@ def _save_together(changed: dict[Sandbox, list[str]]) -> None:
 def _update(changed: dict[Sandbox, list[str]], *now: str) -> None:
     written = {row: names for row, names in changed.items() if names}
     update_each(list(written), {name for names in written.values() for name in names}, now=now)
+
+
+def count_policies_anew(rows: SandboxRows) -> None:
+    """Have no lifecycle policy count from before now: what was before says nothing of whether they are wanted.
+
+    In chunks, and in the order in which whoever locks many locks them.
+    """
+    now = clock.now()
+    for chunk in in_chunks(rows.filter(deleted_at=None).only("pk"), CHUNK):
+        with transaction.atomic():
+            locked = Sandbox.objects.filter(pk__in=[row.pk for row in chunk]).order_by("pk")
+            ids = list(locked.select_for_update(no_key=True).values_list("pk", flat=True))
+            Sandbox.objects.filter(pk__in=ids).update(policies_from=now, policy_due_at=now)
 
 
 def append(sandbox: Sandbox, row: Model) -> None:

@@ -48,7 +48,8 @@ def sandbox(state: str = "started", **fields: Any) -> SandboxFacts:
         "observed_state": state, "desired_state": state, "error_reason": "", "recoverable": False,
         "observed_auto_stop": 15, "observed_auto_archive": 10080, "observed_auto_delete": -1,
         "last_activity_at": None, "touch_forwarded_at": None, "observed_at": at(-60), "fetch_due_at": None,
-        "missing_since": None,
+        "missing_since": None, "last_accessed_at": None, "protected_until": None, "policies_from": None,
+        "policy_due_at": None, "policy_warnings": {},
         "status": Status.RUNNING, "status_changed_at": at(-3000), "pending_changes": {}, "created_at": at(-7200),
         "deleted_at": None,
     }  # fmt: skip

@@ -28,7 +28,7 @@ from sandboxes.api.views.base import ApiView
 from sandboxes.api.views.lists import ListView
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Source
-from sandboxes.services import lifecycle, lookup
+from sandboxes.services import lifecycle, lookup, policies
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -50,6 +50,9 @@ class SandboxList(ListView):
     )
     def get(self, request: Request) -> Response:
         return self.page(querysets.sandboxes(self.actor, for_staff=self.principal.is_staff))
+
+    def complete(self, found: list[Any]) -> None:
+        policies.read(found)
 
     @documented(
         "Create a sandbox",

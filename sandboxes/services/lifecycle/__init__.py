@@ -4,7 +4,7 @@ attempts move it on until Daytona shows it."""
 from __future__ import annotations
 
 from sandboxes.core.intervals import RANGES, is_made_ephemeral
-from sandboxes.services.lifecycle.allowed import allowed_actions, destroyed_after, obstacles
+from sandboxes.services.lifecycle.allowed import allowed_actions, destroyed_after, obstacles, refusal
 from sandboxes.services.lifecycle.attempts import attempt, observe
 from sandboxes.services.lifecycle.change import (
     forget,
@@ -16,7 +16,7 @@ from sandboxes.services.lifecycle.change import (
     set_labels,
 )
 from sandboxes.services.lifecycle.create import NewRequest, create
-from sandboxes.services.lifecycle.request import cancel, request
+from sandboxes.services.lifecycle.request import cancel, carry_out, request
 from sandboxes.services.lifecycle.request_many import request_many
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "allowed_actions",
     "attempt",
     "cancel",
+    "carry_out",
     "create",
     "destroyed_after",
     "forget",
@@ -34,6 +35,7 @@ __all__ = [
     "protect",
     "put_labels_back",
     "reapply",
+    "refusal",
     "rename",
     "request",
     "request_many",

@@ -146,6 +146,7 @@ def protect(sandbox_id: UUID, *, actor: Actor, until: datetime | None, reason: s
             _check_end(until, actor)
         before = {"protected_until": row.protected_until}
         row.protected_until, row.protected_reason = until, kept
+        row.policy_due_at = clock.now()
         after = {"protected_until": until}
         audit.write(AuditAction.PROTECTION, actor=actor, about=row, reason=reason, before=before, after=after)
         text = f"Protected until {until:%Y-%m-%d %H:%M} UTC" if until else "No longer protected"

@@ -183,6 +183,8 @@ def cancel_operation(row: Sandbox, operation: Operation, *, actor: Actor, reason
         row, EventKind.OPERATION, "Cancel requested", operation=operation, actor=actor, at=now,
         data={"reason": reason} if reason else {},
     )  # fmt: skip
+    if operation.source == Source.POLICY:  # who takes it back wants the sandbox as it is for as long again
+        row.policies_from = row.policy_due_at = now
     brought_an_intent = operation.intent_change is not None
     close_operation(row, operation, OperationStatus.CANCELLED, now=now, code=Code.CANCELLED, message=reason)
     is_unmet = row.intent_met_at is None and row.deleted_at is None

@@ -22,11 +22,11 @@ from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.decide import decide
 from sandboxes.core.facts import Answer, Decision, Fetched, NewOperation, TellDaytona
 from sandboxes.core.plan import Call, FindRoom, LookAgain, Step
-from sandboxes.core.vocabulary import Action, EventKind, OperationStatus
+from sandboxes.core.vocabulary import Action, EventKind, OperationStatus, Source
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, claiming
 from sandboxes.providers.protocols import NewSandbox
 from sandboxes.services import notices, sandbox_store
-from sandboxes.services.decisions import gather, read_calls, write
+from sandboxes.services.decisions import gather, read_calls, read_policies, write
 from sandboxes.services.fetching import Target
 
 if TYPE_CHECKING:
@@ -135,6 +135,9 @@ def decide_together(asked: Sequence[tuple[Turn, tuple[Answer, ...]]]) -> list[Ou
         rows = [row for row in found if row.lease_token == by_id[row.pk][0].token]
         operations, active, now = _operations(rows, by_id)
         read_calls(rows)
+        by_policy = {one.sandbox_id for one in operations.values() if one.source == Source.POLICY}
+        if by_policy:
+            read_policies([row for row in rows if row.pk in by_policy])
         for row in rows:
             turn, answers = by_id[row.pk]
             operation = operations.get(turn.operation_id) if turn.operation_id else None

@@ -68,7 +68,7 @@ class Operations:
     def change_sandbox(
         self, sandbox_id: str, *, if_match: str | None = None, **body: Unpack[t.PatchedChangesRequest]
     ) -> t.Sandbox:
-        """Change a sandbox's name, intervals or protection."""
+        """Change a sandbox's name, labels, intervals or protection."""
         answer: t.Sandbox = self._call(
             Ask("PATCH", path("/sandboxes/{sandbox_id}", sandbox_id), body={**body}, if_match=if_match)
         )
@@ -372,7 +372,7 @@ class AsyncOperations:
     async def change_sandbox(
         self, sandbox_id: str, *, if_match: str | None = None, **body: Unpack[t.PatchedChangesRequest]
     ) -> t.Sandbox:
-        """Change a sandbox's name, intervals or protection."""
+        """Change a sandbox's name, labels, intervals or protection."""
         answer: t.Sandbox = await self._call(
             Ask("PATCH", path("/sandboxes/{sandbox_id}", sandbox_id), body={**body}, if_match=if_match)
         )
