@@ -148,13 +148,14 @@ def _until_sure(draft: Draft, missing_since: datetime) -> float:
 
 
 def _convex_verdict(draft: Draft, facts: Facts) -> Step:
-    """Daytona runs it: the create succeeds once Convex has answered the first push, or is silent for a minute.
+    """Daytona runs it: the create has succeeded, and Convex is told beside it.
 
-    Convex has a cap of its own and may refuse the row; only while the create is active does that undo it.
+    Where Convex has a cap of its own and may refuse the row, it succeeds once Convex has answered the first push,
+    or is silent for a minute: only while the create is active does a refusal undo it.
     """
     if facts.convex.has_no_room:
         return Fail(Code.SANDBOX_LIMIT_REACHED, "Convex has no room for it.")
-    if not facts.convex.is_on or facts.convex.has_answered:
+    if not facts.convex.may_refuse or facts.convex.has_answered:
         return Done()
     meet_intent(draft)
     runs_since = draft.sandbox.intent_met_at or draft.now

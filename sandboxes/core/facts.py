@@ -274,9 +274,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvexFacts:
-    """What a create needs to know of its first push."""
+    """What a create needs to know of its first push. `may_refuse`: Convex has functions with a cap of their own."""
 
-    is_on: bool = False
+    may_refuse: bool = False
     has_answered: bool = False
     has_no_room: bool = False
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import connection
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import ACTIVE
+from sandboxes.core.vocabulary import ACTIVE, Action, OperationStatus
 from sandboxes.models.lease import LONGEST
 from sandboxes.models.operation import Operation
 from sandboxes.models.sandbox import Sandbox
@@ -18,12 +18,16 @@ from sandboxes.models.sandbox import Sandbox
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+UNSENT_IN_SQL = f"action = '{Action.CREATE.value}' AND status = '{OperationStatus.QUEUED.value}'"
 ACTIVE_IN_SQL = ", ".join(f"'{status.value}'" for status in sorted(ACTIVE))
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A sandbox that was leased at `present`, the database's time, with its active operation if it has one."""
+    """A sandbox that was leased at `present`, the database's time, with its active operation if it has one.
+
+    `is_unsent`: that is a create which nobody has attempted yet, so that nothing of it is in Daytona.
+    """
 
     sandbox_id: UUID
     daytona_id: str | None
@@ -32,6 +36,7 @@ class Claimed:
     present: datetime
     operation_id: UUID | None = None
     request_id: str = ""
+    is_unsent: bool = False
 
 
 def claim(ids: Sequence[UUID], *, token: str, seconds: float) -> list[Claimed]:
@@ -46,7 +51,7 @@ def claim(ids: Sequence[UUID], *, token: str, seconds: float) -> list[Claimed]:
     operations = _postpone([one[0] for one in sandboxes], seconds)
     present = sandboxes[0][-1]
     return [
-        Claimed(pk, daytona_id, name, owner, present, *operations.get(pk, (None, "")))
+        Claimed(pk, daytona_id, name, owner, present, *operations.get(pk, (None, "", False)))
         for pk, daytona_id, name, owner, _ in sandboxes
     ]
 
@@ -73,14 +78,18 @@ def _lease(ids: Sequence[UUID], token: str, seconds: float) -> list[tuple[UUID, 
     ]
 
 
-def _postpone(ids: Sequence[UUID], seconds: float) -> dict[UUID, tuple[UUID, str]]:
+def _postpone(ids: Sequence[UUID], seconds: float) -> dict[UUID, tuple[UUID, str, bool]]:
     """Of each sandbox the active operation, which is not due again before the lease ends."""
     until = clock.in_sql(plus=seconds)
     statement = f"""
         UPDATE {_table(Operation)} SET due_at = CASE WHEN due_at > {until} THEN due_at ELSE {until} END
-        WHERE sandbox_id IN ({_places(ids)}) AND status IN ({ACTIVE_IN_SQL}) RETURNING sandbox_id, id, request_id
+        WHERE sandbox_id IN ({_places(ids)}) AND status IN ({ACTIVE_IN_SQL})
+        RETURNING sandbox_id, id, request_id, {UNSENT_IN_SQL}
     """  # noqa: S608
-    return {_uuid(sandbox): (_uuid(pk), request_id) for sandbox, pk, request_id in _run(statement, _keys(ids))}
+    return {
+        _uuid(sandbox): (_uuid(pk), request_id, bool(is_unsent))
+        for sandbox, pk, request_id, is_unsent in _run(statement, _keys(ids))
+    }
 
 
 def _run(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:

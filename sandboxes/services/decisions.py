@@ -37,6 +37,7 @@ from sandboxes.core.resources import Resource
 from sandboxes.core.vocabulary import Action, EventKind, Source
 from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox
 from sandboxes.models import Policy as PolicyRow
+from sandboxes.providers.convex.gateway import gateway
 from sandboxes.services import leases, sandbox_store
 
 if TYPE_CHECKING:
@@ -159,8 +160,9 @@ def gather(
 
 
 def _convex_facts(row: Sandbox) -> ConvexFacts:
+    convex = gateway()  # our own functions have no cap
     return ConvexFacts(
-        is_on=bool(settings.CONVEX_URL),
+        may_refuse=bool(settings.CONVEX_URL) and not (convex is not None and convex.had_own_functions),
         has_answered=row.projection.pushed_generation > 0,
         has_no_room=row.projection.refusal == Code.SANDBOX_LIMIT_REACHED,
     )

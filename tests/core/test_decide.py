@@ -256,11 +256,11 @@ def test_a_refusal_that_a_look_confirms_is_the_end() -> None:
     ("convex", "met_at", "step"),
     [
         (ConvexFacts(), None, Done()),
-        (ConvexFacts(is_on=True, has_answered=True), None, Done()),
-        (ConvexFacts(is_on=True), None, None),
-        (ConvexFacts(is_on=True), at(-59), None),
-        (ConvexFacts(is_on=True), at(-60), Done()),
-        (ConvexFacts(is_on=True, has_no_room=True), None, NO_ROOM),
+        (ConvexFacts(may_refuse=True, has_answered=True), None, Done()),
+        (ConvexFacts(may_refuse=True), None, None),
+        (ConvexFacts(may_refuse=True), at(-59), None),
+        (ConvexFacts(may_refuse=True), at(-60), Done()),
+        (ConvexFacts(may_refuse=True, has_no_room=True), None, NO_ROOM),
     ],
 )  # fmt: skip
 def test_a_create_waits_for_the_first_push(convex: ConvexFacts, met_at: datetime | None, step: object) -> None:
@@ -274,7 +274,7 @@ def test_a_create_waits_for_the_first_push(convex: ConvexFacts, met_at: datetime
 
 
 def test_what_convex_has_no_room_for_is_deleted() -> None:
-    convex = ConvexFacts(is_on=True, has_no_room=True)
+    convex = ConvexFacts(may_refuse=True, has_no_room=True)
     decision = after(fetched("started"), "create", of=sandbox(intent_met_at=None), convex=convex)
     assert (its(decision).status, its(decision).code) == ("failed", Code.SANDBOX_LIMIT_REACHED)
     new = next(one for one in decision.effects if isinstance(one, NewOperation))

@@ -227,7 +227,9 @@ class Run:
         self._decide(row, key, CallAnswered(result), token=token)
 
     def _fetch(self, row: Row) -> Generator[float | Reply, Any, Answer]:
-        """One GET, and what it proves: as services fetch."""
+        """One GET, and what it proves: as services fetch. What nobody has asked for yet is not looked for."""
+        if row.active is not None and (row.active.action, row.active.status) == ("create", "queued"):
+            return Fetched(self.time.now)
         started, facts, calls = self.time.now, row.sandbox, row.calls
         yield self.rng.uniform(0.01, 0.2)
         found = self.daytona.get(facts)

@@ -181,7 +181,7 @@ class Store:
                 status_changed_at=now, desired_state="",
             )
         )  # fmt: skip
-        row.convex = ConvexFacts(is_on=True)
+        row.convex = ConvexFacts(may_refuse=True)
         self.rows.append(row)
         self.create_operation(row, Action.CREATE, actor=Actor.owner("alice"), source=Source.API)
         return row

@@ -140,6 +140,13 @@ class Deployment:
             self._own = (clock.monotonic(), self.may_run("query", own=True) is True)
         return self._own[1]
 
+    @property
+    def had_own_functions(self) -> bool:
+        """Whether they were there when that was last looked at; nothing is asked."""
+        if self._capabilities is not None and self._capabilities[1].known:
+            return self._capabilities[1].present >= OWN
+        return self._own is not None and self._own[1]
+
     def may_run(self, kind: FunctionKind, *, own: bool = False) -> bool | None:
         """Whether this key can run internal functions of a kind, tried with some that change nothing.
 

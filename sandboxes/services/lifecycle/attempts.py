@@ -93,6 +93,16 @@ class _Run:
         self.turn.follow(outcome)
         return outcome
 
+    async def fetch(self) -> Fetched:
+        """What Daytona shows. Of what nobody has asked it to make, that is nothing: it is not asked either.
+
+        A name is ours alone. Where somebody has taken it all the same, the create is refused, and then it is asked.
+        """
+        if self.turn.is_unsent:
+            self.turn.is_unsent = False
+            return Fetched(self.turn.now())
+        return await fetch(gateway(), self.turn.target, started=self.turn.now(), absence=self.absence)
+
     async def absence(self) -> Absence:
         return await self.database(_absence, self.turn.sandbox_id)
 
@@ -105,7 +115,7 @@ async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
         answer: Answer
         failure: DaytonaError | None = None
         try:
-            answer = await fetch(gateway(), turn.target, started=turn.now(), absence=run.absence)
+            answer = await run.fetch()
             if ended and answer.remote is None:
                 answer = replace(answer, confirmed=True)
         except DaytonaError as error:

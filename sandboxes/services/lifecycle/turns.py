@@ -45,7 +45,8 @@ MOST_FAILURES = 10  # in a row; then the operation ends
 class Turn:
     """One worker's hold on one sandbox, under its lease, until `is_over`.
 
-    `present` was the database's time at `known_at` on this process's own clock.
+    `present` was the database's time at `known_at` on this process's own clock. `is_unsent`: nothing was asked of
+    Daytona for it yet.
     """
 
     target: Target
@@ -54,6 +55,7 @@ class Turn:
     known_at: float = field(default_factory=clock.monotonic)
     operation_id: UUID | None = None
     request_id: str = ""
+    is_unsent: bool = False
     owner: str = ""
     ends: float = field(default_factory=lambda: clock.monotonic() + settings.ATTEMPT_SECONDS)
     pause: float = FIRST_PAUSE
@@ -108,7 +110,8 @@ def claim(ids: Iterable[UUID], *, holder: str = "") -> list[Turn]:
     return [
         Turn(
             Target(one.sandbox_id, one.daytona_id, one.daytona_name), token, one.present,
-            operation_id=one.operation_id, request_id=one.request_id, owner=one.owner,
+            operation_id=one.operation_id, request_id=one.request_id, is_unsent=one.is_unsent,
+            owner=one.owner,
         )
         for one in claiming.claim(list(ids), token=token, seconds=settings.LEASE_SECONDS)
     ]  # fmt: skip

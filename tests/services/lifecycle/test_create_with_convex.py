@@ -1,4 +1,4 @@
-"""A create and Convex: it waits for the first push, and only while it is active may Convex undo it."""
+"""A create and Convex: where that may refuse the row it is waited for, and only so long may it undo the create."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sandboxes.providers.convex import gateway
 from sandboxes.services import lifecycle
 from tests.services.projection.driving import Convex
 from tests.support import convex as wire
-from tests.support.driving import ask, pass_time, reload, settle
+from tests.support.driving import ask, pass_time, reload, run_due, settle
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -50,6 +50,22 @@ def test_when_a_create_has_succeeded_convex_has_the_row(world: Emulator, convex:
     settle(operation)
     assert operation.status == "succeeded"
     row = reload(operation.sandbox_id)
+    assert convex.row(row)["userId"] == "alice"
+
+
+def test_where_convex_has_no_cap_it_is_told_beside_the_create(world: Emulator, convex: Convex) -> None:
+    convex.configure(sandkeeper=True)
+    settle(create("first"))  # from its push on it is known which functions there are
+    wait_until(lambda: not run_due(), what="push of the first")
+    number = world.faults.add("status", system="convex", status=503)
+    operation = create("second")
+    settle(operation)
+    assert (operation.status, reload(operation.sandbox_id).status) == ("succeeded", "running")
+    assert operation.step == ""
+    world.faults.remove(number)
+    pass_time(61)
+    row = reload(operation.sandbox_id)
+    wait_until(lambda: not run_due() and not reload(row.pk).projection.is_behind, what="push of the second")
     assert convex.row(row)["userId"] == "alice"
 
 
