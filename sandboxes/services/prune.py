@@ -15,7 +15,7 @@ from django.db.models.functions import Cast
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.vocabulary import Actor, AuditAction, EventKind
+from sandboxes.core.vocabulary import Actor, AuditAction, EventKind, PolicyScope
 from sandboxes.models import (
     AuditEntry,
     ConvexProjection,
@@ -28,6 +28,7 @@ from sandboxes.models import (
     Operation,
     Orphan,
     Owner,
+    Policy,
     Sandbox,
     SandboxEvent,
     Sweep,
@@ -139,6 +140,7 @@ def erase_owner(owner_id: str, *, actor: Actor, dry_run: bool = False) -> dict[s
             "idempotency": _answers(owner_id, theirs),
             "orphans": Orphan.objects.filter(Q(owner=owner_id) | Q(adopt_for=owner_id)),
             "job_items": JobItem.objects.filter(owner=owner_id),
+            "policies": _policies(owner_id, theirs),
             "sandboxes": theirs,
             "sweeps": Sweep.objects.filter(owner=owner_id),
             "usage": UsageHour.objects.filter(owner=owner_id),
@@ -154,6 +156,12 @@ def erase_owner(owner_id: str, *, actor: Actor, dry_run: bool = False) -> dict[s
                 found.delete()
             audit.write(AuditAction.OWNER_ERASED, actor=actor, name="an owner", after=counts)
     return counts
+
+
+def _policies(owner_id: str, theirs: QuerySet[Sandbox]) -> QuerySet[Policy]:
+    ids = [str(pk) for pk in theirs.values_list("pk", flat=True)]
+    of_owner = Q(scope=PolicyScope.OWNER, subject=owner_id)
+    return Policy.objects.filter(of_owner | Q(scope=PolicyScope.SANDBOX, subject__in=ids))
 
 
 def _answers(owner_id: str, theirs: QuerySet[Sandbox]) -> QuerySet[IdempotencyAnswer]:

@@ -141,7 +141,7 @@ def _update(changed: dict[Sandbox, list[str]], *now: str) -> None:
     update_each(list(written), {name for names in written.values() for name in names}, now=now)
 
 
-def count_policies_anew(rows: SandboxRows) -> None:
+def count_policies_anew(rows: QuerySet[Sandbox]) -> None:
     """Have no lifecycle policy count from before now: what was before says nothing of whether they are wanted.
 
     In chunks, and in the order in which whoever locks many locks them.

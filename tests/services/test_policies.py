@@ -9,7 +9,8 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor, EventKind, PolicyScope, Rule
 from sandboxes.models import AuditEntry, Operation, Policy, Sandbox, SandboxEvent
-from sandboxes.services import intent, lifecycle, owners, policies
+from sandboxes.services import intent, lifecycle, owners, policies, reconcile
+from sandboxes.services.reconcile import Options
 from tests.support.driving import ask, do, reload, settle
 
 if TYPE_CHECKING:
@@ -271,3 +272,15 @@ def test_any_number_is_judged_in_a_few_statements(
     with django_assert_max_num_queries(15):
         assert policies.apply_due() == 6
     assert Operation.objects.filter(source="policy").count() == 6
+
+
+def test_after_a_restore_the_rules_count_anew(running: Callable[..., Sandbox]) -> None:
+    """What the backup says of use is old."""
+    row = running()
+    say(longest_run=120)
+    clock.move(5 * HOUR)
+    began = clock.now()
+    reconcile.sweep(Options(restored=True))
+    judge()
+    assert announcements(row) == []
+    assert (reload(row.pk).policies_from or row.created_at) >= began

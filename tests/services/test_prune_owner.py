@@ -14,6 +14,7 @@ from sandboxes.models import (
     Notice,
     Operation,
     Owner,
+    Policy,
     Sandbox,
     SandboxEvent,
     Sweep,
@@ -39,6 +40,8 @@ def test_an_owner_whose_sandboxes_are_all_gone_leaves_no_trace() -> None:
     rows.event(theirs, operation=rows.operation(theirs))
     IdempotencyAnswer.objects.create(principal=f"owner:{ADA}", key="k", fingerprint="f", created_at=clock.now())
     Sweep.objects.create(owner=ADA, started_at=clock.now())
+    for scope, subject in (("owner", ADA), ("sandbox", str(theirs.pk)), ("owner", "bob")):
+        Policy.objects.create(scope=scope, subject=subject, changed_at=clock.now())
     UsageHour.objects.create(owner=ADA, hour=clock.now(), measure="starts", value=1, rolled_up_at=clock.now())
     others = rows.sandbox("others", of="bob")
     ranking = [
@@ -49,6 +52,7 @@ def test_an_owner_whose_sandboxes_are_all_gone_leaves_no_trace() -> None:
     counts = erase_owner(ADA, actor=audit.COMMAND)
     assert counts == {
         "operations": 1, "events": 1, "sandboxes": 1, "idempotency": 1, "sweeps": 1, "owners": 1, "mentions": 1,
+        "policies": 2,
         "usage": 1, "job_items": 0, "orphans": 0,
     }  # fmt: skip
     assert list(Owner.objects.values_list("pk", flat=True)) == ["bob"]

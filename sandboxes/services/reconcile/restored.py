@@ -35,6 +35,8 @@ def steps(run: Run) -> None:
     """End the operations that were in flight and let every intent count as met: none is issued again."""
     if not run.options.dry_run:
         feed.begin_anew()
+        # What a backup says of use is old: nothing is stopped or deleted for it.
+        sandbox_store.count_policies_anew(_of_owner(run, Sandbox.objects.all()))
     in_flight = Operation.objects.active().exclude(action=Action.CREATE)
     unmet = Q(intent_met_at=None, deleted_at=None, daytona_id__isnull=False)
     creating = Operation.objects.active().filter(action=Action.CREATE)
