@@ -49,13 +49,20 @@ def _enum(name: str, shape: dict[str, Any]) -> str:
 
 
 def _object(name: str, shape: dict[str, Any]) -> str:
-    told = shape.get("description", "")
-    lines = [f'    """{told}"""\n\n' if told else ""]
     required = shape.get("required", ())
-    for field, one in shape.get("properties", {}).items():
-        lines.append(_comment(one.get("description", ""), "    "))
-        kind = annotation(one)
-        lines.append(f"    {_identifier(field)}: {kind if field in required else f'NotRequired[{kind}]'}\n")
+    fields = {
+        field: (
+            annotation(one) if field in required else f"NotRequired[{annotation(one)}]",
+            one.get("description", ""),
+        )
+        for field, one in shape.get("properties", {}).items()
+    }
+    told = shape.get("description", "")
+    if not all(field.isidentifier() and not keyword.iskeyword(field) for field in fields):
+        lines = [f"{_comment(words, '    ')}    {field!r}: {kind!r},\n" for field, (kind, words) in fields.items()]
+        return f"\n\n{_comment(told, '')}{name} = TypedDict({name!r}, {{\n{''.join(lines)}}})\n"
+    lines = [f'    """{told}"""\n\n' if told else ""]
+    lines += [f"{_comment(words, '    ')}    {field}: {kind}\n" for field, (kind, words) in fields.items()]
     return f"\n\nclass {name}(TypedDict):\n{''.join(lines) if any(lines) else '    pass'}\n"
 
 
@@ -80,12 +87,6 @@ def _query_of(operation: dict[str, Any]) -> list[dict[str, Any]]:
 def _comment(words: str, indent: str) -> str:
     lines = textwrap.wrap(" ".join(words.split()), width=110 - len(indent))
     return "".join(f"{indent}# {line}\n" for line in lines)
-
-
-def _identifier(name: str) -> str:
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise ValueError(f"{name!r} cannot be the name of a field in Python")
-    return name
 
 
 def annotation(shape: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operat
 from sandboxes.models.bulk import insert_each, update_each
 from sandboxes.models.sandbox import WORKING_FIELDS
 from sandboxes.services import notices
-from sandboxes.services.facts import changed_facts, facts_of
+from sandboxes.services.facts import FOR_STAFF, changed_facts, facts_of
 from sandboxes.services.rows import in_chunks, one
 from sandboxes.services.wake import wake
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from sandboxes.models.scope import SandboxRows
 
 CHUNK = 500
+READ_BY_ALL = frozenset(EventKind.for_programs())
 # What no copy of a sandbox shows: it moves with every fetch and every claim.
 UNSHOWN = WORKING_FIELDS | {"observed_at", "last_activity_at"}
 
@@ -196,14 +197,14 @@ def _notify(codes: Mapping[NoticeCode, str | None]) -> None:
 
 @contextmanager
 def telling(row: Sandbox, *, since: dict[str, Any]) -> Iterator[None]:
-    """Write the events of the block together, the first with the facts that are not as they were `since` then."""
+    """Write the events of the block together, one with the facts that are not as they were `since` then."""
     row.lines = []
     yield
     SandboxEvent.objects.bulk_create(_with_changes(row, changed_facts(row, since=since), now=clock.now))
 
 
 def _told(row: Sandbox, *, since: dict[str, Any], now: Callable[[], datetime]) -> list[SandboxEvent]:
-    """The events of a block that has ended, the first with what has changed of the sandbox since then.
+    """The events of a block that has ended, one of them with what has changed of the sandbox since then.
 
     A change that no event tells of gets one of its own: who follows the feed hears of every change.
     """
@@ -216,8 +217,13 @@ def _told(row: Sandbox, *, since: dict[str, Any], now: Callable[[], datetime]) -
 def _with_changes(row: Sandbox, changed: dict[str, Any], *, now: Callable[[], datetime]) -> list[SandboxEvent]:
     lines, row.lines = row.lines or [], None
     if changed:
-        lines = lines or [line(row, EventKind.CHANGE, _in_words(changed), at=now())]
-        lines[0].changes = changed
+        read_by_all = changed.keys() - FOR_STAFF
+        # Not with a line that only staff read: who else follows the feed would miss it.
+        told = next((one for one in lines if not read_by_all or one.kind in READ_BY_ALL), None)
+        if told is None:
+            told = line(row, EventKind.CHANGE, _in_words(changed), at=now())
+            lines = [*lines, told]
+        told.changes = changed
     return lines
 
 

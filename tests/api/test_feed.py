@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from sandboxes import clock
 from sandboxes.core.vocabulary import EventKind, Status
 from sandboxes.models import Feed, Sandbox, SandboxEvent
-from sandboxes.services import feed
+from sandboxes.services import feed, sandbox_store
 from sandboxes.services.prune import prune
 from tests.admin import members
 from tests.api.callers import ALL, Api, problem, program, signed_in
@@ -63,6 +63,19 @@ def test_an_event_says_what_who_and_why(alice: Api, atlas: Sandbox) -> None:
     assert {event["sandbox"] for event in (wanted, requested)} == {str(atlas.pk)}
     timeline = alice.get(f"/sandboxes/{atlas.pk}/events").json()["results"]
     assert timeline == [requested, wanted], "one representation for both"
+
+
+def test_a_change_beside_what_only_staff_read_is_told_to_all(alice: Api, atlas: Sandbox) -> None:
+    """Else a copy would never hear of it: Daytona's id comes with the answer to a call."""
+    with sandbox_store.lock_sandbox(atlas.pk) as row:
+        row.daytona_id = "of the answer"
+        sandbox_store.event(row, EventKind.CALL, "create: accepted")
+    (told,) = alice.get("/events").json()["results"]
+    assert (told["type"], told["changes"]) == ("change", {"daytona_id": "of the answer"})
+    with sandbox_store.lock_sandbox(atlas.pk) as row:
+        row.error_reason = "Daytona's words"
+        sandbox_store.event(row, EventKind.CALL, "start: refused")
+    assert len(alice.get("/events").json()["results"]) == 1, "that is for staff"
 
 
 @pytest.mark.parametrize("caller", ["token", "key", "key for any", "staff"])

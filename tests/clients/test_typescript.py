@@ -23,6 +23,8 @@ pytestmark = pytest.mark.node
 CLIENT = ROOT / "clients" / "typescript"
 OPTIONS = ("--strict", "--target", "es2022", "--module", "nodenext", "--lib", "es2022,dom,dom.iterable")
 TYPES = ("--types", "node", "--typeRoots", str(CLIENT / "node_modules" / "@types"))
+# The gate of docs/clients.md, and what takes the place of the application's server functions.
+DROPPED_IN = ("gate.ts", "sandbox-server.ts")
 # What must not compile: a wrong field, status and path, and a path without its id.
 REFUSED = """
 import { Sandkeeper } from "@sandkeeper/client";
@@ -36,6 +38,8 @@ client.get("/sandboxes/{sandbox_id}");
 """
 LIFE = """
 import { NotFound, PersonSaidNo, Sandkeeper, familyOf } from "@sandkeeper/client";
+import { beforeEachToolCall } from "./gate.js";
+import { SandboxServer } from "./sandbox-server.js";
 const { SANDKEEPER_URL: url, SANDKEEPER_KEY: key, OWNER: owner, CODES } = process.env;
 const client = new Sandkeeper({ url, key, owner });
 const told = {};
@@ -50,7 +54,9 @@ for await (const row of client.every(page)) told.names.push(row.name);
 await client.wait(await client.post("/sandboxes/{sandbox_id}/stop", { ...at, body: { reason: "lunch" } }));
 told.refused = await client.ensureRunning(id).catch(
   (no) => [no instanceof PersonSaidNo, no.code, no.problem.stopped_reason]);
+told.gate = [await beforeEachToolCall(client, id)];
 await client.wait(await client.post("/sandboxes/{sandbox_id}/start", at));
+told.gate.push(await beforeEachToolCall(client, id));
 told.running = (await client.ensureRunning(id)).status;
 told.touched = await client.post("/sandboxes/{sandbox_id}/touch", at) === undefined;
 const { etag } = await client.get("/sandboxes/{sandbox_id}", at);
@@ -70,6 +76,18 @@ const flaky = new Sandkeeper({ url, key, owner, fetch: (to, init) => {
 }});
 await flaky.post("/sandboxes/{sandbox_id}/sync", at);
 told.keys = [keys.length, new Set(keys).size];
+// The application's server functions.
+const server = new SandboxServer(owner, { url, key });
+const last = created[2].sandbox;
+await server.stopSandbox(last);
+await server.updateSandboxMetadata(last, "renamed");
+await server.startSandbox(last);
+told.server = [await server.syncSandbox(last)];
+await server.archiveSandbox(last);
+const { name, status } = await client.get("/sandboxes/{sandbox_id}", { path: { sandbox_id: last } });
+await server.deleteSandbox(last);
+await server.deleteSandbox(last);
+told.server.push(name, status);
 const codes = Object.entries(JSON.parse(CODES));
 told.families = Object.fromEntries(codes.map(([code, status]) => [code, familyOf(code, status).name]));
 console.log(JSON.stringify(told));
@@ -83,6 +101,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (example,) = re.findall(r"^```ts\n(.*?)^```", (CLIENT / "README.md").read_text(), re.M | re.S)
     (folder / "example.ts").write_text(example)
     (folder / "refused.ts").write_text(REFUSED)
+    gate, *_ = re.findall(r"^```ts\n(.*?)^```", (ROOT / "docs" / "clients.md").read_text(), re.M | re.S)
+    (folder / "gate.ts").write_text(gate)
+    drop_in = ROOT / "clients" / "application" / "sandbox-server.ts"
+    (folder / "sandbox-server.ts").write_text(drop_in.read_text())
     built = subprocess.run(["npm", "run", "--silent", "build"], cwd=CLIENT, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout
     (folder / "package.json").write_text('{"type": "module"}')
@@ -96,7 +118,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compiler(project: Path) -> str:
     """What the compiler says of the two."""
     tsc = str(CLIENT / "node_modules" / ".bin" / "tsc")
-    command = [tsc, *OPTIONS, *TYPES, "--preserveSymlinks", "example.ts", "refused.ts"]
+    command = [tsc, *OPTIONS, *TYPES, "--preserveSymlinks", "example.ts", *DROPPED_IN, "refused.ts"]
     return subprocess.run(command, cwd=project, capture_output=True, text=True).stdout
 
 
@@ -120,15 +142,18 @@ def test_a_life_and_the_lines_of_its_page(installation: Installation, project: P
     assert told == {
         "names": ["atlas", "second", "third"],
         "refused": [True, "sandbox_stopped_by_user", "lunch"],
+        "gate": ["sandbox_stopped_by_user", "running"],
         "running": "running",
         "touched": True,
         "renamed": "best",
         "foreign": True,
         "intents": ["stopped", "running"],
         "keys": [3, 1],
+        "server": ["running", "renamed", "archived"],
     }
     assert families == {code: errors.family_of(code, MEANINGS[code].status).__name__ for code in Code}
     assert "example.ts" not in compiler
+    assert not [name for name in DROPPED_IN if name in compiler]
     assert run("example.js") == "atlas running\n"
 
 

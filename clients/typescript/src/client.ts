@@ -45,7 +45,7 @@ const LONGEST_PAUSE = 60;
 const BESIDE_THE_WAIT = 10;
 const PATIENCE = 180; // seconds; the start of an archived sandbox takes that long
 const REPEATED_SAFELY = ["/ensure-running", "/touch"]; // no Idempotency-Key is needed
-const WORTH_ASKING_AGAIN = ["superseded", "cancelled", "timeout", "daytona_rejected"];
+const WORTH_ASKING_AGAIN = ["superseded", "cancelled", "no_longer_due", "timeout", "daytona_rejected"];
 
 const pause = (seconds: number) => new Promise((resume) => setTimeout(resume, seconds * 1000));
 

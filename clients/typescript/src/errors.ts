@@ -59,7 +59,7 @@ const OF_CODES: [Family, string[]][] = [
   [PersonSaidNo, ["sandbox_stopped_by_user", "owner_on_hold"]],
   [NoRoom, ["capacity_exhausted", "quota_too_small", "disk_quota_full", "sandbox_limit_reached"]],
   [Broken, ["sandbox_errored", "sandbox_unrecoverable", "recovery_cooldown"]],
-  [Overtaken, ["superseded", "cancelled", "precondition_failed"]],
+  [Overtaken, ["superseded", "cancelled", "no_longer_due", "precondition_failed"]],
   [CursorExpired, ["cursor_expired"]],
   [NotNow, ["request_in_progress"]],
 ];

@@ -141,9 +141,9 @@ class Operations:
         answer: t.Operation = self._call(Ask("GET", path("/operations/{operation_id}", operation_id), wait=wait))
         return answer
 
-    def get_owner_me(self) -> t.Owner:
+    def get_owner_me(self) -> t.OwnerInFull:
         """What the owner has and may have, before a create asks for more."""
-        answer: t.Owner = self._call(Ask("GET", path("/owners/me")))
+        answer: t.OwnerInFull = self._call(Ask("GET", path("/owners/me")))
         return answer
 
     def get_problem(self, code: str) -> t.Code:
@@ -154,6 +154,11 @@ class Operations:
     def get_sandbox(self, sandbox_id: str, *, if_match: str | None = None) -> t.Sandbox:
         """Get a sandbox."""
         answer: t.Sandbox = self._call(Ask("GET", path("/sandboxes/{sandbox_id}", sandbox_id), if_match=if_match))
+        return answer
+
+    def get_usage(self, **query: Unpack[t.GetUsageQuery]) -> t.UsageAnswer:
+        """What sandboxes used over time, by owner, tier and region."""
+        answer: t.UsageAnswer = self._call(Ask("GET", path("/usage"), query={**query}))
         return answer
 
     def get_webhook(self, webhook_id: str) -> t.Webhook:
@@ -235,6 +240,28 @@ class Operations:
         """Deliver once more what was given up."""
         answer: t.Replayed = self._call(
             Ask("POST", path("/webhooks/{webhook_id}/replay", webhook_id), body={**body})
+        )
+        return answer
+
+    def restart_sandbox(
+        self,
+        sandbox_id: str,
+        *,
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+        wait: float | None = None,
+        **body: Unpack[t.ActionBodyRequest],
+    ) -> t.Operation:
+        """Request an action."""
+        answer: t.Operation = self._call(
+            Ask(
+                "POST",
+                path("/sandboxes/{sandbox_id}/restart", sandbox_id),
+                body={**body},
+                idempotency_key=idempotency_key,
+                if_match=if_match,
+                wait=wait,
+            )
         )
         return answer
 
@@ -449,9 +476,9 @@ class AsyncOperations:
         )
         return answer
 
-    async def get_owner_me(self) -> t.Owner:
+    async def get_owner_me(self) -> t.OwnerInFull:
         """What the owner has and may have, before a create asks for more."""
-        answer: t.Owner = await self._call(Ask("GET", path("/owners/me")))
+        answer: t.OwnerInFull = await self._call(Ask("GET", path("/owners/me")))
         return answer
 
     async def get_problem(self, code: str) -> t.Code:
@@ -464,6 +491,11 @@ class AsyncOperations:
         answer: t.Sandbox = await self._call(
             Ask("GET", path("/sandboxes/{sandbox_id}", sandbox_id), if_match=if_match)
         )
+        return answer
+
+    async def get_usage(self, **query: Unpack[t.GetUsageQuery]) -> t.UsageAnswer:
+        """What sandboxes used over time, by owner, tier and region."""
+        answer: t.UsageAnswer = await self._call(Ask("GET", path("/usage"), query={**query}))
         return answer
 
     async def get_webhook(self, webhook_id: str) -> t.Webhook:
@@ -545,6 +577,28 @@ class AsyncOperations:
         """Deliver once more what was given up."""
         answer: t.Replayed = await self._call(
             Ask("POST", path("/webhooks/{webhook_id}/replay", webhook_id), body={**body})
+        )
+        return answer
+
+    async def restart_sandbox(
+        self,
+        sandbox_id: str,
+        *,
+        idempotency_key: str | None = None,
+        if_match: str | None = None,
+        wait: float | None = None,
+        **body: Unpack[t.ActionBodyRequest],
+    ) -> t.Operation:
+        """Request an action."""
+        answer: t.Operation = await self._call(
+            Ask(
+                "POST",
+                path("/sandboxes/{sandbox_id}/restart", sandbox_id),
+                body={**body},
+                idempotency_key=idempotency_key,
+                if_match=if_match,
+                wait=wait,
+            )
         )
         return answer
 

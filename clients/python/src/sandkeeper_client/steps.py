@@ -23,7 +23,7 @@ LONGEST_PAUSE = 60.0  # seconds; a Retry-After beyond that is the caller's to ke
 BESIDE_THE_WAIT = 10.0  # seconds that an answer may take beyond the wait that was asked for
 REPEATED_SAFELY = ("/ensure-running", "/touch")  # no Idempotency-Key is needed
 # Of an operation that was waited for: it may go well the next time.
-WORTH_ASKING_AGAIN = ("superseded", "cancelled", "timeout", "daytona_rejected")
+WORTH_ASKING_AGAIN = ("superseded", "cancelled", "no_longer_due", "timeout", "daytona_rejected")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ Cause: TypeAlias = (
         "program",
         "operation",
         "eviction",
+        "policy",
         "intent",
         "sweep",
         "retention",
@@ -37,13 +38,16 @@ EventType: TypeAlias = (
         "change",
         "pruned",
         "erased",
+        "policy",
     ]
     | str
 )
 Intent: TypeAlias = Literal["running", "stopped", "archived", "deleted"]
 LanguageEnum: TypeAlias = Literal["python", "typescript", "javascript"]
 # More values may come. One that you do not know: show it as it is.
-OperationAction: TypeAlias = Literal["create", "start", "stop", "archive", "delete", "recover", "sync"] | str
+OperationAction: TypeAlias = (
+    Literal["create", "start", "stop", "restart", "archive", "delete", "recover", "sync"] | str
+)
 OperationStatus: TypeAlias = Literal["queued", "in_progress", "succeeded", "failed", "cancelled"]
 # More values may come. One that you do not know: go by its HTTP status.
 ProblemCode: TypeAlias = (
@@ -56,6 +60,7 @@ ProblemCode: TypeAlias = (
         "sandbox_deleting",
         "ephemeral_would_be_destroyed",
         "ephemeral_cannot_archive",
+        "ephemeral_cannot_restart",
         "auto_delete_would_destroy",
         "owner_on_hold",
         "sandbox_limit_reached",
@@ -76,6 +81,7 @@ ProblemCode: TypeAlias = (
         "recovery_cooldown",
         "name_taken",
         "daytona_rejected",
+        "no_longer_due",
         "invalid_request",
         "malformed_body",
         "owner_required",
@@ -108,27 +114,48 @@ ProblemCode: TypeAlias = (
     | str
 )
 # More values may come. One that you do not know: do not offer it.
-RequestableAction: TypeAlias = Literal["start", "stop", "archive", "delete", "recover", "sync"] | str
+RequestableAction: TypeAlias = Literal["start", "stop", "restart", "archive", "delete", "recover", "sync"] | str
+# More values may come. One that you do not know: show it as it is.
+RuleEnum: TypeAlias = (
+    Literal[
+        "idle_stop",
+        "longest_run",
+        "archive_after",
+        "delete_after",
+        "expiry",
+        "auto_stop",
+        "auto_archive",
+        "auto_delete",
+    ]
+    | str
+)
 SandboxStatus: TypeAlias = Literal[
     "creating", "starting", "running", "stopping", "stopped", "archived", "error", "gone"
 ]
 # More values may come. One that you do not know: show it as it is.
-Source: TypeAlias = Literal["api", "admin", "command", "eviction", "sweep"] | str
+ScopeEnum: TypeAlias = Literal["default", "tier", "owner", "sandbox", "daytona"] | str
+# More values may come. One that you do not know: show it as it is.
+Source: TypeAlias = Literal["api", "admin", "command", "eviction", "sweep", "policy"] | str
 # More values may come. One that you do not know: another installation has it.
 TierEnum: TypeAlias = Literal["basic", "standard", "performance"] | str
-TypesEnum: TypeAlias = Literal[
-    "created",
-    "intent",
-    "operation",
-    "observation",
-    "gone",
-    "returned",
-    "eviction",
-    "renamed",
-    "change",
-    "pruned",
-    "erased",
-]
+# More values may come. One that you do not know: events of it come only where it is asked for.
+TypesEnum: TypeAlias = (
+    Literal[
+        "created",
+        "intent",
+        "operation",
+        "observation",
+        "gone",
+        "returned",
+        "eviction",
+        "renamed",
+        "change",
+        "pruned",
+        "erased",
+        "policy",
+    ]
+    | str
+)
 
 
 class About(TypedDict):
@@ -279,6 +306,33 @@ class FieldError(TypedDict):
     code: str
 
 
+class FiguresShape(TypedDict):
+    """What was used in a time, and what happened."""
+
+    # Hours in which Daytona counted one; divided by those of the time it is how many ran on average.
+    sandbox_hours: float
+    vcpu_hours: float
+    memory_gib_hours: float
+    # How often one was stopped to make room.
+    evictions: int
+    # Operations that ended for lack of room.
+    refusals: int
+    # Creates, starts and recovers that ended with one that runs.
+    starts: int
+    # Seconds from the request, exact to a tenth of it.
+    time_to_running_p50: float | None
+    time_to_running_p95: float | None
+
+
+class Foreseen(TypedDict):
+    """What will be done: by a rule of a lifecycle policy, or by one of Daytona's own intervals."""
+
+    rule: RuleEnum
+    # Of whose policy; the most specific one wins.
+    scope: ScopeEnum
+    minutes: int
+
+
 class InUse(TypedDict):
     """What Daytona counts against the quota of one region and class."""
 
@@ -312,6 +366,7 @@ class Links(TypedDict):
     webhooks: str
     capacity: str
     owner: str
+    usage: str
     problems: str
     schema: str
     docs: str
@@ -330,6 +385,9 @@ class NewSandboxRequest(TypedDict):
     ephemeral: NotRequired[bool]
     # Kept and shown; cloning is yours.
     git_repo: NotRequired[str]
+    # Up to 20, yours to filter by. Reserved are names that begin with sandkeeper, harness, daytona, code-
+    # toolbox, auto_.
+    labels: NotRequired[dict[str, str]]
     # Minutes without use until Daytona stops it; 0: never.
     auto_stop_minutes: NotRequired[int]
     # Minutes after a stop until Daytona archives it; 0: as late as it allows, 43200.
@@ -437,10 +495,29 @@ class Owner(TypedDict):
     hold_reason: str
 
 
+class OwnerInFull(TypedDict):
+    """What an owner has and may have: what a create would be refused for."""
+
+    id: str
+    # Sandboxes that count: all that are not gone.
+    used: int
+    # At so many a create is `sandbox_limit_reached`.
+    limit: int
+    # Nothing of theirs starts: `owner_on_hold`.
+    on_hold: bool
+    # For the owner to read; may be empty.
+    hold_reason: str
+    # What their sandboxes used since the month began, in UTC.
+    this_month: FiguresShape
+
+
 class PatchedChangesRequest(TypedDict):
     """What a PATCH may change; what is absent, or as GET gave it, stays."""
 
     name: NotRequired[str]
+    # Merged into those there are (RFC 7396): null takes one away, or all. Reserved are names that begin with
+    # sandkeeper, harness, daytona, code-toolbox, auto_.
+    labels: NotRequired[dict[str, str | None] | None]
     # Minutes without use until Daytona stops it; 0: never. null: nobody asks for a value any more; Daytona's
     # stands.
     auto_stop_minutes: NotRequired[int | None]
@@ -572,6 +649,8 @@ class Sandbox(TypedDict):
     snapshot: str
     harness_id: str
     git_repo: str
+    # Those that people gave it.
+    labels: dict[str, str]
     # Asked for; empty: by nobody.
     auto_stop_minutes: int | None
     # Asked for; empty: by nobody.
@@ -583,6 +662,18 @@ class Sandbox(TypedDict):
     differences: list[Difference]
     protected_until: str | None
     protected_reason: str
+    # When it will be stopped, if nothing changes; null: never.
+    stops_at: str | None
+    # What stops it then.
+    stops_by: Foreseen | None
+    # When it will be archived; null: not for now.
+    archives_at: str | None
+    # What archives it then.
+    archives_by: Foreseen | None
+    # When it will be deleted; null: not for now.
+    deletes_at: str | None
+    # What deletes it then.
+    deletes_by: Foreseen | None
     last_accessed_at: str | None
     # Daytona's clock of use.
     last_activity_at: str | None
@@ -599,7 +690,8 @@ class Sandbox(TypedDict):
     updated_at: str
     # Since when it is gone.
     deleted_at: str | None
-    # For If-Match; of all but the times of use, looks and updates, `observed` and `differences`.
+    # For If-Match; of all but the times of use, looks and updates, and what follows from them or from Daytona:
+    # `observed`, `differences`, `stops_at` and its like.
     etag: str
 
 
@@ -607,6 +699,40 @@ class SandboxPage(TypedDict):
     # The next page; null on the last one.
     next: str | None
     results: list[Sandbox]
+
+
+class UsageAnswer(TypedDict):
+    """By owner, then by time, tier and region."""
+
+    results: list[UsageShape]
+    # The next owners; null after the last.
+    next: str | None
+    # What came later is not rolled up yet.
+    known_until: str | None
+
+
+class UsageShape(TypedDict):
+    """What one owner's sandboxes of one tier and region used in one period."""
+
+    # Hours in which Daytona counted one; divided by those of the time it is how many ran on average.
+    sandbox_hours: float
+    vcpu_hours: float
+    memory_gib_hours: float
+    # How often one was stopped to make room.
+    evictions: int
+    # Operations that ended for lack of room.
+    refusals: int
+    # Creates, starts and recovers that ended with one that runs.
+    starts: int
+    # Seconds from the request, exact to a tenth of it.
+    time_to_running_p50: float | None
+    time_to_running_p95: float | None
+    # When the period began, in UTC.
+    start: str
+    owner: str
+    tier: str
+    # Daytona's region.
+    target: str
 
 
 class Webhook(TypedDict):
@@ -664,6 +790,7 @@ class ListEventsQuery(TypedDict):
                 "intent",
                 "observation",
                 "operation",
+                "policy",
                 "pruned",
                 "renamed",
                 "returned",
@@ -674,7 +801,7 @@ class ListEventsQuery(TypedDict):
 
 class ListOperationsQuery(TypedDict):
     # May be given several times.
-    action: NotRequired[list[Literal["archive", "create", "delete", "recover", "start", "stop", "sync"]]]
+    action: NotRequired[list[Literal["archive", "create", "delete", "recover", "restart", "start", "stop", "sync"]]]
     # How it ended.
     code: NotRequired[str]
     # Asked for at or after this time.
@@ -700,6 +827,8 @@ class ListSandboxesQuery(TypedDict):
     harness_id: NotRequired[str]
     # What was last asked for.
     intent: NotRequired[list[Literal["archived", "deleted", "running", "stopped"]]]
+    # `name:value`, the whole of both. May be given several times: all of them hold.
+    label: NotRequired[list[str]]
     # Rows a page, 1 to 200; 50 if absent.
     limit: NotRequired[int]
     # `-` reverses; `-created_at` if absent.
@@ -736,7 +865,7 @@ class ListSandboxEventsQuery(TypedDict):
 
 class ListSandboxOperationsQuery(TypedDict):
     # May be given several times.
-    action: NotRequired[list[Literal["archive", "create", "delete", "recover", "start", "stop", "sync"]]]
+    action: NotRequired[list[Literal["archive", "create", "delete", "recover", "restart", "start", "stop", "sync"]]]
     # How it ended.
     code: NotRequired[str]
     # Asked for at or after this time.
@@ -753,6 +882,25 @@ class ListSandboxOperationsQuery(TypedDict):
     request_id: NotRequired[str]
     # May be given several times.
     status: NotRequired[list[Literal["cancelled", "failed", "in_progress", "queued", "succeeded"]]]
+
+
+GetUsageQuery = TypedDict(
+    "GetUsageQuery",
+    {
+        # Owners after this one; only as it stands in `next`.
+        "after": "NotRequired[str]",
+        # The first hour, in UTC: `2026-05-01`, or with a time. The first of the month if absent.
+        "from": "NotRequired[str]",
+        # Owners a page, 1 to 200; 50 if absent.
+        "limit": "NotRequired[int]",
+        # Of one owner.
+        "owner": "NotRequired[str]",
+        # What is summed: `hour` (7 days at most), `day` (92; if absent) or `month`, of UTC.
+        "period": "NotRequired[Literal['day', 'hour', 'month']]",
+        # Up to this hour, not included; now if absent.
+        "to": "NotRequired[str]",
+    },
+)
 
 
 class ListWebhooksQuery(TypedDict):
