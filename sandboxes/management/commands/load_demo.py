@@ -10,7 +10,10 @@ from sandboxes.management.output import ReadableCommand
 
 
 class Command(ReadableCommand):
-    help = "Make 60 demo sandboxes of 15 owners in the emulator of this machine; makes only what is missing."
+    help = (
+        "Make 60 demo sandboxes of 15 owners in the emulator of this machine, a hold, a failed start, a job and an "
+        "orphan; makes only what is missing, also after it was interrupted."
+    )
 
     def handle(self, **options: Any) -> None:
         if not settings.DEBUG:
