@@ -118,9 +118,9 @@ class Part:
 def pytest(title: str, *arguments: str, processes: int, without: list[str], environment: dict[str, str]) -> Part:
     """`without`: markers of what is not to run."""
     markers = ["soak" if SOAK else "not soak", *(f"not {name}" for name in without)]
-    shown = ["-s"] if SOAK else []  # a soak prints its figures
+    shown = ["-s"] if SOAK else []  # a soak prints its figures, which a process beside would keep to itself
     command = [
-        *(sys.executable, "-m", "pytest", "-q", "-n", str(1 if SOAK else processes), "--dist", "worksteal"),
+        *(sys.executable, "-m", "pytest", "-q", "-n", str(0 if SOAK else processes), "--dist", "worksteal"),
         *("-m", " and ".join(markers), *shown, *arguments),
     ]
     return Part(title, command, environment)

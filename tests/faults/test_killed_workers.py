@@ -67,9 +67,9 @@ def test_after_kills_at_random_moments_all_is_as_people_want(outlasting: Emulato
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(10))
-def test_after_a_hundred_kills_all_is_as_people_want(outlasting: Emulator, tmp_path: Path, seed: int) -> None:
-    print(one_round(outlasting, tmp_path, kills=10, seed=seed, **QUICK))
+@pytest.mark.parametrize("seed", range(20))
+def test_after_fifty_kills_all_is_as_people_want(outlasting: Emulator, tmp_path: Path, seed: int) -> None:
+    print(one_round(outlasting, tmp_path, kills=50, seed=seed, **QUICK))
 
 
 @pytest.mark.soak
