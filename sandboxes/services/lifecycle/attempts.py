@@ -144,7 +144,7 @@ async def _call(run: _Run, outcome: Outcome, name: str) -> tuple[CallAnswered, .
     """Make the call that was written down, and write down what it came to.
 
     What is fetched at once anyway is returned instead, to be written together with that fetch; but for a create,
-    whose answer has the id that all else goes by.
+    whose answer has the id that all else goes by, and a delete, which others wait for in a full quota.
     """
     turn, began = run.turn, clock.monotonic()
     if began - turn.known_at > SEND_WITHIN:
@@ -152,7 +152,7 @@ async def _call(run: _Run, outcome: Outcome, name: str) -> tuple[CallAnswered, .
     else:
         result = await _execute(name, outcome)
     turn.ends += clock.monotonic() - began  # Daytona holds some calls: the fetch that shows their effect comes next
-    if result.kind is ResultKind.ACCEPTED and name != Action.CREATE:
+    if result.kind is ResultKind.ACCEPTED and name not in (Action.CREATE, Action.DELETE):
         return (CallAnswered(result),)
     await run.decide(CallAnswered(result))
     return ()
