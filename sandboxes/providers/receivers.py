@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 log = structlog.get_logger(__name__)
-RESOLVERS = (
-    32  # names that are looked up at the same time, by threads of our own: one that hangs delays no other call
-)
+# Names that are looked up at the same time, by threads of our own: one that hangs delays no other call.
+RESOLVERS = 32
 LONGEST_URL = 500
 
 
