@@ -18,8 +18,8 @@ BREAKAGES = [
     Breakage(
         "what Convex shows to somebody else taken over",
         ADOPT,
-        "        case Standing.FOREIGN:",
-        "        case Standing.FOREIGN if False:",
+        "    if listing.standing == Standing.FOREIGN:",
+        "    if False:",
         f"{IMPORT}::test_what_convex_shows_to_somebody_else_is_left_alone",
     ),
     Breakage(
@@ -32,7 +32,7 @@ BREAKAGES = [
     Breakage(
         "asking again leaves a line each time",
         "sandboxes/services/lifecycle/request.py",
-        "if not (joins and _is_wanted_already(row, asked)):",
+        "if not (is_joined and _is_wanted_already(row, asked)):",
         "if True:",
         "tests/services/test_intent.py::"
         "test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few_looks_and_events",
