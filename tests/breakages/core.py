@@ -75,7 +75,7 @@ BREAKAGES = [
     Breakage(
         "recovered again and again",
         "sandboxes/core/plan.py",
-        'return _ERRORED if step == _RECOVER and recovered else step',
+        "return _ERRORED if step == _RECOVER and recovered else step",
         "return step",
         SIMULATION,
     ),
