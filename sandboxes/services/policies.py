@@ -253,12 +253,12 @@ def preview(actor: Actor, *, hours: float, owner: str | None = None, limit: int 
 
 
 def read(rows: list[Sandbox]) -> None:
-    """Read the rules of many sandboxes in one query."""
-    read_policies(rows)
+    """Read in one query the rules of those that a rule may touch."""
+    if ruled := [row for row in rows if row.policy_due_at is not None]:
+        read_policies(ruled)
 
 
 def forecast(row: Sandbox, *, now: datetime) -> list[Due]:
     """What will be done to it by a rule or by Daytona's own intervals if nothing changes, the first of it first."""
-    return policies.forecast(
-        sandbox_facts(row), policy_of(row), on_hold=row.owner.on_hold, now=now, warning=_warning()
-    )
+    policy = policy_of(row) if row.policy_due_at is not None else {}  # no rule acts before it is judged
+    return policies.forecast(sandbox_facts(row), policy, on_hold=row.owner.on_hold, now=now, warning=_warning())

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, Permission, User
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
@@ -12,6 +12,7 @@ from project.version import NAME
 from sandboxes.admin import single_sign_on
 from sandboxes.core.vocabulary import AuditAction
 from sandboxes.models import AuditEntry
+from tests.admin import members
 from tests.admin.pages import text_of
 from tests.support.staff_issuer import CLIENT, SECRET, StaffIssuer
 
@@ -32,8 +33,14 @@ def provider() -> Iterator[StaffIssuer]:
 
 
 @pytest.fixture
-def issuer(provider: StaffIssuer, settings: Settings) -> StaffIssuer:
+def issuer(provider: StaffIssuer, settings: Settings, db: None) -> StaffIssuer:
     provider.reset()
+    # A test with transactions before this one may have emptied the tables.
+    viewers, _ = Group.objects.get_or_create(name="Sandbox viewers")
+    viewers.permissions.set(
+        Permission.objects.filter(content_type__app_label="sandboxes", codename__in=members.GROUPS.VIEW)
+    )
+    Group.objects.get_or_create(name="Sandbox operators")
     single_sign_on.endpoints.cache_clear()
     settings.STAFF_OIDC_ISSUER = provider.url
     settings.STAFF_OIDC_GROUPS = {

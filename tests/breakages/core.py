@@ -14,7 +14,7 @@ BREAKAGES = [
         OBSERVATION,
         "if not is_shown or doubt_against_intent(row, draft.calls) is not None:",
         "if not is_shown:",
-        "tests/core/test_refresh.py::test_when_the_intent_is_met",
+        "tests/services/lifecycle/test_late_calls.py::test_a_stop_during_a_hung_start_ends_stopped",
     ),
     Breakage(
         "the effect of a call unseen",

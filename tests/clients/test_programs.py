@@ -187,7 +187,7 @@ def mirrored(installation: Installation, folder: Path, *, seed: int, rounds: int
 def test_a_mirror_that_is_killed_again_and_again_misses_nothing(
     installation: Installation, tmp_path: Path, seed: int
 ) -> None:
-    assert mirrored(installation, tmp_path, seed=seed, rounds=5) == 5
+    assert mirrored(installation, tmp_path, seed=seed, rounds=3) == 3
 
 
 @pytest.mark.soak
