@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 INTERVALS = ("auto_stop", "auto_archive", "auto_delete")
 NAME_LABEL = "harness_name"
+OWNER_LABEL = "harness_user_id"
 
 Value = str | int
 
@@ -75,7 +76,7 @@ def labels_of(row: AskedRow) -> dict[str, str]:
     labels = {
         **row.user_labels,
         "sandkeeper_id": str(row.pk),
-        "harness_user_id": row.owner_id,
+        OWNER_LABEL: row.owner_id,
         "harness_resource_tier": row.resource_tier,
         "harness_id": row.harness_id,
         NAME_LABEL: row.name,

@@ -8,9 +8,11 @@ from django.db import transaction
 
 from project.readable import UnreadableText, checked_owner_id, cut
 from sandboxes import clock
+from sandboxes.core.asked import NAME_LABEL, OWNER_LABEL
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.vocabulary import AuditAction, OrphanDecision
 from sandboxes.models import Orphan
+from sandboxes.models.bulk import update_each
 from sandboxes.services import audit
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from sandboxes.core.facts import RemoteSandbox
     from sandboxes.core.vocabulary import Actor
 
-LABEL = "harness_user_id"
 SEEN = ("name", "owner", "state", "target", "cpu", "memory_gb", "disk_gb", "created_at", "seen_at")
 
 
@@ -28,8 +29,9 @@ def note(items: Iterable[RemoteSandbox], *, seen_at: datetime) -> None:
     """Write down what a page of the list shows of them: one statement; what was decided stays."""
     rows = [
         Orphan(
-            daytona_id=item.id, name=cut(item.labels.get("harness_name") or item.name, 255),
-            owner=cut(item.labels.get(LABEL, ""), 255), state=cut(item.state, 50), target=cut(item.target, 100),
+            daytona_id=item.id, name=cut(item.labels.get(NAME_LABEL) or item.name, 255),
+            owner=cut(item.labels.get(OWNER_LABEL, ""), 255),
+            state=cut(item.state, 50), target=cut(item.target, 100),
             cpu=item.cpu, memory_gb=item.memory_gb, disk_gb=item.disk_gb, created_at=item.created_at,
             first_seen_at=seen_at, seen_at=seen_at,
         )
@@ -51,8 +53,12 @@ def settled(adopted: Collection[str], left: Mapping[str, str]) -> None:
     """These have a row now; the others were left alone, and why."""
     if adopted:
         Orphan.objects.filter(pk__in=adopted).delete()
-    for daytona_id, why in left.items():
-        Orphan.objects.filter(pk=daytona_id).exclude(decision="").update(message=cut(why, 500))
+    if left:
+        with transaction.atomic():
+            rows = list(Orphan.objects.filter(pk__in=left).exclude(decision="").order_by("pk").select_for_update())
+            for row in rows:
+                row.message = cut(left[row.pk], 500)
+            update_each(rows, ["message"])
 
 
 def forget_unseen(since: datetime) -> None:

@@ -19,6 +19,7 @@ from django.db import DataError, IntegrityError, transaction
 
 from project.readable import UnreadableText, checked_owner_id
 from sandboxes import clock
+from sandboxes.core.asked import OWNER_LABEL
 from sandboxes.core.facts import Fetched, NewOperation
 from sandboxes.core.labels import taken_over
 from sandboxes.core.observation import apply_observation, refresh_status
@@ -31,7 +32,6 @@ from sandboxes.providers.daytona.gateway import DaytonaError, NotFound, RemoteSa
 from sandboxes.services import lifecycle, orphans, sandbox_store
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
-from sandboxes.services.orphans import LABEL
 from sandboxes.services.projection.values import accessed_ms, row_of
 from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
 from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
@@ -119,7 +119,7 @@ def _obstacle(remote: RemoteSandbox, listing: Listing) -> SweepFinding | None:
     except UnreadableText as error:
         return finding(FindingKind.UNMATCHED, remote, f"nobody can be its owner: {error}")
     if listing.standing == Standing.FOREIGN:
-        labelled = remote.labels.get(LABEL, "")
+        labelled = remote.labels.get(OWNER_LABEL, "")
         text = f"its label says that it is {labelled!r}'s, Convex shows it to {listing.owner!r}: left alone"
         return finding(FindingKind.UNMATCHED, remote, text, owner=labelled)
     if listing.standing == Standing.UNKNOWN:
@@ -367,6 +367,6 @@ def finding(
         daytona_id=remote.id,
         sandbox_id=row.pk if row else None,
         name=row.display_name if row else remote.labels.get("harness_name") or remote.name,
-        owner=row.owner_id if row else owner or remote.labels.get(LABEL, ""),
+        owner=row.owner_id if row else owner or remote.labels.get(OWNER_LABEL, ""),
         changes=tuple(changes),
     )

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Q
 
+from sandboxes.core.asked import OWNER_LABEL
 from sandboxes.core.derived import Derived
 from sandboxes.core.vocabulary import Intent, OrphanDecision
 from sandboxes.models import Sandbox
 from sandboxes.services import orphans
-from sandboxes.services.orphans import LABEL
 from sandboxes.services.reconcile.adopt import adopt, delete_leftover, finding
 from sandboxes.services.reconcile.examine import setting_of
 from sandboxes.services.reconcile.result import FindingKind
@@ -160,7 +160,7 @@ def _orphans(run: Run, daytona: SandboxProvider, listings: Listings, unclaimed: 
 
 def _report(run: Run, unclaimed: list[RemoteSandbox]) -> None:
     for item in unclaimed:
-        if owner := item.labels.get(LABEL, ""):
+        if owner := item.labels.get(OWNER_LABEL, ""):
             run.report.add(
                 finding(FindingKind.ORPHAN, item, f"{item.state} in Daytona, and no row here", owner=owner)
             )

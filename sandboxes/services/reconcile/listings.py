@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from sandboxes.core.asked import OWNER_LABEL
 from sandboxes.providers.convex.gateway import ApplicationRow, ConvexError, ConvexGateway
-from sandboxes.services.orphans import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +70,7 @@ class Listings:
         The label says whose a sandbox is. The replaced application lost the labels of what it renamed: of those
         that have none Convex says it.
         """
-        owners = {item.id: named.get(item.id) or item.labels.get(LABEL, "") for item in items}
+        owners = {item.id: named.get(item.id) or item.labels.get(OWNER_LABEL, "") for item in items}
         if self.convex is None:
             return {key: Listing(Standing.NO_CONVEX, owner) for key, owner in owners.items() if owner}
         try:

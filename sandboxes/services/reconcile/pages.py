@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from sandboxes.core.asked import OWNER_LABEL
 from sandboxes.providers import blocking
 from sandboxes.providers.daytona.gateway import DaytonaError, RateLimited
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
@@ -50,7 +51,7 @@ def walk(run: Run, daytona: SandboxProvider, shown: ShownIds) -> Iterator[Page]:
 
 
 def _page(run: Run, daytona: SandboxProvider, cursor: str | None) -> Page:
-    labels = {"harness_user_id": run.options.owner} if run.options.owner else None
+    labels = {OWNER_LABEL: run.options.owner} if run.options.owner else None
     for patience in range(PATIENCE, -1, -1):
         try:
             call = daytona.list_page(cursor=cursor, limit=settings.RECONCILE_PAGE, labels=labels)

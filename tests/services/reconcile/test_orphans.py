@@ -141,3 +141,18 @@ def test_a_page_of_them_costs_the_same_statements_however_many_they_are(
             reconcile.sweep()
         costs.append(sum("sandboxes_orphan" in one["sql"] for one in asked))
     assert costs[0] == costs[1] > 0
+
+
+def test_why_some_were_left_is_written_in_one_step_however_many_they_are(world: Emulator) -> None:
+    keys = [seed(world, name=f"box {number}") for number in range(4)]
+    reconcile.sweep()
+    for key in keys[1:]:
+        decide(key, OrphanDecision.ADOPT)
+    counts = []
+    for many in (keys[:2], keys):
+        with CaptureQueriesContext(connection) as seen:
+            orphans.settled((), {key: f"why {key}" for key in many})
+        counts.append(len(seen))
+    assert counts[0] == counts[1]
+    told = dict(Orphan.objects.values_list("pk", "message"))
+    assert told == {key: f"why {key}" if key != keys[0] else "" for key in keys}
