@@ -124,8 +124,10 @@ def change(receiver_id: str, changes: Changes, *, actor: Actor) -> Receiver:
             row.url = _allowed(changes.url)
         if changes.kinds is not None:
             row.kinds = _valid_kinds(changes.kinds)
-        if changes.enabled is not None and changes.enabled != (row.disabled_at is None):
-            (_enable if changes.enabled else _disable_for)(row, f"{actor} disabled it.")
+        if changes.enabled is True and row.disabled_at is not None:
+            _enable(row)
+        if changes.enabled is False and row.disabled_at is None:
+            _disable_for(row, f"{actor} disabled it.")
         row.save()
         _audit_change(row, before, actor)
     wake()
@@ -208,7 +210,7 @@ def _disable_for(row: Receiver, reason: str) -> None:
     row.failing_since = None
 
 
-def _enable(row: Receiver, _: str) -> None:
+def _enable(row: Receiver) -> None:
     if row.key is not None and row.key.revoked_at is not None:
         raise invalid("enabled", "Its key is revoked.")
     row.disabled_at, row.disabled_reason, row.failing_since = None, "", None
