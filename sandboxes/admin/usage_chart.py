@@ -91,7 +91,7 @@ def chart(request: HttpRequest, *, owner: str = "", quota: int | None = None) ->
     ]  # fmt: skip
     files = {name: _file(span, owner, name) for name in export.FORMATS}
     return {
-        "span": span, "spans": list(SPANS.values()), "bars": bars, "most": round(most, 1), "since": since,
+        "span": span, "spans": list(SPANS.values()), "bars": bars, "most": most, "since": since,
         "total": usage_history.total(rows), "known_until": usage_roll_up.rolled_up_until(), "files": files,
         "quota": quota, "quota_y": HEIGHT - HEIGHT * (quota or 0) / most, "by_hour": span.period == Period.HOUR,
     }  # fmt: skip

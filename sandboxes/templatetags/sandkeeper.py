@@ -50,6 +50,12 @@ def thousands(number: int) -> str:
 
 
 @register.filter
+def quantity(value: float) -> str:
+    """With a decimal; what is little, with its first two digits, so that it does not look like nothing."""
+    return f"{value:.1f}" if value >= 1 or not value else f"{value:.2g}"
+
+
+@register.filter
 def lower_first(text: str) -> str:
     return text[:1].lower() + text[1:]
 

@@ -15,6 +15,7 @@ from sandboxes import clock
 from sandboxes.core.usage import hour_of
 from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import UsageHour
+from sandboxes.templatetags.sandkeeper import quantity
 from tests.admin import members
 from tests.support import rows
 
@@ -115,3 +116,8 @@ def test_who_may_not_see_owners_sees_no_usage(client: Client) -> None:
     assert chart is None
     assert 'id="usage"' not in page
     assert client.get(reverse("admin:sandboxes_owner_usage")).status_code == 403
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.0, "0.0"), (0.0042, "0.0042"), (0.25, "0.25"), (1.04, "1.0")])
+def test_a_little_does_not_look_like_nothing(value: float, text: str) -> None:
+    assert quantity(value) == text
