@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Min, OuterRef, QuerySet, Subquery
 from django.db.models.functions import TruncHour
 
 from sandboxes import clock
@@ -54,9 +54,14 @@ class RolledUp:
 
 
 def earliest() -> datetime:
-    """The first hour of which all is still there that a roll-up is made from."""
+    """The first hour of which all is still there that a roll-up is made from.
+
+    Not before the first event: where the retention was made longer, hours are known that no event is left of.
+    """
     days = min(settings.RETENTION_DAYS[name] for name in KEPT)
-    return hour_of(clock.now() - timedelta(days=days)) + HOUR
+    kept_from = hour_of(clock.now() - timedelta(days=days)) + HOUR
+    first = SandboxEvent.objects.aggregate(first=Min("at"))["first"]
+    return max(kept_from, hour_of(first)) if first else kept_from
 
 
 def rolled_up_until() -> datetime | None:

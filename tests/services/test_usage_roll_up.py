@@ -56,7 +56,8 @@ def ran(hours_ago: float, until: float | None = None, *, of: str = "ada", **fiel
 
 
 def roll_up(hours: float = 48) -> None:
-    usage_roll_up.roll_up(clock.now() - timedelta(hours=hours))
+    """So many hours, or all that anything is kept of."""
+    usage_roll_up.roll_up(max(clock.now() - timedelta(hours=hours), usage_roll_up.earliest()))
 
 
 def by_hour(owner: str | None = None, measure: str = "sandbox_seconds") -> dict[int, int]:
@@ -198,8 +199,18 @@ def test_statements_do_not_grow_with_what_ran() -> None:
 def test_a_time_of_which_not_all_is_kept_is_refused(settings: Settings) -> None:
     settings.RETENTION_DAYS = settings.RETENTION_DAYS | {"events": 2}
     with pytest.raises(Refused, match="begin there, or later"):
-        roll_up(hours=72)
+        usage_roll_up.roll_up(rows.ago(hours=72))
     assert usage_roll_up.roll_up(usage_roll_up.earliest()).since == usage_roll_up.earliest()
+
+
+def test_hours_that_no_event_is_left_of_stay_where_the_retention_was_made_longer(settings: Settings) -> None:
+    ran(30, 29), ran(3, 1)
+    roll_up()
+    before = everything()
+    SandboxEvent.objects.filter(at__lt=rows.ago(hours=5)).delete()
+    clock.move(1)
+    usage_roll_up.roll_up(usage_roll_up.earliest())
+    assert everything() == before
 
 
 def test_one_at_a_time() -> None:
