@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 QUICK = {"transition": 0.02, "archive": 0.05}
+KEPT = (*QUICK, "quotas")  # what is put back at the end
 
 
 class NotTheEmulator(Exception):
@@ -25,7 +26,7 @@ class NotTheEmulator(Exception):
 
 @contextmanager
 def quick_emulator() -> Iterator[httpx.Client]:
-    """A client of the emulator's control API; its transitions are short inside the block.
+    """A client of the emulator's control API. Inside the block transitions are short, and quotas may be changed.
 
     Raises NotTheEmulator before anything is called unless DAYTONA_API_URL leads to this machine.
     """
@@ -39,7 +40,7 @@ def quick_emulator() -> Iterator[httpx.Client]:
         try:
             yield control
         finally:
-            control.patch("/settings", json={name: before[name] for name in QUICK})
+            control.patch("/settings", json={name: before[name] for name in KEPT})
 
 
 @contextmanager

@@ -5,66 +5,69 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from sandboxes.core.vocabulary import Action, Actor, Source
-from sandboxes.demo import scenes
+from sandboxes.core.vocabulary import Actor, Source
+from sandboxes.demo import history, scenes, taken_over
 from sandboxes.demo.plan import Planned, planned
 from sandboxes.engine.worker import beside
 from sandboxes.models import ConvexProjection, Job, Operation, Sandbox
 from sandboxes.services import lifecycle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import httpx
 
-PATIENCE = 60.0  # seconds for one round of operations
+    Step = Callable[[httpx.Client], None]
+
+PATIENCE = 90.0  # seconds for one step: what an interrupted load holds is free after a minute
 
 
-def load(control: httpx.Client) -> int:
-    """Make what is missing of the demo, also of one that was interrupted; returns how many sandboxes were made."""
+def load(control: httpx.Client, steps: Sequence[Step] | None = None) -> int:
+    """Make what is missing of the demo, also of one that was interrupted; returns how many sandboxes were made.
+
+    Each step looks first at what is there, and begins when everything before it has come to its end.
+    """
+    before = Sandbox.objects.count()
     with beside():
-        made = [(one, _find_or_create(one)) for one in planned()]
-        _settle()
-        for step in range(2):
-            for one, (sandbox, _) in made:
-                for action in one.ending.actions[step : step + 1]:
-                    _ask_once(sandbox, action)
+        for step in STEPS if steps is None else steps:
+            step(control)
             _settle()
-        for one, (sandbox, _) in made:
-            _let_fate_happen(control, one, sandbox)
-        _settle()
-        scenes.play(control, _settle)
-    return sum(is_new for _, (_, is_new) in made)
+    return Sandbox.objects.count() - before
 
 
-def _find_or_create(one: Planned) -> tuple[Sandbox, bool]:
-    there = Sandbox.objects.filter(owner=one.owner, name=one.name).first()
-    return (there, False) if there is not None else (_create(one), True)
+def _create(_: httpx.Client) -> None:
+    """What is not taken over is made as people make it."""
+    for one in planned():
+        if not one.ending.found and _row(one) is None:
+            _create_one(one)
 
 
-def _create(one: Planned) -> Sandbox:
+def _create_one(one: Planned) -> None:
     new = lifecycle.NewRequest(
         name=one.name,
         tier=one.tier,
         language=one.language,
+        target=one.region,
         # The demo is to stay as it is: Daytona's own timers would stop everything within a quarter of an hour.
         auto_stop_minutes=0,
     )
-    return lifecycle.create(one.owner, actor=Actor.owner(one.owner), source=Source.API, new=new).sandbox
+    lifecycle.create(one.owner, actor=Actor.owner(one.owner), source=Source.API, new=new)
 
 
-def _ask_once(sandbox: Sandbox, action: Action) -> None:
-    if not sandbox.operations.filter(action=action).exists():
-        lifecycle.request(sandbox.pk, action, actor=Actor.owner(sandbox.owner_id), source=Source.API)
+def _ask(_: httpx.Client) -> None:
+    """What people ask for then, once."""
+    for one in planned():
+        row, action = _row(one), one.ending.action
+        if row is not None and action is not None and not row.operations.filter(action=action).exists():
+            lifecycle.request(row.pk, action, actor=Actor.owner(one.owner), source=Source.API)
 
 
-def _let_fate_happen(control: httpx.Client, one: Planned, sandbox: Sandbox) -> None:
-    fate = dict(one.ending.fate)
-    sandbox.refresh_from_db()
-    if not fate or sandbox.observed_state == fate["state"]:
-        return
-    control.patch(f"/sandboxes/{sandbox.daytona_id}", json=fate).raise_for_status()
-    lifecycle.request(
-        sandbox.pk, Action.SYNC, actor=Actor.system("demo"), source=Source.COMMAND, reason="Demo data"
-    )
+def _row(one: Planned) -> Sandbox | None:
+    found: Sandbox | None = Sandbox.objects.filter(owner=one.owner, name=one.name).first()
+    return found
+
+
+STEPS: tuple[Step, ...] = (taken_over.find, taken_over.take_over, _create, _ask, *scenes.SCENES, history.write)
 
 
 def _settle() -> None:

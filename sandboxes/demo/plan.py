@@ -10,6 +10,7 @@ OWNERS = [
     "ada", "alan", "barbara", "claude", "donald", "edsger", "frances", "grace", "hedy", "john", "katherine",
     "ken", "leslie", "margaret", "tim",
 ]  # fmt: skip
+IN_EUROPE = ("claude", "hedy", "john", "katherine", "ken")
 NAMES = ["notebook", "data-cleaning", "web-preview", "fine-tuning"]
 LANGUAGES = ["python", "python", "typescript", "javascript"]
 TIERS = ["basic", "basic", "standard", "basic", "performance"]
@@ -17,54 +18,57 @@ TIERS = ["basic", "basic", "standard", "basic", "performance"]
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How one sandbox ends up: the actions asked for after its create, then what happens to it in Daytona."""
+    """How one sandbox ends up: what Daytona has of it before us (nothing: it is made here), then what is asked."""
 
-    actions: tuple[Action, ...] = ()
-    fate: tuple[tuple[str, object], ...] = ()
-
-
-RUNNING = Ending()
-STOPPED = Ending((Action.STOP,))
-ARCHIVED = Ending((Action.STOP, Action.ARCHIVE))
-DELETED = Ending((Action.DELETE,))
+    found: tuple[tuple[str, object], ...] = ()
+    action: Action | None = None
 
 
-def _happens(**changes: object) -> Ending:
-    return Ending(fate=tuple(changes.items()))
+def _found(state: str, **more: object) -> Ending:
+    return Ending(found=(("state", state), *more.items()))
 
 
-CRASHED = _happens(state="error", error_reason="Sandbox runtime exited with code 137", recoverable=True)
-LOST = _happens(state="error", error_reason="The backup of the sandbox is corrupt", recoverable=False)
-BUILD_FAILED = _happens(state="build_failed", error_reason="Step 4/9 of the image failed: pip install")
-CREATING = _happens(state="pending_build")
-STARTING = _happens(state="restoring")
-STOPPING = _happens(state="stopping")
+RUNNING, STOPPED, ARCHIVED = _found("started"), _found("stopped"), _found("archived")
+CRASHED = _found("error", error_reason="Sandbox runtime exited with code 137", recoverable=True)
+LOST = _found("error", error_reason="The backup of the sandbox is corrupt", recoverable=False)
+BUILD_FAILED = _found("build_failed", error_reason="Step 4/9 of the image failed: pip install")
+CREATING, STARTING, STOPPING = _found("pending_build"), _found("restoring"), _found("stopping")
+
+MADE = Ending()
+MADE_STOPPED, MADE_DELETED = Ending(action=Action.STOP), Ending(action=Action.DELETE)
 
 # 15 rounds of four; a round is what one owner has.
 ENDINGS = [
-    *(RUNNING, STOPPED, RUNNING, ARCHIVED) * 3,
+    *(RUNNING, STOPPED, MADE, RUNNING),
+    *(MADE, STOPPED, RUNNING, ARCHIVED),
+    *(RUNNING, MADE_STOPPED, RUNNING, ARCHIVED),
     *(RUNNING, CRASHED, STOPPED, RUNNING),
-    *(STOPPED, DELETED, RUNNING, STARTING),
-    *(RUNNING, RUNNING, ARCHIVED, STOPPED),
-    *(RUNNING, LOST, STOPPED, DELETED),
+    *(STOPPED, MADE_DELETED, RUNNING, STARTING),
+    *(MADE, RUNNING, ARCHIVED, STOPPED),
+    *(RUNNING, LOST, STOPPED, MADE_DELETED),
     *(CREATING, RUNNING, STOPPED, ARCHIVED),
     *(RUNNING, STOPPING, RUNNING, STOPPED),
     *(RUNNING, RUNNING, BUILD_FAILED, ARCHIVED),
     *(STOPPED, RUNNING, ARCHIVED, ARCHIVED),
-    *(RUNNING, DELETED, CRASHED, RUNNING),
-    *(RUNNING, STOPPED, RUNNING, RUNNING),
+    *(RUNNING, MADE_DELETED, CRASHED, RUNNING),
+    *(RUNNING, STOPPED, RUNNING, MADE),
     *(ARCHIVED, ARCHIVED, STOPPED, STOPPED),
-    *(RUNNING, RUNNING, STOPPED, DELETED),
+    *(RUNNING, RUNNING, STOPPED, MADE_DELETED),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
+    """`age_days` and `idle_minutes`: how long ago one that is found was made and used."""
+
     owner: str
     name: str
     tier: str
     language: str
+    region: str
     ending: Ending
+    age_days: int
+    idle_minutes: int
 
 
 def planned() -> list[Planned]:
@@ -74,7 +78,10 @@ def planned() -> list[Planned]:
             name=NAMES[number % 4],
             tier=TIERS[number % 5],
             language=LANGUAGES[number % 4],
+            region="eu" if OWNERS[number // 4] in IN_EUROPE else "us",
             ending=ending,
+            age_days=15 + number * 7 % 40,
+            idle_minutes=10 + number * 53 % 600,
         )
         for number, ending in enumerate(ENDINGS)
     ]

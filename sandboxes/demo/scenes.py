@@ -2,34 +2,57 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.contrib.auth import get_user_model
 
-from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Source, Status
-from sandboxes.models import Job, Operation, Orphan, Owner, Sandbox
-from sandboxes.services import jobs, lifecycle, owners, reconcile
+from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor, EventKind, OperationStatus, PolicyScope, Rule, Source, Status
+from sandboxes.demo.taken_over import id_of, seed, sweep
+from sandboxes.models import Job, Operation, Orphan, Owner, Policy, Sandbox, SandboxEvent
+from sandboxes.services import jobs, lifecycle, owners, policies, usage
 from sandboxes.services.staff_actions import Wish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import httpx
 
 STAFF = "admin"
+ADA = "user_ada"
 
 
-def play(control: httpx.Client, settle: Callable[[], None]) -> None:
-    """Play what is missing; a worker is at work beside it, and `settle` waits until it has nothing left to do."""
-    _hold()
-    _fail(control)
-    settle()
-    _protect()
-    settle()
-    _lose(control)
+def _protect_one(_: httpx.Client) -> None:
+    """Of those that could make room, one is protected."""
+    row = _of(ADA, "fine-tuning")
+    if row.protected_until is None:
+        until = clock.now() + timedelta(days=2)
+        lifecycle.protect(row.pk, actor=Actor.owner(ADA), until=until, reason="Trains until the weekend")
 
 
-def _hold() -> None:
+def _ready_the_start(_: httpx.Client) -> None:
+    """One is stopped, whose start is to meet a full quota; it runs after a load that was interrupted just then."""
+    row = _of(ADA, "data-cleaning")
+    if not _evicted() and row.status == Status.RUNNING:
+        _request(row, Action.STOP)
+
+
+def _evict(control: httpx.Client) -> None:
+    """The quota is full: Ada starts one, and the one of hers that was idle for longest makes room."""
+    if _evicted():
+        return
+    row = _of(ADA, "data-cleaning")
+    (full,) = [one for one in usage.in_use() if one["target"] == row.target]
+    limits = {"cpu": full["in_use_cpu"], "memory": 500, "disk": 2000, "gpu": 0}
+    quotas = {f"{row.target}/{row.sandbox_class}": limits}
+    control.patch("/settings", json={"quotas": quotas}).raise_for_status()
+    _request(row, Action.START)
+
+
+def _evicted() -> bool:
+    return SandboxEvent.objects.filter(kind=EventKind.EVICTION).exists()
+
+
+def _hold(_: httpx.Client) -> None:
     """One owner is on hold."""
     if not Owner.objects.filter(hold_since__isnull=False).exists():
         owners.hold(
@@ -42,7 +65,7 @@ def _fail(control: httpx.Client) -> None:
     """One start is refused by Daytona."""
     if Operation.objects.filter(status=OperationStatus.FAILED).exists():
         return
-    row = _one_of("user_hedy", Status.STOPPED)
+    row = _of("user_hedy", "fine-tuning")
     refusal = {
         "kind": "status", "system": "daytona", "method": "POST", "path": "/start$", "sandbox": row.daytona_id,
         "times": 1, "status": 400, "answer": {"message": "The snapshot is not available in this region"},
@@ -51,7 +74,14 @@ def _fail(control: httpx.Client) -> None:
     _request(row, Action.START)
 
 
-def _protect() -> None:
+def _rule(_: httpx.Client) -> None:
+    """One owner has a lifecycle policy of their own."""
+    if not Policy.objects.exists():
+        two_days = {Rule.IDLE_STOP: 2 * 24 * 60}
+        policies.set_policy(PolicyScope.OWNER, "user_grace", two_days, actor=Actor.staff(STAFF), reason="Asked for")
+
+
+def _protect_several(_: httpx.Client) -> None:
     """One job has finished."""
     if Job.objects.exists() or not get_user_model()._default_manager.filter(username=STAFF).exists():
         return
@@ -68,13 +98,17 @@ def _lose(control: httpx.Client) -> None:
         {"name": "old-experiment", "state": "started", "cpu": 2, "labels": {"harness_user_id": "user_alan"}},
         {"name": "ci-runner-7", "state": "stopped", "cpu": 1, "labels": {}},
     ]
-    control.post("/sandboxes", json={"sandboxes": rows}).raise_for_status()
-    reconcile.sweep()
+    seed(control, [{"id": id_of("", str(row["name"])), "target": "eu", **row} for row in rows])
+    sweep()
 
 
-def _one_of(owner: str, status: Status) -> Sandbox:
-    found: Sandbox = Sandbox.objects.filter(owner=owner, status=status).order_by("name")[0]
-    return found
+# The eviction comes first: while anything else leaves the full quota, nobody is evicted.
+SCENES = (_protect_one, _ready_the_start, _evict, _hold, _fail, _rule, _protect_several, _lose)
+
+
+def _of(owner: str, name: str) -> Sandbox:
+    row: Sandbox = Sandbox.objects.get(owner=owner, name=name)
+    return row
 
 
 def _request(row: Sandbox, action: Action) -> Operation:

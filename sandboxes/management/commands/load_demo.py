@@ -11,8 +11,8 @@ from sandboxes.management.output import ReadableCommand
 
 class Command(ReadableCommand):
     help = (
-        "Make 60 demo sandboxes of 15 owners in the emulator of this machine, a hold, a failed start, a job and an "
-        "orphan; makes only what is missing, also after it was interrupted."
+        "Make 60 demo sandboxes of 15 owners in the emulator of this machine, with an eviction, a hold, a failed "
+        "start, a job, an orphan and two weeks of usage; makes only what is missing, also after it was interrupted."
     )
 
     def handle(self, **options: Any) -> None:
