@@ -15,7 +15,7 @@ from django.urls import reverse
 from sandboxes import clock
 from sandboxes.core.vocabulary import Actor, AuditAction
 from sandboxes.models import AuditEntry, Owner, ServiceKey
-from sandboxes.services import audit, lifecycle, owners, prune
+from sandboxes.services import audit, erasure, lifecycle, owners, prune
 from tests.admin import members
 from tests.admin.pages import text_of
 from tests.support import rows
@@ -128,7 +128,7 @@ def test_what_operators_do_by_commands_says_on_which_machine(db: None) -> None:
 
 def test_an_owner_who_is_erased_is_told_without_their_name(db: None) -> None:
     rows.owner("ann")
-    prune.erase_owner("ann", actor=audit.COMMAND)
+    erasure.erase_owner("ann", actor=audit.COMMAND)
     assert told(AuditAction.OWNER_ERASED).after["owners"] == 1
     assert told(AuditAction.OWNER_ERASED).owner == ""
 

@@ -214,14 +214,14 @@ BREAKAGES = [
     ),
     Breakage(
         "any number of bulks at once",
-        "sandboxes/services/turns.py",
+        "sandboxes/services/concurrency.py",
         "    raise Refused(Code.TOO_MANY_BULK_REQUESTS, retry_after=RETRY_AFTER)",
         '    return leases.Held("", "")',
         "tests/hostile/test_work_is_bounded.py::test_two_bulks_of_a_caller_run_at_once_and_no_third",
     ),
     Breakage(
         "operations without a budget",
-        "sandboxes/services/budget.py",
+        "sandboxes/services/operation_budget.py",
         "if not limit or actor.kind in UNLIMITED or action == Action.DELETE:",
         "if True:",
         "tests/hostile/test_work_is_bounded.py::test_an_owner_has_so_many_operations_an_hour",

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Lease, Operation, Owner, Sandbox, SandboxEvent
-from sandboxes.services import leases, lifecycle, turns
+from sandboxes.services import concurrency, leases, lifecycle
 from tests.admin import members
 from tests.api.callers import Api, problem, program, signed_in
 from tests.support import rows
@@ -85,7 +85,7 @@ def test_each_id_counts_in_the_rate_limit(alice: Api, settings: Settings) -> Non
 
 def test_two_bulks_of_a_caller_run_at_once_and_no_third(alice: Api) -> None:
     (principal,) = [f"service:{pk}" for pk in service_keys()]
-    with turns.bulk(principal), turns.bulk(principal):
+    with concurrency.bulk(principal), concurrency.bulk(principal):
         refused = bulk(alice, [uuid4()])
         assert int(refused["Retry-After"]) >= 1
         problem(refused, "too_many_bulk_requests")
@@ -102,10 +102,10 @@ def service_keys() -> list[int]:
 
 def test_what_a_process_that_died_held_is_free_after_a_while(alice: Api) -> None:
     (principal,) = [f"service:{pk}" for pk in service_keys()]
-    for _ in range(turns.BULKS_AT_ONCE):
-        assert isinstance(turns._take(principal), leases.Held)
+    for _ in range(concurrency.BULKS_AT_ONCE):
+        assert isinstance(concurrency._take(principal), leases.Held)
     problem(bulk(alice, [uuid4()]), "too_many_bulk_requests")
-    clock.move(turns.SECONDS + 1)
+    clock.move(concurrency.SECONDS + 1)
     assert bulk(alice, [uuid4()]).status_code == 207
 
 

@@ -17,8 +17,9 @@ from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import Feed, Sandbox, SandboxEvent
 from sandboxes.services import feed, lifecycle, sandbox_store
 from sandboxes.services.decisions import drafting
+from sandboxes.services.erasure import erase_owner
 from sandboxes.services.facts import facts_of
-from sandboxes.services.prune import erase_owner, prune
+from sandboxes.services.prune import prune
 from tests.support import rows
 from tests.support.driving import reload
 from tests.support.waiting import PATIENCE

@@ -16,7 +16,7 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, Intent, ItemResult, OperationStatus, Source, Status
 from sandboxes.engine.dead import free_the_held, holder_of
 from sandboxes.models import AuditEntry, Job, JobItem, Operation, Sandbox
-from sandboxes.services import jobs, lifecycle, prune
+from sandboxes.services import erasure, jobs, lifecycle, prune
 from sandboxes.services.heartbeat import Heartbeat
 from sandboxes.services.jobs import steps
 from sandboxes.services.staff_actions import Wish
@@ -313,6 +313,6 @@ def test_a_finished_job_goes_after_its_retention_with_its_items() -> None:
 def test_an_erased_owner_is_in_no_job_any_more() -> None:
     theirs = rows.sandbox(of="bob", status=Status.GONE)
     job_of(theirs, *many(1))
-    prune.erase_owner("bob", actor=ROOT)
+    erasure.erase_owner("bob", actor=ROOT)
     assert not JobItem.objects.filter(owner="bob").exists()
     assert JobItem.objects.count() == 1

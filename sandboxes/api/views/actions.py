@@ -19,7 +19,7 @@ from sandboxes.api.views.base import ApiView
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, OperationStatus, Source
 from sandboxes.models import Operation
-from sandboxes.services import intent, lifecycle, lookup, turns, waiting
+from sandboxes.services import concurrency, intent, lifecycle, lookup, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,7 +164,7 @@ class Bulk(ApiView):
         action = Action(body.pop("action"))
         check_permission(self.principal, f"{action}_sandbox")
         ids = body.pop("ids")
-        with turns.bulk(self.principal.id):
+        with concurrency.bulk(self.principal.id):
             self.count_more(len(lookup.distinct(ids)) - 1)
             outcomes = lifecycle.request_many(
                 ids, action, actor=self.actor, source=Source.API, request_id=self.request_id, **body

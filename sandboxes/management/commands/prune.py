@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 
 from sandboxes.core.codes import Refused
 from sandboxes.management.output import ReadableCommand
-from sandboxes.services import audit, prune
+from sandboxes.services import audit, erasure, prune
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -30,7 +30,7 @@ class Command(ReadableCommand):
     def handle(self, *, owner: str | None, dry_run: bool, as_json: bool, **options: Any) -> None:
         try:
             counts = (
-                prune.erase_owner(owner, actor=audit.COMMAND, dry_run=dry_run)
+                erasure.erase_owner(owner, actor=audit.COMMAND, dry_run=dry_run)
                 if owner
                 else prune.prune(dry_run=dry_run)
             )

@@ -16,7 +16,7 @@ from sandboxes.core.intervals import checked
 from sandboxes.core.labels import merged
 from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, Source
 from sandboxes.models import ConvexProjection, Operation, Owner, Sandbox
-from sandboxes.services import budget, cap, sandbox_store
+from sandboxes.services import cap, operation_budget, sandbox_store
 from sandboxes.services.decisions import create_operation
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def create(
         raise Refused(Code.INVALID_REQUEST, f"There is no tier “{new.tier}”: choose one of {known}.")
     with transaction.atomic():
         owner = cap.reserve(owner_id)
-        budget.spend(owner_id, actor, Action.CREATE, now=clock.now())
+        operation_budget.spend(owner_id, actor, Action.CREATE, now=clock.now())
         row = _row(owner, actor=actor, new=new, reason=reason)
         row.save(force_insert=True)
         row.known_calls = []

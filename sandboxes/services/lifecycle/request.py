@@ -11,7 +11,7 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import IntentChange, Operation, Sandbox
-from sandboxes.services import budget, lookup, sandbox_store
+from sandboxes.services import lookup, operation_budget, sandbox_store
 from sandboxes.services.decisions import create_operation, refresh
 from sandboxes.services.lifecycle.allowed import allowed_actions, refusal
 from sandboxes.services.operations import close_operation, keep_intent, revert_intent, set_intent
@@ -57,7 +57,7 @@ def ask(sandbox_id: UUID | str, asked: NewOperation, *, gate: Callable[[Sandbox]
         active = sandbox_store.active_operation(row.pk)
         refuse(row, asked, active=active)
         if begins(asked, active=active):
-            budget.spend(row.owner_id, asked.actor, asked.action, now=now)
+            operation_budget.spend(row.owner_id, asked.actor, asked.action, now=now)
         return carry_out(row, asked, active=active, now=now)
 
 

@@ -10,7 +10,7 @@ from sandboxes import clock
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import NewOperation
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import budget, lookup, sandbox_store
+from sandboxes.services import lookup, operation_budget, sandbox_store
 from sandboxes.services.decisions import read_calls
 from sandboxes.services.lifecycle.request import ask, begins, carry_out, refuse
 
@@ -96,8 +96,8 @@ def _refused(
             if begins(asked, active=active.get(row.pk)):
                 to_begin.setdefault(row.owner_id, []).append(row.pk)
     for owner_id, ids in sorted(to_begin.items()):  # in order, so that no two wait for each other
-        granted = budget.grant(owner_id, len(ids), asked.actor, asked.action, now=now)
-        refused |= {pk: budget.spent(now) for pk in ids[granted:]}
+        granted = operation_budget.grant(owner_id, len(ids), asked.actor, asked.action, now=now)
+        refused |= {pk: operation_budget.spent(now) for pk in ids[granted:]}
     return refused
 
 

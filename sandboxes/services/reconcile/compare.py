@@ -21,7 +21,7 @@ from sandboxes.services.reconcile.result import FindingKind
 from sandboxes.services.reconcile.run import Run, update_free
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
     from uuid import UUID
 
@@ -107,14 +107,20 @@ def compare(run: Run, daytona: SandboxProvider, listings: Listings, page: Page) 
     known = _known(Q(daytona_id__in=list(items)))
     if not run.options.dry_run:
         update_free(Sandbox.objects.filter(pk__in=[row.pk for row in known]), listed_at=run.started)
-    look_at = [row.pk for row in known if not row.busy and differs(row, items[row.daytona_id or ""])]
-    at_rest = (row for row in known if not row.busy and row.pk not in look_at)
-    run.report.add(*filter(None, (setting_of(run, row) for row in at_rest)))
-    ours = {row.daytona_id for row in known}
-    strangers = [item for key, item in items.items() if key not in ours]
-    living = [item for item in strangers if not item.is_ending]
-    run.report.count("ending", len(strangers) - len(living))
-    return look_at + _sort_out(run, daytona, listings, living)
+    strangers = items.keys() - {row.daytona_id for row in known}
+    look_at = _to_look_at(run, [row for row in known if not row.busy], items)
+    return look_at + _sort_out(run, daytona, listings, [item for item in page.items if item.id in strangers])
+
+
+def _to_look_at(run: Run, idle: list[Known], items: Mapping[str, RemoteSandbox]) -> list[UUID]:
+    """Those that differ; of the others, settings that are not as they were asked for are reported."""
+    look_at: list[UUID] = []
+    for row in idle:
+        if differs(row, items[row.daytona_id or ""]):
+            look_at.append(row.pk)
+        elif setting := setting_of(run, row):
+            run.report.add(setting)
+    return look_at
 
 
 def _known(which: Q) -> list[Known]:
@@ -124,22 +130,31 @@ def _known(which: Q) -> list[Known]:
 
 def _sort_out(run: Run, daytona: SandboxProvider, listings: Listings, strangers: list[RemoteSandbox]) -> list[UUID]:
     """Sandboxes that no row names by id. Returns the rows that one of them was made for, to be looked at."""
-    if not strangers:
-        return []
-    marks = Q(pk__in=[mark for item in strangers if (mark := item.labelled_id)])
-    claimants = _known(marks | Q(daytona_name__in=[item.name for item in strangers if item.name]))
+    living = [item for item in strangers if not item.is_ending]
+    run.report.count("ending", len(strangers) - len(living))
     made_for: list[UUID] = []
     unclaimed: list[RemoteSandbox] = []
-    for item in strangers:
-        row = next((one for one in claimants if item.was_made_for(one.pk, one.daytona_name)), None)
+    for item, row in _with_claimants(living):
         if row is not None and row.daytona_id is None:
             made_for.append(row.pk)  # a create whose answer was lost
         elif row is not None and row.deleted_at is not None and row.intent == Intent.DELETED:
             delete_leftover(run, daytona, item, row)
         else:
             unclaimed.append(item)
-    _orphans(run, daytona, listings, unclaimed)
+    if unclaimed:
+        _orphans(run, daytona, listings, unclaimed)
     return made_for
+
+
+def _with_claimants(strangers: list[RemoteSandbox]) -> Iterator[tuple[RemoteSandbox, Known | None]]:
+    """Each with the row that it was made for, if there is one."""
+    if not strangers:
+        return
+    marks = [mark for item in strangers if (mark := item.labelled_id)]
+    names = [item.name for item in strangers if item.name]
+    claimants = _known(Q(pk__in=marks) | Q(daytona_name__in=names))
+    for item in strangers:
+        yield item, next((one for one in claimants if item.was_made_for(one.pk, one.daytona_name)), None)
 
 
 def _orphans(run: Run, daytona: SandboxProvider, listings: Listings, unclaimed: list[RemoteSandbox]) -> None:
@@ -147,22 +162,24 @@ def _orphans(run: Run, daytona: SandboxProvider, listings: Listings, unclaimed: 
     if not run.options.dry_run:
         orphans.note(unclaimed, seen_at=run.started)
     decided = orphans.decided(unclaimed)
-    ignored = {pk for pk, row in decided.items() if row.decision == OrphanDecision.IGNORE}
-    run.report.count("ignored", len(ignored))
-    others = [item for item in unclaimed if item.id not in ignored]
-    chosen = others if run.options.adopt else [item for item in others if item.id in decided]
+    chosen: list[RemoteSandbox] = []
+    for item in unclaimed:
+        decision = decided[item.id].decision if item.id in decided else None
+        if decision == OrphanDecision.IGNORE:
+            run.report.count("ignored")
+        elif decision is not None or run.options.adopt:
+            chosen.append(item)
+        else:
+            _report(run, item)
     if chosen:
         found = listings.of(chosen, named={pk: row.adopt_for for pk, row in decided.items()})
         adopt(run, daytona, [item for item in chosen if item.id in found], listings=found, decided=decided)
         run.report.count("foreign", len(chosen) - len(found))
-    _report(run, [] if run.options.adopt else [item for item in others if item.id not in decided])
 
 
-def _report(run: Run, unclaimed: list[RemoteSandbox]) -> None:
-    for item in unclaimed:
-        if owner := item.labels.get(OWNER_LABEL, ""):
-            run.report.add(
-                finding(FindingKind.ORPHAN, item, f"{item.state} in Daytona, and no row here", owner=owner)
-            )
-        else:
-            run.report.count("foreign")
+def _report(run: Run, item: RemoteSandbox) -> None:
+    if owner := item.labels.get(OWNER_LABEL, ""):
+        text = f"{item.state} in Daytona, and no row here"
+        run.report.add(finding(FindingKind.ORPHAN, item, text, owner=owner))
+    else:
+        run.report.count("foreign")

@@ -72,15 +72,17 @@ class Listings:
         """
         owners = {item.id: named.get(item.id) or item.labels.get(OWNER_LABEL, "") for item in items}
         if self.convex is None:
-            return {key: Listing(Standing.NO_CONVEX, owner) for key, owner in owners.items() if owner}
+            return {key: Listing(Standing.NO_CONVEX, owner) for key, owner in _known(owners)}
         try:
             if self.convex.own_functions():
                 return self._from_all(self.convex, owners)
         except ConvexError as error:
-            return {key: self._unknown(owner, error) for key, owner in owners.items() if owner}
-        owners |= dict(self.run.side_by_side(self._named, [key for key, owner in owners.items() if not owner]))
-        self._read({owner for owner in owners.values() if owner})
-        return dict(self.run.side_by_side(self._one, [(key, owner) for key, owner in owners.items() if owner]))
+            return {key: self._unknown(owner, error) for key, owner in _known(owners)}
+        unknown = [key for key, owner in owners.items() if not owner]
+        owners |= dict(self.run.side_by_side(self._named, unknown))
+        known = _known(owners)
+        self._read({owner for _, owner in known})
+        return dict(self.run.side_by_side(self._one, known))
 
     def _from_all(self, convex: ConvexGateway, owners: Mapping[str, str]) -> dict[str, Listing]:
         if self._all is None:
@@ -146,6 +148,10 @@ class Listings:
     def _unknown(self, owner: str, error: ConvexError) -> Listing:
         self.run.partial(f"Convex did not say whether it lists a sandbox that has no row here: {error}")
         return Listing(Standing.UNKNOWN, owner)
+
+
+def _known(owners: Mapping[str, str]) -> list[tuple[str, str]]:
+    return [(key, owner) for key, owner in owners.items() if owner]
 
 
 def _listing(owner: str, row: ApplicationRow | None) -> Listing:

@@ -18,7 +18,7 @@ from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import Delivery, Receiver, SandboxEvent
 from sandboxes.providers import blocking
 from sandboxes.services import feed, keys, webhooks
-from sandboxes.services.prune import erase_owner
+from sandboxes.services.erasure import erase_owner
 from sandboxes.services.webhooks import outbox, sending
 from tests.services.webhooks.sending import STAFF, attempt, claim, deliver, key, register
 from tests.support import rows

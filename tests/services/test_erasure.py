@@ -21,7 +21,7 @@ from sandboxes.models import (
     UsageHour,
 )
 from sandboxes.services import audit, notices
-from sandboxes.services.prune import ERASED, erase_owner
+from sandboxes.services.erasure import ERASED, erase_owner
 from tests.support import rows
 
 if TYPE_CHECKING:
