@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.support.environment import ROOT
+from tests.support.environment import ROOT, ending_with_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,10 @@ class FastDaytona:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.fast_daytona"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            ending_with_us([sys.executable, "-m", "bench.fast_daytona"]),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

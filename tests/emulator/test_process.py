@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.support.emulator import ROOT, Emulator
+from tests.support.emulator import Emulator
+from tests.support.environment import ROOT
 from tests.support.waiting import PATIENCE, wait_until
 
 HEADERS = {"Authorization": f"Bearer {Emulator.daytona_key}"}
@@ -71,6 +72,27 @@ def test_sigterm_ends_it_at_once_even_with_calls_that_are_held() -> None:
         emulator.stop()  # or fails after 10 s
         with pytest.raises(httpx.TransportError):
             future.result()
+
+
+def test_it_ends_with_a_process_that_is_killed() -> None:
+    code = (
+        "from tests.support.emulator import Emulator\n"
+        "with Emulator() as emulator:\n"
+        "    print(emulator.url, flush=True)\n"
+        "    input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        host, port = process.stdout.readline().strip().removeprefix("http://").split(":")
+        process.kill()
+
+    def is_gone() -> bool:
+        with socket.socket() as client:
+            return client.connect_ex((host, int(port))) != 0
+
+    wait_until(is_gone, what="the end of the emulator")
 
 
 def test_a_stopped_emulator_refuses_connections() -> None:

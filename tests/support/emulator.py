@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.support.environment import ROOT, ending_with_us
 from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
     from types import TracebackType
 
-ROOT = Path(__file__).resolve().parents[2]
 DAYTONA_KEY = "dtn_test_key"
 CONVEX_KEY = "dev:test|0123456789abcdef"
 # A connection that is given up after some seconds of rest may be given up just when a thread begins to use it.
@@ -85,7 +85,7 @@ class Emulator:
         """Start the process and return when it answers."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("EMULATOR_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "emulator", "--port", str(self._port), *self._options],
+            ending_with_us([sys.executable, "-m", "emulator", "--port", str(self._port), *self._options]),
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

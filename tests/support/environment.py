@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,6 +23,15 @@ def clean_environment(**values: str) -> dict[str, str]:
     ours = variables() | {f"{name}_FILE" for name in variables()} | {"DJANGO_SETTINGS_MODULE"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, "ENV_FILE": "", **values}
+
+
+def ending_with_us(command: list[str]) -> list[str]:
+    """The command, which gets SIGTERM when the thread that starts it is gone: also when this process is killed.
+
+    Where the system has no `setpriv` (Linux has it), it ends by its context manager alone.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM", "--", *command] if setpriv else command
 
 
 def beside(url: str, name: str) -> str:

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 import httpx
 from django.db import connection
 
-from tests.support.environment import DEVELOPMENT, ROOT, beside, clean_environment
+from tests.support.environment import DEVELOPMENT, ROOT, beside, clean_environment, ending_with_us
 from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Running:
         self.group = group
         self._file: IO[bytes] = log.open("ab")
         self.process = subprocess.Popen(
-            command,
+            ending_with_us(command),
             cwd=cwd,
             env=environment,
             stdout=self._file,
