@@ -80,8 +80,8 @@ def _operations(kind: str, boxes: list[Sandbox]) -> list[Operation]:
         return []
     return [
         Operation(
-            sandbox=box, action="start", status=status, actor_kind="owner", actor_id=box.owner_id, source="api",
-            created_at=box.created_at, due_at=box.created_at,
+            sandbox=box, owner=box.owner_id, action="start", status=status, actor_kind="owner",
+            actor_id=box.owner_id, source="api", created_at=box.created_at, due_at=box.created_at,
             started_at=box.created_at if status == "in_progress" else None,
         )
         for box in boxes

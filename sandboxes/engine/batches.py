@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from contextvars import Context
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,15 +15,38 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 R = TypeVar("R")
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds between two tries while the database is away
 MOST_TRIES = 3  # of one batch that fails alone, with a database that answers
 
 
+class _Waiting(Generic[T]):
+    """What has to wait, by owner: they take turns, so that nobody waits behind the hundreds of another."""
+
+    def __init__(self) -> None:
+        self._by_owner: OrderedDict[str, deque[T]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._by_owner)
+
+    def add(self, owner: str, one: T) -> None:
+        self._by_owner.setdefault(owner, deque()).append(one)
+
+    def take(self, most: int) -> list[T]:
+        taken: list[T] = []
+        while self._by_owner and len(taken) < most:
+            owner, theirs = self._by_owner.popitem(last=False)
+            taken.append(theirs.popleft())
+            if theirs:
+                self._by_owner[owner] = theirs
+        return taken
+
+
 class Batches(Generic[A, R]):
     """Answers what is asked, up to `size` together; what comes during a batch goes into the next one.
 
-    What is asked with `first` goes before all that is not.
+    What is asked with `first` goes before all that is not; in both, owners take turns.
     `answer` does one batch. One that raises is divided until the one that breaks it stands alone, which is given to
     `give_up`. While the database is away (`is_away`) nothing is given up: it is asked again until it is there.
     """
@@ -39,13 +62,13 @@ class Batches(Generic[A, R]):
     ) -> None:
         self._answer, self._give_up, self._is_away = answer, give_up, is_away
         self._size, self._free = size, side_by_side
-        self._first: deque[tuple[A, asyncio.Future[R]]] = deque()
-        self._others: deque[tuple[A, asyncio.Future[R]]] = deque()
+        self._first: _Waiting[tuple[A, asyncio.Future[R]]] = _Waiting()
+        self._others: _Waiting[tuple[A, asyncio.Future[R]]] = _Waiting()
         self._running: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, asked: A, *, first: bool = False) -> R:
+    async def __call__(self, asked: A, *, owner: str, first: bool = False) -> R:
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        (self._first if first else self._others).append((asked, future))
+        (self._first if first else self._others).add(owner, (asked, future))
         self._begin()
         return await future
 
@@ -69,8 +92,8 @@ class Batches(Generic[A, R]):
             self._begin()
 
     def _next(self) -> list[tuple[A, asyncio.Future[R]]]:
-        taken = [self._first.popleft() for _ in range(min(self._size, len(self._first)))]
-        return taken + [self._others.popleft() for _ in range(min(self._size - len(taken), len(self._others)))]
+        taken = self._first.take(self._size)
+        return taken + self._others.take(self._size - len(taken))
 
     async def _settle(self, batch: list[tuple[A, asyncio.Future[R]]]) -> None:
         try:

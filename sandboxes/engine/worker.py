@@ -169,7 +169,8 @@ class Worker:
         if self._stopping.is_set():
             turn.ends = float("-inf")
         # Whose call was made goes first: nobody waits to see what became of it behind those who have not begun.
-        return await self._decide((turn, answers), first=any(isinstance(one, CallAnswered) for one in answers))
+        called = any(isinstance(one, CallAnswered) for one in answers)
+        return await self._decide((turn, answers), owner=turn.owner, first=called)
 
     async def _decide_together(self, asked: Sequence[tuple[Turn, Answers]]) -> Sequence[Outcome | None]:
         return await self._decisions(turns.decide_together, asked)

@@ -63,7 +63,9 @@ class Operation(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["sandbox"], condition=is_active(), name="one_active_operation_per_sandbox"
-            )
+            ),
+            # Owners take turns by it: those of nobody would wait behind each other.
+            models.CheckConstraint(condition=~is_active() | ~Q(owner=""), name="active_operation_has_its_owner"),
         ]
         indexes = [
             models.Index(fields=["due_at"], name="operation_due", condition=is_active()),

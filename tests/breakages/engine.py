@@ -38,9 +38,16 @@ BREAKAGES = [
     Breakage(
         "a call that was answered decided behind turns that have not begun",
         "sandboxes/engine/batches.py",
-        "(self._first if first else self._others).append((asked, future))",
-        "self._others.append((asked, future))",
+        "(self._first if first else self._others).add(owner, (asked, future))",
+        "self._others.add(owner, (asked, future))",
         f"{TESTS}/test_batches.py::test_what_is_to_come_first_waits_behind_nothing_else",
+    ),
+    Breakage(
+        "decisions made in the order in which they were asked for, whoever's they are",
+        "sandboxes/engine/batches.py",
+        "self._by_owner.setdefault(owner, deque())",
+        'self._by_owner.setdefault("", deque())',
+        f"{TESTS}/test_batches.py::test_owners_take_turns_so_that_nobody_waits_behind_the_hundreds_of_another",
     ),
     Breakage(
         "a window of calls given out twice",

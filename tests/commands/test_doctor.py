@@ -208,6 +208,7 @@ def test_what_is_late_is_counted_with_the_oldest() -> None:
     rows.project(sandbox, wanted_generation=2, behind_since=hour)
     Operation.objects.create(
         sandbox=sandbox,
+        owner=owner.pk,
         action=Action.STOP,
         actor_kind=ActorKind.STAFF,
         actor_id="ada",

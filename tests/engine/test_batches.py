@@ -63,7 +63,7 @@ def test_what_is_asked_in_one_moment_is_answered_together_and_to_each_its_own() 
     async def run() -> None:
         asked = Asked()
         batches = asked.batches_of()
-        assert await asyncio.gather(*[batches(number) for number in range(5)]) == [0, 2, 4, 6, 8]
+        assert await asyncio.gather(*[batches(number, owner="alice") for number in range(5)]) == [0, 2, 4, 6, 8]
         assert asked.batches == [[0, 1, 2, 3, 4]]
 
     asyncio.run(run())
@@ -74,9 +74,9 @@ def test_batches_grow_with_the_load_and_are_never_larger_than_they_may_be() -> N
         asked = Asked()
         asked.gate.clear()
         batches = asked.batches_of(size=10)
-        answers = [asyncio.ensure_future(batches(0))]
+        answers = [asyncio.ensure_future(batches(0, owner="alice"))]
         await all_waiting(5)
-        answers += [asyncio.ensure_future(batches(number)) for number in range(1, 26)]
+        answers += [asyncio.ensure_future(batches(number, owner="alice")) for number in range(1, 26)]
         await all_waiting(5)
         assert asked.batches == [[0]], "the others wait for the one that runs"
         asked.gate.set()
@@ -91,13 +91,32 @@ def test_what_is_to_come_first_waits_behind_nothing_else() -> None:
         asked = Asked()
         asked.gate.clear()
         batches = asked.batches_of(size=3)
-        answers = [asyncio.ensure_future(batches(number)) for number in range(5)]
+        answers = [asyncio.ensure_future(batches(number, owner="alice")) for number in range(5)]
         await all_waiting(5)
-        answers += [asyncio.ensure_future(batches(number, first=True)) for number in range(10, 14)]
+        answers += [asyncio.ensure_future(batches(number, owner="alice", first=True)) for number in range(10, 14)]
         await all_waiting(5)
         asked.gate.set()
         await asyncio.gather(*answers)
         assert asked.batches == [[0, 1, 2], [10, 11, 12], [13, 3, 4]]
+
+    asyncio.run(run())
+
+
+def test_owners_take_turns_so_that_nobody_waits_behind_the_hundreds_of_another() -> None:
+    async def run() -> None:
+        asked = Asked()
+        asked.gate.clear()
+        batches = asked.batches_of(size=4)
+        answers = [asyncio.ensure_future(batches(number, owner="alice")) for number in range(10)]
+        await all_waiting(5)
+        answers += [
+            asyncio.ensure_future(batches(20, owner="bob")),
+            asyncio.ensure_future(batches(30, owner="carol")),
+        ]
+        await all_waiting(5)
+        asked.gate.set()
+        await asyncio.gather(*answers)
+        assert asked.batches == [[0, 1, 2, 3], [4, 20, 30, 5], [6, 7, 8, 9]]
 
     asyncio.run(run())
 
@@ -107,7 +126,7 @@ def test_no_more_run_side_by_side_than_may() -> None:
         asked = Asked()
         asked.gate.clear()
         batches = asked.batches_of(size=2, side_by_side=3)
-        answers = [asyncio.ensure_future(batches(number)) for number in range(20)]
+        answers = [asyncio.ensure_future(batches(number, owner="alice")) for number in range(20)]
         await all_waiting(30)
         asked.gate.set()
         await asyncio.gather(*answers)
@@ -121,7 +140,7 @@ def test_those_that_break_a_batch_stand_alone_and_are_given_up(broken: set[int])
     async def run() -> None:
         asked = Asked(breaks=broken.__contains__)
         batches = asked.batches_of()
-        answers = await asyncio.gather(*[batches(number) for number in range(10)])
+        answers = await asyncio.gather(*[batches(number, owner="alice") for number in range(10)])
         assert answers == [-1 if number in broken else 2 * number for number in range(10)]
         assert sorted(asked.given_up) == [(number, f"{number} breaks") for number in sorted(broken)]
 
@@ -135,7 +154,9 @@ def test_what_cannot_even_be_given_up_is_raised_to_whoever_asked() -> None:
 
     async def run() -> None:
         batches = Worse(breaks={1}.__contains__).batches_of()
-        answers = await asyncio.gather(batches(0), batches(1), batches(2), return_exceptions=True)
+        answers = await asyncio.gather(
+            batches(0, owner="alice"), batches(1, owner="alice"), batches(2, owner="alice"), return_exceptions=True
+        )
         assert answers[0] == 0
         assert answers[2] == 4
         assert isinstance(answers[1], LookupError)
@@ -147,7 +168,7 @@ def test_while_the_database_is_away_it_is_asked_again_and_nothing_is_given_up() 
     async def run() -> None:
         asked = Asked(away=MOST_TRIES + 1)
         batches = asked.batches_of()
-        assert list(await asyncio.gather(batches(1), batches(2))) == [2, 4]
+        assert list(await asyncio.gather(batches(1, owner="alice"), batches(2, owner="alice"))) == [2, 4]
         assert asked.batches == [[1, 2]] * (MOST_TRIES + 2)
         assert asked.given_up == []
 
@@ -162,7 +183,7 @@ def test_what_the_database_refuses_though_it_is_there_is_given_up_after_a_few_tr
 
     async def run() -> None:
         asked = Refused()
-        assert await asked.batches_of()(7) == -1
+        assert await asked.batches_of()(7, owner="alice") == -1
         assert asked.batches == [[7]] * MOST_TRIES
         assert asked.given_up == [(7, "value out of range")]
 
@@ -174,12 +195,12 @@ def test_who_no_longer_waits_spoils_nothing_for_the_others() -> None:
         asked = Asked()
         asked.gate.clear()
         batches = asked.batches_of()
-        first, second = (asyncio.ensure_future(batches(number)) for number in (1, 2))
+        first, second = (asyncio.ensure_future(batches(number, owner="alice")) for number in (1, 2))
         await all_waiting(5)
         first.cancel()
         asked.gate.set()
         assert await second == 4
-        assert await batches(3) == 6
+        assert await batches(3, owner="alice") == 6
         assert first.cancelled()
 
     asyncio.run(run())

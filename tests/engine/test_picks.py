@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from sandboxes import clock
@@ -88,11 +88,17 @@ def test_owners_are_read_in_their_order_from_where_the_last_pick_ended() -> None
     assert picks.owners(picks.FETCHES, after="carol", limit=10) == []
 
 
-@pytest.mark.parametrize("owner", ["", "Zoë", "o'brien", "%s", "z" * 255])
+@pytest.mark.parametrize("owner", ["Zoë", "o'brien", "%s", "z" * 255])
 def test_an_owner_may_be_called_anything(owner: str) -> None:
     rows.operation(rows.sandbox(), Action.STOP, OperationStatus.QUEUED, owner=owner, due_at=rows.ago(seconds=1))
     assert picks.owners(picks.PEOPLE, after=None, limit=10) == [owner]
     assert len(picks.sandboxes(picks.PEOPLE, [owner], each=10, limit=10)) == 1
+
+
+def test_an_operation_of_nobody_is_refused_by_the_database() -> None:
+    with pytest.raises(IntegrityError, match="active_operation_has_its_owner"), transaction.atomic():
+        rows.operation(rows.sandbox(), Action.STOP, OperationStatus.QUEUED, owner="")
+    rows.operation(rows.sandbox(), Action.STOP, OperationStatus.SUCCEEDED, owner="")
 
 
 def test_of_each_owner_those_come_first_that_have_been_due_for_longest() -> None:

@@ -56,7 +56,7 @@ def sandbox() -> Sandbox:
 
 def operation(sandbox: Sandbox, action: Action, **fields: object) -> Operation:
     given = {"actor_kind": ActorKind.STAFF, "actor_id": "ada", "source": Source.ADMIN, "created_at": clock.now()}
-    return Operation.objects.create(sandbox=sandbox, action=action, **(given | fields))
+    return Operation.objects.create(sandbox=sandbox, owner=sandbox.owner_id, action=action, **(given | fields))
 
 
 def test_an_empty_installation_has_every_gauge_at_nought() -> None:

@@ -121,6 +121,7 @@ def operation(
     moment = fields.pop("at", None) or ago(minutes=10)
     ended = status not in ACTIVE
     values: dict[str, Any] = {
+        "owner": of.owner_id,
         "actor_kind": ActorKind.STAFF,
         "actor_id": "admin",
         "source": Source.ADMIN,

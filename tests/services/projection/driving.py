@@ -133,6 +133,7 @@ def creating(row: Sandbox) -> Operation:
     """Its create is still active."""
     return Operation.objects.create(
         sandbox=row,
+        owner=row.owner_id,
         action=Action.CREATE,
         status=OperationStatus.IN_PROGRESS,
         actor_kind=ActorKind.OWNER,
