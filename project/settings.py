@@ -73,7 +73,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "project.request_log.RequestLog",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
     "project.unusable.UnusableDatabase",
@@ -135,6 +135,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.text("STATIC_ROOT", default=str(VAR_DIR / "static"))
 # In development and tests files are served as they lie, without collectstatic.
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True  # collectstatic's copies under their own names are served to nobody
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 AFTER_REQUEST_IDS = "3"  # where the instrumentation's middleware stands in MIDDLEWARE
+EXCLUDED = "OTEL_PYTHON_DJANGO_EXCLUDED_URLS"
+SIGN_IN = "admin/single-sign-on/"  # a span has the whole address, and this one's query carries a code
 _is_on = False
 
 
@@ -44,7 +46,8 @@ def start(role: str) -> None:
     trace.set_tracer_provider(provider)
     if role == "web":
         _propagate_request_ids()
-        DjangoInstrumentor().instrument()
+        others = os.environ.get(EXCLUDED)
+        DjangoInstrumentor().instrument(excluded_urls=f"{SIGN_IN},{others}" if others else SIGN_IN)
     AioHttpClientInstrumentor().instrument()
     HTTPXClientInstrumentor().instrument()
     _is_on = True

@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from project.networks import lies_in
 from project.readable import UnreadableText, checked
+from project.unusable import Unusable, why_unusable
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.vocabulary import Actor, AuditAction
@@ -73,8 +74,7 @@ def _readable(name: str) -> str:
 def authenticate(plaintext: str, *, address: str) -> ServiceKey:
     """The key of this plaintext, used from this IP address.
 
-    One SELECT; at most once a minute also an UPDATE of `last_used_at`, which signs the key with the first
-    pepper again: an old pepper can be dropped once every key was used.
+    One SELECT; at most once a minute also an UPDATE.
 
     Raises:
         Refused: INVALID_TOKEN (unknown, wrong, revoked or expired: never says which), NETWORK_NOT_ALLOWED.
@@ -86,10 +86,21 @@ def authenticate(plaintext: str, *, address: str) -> ServiceKey:
     if not _allowed(key, address):
         raise Refused(Code.NETWORK_NOT_ALLOWED, f"The key may not be used from {address or 'this address'}.")
     if key.last_used_at is None or key.present - key.last_used_at > LAST_USED_EVERY:
-        ServiceKey.objects.filter(pk=key.pk).update(
-            last_used_at=key.present, digest=_digest(plaintext, settings.SERVICE_KEY_PEPPERS[0])
-        )
+        _note_use(key, plaintext, now=key.present)
     return key
+
+
+def _note_use(key: ServiceKey, plaintext: str, *, now: datetime) -> None:
+    """Write `last_used_at`, and sign with the first pepper again: once all were used, an old pepper can be dropped.
+
+    A database that takes no changes still answers who reads.
+    """
+    digest = _digest(plaintext, settings.SERVICE_KEY_PEPPERS[0])
+    try:
+        ServiceKey.objects.filter(pk=key.pk).update(last_used_at=now, digest=digest)
+    except DatabaseError as error:
+        if why_unusable(error) is not Unusable.READ_ONLY:
+            raise
 
 
 def revoke(key: ServiceKey, *, actor: Actor) -> bool:

@@ -175,6 +175,23 @@ def test_a_state_that_we_did_not_give_is_refused(client: Client, issuer: StaffIs
     assert "The sign-in was not completed." in text_of(page)
 
 
+def test_the_code_of_a_sign_in_is_not_logged(
+    client: Client, issuer: StaffIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    sign_in(client)
+    callback = reverse("oidc_authentication_callback")
+    asked = requests_in(caplog)
+    assert f"GET {callback}" in asked
+    assert [line for line in asked if "code=" in line or "state=" in line] == []
+    client.get(reverse("admin:index"), {"page": "2"})
+    assert requests_in(caplog)[-1].endswith("?page=2"), "what other requests ask for is"
+
+
+def requests_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]
+    return [str(line["request"]) for line in lines if "request" in line]
+
+
 def test_passwords_can_be_switched_off(client: Client, issuer: StaffIssuer, settings: Settings) -> None:
     settings.STAFF_PASSWORDS = False
     settings.AUTHENTICATION_BACKENDS = settings.AUTHENTICATION_BACKENDS[:2]

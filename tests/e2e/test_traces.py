@@ -78,10 +78,13 @@ def test_a_request_its_operation_and_its_calls_are_one_trace(
         headers = {"Authorization": f"Bearer {secret}", "X-On-Behalf-Of": "alice"}
         answer = http.post(f"{V1}/sandboxes/{box.pk}/stop", headers=headers)
         assert answer.status_code == 202, answer.text
+        http.get("/admin/single-sign-on/callback/?code=of-a-sign-in")
+        http.get("/admin/login/?page=seen")
 
         def calls() -> list[Span]:
             return collector.named("sandkeeper-run_worker", "POST")
 
+        wait_until(lambda: "page=seen" in str(collector.spans), what="the span of another page")
         wait_until(lambda: calls() and collector.named("sandkeeper-run_worker", "operation"), what="the spans")
         posts = wait_until(
             lambda: [
@@ -93,5 +96,6 @@ def test_a_request_its_operation_and_its_calls_are_one_trace(
     (call,) = [span for span in calls() if "/stop" in str(span.attributes)]
     assert call.parent_span_id in operations
     assert {call.trace_id, operations[call.parent_span_id].trace_id} == {request.trace_id}
+    assert "of-a-sign-in" not in str(collector.spans)
     assert secret not in str(collector.spans)
     assert emulator.daytona_key not in str(collector.spans)
