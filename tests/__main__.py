@@ -1,6 +1,6 @@
 """`python -m tests`, which `make test` calls: everything that can run here, and what could not and why.
 
-REQUIRE=postgres,browser,node,nginx,pgbouncer,systemd makes the absence of one of them a failure (CI).
+REQUIRE=postgres,browser,… makes the absence of one of what `absent` names below a failure (CI).
 COVERAGE=1 measures branches.
 """
 
@@ -73,6 +73,12 @@ def no_pgbouncer() -> str:
     return "" if found else "tests of the pooler: no pgbouncer (on Debian: apt install pgbouncer)"
 
 
+def no_promtool() -> str:
+    return (
+        "" if shutil.which("promtool") else "the alerts' own tests: no promtool (on Debian: apt install prometheus)"
+    )
+
+
 _begun: list[subprocess.Popen[str]] = []
 GRACE = 10.0  # seconds to end in good order: databases are dropped, emulators stopped
 
@@ -128,7 +134,7 @@ def pytest(title: str, *arguments: str, processes: int, without: list[str], envi
 
 def parts(*, absent: dict[str, str]) -> list[Part]:
     """All that can run here. Side by side they keep two cores busy: most tests wait now and then."""
-    without = [name for name in ("browser", "node", "nginx", "pgbouncer", "systemd") if absent[name]]
+    without = [name for name in ("browser", "node", "nginx", "pgbouncer", "promtool", "systemd") if absent[name]]
     sqlite, postgres = {"TEST_DATABASE_URL": ""}, {"TEST_DATABASE_URL": POSTGRES}
     # Every test but those that need PostgreSQL; measuring takes twice the time.
     measured = ["--cov", "--cov-append", "--cov-report="] if os.environ.get("COVERAGE") else []
@@ -164,6 +170,7 @@ def main() -> int:
         "node": no_node(),
         "nginx": no_nginx(),
         "pgbouncer": no_pgbouncer(),
+        "promtool": no_promtool(),
         "systemd": no_systemd(),
     }
     required = [name for name in os.environ.get("REQUIRE", "").split(",") if name]
