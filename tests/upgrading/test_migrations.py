@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -15,8 +15,7 @@ from django.db.migrations.executor import MigrationExecutor
 from sandboxes.core.quota import Phase, QuotaSearch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 BEFORE = ("sandboxes", "0013_notice_codes")
@@ -33,49 +32,53 @@ def migrate(target: tuple[str, str] | None = None) -> Any:
     """The models as they are at this migration, or at the latest."""
     executor = MigrationExecutor(connection)
     targets: list[tuple[str, str]] = [target] if target else executor.loader.graph.leaf_nodes("sandboxes")
-    executor.migrate(targets)
-    return MigrationExecutor(connection).loader.project_state(targets).apps
+    return executor.migrate(targets).apps
 
 
-@pytest.fixture(scope="module")
-def states() -> dict[tuple[str, str], tuple[sqlite3.Connection, Any]]:
-    """An empty database as it was at a migration, and its models: going back takes longer than most tests."""
-    return {}
-
-
-@pytest.fixture
-def old(
-    request: pytest.FixtureRequest, states: dict[tuple[str, str], tuple[sqlite3.Connection, Any]], tmp_path: Path
-) -> Iterator[Any]:
-    """The models as they were; afterwards the database is as the other tests have it."""
-    target = getattr(request, "param", BEFORE)
-    if connection.vendor != "sqlite":
-        yield migrate(target)
-        migrate()
-        return
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """In the block the connection is to the database of this name."""
     usual = connection.settings_dict["NAME"]
-    copied(usual, tmp_path / "database")
     connection.close()
-    connection.settings_dict["NAME"] = str(tmp_path / "database")
+    connection.settings_dict["NAME"] = name
     try:
-        if target not in states:
-            models = migrate(target)
-            kept = sqlite3.connect(":memory:", check_same_thread=False)
-            connection.connection.backup(kept)
-            states[target] = (kept, models)
-        else:
-            kept, models = states[target]
-            connection.ensure_connection()
-            kept.backup(connection.connection)
-        yield models
+        yield
     finally:
         connection.close()
         connection.settings_dict["NAME"] = usual
 
 
-def copied(source: str, target: Path) -> None:
-    with closing(sqlite3.connect(source)) as here, closing(sqlite3.connect(target)) as there:
-        here.backup(there)
+@contextmanager
+def copied(suffix: str) -> Iterator[str]:
+    """A copy of the present database, and its name."""
+    connection.close()
+    connection.creation.clone_test_db(suffix, verbosity=0)
+    try:
+        yield connection.creation.get_test_db_clone_settings(suffix)["NAME"]
+    finally:
+        connection.creation.destroy_test_db(suffix=suffix, verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def states(django_db_setup: None, django_db_blocker: Any) -> Iterator[Callable[[tuple[str, str]], tuple[str, Any]]]:
+    """The name of an empty database as it was at a migration, and its models: the way back takes the longest."""
+    with django_db_blocker.unblock(), ExitStack() as stack:
+
+        @cache
+        def at(target: tuple[str, str]) -> tuple[str, Any]:
+            name = stack.enter_context(copied(f"at_{target[1][:4]}"))
+            with using(name):
+                return name, migrate(target)
+
+        yield at
+
+
+@pytest.fixture
+def old(request: pytest.FixtureRequest, states: Callable[[tuple[str, str]], tuple[str, Any]]) -> Iterator[Any]:
+    """The models as they were; the database is as it was then, and afterwards as the other tests have it."""
+    name, models = states(getattr(request, "param", BEFORE))
+    with using(name), copied("now") as now, using(now):
+        yield models
 
 
 def sandbox(old: Any, **fields: Any) -> UUID:
