@@ -164,13 +164,6 @@ BREAKAGES = [
         f"{SERVICES}/lifecycle/test_request.py::test_nothing_supersedes_a_delete",
     ),
     Breakage(
-        "a call in doubt forgotten",
-        "sandboxes/core/observation.py",
-        "if not is_shown or doubt_against_intent(row, draft.calls) is not None:",
-        "if not is_shown:",
-        f"{SERVICES}/lifecycle/test_late_calls.py::test_a_stop_during_a_hung_start_ends_stopped",
-    ),
-    Breakage(
         "a stranger of our name adopted",
         "sandboxes/services/fetching.py",
         'if target.daytona_id is None and remote.labels.get("sandkeeper_id") != str(target.sandbox_id):',
