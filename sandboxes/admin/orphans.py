@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
@@ -9,18 +10,21 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q
 from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.http import urlencode
 from unfold.decorators import display
 
 from sandboxes import html
 from sandboxes.admin import filters
+from sandboxes.admin.choosing import CHOSEN
 from sandboxes.admin.fields import OwnerId, Text
+from sandboxes.admin.paging import IDS
 from sandboxes.admin.read_only import Facts, ReadOnlyAdmin
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.codes import Refused
 from sandboxes.core.vocabulary import OrphanDecision
-from sandboxes.models import Orphan
+from sandboxes.models import Orphan, Sandbox
 from sandboxes.services import orphans
 
 if TYPE_CHECKING:
@@ -42,12 +46,15 @@ LOOKS = {
 }
 
 
+AT_MOST = 200  # at once; a page of the list has no more
+
+
 class DecisionForm(forms.Form):
     owner = OwnerId(
         max_length=255,
         required=False,
         widget=TEXT,
-        help_text="Whose it is to be. By its label, unless you name somebody else; not needed to ignore it.",
+        help_text="Whose it is to be. Empty: by its label. Not needed to ignore it.",
     )
     reason = Text(max_length=300, widget=TEXT, error_messages={"required": "Say why: the audit log keeps it."})
 
@@ -112,34 +119,41 @@ class OrphanAdmin(ReadOnlyAdmin):
     def cell_decision(self, row: Orphan) -> str:
         return decision_of(row)
 
-    # the page
+    def get_actions(self, request: HttpRequest, **location: Any) -> dict[str, Any]:
+        """A user who may decide nothing sees no checkboxes."""
+        return {"decide": (from_list, "decide", "Decide")} if allowed(request) else {}
+
+    # the page of one, what several are asked for, and what became of them
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
-        own = [path("<path:object_id>/decide/", wrap(self.decide_view), name="sandboxes_orphan_decide")]
+        own = [
+            path("decide/", wrap(self.decide_view), name="sandboxes_orphan_decide"),
+            path("decided/", wrap(self.decided_view), name="sandboxes_orphan_decided"),
+        ]
         return own + super().get_urls()
-
-    def orphan(self, request: HttpRequest, object_id: str) -> Orphan:
-        found: Orphan = self.readable(request, Orphan.objects.all(), admin.utils.unquote(object_id))
-        return found
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        row = self.orphan(request, object_id)
-        return self._show(request, row, DecisionForm(initial={"owner": row.adopt_for or row.owner}))
+        row = self.readable(request, Orphan.objects.all(), admin.utils.unquote(object_id))
+        return self._show(request, [row], DecisionForm(initial={"owner": row.adopt_for}))
 
-    def _show(self, request: HttpRequest, row: Orphan, form: DecisionForm, status: int = 200) -> HttpResponse:
+    def _show(
+        self, request: HttpRequest, rows: list[Orphan], form: DecisionForm, status: int = 200
+    ) -> HttpResponse:
+        one = rows[0] if len(rows) == 1 else None
         return self.page(
             request,
             "sandboxes/orphan.html",
-            title=str(row),
+            title=str(one) if one else f"Decide about {len(rows)} orphans",
             status=status,
-            row=row,
-            facts=self.facts(row),
-            decision=decision_of(row),
+            rows=[] if one else [(row, size_of(row)) for row in rows],
+            keys=[row.pk for row in rows],
+            facts=[*self.facts(one), ("Decision", decision_of(one))] if one else [],
+            is_decided=any(row.decision for row in rows),
             form=form,
-            allowed={name.value for name, permission in PERMISSIONS.items() if request.user.has_perm(permission)},
+            allowed=allowed(request),
         )
 
     def left_out(self, row: Orphan) -> Iterable[str]:
@@ -149,24 +163,76 @@ class OrphanAdmin(ReadOnlyAdmin):
     def facts(self, row: Any) -> Facts:
         return [*super().facts(row), ("Takes of the quota", size_of(row))]
 
-    def decide_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        row = self.orphan(request, object_id)
-        if request.method != "POST":
-            return redirect("admin:sandboxes_orphan_change", admin.utils.quote(row.pk))
-        decision = next((one for one in OrphanDecision if one == request.POST.get("decision")), None)
+    def decide_view(self, request: HttpRequest) -> HttpResponse:
+        """POST: ask what is to become of the chosen ones; with a decision, note it for each."""
+        keys = request.POST.getlist(CHOSEN)[:AT_MOST]
+        rows = list(Orphan.objects.filter(pk__in=keys).order_by("name", "pk"))
+        if request.method != "POST" or not rows:
+            if keys:
+                messages.warning(request, "None of them is an orphan any more.")
+            return redirect("admin:sandboxes_orphan_changelist")
+        wanted = request.POST.get("decision")
+        decision = next((one for one in OrphanDecision if one == wanted), None)
         if not request.user.has_perm(PERMISSIONS[decision or OrphanDecision.ADOPT]):
             raise PermissionDenied
+        if wanted is None:
+            return self._show(request, rows, DecisionForm())
         form = DecisionForm(request.POST)
         if decision is not None and not form.is_valid():
-            return self._show(request, row, form, 400)
+            return self._show(request, rows, form, 400)
+        return self._decide(request, rows, decision, form)
+
+    def _decide(
+        self, request: HttpRequest, rows: list[Orphan], decision: OrphanDecision | None, form: DecisionForm
+    ) -> HttpResponse:
         data = form.cleaned_data if decision is not None else {}
-        try:
-            orphans.decide(row.pk, decision, actor=actor_of(request), **data)
-        except Refused as error:
-            form.add_error("owner", error.detail)
-            return self._show(request, row, form, 400)
+        refused: list[tuple[Orphan, str]] = []
+        for row in rows:
+            try:
+                orphans.decide(row.pk, decision, actor=actor_of(request), **data)
+            except Refused as error:
+                refused.append((row, error.detail))
+        if len(refused) == len(rows):
+            form.add_error("owner", refused[0][1])
+            return self._show(request, rows, form, 400)
+        for row, why in refused:
+            messages.warning(request, f"{row}: {why}")
         messages.success(request, said(decision))
-        return redirect("admin:sandboxes_orphan_change", admin.utils.quote(row.pk))
+        asked = urlencode([(IDS, row.pk) for row in rows])
+        return redirect(f"{reverse('admin:sandboxes_orphan_decided')}?{asked}")
+
+    def decided_view(self, request: HttpRequest) -> HttpResponse:
+        """What has become of each, whoever decided; it follows the sweeps."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        keys = list(dict.fromkeys(request.GET.getlist(IDS)[:AT_MOST]))
+        found = Orphan.objects.in_bulk(keys)
+        adopted = {row.daytona_id: row for row in Sandbox.objects.filter(daytona_id__in=keys)}
+        may_open = request.user.has_perm("sandboxes.view_sandbox")
+        lines = [Outcome(key, found.get(key), adopted.get(key) if may_open else None) for key in keys]
+        return self.page(request, "sandboxes/orphans_decided.html", title="What became of these", lines=lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known of one that was an orphan: it still is, it has a row, or Daytona has it no more."""
+
+    key: str
+    orphan: Orphan | None
+    sandbox: Sandbox | None
+
+    @property
+    def decision(self) -> str:
+        return decision_of(self.orphan) if self.orphan is not None else ""
+
+
+def from_list(model_admin: OrphanAdmin, request: HttpRequest, queryset: Any) -> HttpResponse:
+    """Django's own way to run an action: the list posted to itself."""
+    return model_admin.decide_view(request)
+
+
+def allowed(request: HttpRequest) -> set[str]:
+    return {name.value for name, permission in PERMISSIONS.items() if request.user.has_perm(permission)}
 
 
 def said(decision: OrphanDecision | None) -> str:

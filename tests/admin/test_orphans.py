@@ -20,9 +20,9 @@ def orphan(key: str = "stray", owner: str = "user_bob", **fields: Any) -> Orphan
     return Orphan.objects.create(daytona_id=key, owner=owner, **{**values, **moments, **fields})
 
 
-def decide(browser: Client, decision: str, *, key: str = "stray", **fields: str) -> Any:
-    address = reverse("admin:sandboxes_orphan_decide", args=[key])
-    return browser.post(address, {"decision": decision, "reason": "it was lost", **fields}, follow=True)
+def decide(browser: Client, decision: str, *keys: str, **fields: str) -> Any:
+    data = {"_selected_action": keys or ["stray"], "decision": decision, "reason": "it was lost", **fields}
+    return browser.post(reverse("admin:sandboxes_orphan_decide"), data, follow=True)
 
 
 def listing(browser: Client, **query: str) -> str:
@@ -101,3 +101,45 @@ def test_what_a_sweep_could_not_do_is_said(admin: Client) -> None:
         message="Convex shows it to 'user_eve': left alone",
     )
     assert "Convex shows it to 'user_eve': left alone" in listing(admin)
+
+
+def test_several_are_asked_about_on_one_page(operator: Client) -> None:
+    for key in ("one", "two"):
+        orphan(key, name=key)
+    answer = operator.post(reverse("admin:sandboxes_orphan_decide"), {"_selected_action": ["one", "two"]})
+    words = text_of(answer)
+    assert "Decide about 2 orphans" in words
+    assert "one user_bob started 2 vCPU, 4 GiB, 8 GiB disk two user_bob" in words
+    assert not Orphan.objects.exclude(decision="").exists()
+
+
+def test_the_outcome_of_each_is_said_and_follows_the_sweeps(operator: Client) -> None:
+    orphan("mine", name="mine")
+    orphan("theirs", "", name="theirs")
+    words = text_of(decide(operator, "adopt", "mine", "theirs"))
+    assert "theirs: Say whose it is: it has no owner by its labels." in words
+    assert "Noted: the next sweep carries it out." in words
+    assert "mine add_home adopt: by the next sweep staff:otto" in words
+    assert "theirs nothing is decided" in words
+    Orphan.objects.filter(pk="mine").delete()
+    Orphan.objects.filter(pk="theirs").delete()
+    rows.sandbox("kept", of="user_bob", daytona_id="mine")
+    words = text_of(operator.get(reverse("admin:sandboxes_orphan_decided"), {"ids": ["mine", "theirs"]}))
+    assert "kept adopted for user_bob play_circle running" in words
+    assert "theirs no orphan any more" in words
+
+
+def test_none_is_decided_where_none_can_be(operator: Client) -> None:
+    orphan("one", "")
+    orphan("two", "")
+    answer = decide(operator, "delete", "one", "two")
+    assert answer.status_code == 400
+    assert not Orphan.objects.exclude(decision="").exists()
+    assert "None of them is an orphan any more." in text_of(decide(operator, "delete", "nowhere"))
+
+
+def test_who_may_decide_nothing_sees_no_checkboxes(operator: Client, viewer: Client) -> None:
+    orphan()
+    address = reverse("admin:sandboxes_orphan_changelist")
+    assert 'name="_selected_action"' in operator.get(address).content.decode()
+    assert 'name="_selected_action"' not in viewer.get(address).content.decode()
