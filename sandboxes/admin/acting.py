@@ -17,8 +17,9 @@ from sandboxes.admin.choosing import CHOSEN, NAMED, QUERY, SKIPPED, Choice, Crow
 from sandboxes.admin.fields import Text
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.remedies import with_remedy
-from sandboxes.admin.verbs import PROTECT_HOURS, VERBS, Verb, actor_of, current_request_id, obstacle
+from sandboxes.admin.verbs import VERBS, Verb, actor_of, current_request_id, obstacle
 from sandboxes.core.codes import Refused
+from sandboxes.core.parameters import Parameters
 from sandboxes.models import Sandbox
 from sandboxes.services import jobs
 from sandboxes.services.staff_actions import Wish, perform
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
+    from sandboxes.core.parameters import Described
     from sandboxes.core.vocabulary import Actor
 
 log = structlog.get_logger(__name__)
@@ -43,22 +45,42 @@ class ReasonForm(forms.Form):
         help_text="The owner, programs and the timeline see it.",
         error_messages={"required": "Say why: the owner and programs see it."},
     )
-    hours = forms.ChoiceField(choices=PROTECT_HOURS, initial="24", widget=forms.Select({"class": "sk-input"}))
-    force = forms.BooleanField(required=False)
 
     def __init__(self, verb: Verb, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields = {name: field for name, field in self.fields.items() if name in verb.asks}
+        self._verb = verb
+        if not verb.asks_why:
+            del self.fields["reason"]
+        self.fields |= {name: _field_of(one) for name, one in verb.offers.items()}
+
+    @property
+    def said(self) -> list[forms.BoundField]:
+        """What is said with this verb alone; the force has its place beside what is destroyed."""
+        return [self[name] for name in self._verb.offers if name not in Parameters.described()]
 
     def wish(self, actor: Actor) -> Wish:
-        data = self.cleaned_data
+        data = {name: value for name, value in self.cleaned_data.items() if name in self._verb.offers}
         return Wish(
             actor=actor,
             request_id=current_request_id(),
-            reason=data.get("reason", ""),
-            force=data.get("force", False),
-            hours=int(data.get("hours", 24)),
+            reason=self.cleaned_data.get("reason", ""),
+            parameters=self._verb.does.parameters(**data),
         )
+
+
+def _field_of(one: Described) -> forms.Field:
+    """The field of a form for a parameter."""
+    if one.kind is bool:
+        return forms.BooleanField(required=False, label=one.about)
+    if one.choices:
+        widget = forms.Select({"class": "sk-input"})
+        return forms.TypedChoiceField(
+            choices=one.choices, coerce=int, initial=one.default, label=one.about, widget=widget
+        )
+    return forms.IntegerField(
+        min_value=one.least, max_value=one.most, initial=one.default, required=False, label=one.about,
+        widget=forms.NumberInput({"class": "sk-input"}),
+    )  # fmt: skip
 
 
 def from_list(model_admin: Any, request: HttpRequest, queryset: Any) -> HttpResponse:
@@ -79,7 +101,8 @@ def act(model_admin: Any, request: HttpRequest, verb: Verb) -> HttpResponse:
     is_confirmed = "confirmed" in request.POST
     form = ReasonForm(verb, request.POST if is_confirmed else None, initial=request.POST.dict())
     if not verb.asks and choice.is_seen and not is_confirmed:
-        return finish(request, verb, choice.ids, Wish(actor=actor_of(request), request_id=current_request_id()))
+        wish = Wish(actor=actor_of(request), request_id=current_request_id(), parameters=verb.does.parameters())
+        return finish(request, verb, choice.ids, wish)
     if not form.is_valid() or not _agreed(form, verb, choice.ids):
         return ask(model_admin, request, verb, choice, form)
     return finish(request, verb, choice.ids, form.wish(actor_of(request)))
@@ -87,7 +110,7 @@ def act(model_admin: Any, request: HttpRequest, verb: Verb) -> HttpResponse:
 
 def _agreed(form: ReasonForm, verb: Verb, ids: list[UUID]) -> bool:
     """A stop of nothing but what it destroys does nothing unless it may."""
-    if not verb.may_destroy or form.cleaned_data["force"] or len(ids) > NAMED:
+    if not verb.does.may_destroy or form.cleaned_data["force"] or len(ids) > NAMED:
         return True
     plan = Plan.of(verb, list(selectors.with_latest_operation(Sandbox.objects.filter(pk__in=ids))))
     if plan.todo or not plan.destroyed:

@@ -93,6 +93,6 @@ class Crowd:
         if verb.does.action == Action.STOP:
             doomed |= Q(ephemeral=True)
         uses_something = Q(status__in=(Status.RUNNING, Status.STARTING, Status.CREATING))
-        destroyed = rows.filter(doomed & uses_something).count() if verb.may_destroy else 0
+        destroyed = rows.filter(doomed & uses_something).count() if verb.does.may_destroy else 0
         statuses = [(status.value, counts[status]) for status in Status if status in counts]
         return cls(sum(counts.values()), statuses, destroyed)

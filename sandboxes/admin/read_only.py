@@ -135,7 +135,7 @@ class OperationAdmin(ReadOnlyAdmin):
         "source": "Through",
         "caused_by": "Caused by operation",
         "intent_change": "Change of intent",
-        "force": "Forced",
+        "parameters": "Said with it",
         "search": "Search for a free place in the quota",
         "attempt": "Attempts",
         "due_at": "Next attempt",

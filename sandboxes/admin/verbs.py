@@ -9,6 +9,7 @@ import structlog
 from django.urls import reverse
 
 from sandboxes.core.actions import ACTIONS
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.vocabulary import Actor
 from sandboxes.services import lifecycle
 from sandboxes.services.staff_actions import STAFF_ACTIONS, is_being_deleted, is_protected
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from sandboxes.core.actions import Button
+    from sandboxes.core.parameters import Described
     from sandboxes.core.vocabulary import Action
     from sandboxes.models import Operation, Sandbox
     from sandboxes.services.staff_actions import StaffAction
@@ -28,9 +30,8 @@ if TYPE_CHECKING:
 class Verb:
     """What staff can do with a sandbox, by the name that it has in STAFF_ACTIONS.
 
-    `asks` names the fields of the page that says what will happen; without any there is no such page for what was
-    ticked. `is_offered`: whether the sandbox's page has its button. `only_unlists`: whether all it does to this one
-    is to take it off its owner's list.
+    `is_offered`: whether the sandbox's page has its button. `only_unlists`: whether all it does to this one is to
+    take it off its owner's list. `asks_why`: whether the page that says what will happen asks for a reason.
     """
 
     name: str
@@ -39,7 +40,7 @@ class Verb:
     doing: str
     is_offered: Callable[[Sandbox], bool] = lambda sandbox: True
     only_unlists: Callable[[Sandbox], bool] = lambda sandbox: False
-    asks: tuple[str, ...] = ()
+    asks_why: bool = False
     danger: bool = False
     consequence: str = ""
 
@@ -62,15 +63,21 @@ class Verb:
         return reverse(f"admin:sandboxes_sandbox_act_{self.name}")
 
     @property
-    def may_destroy(self) -> bool:
-        """Whether staff can agree that it destroys what does not survive it."""
-        return "force" in self.asks
+    def offers(self) -> dict[str, Described]:
+        """The parameters that staff can say with it."""
+        always = () if self.does.may_destroy else Parameters.described()
+        return {name: one for name, one in self.does.parameters.described().items() if name not in always}
+
+    @property
+    def asks(self) -> bool:
+        """Whether a page says what will happen, and asks; else what was ticked is done at once."""
+        return self.asks_why or bool(self.offers)
 
 
 def _of_action(action: Action, button: Button) -> Verb:
     return Verb(
-        action.value, action.label, button.symbol, button.doing, only_unlists=button.only_unlists, asks=button.asks,
-        danger=button.danger, consequence=button.consequence,
+        action.value, action.label, button.symbol, button.doing, only_unlists=button.only_unlists,
+        asks_why=button.asks_why, danger=button.danger, consequence=button.consequence,
     )  # fmt: skip
 
 
@@ -80,7 +87,7 @@ _OTHERS = (
     Verb(
         "protect", "Protect", "shield", "Protecting",
         is_offered=lambda sandbox: not is_protected(sandbox),
-        asks=("reason", "hours"),
+        asks_why=True,
         consequence="Not evicted while protected. People can still stop it.",
     ),
     Verb("unprotect", "Unprotect", "remove_moderator", "Unprotecting", is_offered=is_protected),
@@ -88,7 +95,7 @@ _OTHERS = (
     Verb(
         "forget", "Forget", "folder_off", "Forgetting",
         is_offered=is_being_deleted,
-        asks=("reason",),
+        asks_why=True,
         consequence="It counts against its owner's limit no more. The delete goes on in Daytona.",
     ),
 )  # fmt: skip
@@ -96,7 +103,6 @@ _OTHERS = (
 VERBS: dict[str, Verb] = {
     verb.name: verb for verb in sorted((*_OF_ACTIONS, *_OTHERS), key=lambda verb: verb.danger)
 }
-PROTECT_HOURS = (("1", "1 hour"), ("8", "8 hours"), ("24", "1 day"), ("168", "7 days"), ("720", "30 days"))
 
 
 def current_request_id() -> str:

@@ -23,6 +23,7 @@ QUEUED: dict[str, Any] = {
     "source": "api",
     "reason": "a tool call",
     "force": False,
+    "parameters": {},
     "request_id": "6f1c0c5f9c1e4a0f",
     "attempt": 0,
     "code": "",
@@ -191,7 +192,6 @@ DEAD: dict[str, Any] = {
 
 OF: dict[str, Any] = {
     # sent
-    "ActionBody": {"reason": "lunch", "force": False},
     "BulkBody": {"action": "stop", "ids": [SANDBOX_ID, "no-such-one"], "reason": "closing"},
     "Changes": {
         "name": "atlas",
@@ -260,4 +260,6 @@ OF: dict[str, Any] = {
 def of(shape: Any, status: int | None = None) -> Any:
     """The example of a serializer class or instance; what was accepted with 202 has not ended yet."""
     name = (shape if isinstance(shape, type) else type(shape)).__name__
+    if name not in OF:  # the body of an action
+        return {"reason": "lunch"} | {name: one.example for name, one in shape.takes.described().items()}
     return QUEUED if (name, status) == ("OperationShape", 202) else OF[name]

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from sandboxes import clock
 from sandboxes.api.conditions import etag_of
 from sandboxes.core import asked
+from sandboxes.core.actions import parameters_of
 from sandboxes.core.causes import Cause
 from sandboxes.core.codes import MEANINGS, Code
 from sandboxes.core.policies import DAYTONA, first
@@ -51,6 +52,10 @@ class OperationShape(ForViewer):
     caused_by = serializers.UUIDField(
         source="caused_by_id", required=False, allow_null=True, help_text="The operation it was done for (staff)."
     )
+    force = serializers.SerializerMethodField(help_text="Whether it may destroy the sandbox.")
+    parameters = serializers.DictField(
+        help_text="What was said with it, by the names in the request; what is as by default is left out."
+    )
     title = serializers.SerializerMethodField(help_text="What `code` means; empty without one.")
     remedy = serializers.SerializerMethodField(help_text="What to do about it; empty without a code.")
     message = serializers.CharField(required=False, help_text="Daytona's or Convex's words (staff).")
@@ -59,14 +64,17 @@ class OperationShape(ForViewer):
         model = Operation
         fields = [
             "id", "sandbox", "daytona_id", "owner", "action", "status", "step", "actor", "source", "reason",
-            "force", "request_id", "caused_by", "attempt", "code", "title", "remedy", "message", "created_at",
-            "started_at", "finished_at", "deadline",
+            "force", "parameters", "request_id", "caused_by", "attempt", "code", "title", "remedy", "message",
+            "created_at", "started_at", "finished_at", "deadline",
         ]  # fmt: skip
         read_only_fields = fields
         for_staff = ("message", "caused_by")
 
     def get_actor(self, row: Operation) -> str:
         return f"{row.actor_kind}:{row.actor_id}"
+
+    def get_force(self, row: Operation) -> bool:
+        return parameters_of(row.action, row.parameters).force
 
     def get_title(self, row: Operation) -> str:
         return MEANINGS[Code(row.code)].title if row.code else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.conf import settings
 from rest_framework import serializers
@@ -11,13 +11,18 @@ from rest_framework import serializers
 from sandboxes.api.fields import Labels, Text
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import ACTIONS
+from sandboxes.core.actions import ACTIONS as TABLE
 from sandboxes.core.labels import MOST, RESERVED
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.vocabulary import EventKind
 from sandboxes.services.lifecycle import RANGES
 from sandboxes.services.webhooks import LONGEST_URL
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
+
+    from sandboxes.core.parameters import Described
+    from sandboxes.core.vocabulary import Action
 
 MAX_BULK = 200
 INTERVALS = ("auto_stop_minutes", "auto_archive_minutes", "auto_delete_minutes")
@@ -81,11 +86,34 @@ class Reason(Strict):
 
 
 class ActionBody(Reason):
-    force = serializers.BooleanField(
-        required=False,
-        default=False,
-        help_text="Let it destroy the sandbox: an ephemeral one, or one that auto-delete ends within a day.",
-    )
+    """Why, and what may be said with the action."""
+
+    takes: ClassVar[type[Parameters]] = Parameters
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return super().get_fields() | {name: _field_of(one) for name, one in self.described().items()}
+
+    def described(self) -> dict[str, Described]:
+        return self.takes.described()
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        said = {name: attrs.pop(name) for name in self.described()}
+        return {**attrs, "parameters": self.takes(**said)}
+
+
+def _field_of(one: Described) -> serializers.Field[Any, Any, Any, Any]:
+    if one.kind is bool:
+        return serializers.BooleanField(required=False, default=one.default, help_text=one.about)
+    return serializers.IntegerField(
+        required=False, default=one.default, allow_null=one.default is None, min_value=one.least,
+        max_value=one.most, help_text=one.about,
+    )  # fmt: skip
+
+
+def body_of(action: Action) -> type[ActionBody]:
+    """What a request for this action may say."""
+    own = TABLE[action].parameters
+    return ActionBody if own is Parameters else type(f"{own.__name__}Body", (ActionBody,), {"takes": own})
 
 
 class NothingBody(Strict):
@@ -146,6 +174,8 @@ class Changes(Strict):
 
 
 class BulkBody(ActionBody):
+    """One action for several sandboxes, and what may be said with it."""
+
     action = serializers.ChoiceField(choices=ACTIONS)
     ids = serializers.ListField(
         child=Text(max_length=255),
@@ -153,6 +183,17 @@ class BulkBody(ActionBody):
         max_length=MAX_BULK,
         help_text="Ours or Daytona's.",
     )
+
+    def described(self) -> dict[str, Described]:
+        """Of all actions; what another than the one that is asked for takes is refused."""
+        return {name: one for row in TABLE.values() for name, one in row.parameters.described().items()}
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        takes = TABLE[attrs["action"]].parameters
+        said = {name: attrs.pop(name) for name in self.described()}
+        if strange := [name for name in self.initial_data if name in said and name not in takes.described()]:
+            raise serializers.ValidationError({name: ["There is no such field."] for name in strange})
+        return {**attrs, "parameters": takes(**{name: said[name] for name in takes.described()})}
 
 
 class EventTypes(serializers.ListField):

@@ -17,7 +17,7 @@ register_converter(IdConverter, "id")
 
 of_sandbox = [
     *(
-        path(action.value, actions.ActionView.as_view(action=action), name=f"sandbox-{action}")
+        path(action.value, actions.view_of(action), name=f"sandbox-{action}")
         for action in Action
         if action not in (Action.CREATE, Action.DELETE)  # a POST of the list, a DELETE of the sandbox
     ),

@@ -6,13 +6,14 @@ What an action does next, by what is seen, is its column in plan.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.states import ERROR_STATES, STABLE_STATES, STATES
 from sandboxes.core.vocabulary import Action, Intent, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
 
@@ -58,7 +59,7 @@ class Button:
     """How staff ask for an action: its icon, and what its page says.
 
     `pointless` says why it would have no effect now, whatever operation is active. `opposite`: the action that
-    undoes it. `asks`: the fields of the page that says what will happen; without any there is no such page.
+    undoes it. `asks_why`: whether a page says what will happen, and asks for a reason.
     `only_unlists`: whether all it does to this one is to take it off its owner's list.
     """
 
@@ -67,7 +68,7 @@ class Button:
     pointless: Callable[[Standing, object], str] = lambda row, active: ""
     only_unlists: Callable[[Standing], bool] = lambda row: False
     opposite: str = ""
-    asks: tuple[str, ...] = ()
+    asks_why: bool = False
     danger: bool = False
     consequence: str = ""
 
@@ -93,6 +94,7 @@ class ActionRow:
     `intent`: what is wanted once it was asked for; None changes nothing. `deadline`: the default of the setting
     DEADLINE_<ACTION>, in seconds; None: it has as long as it takes. `joins`: the actions, besides itself, whose
     active operation it becomes part of. `stops`: whether it stops what runs. `button`: None where staff have none.
+    `parameters`: what may be said with it.
     """
 
     intent: Intent | None = None
@@ -101,6 +103,7 @@ class ActionRow:
     joins: frozenset[Action] = frozenset()
     stops: bool = False
     button: Button | None = None
+    parameters: type[Parameters] = Parameters
 
 
 def _of_status(*statuses: Status) -> frozenset[str]:
@@ -142,7 +145,7 @@ ACTIONS: dict[Action, ActionRow] = {
             doing="Stopping",
             pointless=_already_stopped,
             opposite=Action.START,
-            asks=("reason", "force"),
+            asks_why=True,
             consequence="Processes end and memory is lost; the disk stays. API callers are refused until someone "
             "restarts it.",
         ),
@@ -156,7 +159,7 @@ ACTIONS: dict[Action, ActionRow] = {
             symbol="restart_alt",
             doing="Restarting",
             pointless=_not_running,
-            asks=("reason", "force"),
+            asks_why=True,
             consequence="Processes end and memory is lost; the disk stays. API callers wait until it runs again.",
         ),
     ),
@@ -175,7 +178,7 @@ ACTIONS: dict[Action, ActionRow] = {
             doing="Archiving",
             pointless=_already_archived,
             opposite=Action.START,
-            asks=("reason", "force"),
+            asks_why=True,
             consequence="It is stopped first, then its disk moves to slow storage; the next start takes minutes "
             "instead of seconds.",
         ),
@@ -192,7 +195,7 @@ ACTIONS: dict[Action, ActionRow] = {
             symbol="delete",
             doing="Deleting",
             only_unlists=lambda row: row.status == Status.GONE,
-            asks=("reason",),
+            asks_why=True,
             danger=True,
             consequence="It is deleted in Daytona with its disk. Nothing brings it back.",
         ),
@@ -208,7 +211,7 @@ ACTIONS: dict[Action, ActionRow] = {
         ),
         button=Button(symbol="healing", doing="Recovering", pointless=_not_in_error),
     ),
-    Action.SYNC: ActionRow(deadline=60, button=Button(symbol="sync", doing="Syncing")),
+    Action.SYNC: ActionRow(deadline=60, joins=frozenset(Action), button=Button(symbol="sync", doing="Syncing")),
 }
 
 INTENT_OF: dict[str, Intent] = {action: row.intent for action, row in ACTIONS.items() if row.intent is not None}
@@ -233,8 +236,13 @@ MOVING = frozenset(call.shown for call in CALLS.values())
 
 
 def joins(action: str, active: str) -> bool:
-    """Whether a request for this action becomes the operation that is active."""
+    """Whether a request for this action becomes part of the operation that is active."""
     return action == active or active in ACTIONS[Action(action)].joins
+
+
+def parameters_of(action: str, data: Mapping[str, Any]) -> Parameters:
+    """What was said with a request for this action, as it was stored."""
+    return ACTIONS[Action(action)].parameters.from_data(data)
 
 
 def brings_about(call: str, intent: str) -> bool:

@@ -128,6 +128,8 @@ def _next_step(draft: Draft, facts: Facts, fetched: Fetched) -> Step:
         operation.action, row.seen, awaiting=awaited.name if awaited else None, recovered=has_recovered(draft),
         stopped=has_stopped(draft),
     )  # fmt: skip
+    if isinstance(step, Call) and operation.parameters.are_shown_by(row):
+        step = Done()
     if isinstance(step, LookAgain) and awaited is not None and awaited.was_outage:
         step = replace(step, counts=False)
     if row.missing_since is not None and row.deleted_at is None and not isinstance(step, LookAgain):
@@ -139,8 +141,7 @@ def _next_step(draft: Draft, facts: Facts, fetched: Fetched) -> Step:
 
 
 def _until_sure(draft: Draft, missing_since: datetime) -> float:
-    """Seconds until the next fetch of what Daytona does not find: few, and one just when a second 404 would be
-    believed."""
+    """Seconds until the next fetch of what Daytona does not find; one is just when a 404 would be believed."""
     confirm = draft.limits.missing_confirm
     age = (draft.now - missing_since).total_seconds()
     pause = by_age(age, first=draft.limits.intent_retry / 2, longest=confirm)
@@ -176,7 +177,7 @@ def _before_calling(draft: Draft, facts: Facts, call: str) -> Fail | None:
         return Fail(Code.EPHEMERAL_WOULD_BE_DESTROYED)
     if is_victim and operation.action == Action.ARCHIVE and row_of(row.seen) is PlanRow.STARTED:
         return Fail(Code.CANCELLED, "Somebody started it: it is not archived for room.")
-    if refused := destroys(row, operation.action, force=operation.force):
+    if refused := destroys(row, operation.action, force=operation.parameters.force):
         return Fail(refused.code)
     if operation.search is not None and operation.search.exhausted:
         return Fail(QUOTAS[operation.search.resource].full, operation.search.exhausted)

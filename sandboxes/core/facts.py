@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from sandboxes.core.derived import Derived
+from sandboxes.core.parameters import AS_BY_DEFAULT, Parameters
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, CallOutcome, EventKind, Source
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class OperationFacts(Wide):
     source: str
     actor_kind: str
     actor_id: str
-    force: bool
+    parameters: Parameters
     step: str
     attempt: int
     due_at: datetime | None
@@ -283,11 +284,11 @@ class ConvexFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LastRequest:
-    """The latest operation that was no sync; `forced`: whether what is wanted was asked for with force."""
+    """The latest operation that was no sync; `parameters`: with what that which is wanted was asked for."""
 
     action: str
     status: str
-    forced: bool = False
+    parameters: Parameters = AS_BY_DEFAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -351,7 +352,7 @@ class ChangeIntent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewOperation:
-    """What is asked to be done with a sandbox, and by whom. `force` lets a stop destroy an ephemeral one.
+    """What is asked to be done with a sandbox, and by whom.
 
     `asked_at`: when, if that is a while ago; what somebody has wanted since stands.
     """
@@ -360,7 +361,7 @@ class NewOperation:
     actor: Actor
     source: Source
     reason: str = ""
-    force: bool = False
+    parameters: Parameters = AS_BY_DEFAULT
     request_id: str = ""
     asked_at: datetime | None = None
 

@@ -10,6 +10,7 @@ from sandboxes.core.asked import INTERVALS, differences, holds, lost_labels
 from sandboxes.core.facts import Facts, Fetched, NewOperation, SandboxFacts, TellDaytona
 from sandboxes.core.gate import destroys
 from sandboxes.core.observation import refresh_status, tell_differences, unacknowledged_call
+from sandboxes.core.parameters import AS_BY_DEFAULT, Parameters
 from sandboxes.core.pending import Pending
 from sandboxes.core.plan import Call, plan
 from sandboxes.core.vocabulary import Action, Actor, Intent, OperationStatus, Source
@@ -24,11 +25,12 @@ def decide_without_operation(draft: Draft, facts: Facts, fetched: Fetched) -> No
         _read_back(draft, fetched)
     refresh_status(draft)
     if draft.active is None and _is_to_be_kept(draft, facts):
-        forced = facts.last_request is not None and facts.last_request.forced
-        draft.effects.append(keep_intent(draft.sandbox, forced=forced))
+        last = facts.last_request
+        parameters = last.parameters if last is not None else AS_BY_DEFAULT
+        draft.effects.append(keep_intent(draft.sandbox, parameters=parameters))
 
 
-def keep_intent(row: SandboxFacts, *, forced: bool) -> NewOperation:
+def keep_intent(row: SandboxFacts, *, parameters: Parameters) -> NewOperation:
     """The action of an intent that is not met yet, once more, in the system's name.
 
     A create whose delete was taken back before either was called goes on first.
@@ -39,7 +41,7 @@ def keep_intent(row: SandboxFacts, *, forced: bool) -> NewOperation:
         actor=Actor.system("intent"),
         source=Source.SWEEP,
         reason=f"{row.intent_actor_kind}:{row.intent_actor_id} wants it {row.intent}",
-        force=forced,
+        parameters=parameters,
     )
 
 
@@ -56,7 +58,7 @@ def _is_to_be_kept(draft: Draft, facts: Facts) -> bool:
     action = ACTION_FOR[row.intent]
     awaited = unacknowledged_call(draft)
     step = plan(action, row.seen, awaiting=awaited.name if awaited else None)
-    if not isinstance(step, Call) or destroys(row, action, force=last is not None and last.forced):
+    if not isinstance(step, Call) or destroys(row, action, force=last is not None and last.parameters.force):
         return False
     return action != Action.START or _start_had_succeeded(facts)
 

@@ -12,7 +12,7 @@ from sandboxes.core.vocabulary import Action, Actor, EventKind, OperationStatus,
 from sandboxes.demo.taken_over import id_of, seed, sweep
 from sandboxes.models import Job, Operation, Orphan, Owner, Policy, Sandbox, SandboxEvent
 from sandboxes.services import jobs, lifecycle, owners, policies, usage
-from sandboxes.services.staff_actions import Wish
+from sandboxes.services.staff_actions import Protection, Wish
 
 if TYPE_CHECKING:
     import httpx
@@ -86,7 +86,7 @@ def _protect_several(_: httpx.Client) -> None:
     if Job.objects.exists() or not get_user_model()._default_manager.filter(username=STAFF).exists():
         return
     running = Sandbox.objects.filter(status=Status.RUNNING, owner__in=["user_grace", "user_ken", "user_leslie"])
-    wish = Wish(actor=Actor.staff(STAFF), request_id="", reason="Conference on Thursday", hours=24)
+    wish = Wish(actor=Actor.staff(STAFF), request_id="", reason="Conference on Thursday", parameters=Protection())
     jobs.create("protect", list(running.order_by("name").values_list("pk", flat=True)), wish, left_out={})
 
 

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from django.db import models
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Value
 
 from sandboxes.core.vocabulary import ACTIVE, ItemResult, OperationStatus
 from sandboxes.models.lease import Leased, LeasedRows
@@ -21,8 +22,10 @@ class Job(Leased):
     action = models.CharField(max_length=20, help_text="By its name in the table of what staff can do.")
     actor_id = models.CharField(max_length=255, help_text="The member of staff with whose permissions it is done.")
     reason = models.CharField(max_length=500, blank=True)
-    force = models.BooleanField(default=False)
-    hours = models.PositiveIntegerField(default=24, help_text="For how long it protects.")
+    parameters: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField()), blank=True,
+        help_text="What was said with it otherwise than by default.",
+    )  # fmt: skip
     query = models.TextField(blank=True, help_text="The list where the sandboxes were chosen.")
     address = models.CharField("from", max_length=300, blank=True, help_text="The client's address.")
     total = models.PositiveIntegerField(help_text="How many sandboxes were chosen.")

@@ -41,7 +41,10 @@ class Operation(models.Model):
         IntentChange, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", db_index=False,
         help_text="What it changed of the intent; taken back when it is cancelled before any call.",
     )  # fmt: skip
-    force = models.BooleanField(default=False)
+    parameters: models.JSONField[dict[str, Any], dict[str, Any]] = models.JSONField(
+        default=dict, db_default=Value({}, models.JSONField()), blank=True,
+        help_text="What was said with it otherwise than by default: core/parameters.py.",
+    )  # fmt: skip
     search = models.JSONField(null=True, blank=True, help_text="The search for room in a full quota.")
     attempt = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(null=True, blank=True)

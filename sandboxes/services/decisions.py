@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.conf import settings
 
-from sandboxes.core.actions import ACTION_FOR
+from sandboxes.core.actions import ACTION_FOR, parameters_of
 from sandboxes.core.codes import Code
 from sandboxes.core.decide import deadline_for
 from sandboxes.core.draft import Draft
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from sandboxes.core.parameters import Parameters
     from sandboxes.core.policies import Policy
 
 log = structlog.get_logger(__name__)
@@ -54,7 +55,7 @@ CHANGING_CALL_FIELDS = tuple(name for name in CALL_FIELDS if name not in ("id", 
 COMPUTE_ALONE, BOTH = frozenset({Resource.COMPUTE}), frozenset(Resource)
 # Written as they are; the others have a form of their own in the row.
 OPERATION_FIELDS = tuple(
-    field.name for field in fields(OperationFacts) if field.name not in ("search", "previous_intent")
+    field.name for field in fields(OperationFacts) if field.name not in ("parameters", "search", "previous_intent")
 )
 
 
@@ -80,6 +81,7 @@ def operation_facts(row: Operation) -> OperationFacts:
     change = row.intent_change
     return OperationFacts(
         **{name: getattr(row, name) for name in OPERATION_FIELDS},
+        parameters=parameters_of(row.action, row.parameters),
         search=QuotaSearch.from_data(row.search) if row.search else None,
         previous_intent=change.before if change else None,
     )
@@ -175,13 +177,14 @@ def _last_request(row: Sandbox) -> LastRequest | None:
     latest = Operation.objects.filter(sandbox=row).exclude(action=Action.SYNC).order_by("-created_at").first()
     if latest is None:
         return None
-    return LastRequest(action=latest.action, status=latest.status, forced=was_forced(row, ACTION_FOR[row.intent]))
+    return LastRequest(action=latest.action, status=latest.status, parameters=last_said(row))
 
 
-def was_forced(row: Sandbox, action: Action) -> bool:
-    """Whether the latest of these requests was allowed to destroy an ephemeral sandbox."""
+def last_said(row: Sandbox) -> Parameters:
+    """What was said with the latest request for what is wanted."""
+    action = ACTION_FOR[row.intent]
     latest = Operation.objects.filter(sandbox=row, action=action).order_by("-created_at")
-    return latest.values_list("force", flat=True).first() is True
+    return parameters_of(action, latest.values_list("parameters", flat=True).first() or {})
 
 
 def draft_of(row: Sandbox, operation: Operation | None, *, now: datetime) -> Draft:
@@ -317,7 +320,7 @@ def create_operation(
         request_id=new.request_id[:100],
         caused_by=caused_by,
         intent_change=intent_change,
-        force=new.force,
+        parameters=new.parameters.as_data(),
         step="queued",
         due_at=now,
         deadline=deadline_for(sandbox_facts(row), new.action, now=now, limits=limits()),

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandboxes.core import without_operation
-from sandboxes.core.actions import ACTION_FOR
 from sandboxes.core.observation import refresh_status
-from sandboxes.services.decisions import create_operation, draft_of, drafting, sandbox_facts, was_forced, write
+from sandboxes.services.decisions import create_operation, draft_of, drafting, last_said, sandbox_facts, write
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,6 +48,5 @@ def close_operation(
 
 def keep_intent(row: Sandbox, *, now: datetime, caused_by: Operation | None = None) -> Operation:
     """Issue the action of an intent that is not met yet again, in the system's name."""
-    forced = was_forced(row, ACTION_FOR[row.intent])
-    new = without_operation.keep_intent(sandbox_facts(row), forced=forced)
+    new = without_operation.keep_intent(sandbox_facts(row), parameters=last_said(row))
     return create_operation(row, new, now=now, caused_by=caused_by)

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.vocabulary import Action, Actor, AuditAction, Intent, Source
 from sandboxes.models import Owner, Sandbox
 from sandboxes.services import audit, lifecycle, sandbox_store
@@ -65,7 +66,8 @@ def _live(owner_id: str) -> list[UUID]:
 
 def _stop(sandbox_id: UUID, *, actor: Actor, reason: str, source: Source, force: bool) -> int:
     try:
-        lifecycle.request(sandbox_id, Action.STOP, actor=actor, source=source, reason=reason, force=force)
+        said = Parameters(force=force)
+        lifecycle.request(sandbox_id, Action.STOP, actor=actor, source=source, reason=reason, parameters=said)
     except Refused as error:
         if error.code != Code.SANDBOX_CREATING:
             return 0

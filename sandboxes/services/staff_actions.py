@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sandboxes import clock
 from sandboxes.core.actions import ACTIONS
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.parameters import AS_BY_DEFAULT, Parameters, whole_number
 from sandboxes.core.vocabulary import Action, Actor, Intent, Source, Status
 from sandboxes.services import lifecycle, projection, sandbox_store
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from sandboxes.core.actions import Button
+    from sandboxes.core.actions import ActionRow, Button
     from sandboxes.models import Operation, Sandbox
 
 
@@ -27,8 +28,18 @@ class Wish:
     actor: Actor
     request_id: str
     reason: str = ""
-    force: bool = False
-    hours: int = 24
+    parameters: Parameters = AS_BY_DEFAULT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection(Parameters):
+    """What may be said with a protect."""
+
+    hours: int = whole_number(
+        "For how long",
+        default=24,
+        choices=((1, "1 hour"), (8, "8 hours"), (24, "1 day"), (168, "7 days"), (720, "30 days")),
+    )
 
 
 # --- what makes a verb pointless: what a service would accept, or refuse, to no effect
@@ -77,7 +88,8 @@ def _push(sandbox_id: UUID, wish: Wish) -> None:
 
 
 def _protect(sandbox_id: UUID, wish: Wish) -> None:
-    until = clock.now() + timedelta(hours=wish.hours)
+    assert isinstance(wish.parameters, Protection)
+    until = clock.now() + timedelta(hours=wish.parameters.hours)
     lifecycle.protect(sandbox_id, actor=wish.actor, until=until, reason=wish.reason)
 
 
@@ -99,18 +111,23 @@ def _cancel(sandbox_id: UUID, wish: Wish) -> Operation:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffAction:
     """What one of them does. `pointless` says why it would have no effect now, `perform` does what is no action.
-    `opposite` names the one that undoes it."""
+    `opposite` names the one that undoes it. `may_destroy`: whether staff can agree that it destroys what does not
+    survive it."""
 
     permission: str
+    parameters: type[Parameters] = Parameters
+    may_destroy: bool = False
     action: Action | None = None
     perform: Callable[[UUID, Wish], Operation | None] | None = None
     pointless: Callable[[Sandbox, Operation | None], str] = lambda sandbox, active: ""
     opposite: str = ""
 
 
-def _of_action(action: Action, button: Button) -> StaffAction:
+def _of_action(action: Action, row: ActionRow, button: Button) -> StaffAction:
     return StaffAction(
         permission=f"sandboxes.{action}_sandbox",
+        parameters=row.parameters,
+        may_destroy=row.stops,
         action=action,
         pointless=button.pointless,
         opposite=button.opposite,
@@ -118,10 +135,11 @@ def _of_action(action: Action, button: Button) -> StaffAction:
 
 
 STAFF_ACTIONS: dict[str, StaffAction] = {
-    **{action.value: _of_action(action, row.button) for action, row in ACTIONS.items() if row.button is not None},
+    **{one.value: _of_action(one, row, row.button) for one, row in ACTIONS.items() if row.button is not None},
     "push": StaffAction(permission="sandboxes.push_sandbox", perform=_push, pointless=_not_in_daytona),
     "protect": StaffAction(
-        permission="sandboxes.protect_sandbox", perform=_protect, pointless=_gone, opposite="unprotect"
+        permission="sandboxes.protect_sandbox", parameters=Protection, perform=_protect, pointless=_gone,
+        opposite="unprotect",
     ),
     "unprotect": StaffAction(
         permission="sandboxes.protect_sandbox", perform=_unprotect, pointless=_not_protected, opposite="protect"
@@ -141,6 +159,6 @@ def perform(what: StaffAction, sandbox_id: UUID, wish: Wish) -> Operation | None
         return what.perform(sandbox_id, wish)
     assert what.action is not None
     return lifecycle.request(
-        sandbox_id, what.action, actor=wish.actor, source=Source.ADMIN, reason=wish.reason, force=wish.force,
-        request_id=wish.request_id,
+        sandbox_id, what.action, actor=wish.actor, source=Source.ADMIN, reason=wish.reason,
+        parameters=wish.parameters, request_id=wish.request_id,
     )  # fmt: skip

@@ -135,7 +135,7 @@ def test_an_ephemeral_one_is_left_running_unless_agreed(admin: Client) -> None:
 def test_an_ephemeral_one_is_stopped_once_agreed(admin: Client) -> None:
     fleeting = rows.sandbox("fleeting", ephemeral=True)
     confirm(admin, "stop", fleeting, force="on")
-    assert Operation.objects.get().force
+    assert Operation.objects.get().parameters == {"force": True}
 
 
 @pytest.mark.parametrize("verb", ["stop", "restart", "archive"])
@@ -150,7 +150,7 @@ def test_one_that_daytona_deletes_soon_after_a_stop_is_named_and_needs_the_agree
     assert "Agree to destroy" in text_of(confirm(admin, verb, doomed))
     assert not Operation.objects.exists()
     confirm(admin, verb, doomed, force="on")
-    assert Operation.objects.get().force
+    assert Operation.objects.get().parameters == {"force": True}
 
 
 def test_what_will_be_skipped_is_said_before_with_the_reason(admin: Client) -> None:

@@ -78,7 +78,7 @@ def test_a_hold_leaves_ephemeral_ones_running_unless_agreed(admin: Client) -> No
     post(admin, "hold", confirmed="1", reason="abuse")
     assert not Operation.objects.exists()
     post(admin, "hold", confirmed="1", reason="abuse", destroy="on")
-    assert Operation.objects.get().force
+    assert Operation.objects.get().parameters == {"force": True}
 
 
 def test_a_hold_without_a_reason_asks_again(admin: Client) -> None:

@@ -89,7 +89,7 @@ BREAKAGES = [
     Breakage(
         "an ephemeral one destroyed by a stop",
         DECIDE,
-        "if refused := destroys(row, operation.action, force=operation.force):",
+        "if refused := destroys(row, operation.action, force=operation.parameters.force):",
         "if refused := None:",
         "tests/core/test_decide.py::test_what_may_not_be_called",
     ),

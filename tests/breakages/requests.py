@@ -47,15 +47,15 @@ BREAKAGES = [
     Breakage(
         "force lost when a stop is joined",
         f"{LIFECYCLE}/request.py",
-        "    active.force = active.force or asked.force\n",
+        "    active.parameters = said.joined_by(asked.parameters).as_data()\n",
         "",
         f"{TESTS}/test_request.py::test_a_stop_is_forced_if_anybody_who_asked_for_it_said_so",
     ),
     Breakage(
         "force taken back by who joins without it",
         f"{LIFECYCLE}/request.py",
-        "active.force = active.force or asked.force",
-        "active.force = asked.force",
+        "active.parameters = said.joined_by(asked.parameters).as_data()",
+        "active.parameters = asked.parameters.as_data()",
         f"{TESTS}/test_request.py::test_a_stop_is_forced_if_anybody_who_asked_for_it_said_so",
     ),
     Breakage(

@@ -16,6 +16,7 @@ from sandboxes.core.facts import (
     RemoteSandbox,
     SandboxFacts,
 )
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.resources import Resource
 from sandboxes.core.vocabulary import Action, CallOutcome, Intent, OperationStatus, Source, Status
 
@@ -60,7 +61,7 @@ def operation(action: str = Action.STOP, **fields: Any) -> OperationFacts:
     """One that was requested a second ago."""
     values: dict[str, Any] = {
         "id": OPERATION, "action": action, "status": OperationStatus.QUEUED, "source": Source.API,
-        "actor_kind": "owner", "actor_id": "alice", "force": False, "step": "queued", "attempt": 0,
+        "actor_kind": "owner", "actor_id": "alice", "parameters": Parameters(), "step": "queued", "attempt": 0,
         "due_at": NOW, "attempted_at": None, "deadline": at(299), "deadline_runs": True, "search": None,
         "code": "", "message": "", "created_at": at(-1), "started_at": None, "finished_at": None,
     }  # fmt: skip

@@ -24,6 +24,7 @@ from sandboxes.core.facts import (
     Result,
     SandboxFacts,
 )
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.plan import Call, Done, Fail, LookAgain
 from sandboxes.core.quota import Phase, QuotaSearch
 from sandboxes.core.resources import Resource
@@ -192,7 +193,7 @@ def test_an_outage_does_not_count_against_the_deadline(was_outage: bool, counts:
         (sandbox(), "started", "stop", {"on_hold": True}, None),
         (sandbox(), "started", "delete", {"on_hold": True}, None),
         (sandbox(ephemeral=True), "started", "stop", {}, Code.EPHEMERAL_WOULD_BE_DESTROYED),
-        (sandbox(ephemeral=True), "started", "stop", {"its": {"force": True}}, None),
+        (sandbox(ephemeral=True), "started", "stop", {"its": {"parameters": Parameters(force=True)}}, None),
         (sandbox(ephemeral=True), "started", "archive", {}, Code.EPHEMERAL_CANNOT_ARCHIVE),
         (sandbox(ephemeral=True), "started", "restart", {}, Code.EPHEMERAL_CANNOT_RESTART),
         (sandbox(), "started", "stop", {"its": {"search": IN_VAIN}}, Code.CAPACITY_EXHAUSTED),

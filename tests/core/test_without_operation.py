@@ -10,6 +10,7 @@ import pytest
 from sandboxes.core import pending
 from sandboxes.core.decide import decide
 from sandboxes.core.facts import Decision, Event, Fetched, LastRequest, NewOperation, SandboxFacts, TellDaytona
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.pending import Pending
 from sandboxes.core.vocabulary import Action, Actor, CallOutcome, OperationStatus, Source
 from sandboxes.core.without_operation import keep_intent
@@ -27,11 +28,11 @@ def unmet(intent: str, state: str = "started", **fields: Any) -> SandboxFacts:
 
 
 def kept(decision: Decision) -> list[tuple[str, bool]]:
-    return [(one.action, one.force) for one in decision.effects if isinstance(one, NewOperation)]
+    return [(one.action, one.parameters.force) for one in decision.effects if isinstance(one, NewOperation)]
 
 
 def last(action: str, status: str, *, forced: bool = False) -> LastRequest:
-    return LastRequest(action=action, status=status, forced=forced)
+    return LastRequest(action=action, status=status, parameters=Parameters(force=forced))
 
 
 @pytest.mark.parametrize(
@@ -92,8 +93,13 @@ def test_a_call_whose_effect_may_not_show_yet_is_waited_for() -> None:
     ],
 )
 def test_the_operation_that_keeps_an_intent(row: SandboxFacts, action: Action) -> None:
-    new = keep_intent(row, forced=True)
-    assert (new.action, new.actor, new.source, new.force) == (action, Actor.system("intent"), Source.SWEEP, True)
+    new = keep_intent(row, parameters=Parameters(force=True))
+    assert (new.action, new.actor, new.source, new.parameters.force) == (
+        action,
+        Actor.system("intent"),
+        Source.SWEEP,
+        True,
+    )
     assert new.reason == f"owner:alice wants it {row.intent}"
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from sandboxes.core.codes import Refused
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.vocabulary import Action, Actor, Source, Status
 from sandboxes.models import Sandbox
 from sandboxes.services import lifecycle
@@ -69,8 +70,8 @@ class Load:
             lifecycle.rename(row.pk, f"box {self.random.randrange(1000)}", actor=Actor.owner(row.owner_id))
             return 1
         actor = self.random.choice([Actor.owner(row.owner_id), Actor.staff("admin")])
-        force = self.random.random() < 0.3
-        operation = lifecycle.request(row.pk, Action(kind), actor=actor, source=Source.API, force=force)
+        said = Parameters(force=self.random.random() < 0.3)
+        operation = lifecycle.request(row.pk, Action(kind), actor=actor, source=Source.API, parameters=said)
         self.history.note(operation, Action(kind), began=began)
         return 1
 

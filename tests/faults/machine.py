@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from sandboxes import clock
 from sandboxes.core.codes import Refused
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.vocabulary import ACTIVE, Action, Actor, Intent, OperationStatus, Source, Status
 from sandboxes.models import CircuitBreaker, Lease, Notice, Operation, Owner, Sandbox, Schedule
 from sandboxes.providers.convex import gateway as convex
@@ -128,7 +129,11 @@ class Machine(RuleBasedStateMachine):
         row = self._row(pick)
         with suppress(Refused):
             operation = lifecycle.request(
-                row.pk, action, actor=Actor.owner(row.owner_id), source=Source.API, force=force
+                row.pk,
+                action,
+                actor=Actor.owner(row.owner_id),
+                source=Source.API,
+                parameters=Parameters(force=force),
             )
             self._asked(operation, action)
 

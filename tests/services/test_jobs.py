@@ -19,7 +19,7 @@ from sandboxes.models import AuditEntry, Job, JobItem, Operation, Sandbox
 from sandboxes.services import erasure, jobs, lifecycle, prune
 from sandboxes.services.heartbeat import Heartbeat
 from sandboxes.services.jobs import steps
-from sandboxes.services.staff_actions import Wish
+from sandboxes.services.staff_actions import Protection, Wish
 from tests.admin import members
 from tests.support import rows
 
@@ -137,7 +137,7 @@ def test_nor_does_whoever_is_no_longer_on_staff(change: dict[str, Any]) -> None:
 
 
 def test_what_it_changes_is_audited_as_theirs_with_the_id_of_the_job() -> None:
-    job = job_of(*many(2), action="protect", hours=8)
+    job = job_of(*many(2), action="protect", parameters=Protection(hours=8))
     Job.objects.update(address="203.0.113.7")
     jobs.work()
     assert results(job) == [("done", ""), ("done", "")]

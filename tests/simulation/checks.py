@@ -119,7 +119,13 @@ class Checks:
         if name == Action.RECOVER and any(_may_have_run(call, operation.id) for call in facts.calls):
             raise Broken(f"{row.name}: a second recover by one operation")
         is_told = box is not None and box.set_at < self.time.seconds - READ_CACHE - 1
-        if box is not None and is_told and box.auto_delete >= 0 and name == Action.STOP and not operation.force:
+        if (
+            box is not None
+            and is_told
+            and box.auto_delete >= 0
+            and name == Action.STOP
+            and not operation.parameters.force
+        ):
             raise Broken(f"{row.name}: {operation.action} would destroy it")
         is_evictors = operation.source == Source.EVICTION and operation.actor_kind == ActorKind.SYSTEM
         if name == Action.STOP and is_evictors and operation.action == Action.ARCHIVE:

@@ -27,6 +27,7 @@ from sandboxes.core.facts import (
     SandboxFacts,
 )
 from sandboxes.core.observation import refresh_status
+from sandboxes.core.parameters import AS_BY_DEFAULT, Parameters
 from sandboxes.core.quota import Phase, QuotaSearch
 from sandboxes.core.resources import QUOTAS, Quota, Resource
 from sandboxes.core.vocabulary import (
@@ -130,14 +131,14 @@ class Store:
     def _last_request(self, row: Row) -> LastRequest | None:
         last = row.latest_request
         return (
-            LastRequest(action=last.action, status=last.status, forced=self._forced(row))
+            LastRequest(action=last.action, status=last.status, parameters=self._said(row))
             if last is not None
             else None
         )
 
-    def _forced(self, row: Row) -> bool:
+    def _said(self, row: Row) -> Parameters:
         alike = [one for one in row.operations if one.action == ACTION_FOR[row.sandbox.intent]]
-        return bool(alike) and alike[-1].force
+        return alike[-1].parameters if alike else AS_BY_DEFAULT
 
     def write(self, row: Row, key: UUID | None, decision: Decision, *, token: str, version: int) -> bool:
         """Write a decision, unless another worker has the row now or somebody else has changed it."""
@@ -159,7 +160,11 @@ class Store:
                     self.say(f"{row.name}: {effect.text}")
                 case NewOperation():
                     self.create_operation(
-                        row, effect.action, actor=effect.actor, source=effect.source, force=effect.force
+                        row,
+                        effect.action,
+                        actor=effect.actor,
+                        source=effect.source,
+                        parameters=effect.parameters,
                     )
                 case ReleaseRoom(search) if search.lease == self.room[search.resource][0]:
                     self.room[search.resource] = ("", self._now())
@@ -193,19 +198,19 @@ class Store:
         *,
         actor: Actor,
         source: Source,
-        force: bool = False,
+        parameters: Parameters = AS_BY_DEFAULT,
         previous: IntentSetting | None = None,
     ) -> OperationFacts:
         assert row.active is None, f"two active operations of {row.name}"
         now = self._now()
         operation = OperationFacts(
             id=UUID(int=self.new_id()), action=action, status=OperationStatus.QUEUED, source=source,
-            actor_kind=actor.kind, actor_id=actor.id, force=force, step="queued", attempt=0, due_at=now,
+            actor_kind=actor.kind, actor_id=actor.id, parameters=parameters, step="queued", attempt=0, due_at=now,
             attempted_at=None, deadline=deadline_for(row.sandbox, action, now=now, limits=LIMITS), search=None,
             deadline_runs=True, code="", message="", created_at=now, started_at=None, finished_at=None,
             previous_intent=previous,
         )  # fmt: skip
-        self.say(f"{row.name}: {action} by {actor}{' with force' if force else ''}")
+        self.say(f"{row.name}: {action} by {actor}{' with force' if parameters.force else ''}")
         row.operations.append(operation)
         draft = self.draft(row, operation)
         refresh_status(draft)
@@ -225,7 +230,7 @@ class Store:
         """A person asks; returns whether it was accepted. The newest wish wins, the same again is joined."""
         if self.refusal(row, action, force=force) is not None:
             return False
-        active = row.active
+        active, said = row.active, Parameters(force=force)
         if action == Action.SYNC:
             if active is None:
                 self.create_operation(row, action, actor=actor, source=Source.API)
@@ -240,7 +245,7 @@ class Store:
         if active is not None and is_joined:
             later = row.sandbox.missing_since is not None
             joined = replace(
-                active, actor_kind=actor.kind, actor_id=actor.id, force=active.force or force,
+                active, actor_kind=actor.kind, actor_id=actor.id, parameters=active.parameters.joined_by(said),
                 due_at=active.due_at if later else self._now(),
                 previous_intent=active.previous_intent or previous,
             )  # fmt: skip
@@ -251,7 +256,7 @@ class Store:
         if active is not None:
             self.close(row, active, Code.SUPERSEDED)
         operation = self.create_operation(
-            row, action, actor=actor, source=Source.API, force=force, previous=previous
+            row, action, actor=actor, source=Source.API, parameters=said, previous=previous
         )
         if row.sandbox.status == Status.GONE:
             self.close(row, operation, None)
@@ -282,8 +287,8 @@ class Store:
         had_failed = bool(others) and others[-1].status == OperationStatus.FAILED
         start_failed = had_failed and INTENT_OF[others[-1].action] == row.sandbox.intent == Intent.RUNNING
         if is_unmet and before is not None and not start_failed:
-            new = without_operation.keep_intent(row.sandbox, forced=self._forced(row))
-            self.create_operation(row, new.action, actor=new.actor, source=new.source, force=new.force)
+            new = without_operation.keep_intent(row.sandbox, parameters=self._said(row))
+            self.create_operation(row, new.action, actor=new.actor, source=new.source, parameters=new.parameters)
 
     def set_hold(self, on: bool) -> None:
         """Put the owner on hold, and stop what runs; or lift it."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
-from drf_spectacular.utils import OpenApiResponse
+from drf_spectacular.utils import OpenApiResponse, extend_schema_view
 from rest_framework.response import Response
 
 from sandboxes import clock
@@ -14,7 +14,7 @@ from sandboxes.api.documented import IF_MATCH, NO_SANDBOX, REQUESTING, SANDBOX_I
 from sandboxes.api.http import wait_seconds
 from sandboxes.api.permissions import USE, WRITE, Need, check_permission
 from sandboxes.api.representations import OperationShape, SandboxShape
-from sandboxes.api.requests import ActionBody, BulkBody, NothingBody, Reason
+from sandboxes.api.requests import ActionBody, BulkBody, NothingBody, Reason, body_of
 from sandboxes.api.views.base import ApiView
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, OperationStatus, Source
@@ -22,7 +22,7 @@ from sandboxes.models import Operation
 from sandboxes.services import concurrency, intent, lifecycle, lookup, waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from rest_framework.request import Request
 
@@ -30,27 +30,18 @@ log = structlog.get_logger(__name__)
 
 
 class ActionView(ApiView):
-    """One action on one sandbox; `action` comes from the URL table."""
+    """One action on one sandbox, and what may be said with it: see `view_of`."""
 
-    action: Action = Action.SYNC
+    action: ClassVar[Action]
+    shape: ClassVar[type[ActionBody]]
     conditional = ("POST",)
 
     @property
     def needs(self) -> dict[str, Need]:  # type: ignore[override]
         return {"post": Need(WRITE, f"{self.action}_sandbox")}
 
-    @documented(
-        "Request an action",
-        body=ActionBody,
-        answers={200: OperationShape, 202: OperationShape},
-        refusals=[*NO_SANDBOX, *REQUESTING, Code.PRECONDITION_FAILED],
-        waits=True,
-        post=True,
-        parameters=[SANDBOX_ID, IF_MATCH],
-        description="The newest request wins: it supersedes another active operation. The same one again joins it.",
-    )
     def post(self, request: Request, sandbox_id: str) -> Response:
-        body = self.body(ActionBody)
+        body = self.body(self.shape)
         return self.answer(self.begin(lambda: self._ask(sandbox_id, body)))
 
     def _ask(self, sandbox_id: str, body: dict[str, Any]) -> Operation:
@@ -58,6 +49,24 @@ class ActionView(ApiView):
             return lifecycle.request(
                 sandbox_id, self.action, actor=self.actor, source=Source.API, request_id=self.request_id, **body
             )
+
+
+def view_of(action: Action) -> Callable[..., Any]:
+    """The view of an action, documented with the body that it takes."""
+    shape = body_of(action)
+    post = documented(
+        "Request an action",
+        body=shape,
+        answers={200: OperationShape, 202: OperationShape},
+        refusals=[*NO_SANDBOX, *REQUESTING, Code.PRECONDITION_FAILED],
+        waits=True,
+        post=True,
+        parameters=[SANDBOX_ID, IF_MATCH],
+        description="The newest request wins: it supersedes another active operation. The same one again joins it.",
+    )
+    view: type[ActionView] = type(f"{action.label}View", (ActionView,), {"action": action, "shape": shape})
+    documented_view: type[ActionView] = extend_schema_view(post=post)(view)
+    return documented_view.as_view()
 
 
 class EnsureRunning(ApiView):

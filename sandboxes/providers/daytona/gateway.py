@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -44,8 +44,6 @@ from sandboxes.providers.daytona.wire import Wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from daytona_api_client_async import CreateSandbox
-
     from sandboxes.providers.daytona.throttle import Resting, Shared
     from sandboxes.providers.protocols import NewSandbox, Page
 
@@ -72,6 +70,9 @@ __all__ = [
     "gateway",
     "reset",
 ]
+
+
+DAYTONAS_NAMES = {"memory_gb": "memory", "disk_gb": "disk"}
 
 
 class DaytonaGateway:
@@ -142,11 +143,14 @@ class DaytonaGateway:
 
     async def create(self, new: NewSandbox) -> RemoteSandbox:
         """The answer may say `creating` of a sandbox that already runs (recording 01_create_get)."""
-        return await self._change("create", _create_body(new, self._target))
+        return await self._change("create", _body(_asked(new, self._target)))
 
-    async def change(self, call: str, daytona_id: str) -> RemoteSandbox:
-        """Make the call of this name (core/actions.py) to an existing sandbox."""
-        return await self._change(call, _named(daytona_id))
+    async def change(
+        self, call: str, daytona_id: str, parameters: Mapping[str, Any] | None = None
+    ) -> RemoteSandbox:
+        """Make the call of this name (core/actions.py) to an existing sandbox, with what was said of it."""
+        body = (_body(parameters),) if parameters else ()
+        return await self._change(call, _named(daytona_id), *body)
 
     async def replace_labels(self, daytona_id: str, labels: Mapping[str, str]) -> None:
         """Replaces all of them: read, change, then send the whole."""
@@ -182,8 +186,8 @@ class DaytonaGateway:
         """Close the connections of every event loop, soon. Not async, so that any thread can do it."""
         self._wire.drop()
 
-    async def _change(self, operation: str, argument: object) -> RemoteSandbox:
-        return _sandbox(operation, await self._wire.send(operation, argument))
+    async def _change(self, operation: str, *arguments: object) -> RemoteSandbox:
+        return _sandbox(operation, await self._wire.send(operation, *arguments))
 
 
 def _address(api_url: str) -> str:
@@ -200,24 +204,25 @@ def _address(api_url: str) -> str:
     return api_url.strip().rstrip("/")
 
 
-def _create_body(new: NewSandbox, target: str) -> CreateSandbox:
-    from daytona_api_client_async import CreateSandbox
+def _asked(new: NewSandbox, target: str) -> dict[str, Any]:
+    return {
+        "name": new.name,
+        "snapshot": new.snapshot,
+        "cpu": new.cpu,
+        "memory_gb": new.memory_gb,
+        "disk_gb": new.disk_gb,
+        "labels": dict(new.labels),
+        "env": dict(new.env) if new.env is not None else None,
+        "target": new.target or target,
+        "autoStopInterval": new.auto_stop,
+        "autoArchiveInterval": new.auto_archive,
+        "autoDeleteInterval": new.auto_delete,
+    }
 
-    return CreateSandbox(
-        name=new.name,
-        snapshot=new.snapshot,
-        cpu=new.cpu,
-        memory=new.memory_gb,
-        disk=new.disk_gb,
-        labels=dict(new.labels),
-        env=dict(new.env) if new.env is not None else None,
-        target=new.target or target or None,
-        auto_stop_interval=new.auto_stop,
-        auto_archive_interval=new.auto_archive,
-        auto_delete_interval=new.auto_delete,
-        kvm=None,
-        spot=None,
-    )
+
+def _body(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of a sandbox, by Daytona's names. What is None or empty leaves the choice to Daytona."""
+    return {DAYTONAS_NAMES.get(name, name): value for name, value in values.items() if value not in (None, "")}
 
 
 def _named(id_or_name: str) -> str:

@@ -30,8 +30,9 @@ def create(action: str, ids: Sequence[UUID], wish: Wish, *, left_out: Mapping[UU
     now = clock.now()
     with transaction.atomic():
         job = Job(
-            action=action, actor_id=wish.actor.id, reason=cut(wish.reason, 500), force=wish.force, hours=wish.hours,
-            query=query, address=cut(audit.client.get(), 300), total=0, created_at=now, due_at=now,
+            action=action, actor_id=wish.actor.id, reason=cut(wish.reason, 500),
+            parameters=wish.parameters.as_data(), query=query, address=cut(audit.client.get(), 300),
+            total=0, created_at=now, due_at=now,
         )  # fmt: skip
         job.save(force_insert=True)
         for start in range(0, len(ids), INSERTED_TOGETHER):

@@ -94,8 +94,8 @@ def _cancel_without_permission(job: Job) -> None:
 def _results(job: Job, items: list[JobItem]) -> dict[JobItem, Result]:
     what = STAFF_ACTIONS[job.action]
     wish = Wish(
-        actor=Actor.staff(job.actor_id), request_id=job.request_id, reason=job.reason, force=job.force,
-        hours=job.hours,
+        actor=Actor.staff(job.actor_id), request_id=job.request_id, reason=job.reason,
+        parameters=what.parameters.from_data(job.parameters),
     )  # fmt: skip
     results = _requested_before(job, items)
     todo = [item for item in items if item not in results]
@@ -133,7 +133,7 @@ def _together(job: Job, what: StaffAction, items: list[JobItem], wish: Wish) -> 
     assert what.action is not None
     found = lifecycle.request_many(
         [str(item.sandbox_id) for item in items], what.action, actor=wish.actor, source=Source.ADMIN,
-        reason=wish.reason, force=wish.force, request_id=wish.request_id, asked_at=job.created_at,
+        reason=wish.reason, parameters=wish.parameters, request_id=wish.request_id, asked_at=job.created_at,
     )  # fmt: skip
     return {item: _result_of(item, found[str(item.sandbox_id)]) for item in items}
 

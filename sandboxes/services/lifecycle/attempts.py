@@ -166,7 +166,7 @@ async def _execute(name: str, outcome: Outcome) -> Result:
             remote = await daytona.create(outcome.new)
         else:
             assert outcome.target.daytona_id is not None
-            remote = await daytona.change(name, outcome.target.daytona_id)
+            remote = await daytona.change(name, outcome.target.daytona_id, outcome.parameters)
     except DaytonaError as error:
         return error.as_result()
     return Result(ResultKind.ACCEPTED, remote=remote)

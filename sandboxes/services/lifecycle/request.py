@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from sandboxes import clock
 from sandboxes.core import intents
-from sandboxes.core.actions import INTENT_OF, joins
+from sandboxes.core.actions import INTENT_OF, joins, parameters_of
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
+from sandboxes.core.parameters import AS_BY_DEFAULT, Parameters
 from sandboxes.core.vocabulary import Action, Actor, EventKind, Intent, OperationStatus, Source, Status
 from sandboxes.models import IntentChange, Operation, Sandbox
 from sandboxes.services import lookup, operation_budget, sandbox_store
@@ -29,21 +30,21 @@ def request(
     actor: Actor,
     source: Source,
     reason: str = "",
-    force: bool = False,
+    parameters: Parameters = AS_BY_DEFAULT,
     request_id: str = "",
     gate: Callable[[Sandbox], None] | None = None,
 ) -> Operation:
     """Ask for an action: the intent changes at once, the operation follows it. The id is ours or Daytona's.
 
     The same action already active is joined (a double click is one operation); another one is superseded.
-    `force` lets a stop destroy an ephemeral sandbox. `gate` may refuse as well, by what nobody else can change
+    `gate` may refuse as well, by what nobody else can change
     meanwhile.
 
     Raises:
         Refused: what the row alone can say no to, and OPERATION_BUDGET_SPENT; the intent is left alone then.
     """
     asked = NewOperation(
-        action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id
+        action=action, actor=actor, source=source, reason=reason, parameters=parameters, request_id=request_id
     )
     return ask(sandbox_id, asked, gate=gate)
 
@@ -68,7 +69,9 @@ def refuse(row: Sandbox, asked: NewOperation, *, active: Operation | None) -> No
         Refused: with what may be asked instead.
     """
     error = intents.superseded(row, asked)
-    error = error or refusal(row, asked.action, active=active, on_hold=row.owner.on_hold, force=asked.force)
+    error = error or refusal(
+        row, asked.action, active=active, on_hold=row.owner.on_hold, force=asked.parameters.force
+    )
     if error is None:
         return
     error.extra |= {
@@ -83,16 +86,20 @@ def refuse(row: Sandbox, asked: NewOperation, *, active: Operation | None) -> No
 
 def begins(asked: NewOperation, *, active: Operation | None) -> bool:
     """Whether it becomes an operation of its own; else the active one answers it."""
-    return active is None or not (asked.action == Action.SYNC or joins(asked.action, active.action))
+    return active is None or not _is_joined(asked, active)
+
+
+def _is_joined(asked: NewOperation, active: Operation) -> bool:
+    """Whether it becomes part of the active operation, which does all of what is asked."""
+    said = parameters_of(active.action, active.parameters)
+    return joins(asked.action, active.action) and asked.parameters.own() in ({}, said.own())
 
 
 def carry_out(row: Sandbox, asked: NewOperation, *, active: Operation | None, now: datetime) -> Operation:
     """Write down what was asked, on the locked row that does not refuse it."""
-    if asked.action == Action.SYNC:
-        return _sync(row, asked, active=active, now=now)
-    is_joined = active is not None and joins(asked.action, active.action)
+    is_joined = active is not None and _is_joined(asked, active)
     change: IntentChange | None = None
-    if not (is_joined and _is_wanted_already(row, asked)):
+    if asked.action in INTENT_OF and not (is_joined and _is_wanted_already(row, asked)):
         change = set_intent(row, INTENT_OF[asked.action], actor=asked.actor, reason=asked.reason, now=now)
     if active is not None and is_joined:
         active.intent_change = active.intent_change or change
@@ -113,12 +120,17 @@ def _is_wanted_already(row: Sandbox, asked: NewOperation) -> bool:
 
 
 def _join(row: Sandbox, active: Operation, asked: NewOperation, *, now: datetime) -> Operation:
-    """The same wish again. An evictor's stop that a person asks for too is that person's from now on."""
+    """The same wish again. An evictor's stop that a person asks for too is that person's from now on; who only
+    looks takes nothing over."""
+    _make_due(row, active, now=now)
+    if asked.action == Action.SYNC:
+        active.save(update_fields=["due_at"])
+        return active
     active.actor_kind, active.actor_id = asked.actor.kind, asked.actor.id
     active.reason = asked.reason[:500] or active.reason
-    active.force = active.force or asked.force
-    _make_due(row, active, now=now)
-    active.save(update_fields=["actor_kind", "actor_id", "reason", "force", "due_at", "intent_change"])
+    said = parameters_of(active.action, active.parameters)
+    active.parameters = said.joined_by(asked.parameters).as_data()
+    active.save(update_fields=["actor_kind", "actor_id", "reason", "parameters", "due_at", "intent_change"])
     refresh(row, active=active, now=now)
     return active
 
@@ -139,15 +151,6 @@ def _supersede(row: Sandbox, active: Operation, *, by: Action, now: datetime) ->
         code=Code.SUPERSEDED,
         message=f"A later {by} took its place.",
     )
-
-
-def _sync(row: Sandbox, asked: NewOperation, *, active: Operation | None, now: datetime) -> Operation:
-    """Look now. It never supersedes: with an operation active it makes that one due."""
-    if active is None:
-        return create_operation(row, asked, now=now)
-    _make_due(row, active, now=now)
-    active.save(update_fields=["due_at"])
-    return active
 
 
 def cancel(operation_id: UUID, *, actor: Actor, reason: str = "", request_id: str = "") -> Operation:

@@ -9,6 +9,7 @@ from django.db import InterfaceError, OperationalError, connection
 from sandboxes import clock
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import NewOperation
+from sandboxes.core.parameters import AS_BY_DEFAULT, Parameters
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import lookup, operation_budget, sandbox_store
 from sandboxes.services.decisions import read_calls
@@ -31,7 +32,7 @@ def request_many(
     actor: Actor,
     source: Source,
     reason: str = "",
-    force: bool = False,
+    parameters: Parameters = AS_BY_DEFAULT,
     request_id: str = "",
     asked_at: datetime | None = None,
 ) -> dict[str, RequestResult]:
@@ -41,8 +42,8 @@ def request_many(
     Returns what became of each, by the id that was sent; of several ids of one sandbox, by the first.
     """
     asked = NewOperation(
-        action=action, actor=actor, source=source, reason=reason, force=force, request_id=request_id,
-        asked_at=asked_at,
+        action=action, actor=actor, source=source, reason=reason, parameters=parameters,
+        request_id=request_id, asked_at=asked_at,
     )  # fmt: skip
     found = lookup.resolve(ids, actor=actor)
     rows = {pk: which for which, pk in reversed(found.items()) if pk is not None}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
 import structlog
@@ -30,7 +30,7 @@ from sandboxes.services.decisions import gather, read_calls, read_policies, writ
 from sandboxes.services.fetching import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sandboxes.core.quota import QuotaSearch
 
@@ -90,7 +90,8 @@ class Turn:
 class Outcome:
     """What was decided, and what the next call needs to know.
 
-    `wait`: seconds until the turn goes on; None: it is over, and its lease given back. `tells`: the settings that
+    `wait`: seconds until the turn goes on; None: it is over, and its lease given back. `parameters`: what the call
+    is sent with. `tells`: the settings that
     Daytona is to be told.
     """
 
@@ -99,6 +100,7 @@ class Outcome:
     present: datetime
     wait: float | None
     new: NewSandbox | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
     search: QuotaSearch | None = None
     tells: tuple[str, ...] = ()
     known_at: float = field(default_factory=clock.monotonic)
@@ -190,11 +192,14 @@ def _decide(
     else:
         row.lease_until = now + timedelta(seconds=_lease(decision.step))
     row.failures = 0
-    makes = isinstance(decision.step, Call) and decision.step.name == Action.CREATE
-    search = decision.operation.search if decision.operation is not None else None
+    call = decision.step.name if isinstance(decision.step, Call) else None
+    attempted = decision.operation
     return Outcome(
-        decision.step, Target.of(row), now, wait, new=_new(row) if makes else None, search=search, tells=tells
-    )
+        decision.step, Target.of(row), now, wait, tells=tells,
+        new=_new(row) if call == Action.CREATE else None,
+        parameters=attempted.parameters.own() if attempted is not None and call == attempted.action else {},
+        search=attempted.search if attempted is not None else None,
+    )  # fmt: skip
 
 
 def _to_tell(decision: Decision, answer: Answer) -> tuple[str, ...]:

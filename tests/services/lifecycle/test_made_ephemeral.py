@@ -9,6 +9,7 @@ import pytest
 from sandboxes import clock
 from sandboxes.core.codes import Refused
 from sandboxes.core.facts import NewOperation
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.services import lifecycle, sandbox_store
 from sandboxes.services.decisions import create_operation
@@ -61,7 +62,7 @@ def test_it_is_not_doomed_by_what_nobody_forced(
         ask(sandbox, action)  # and from now on the row does
     assert f"{minutes} min after it stops" in error.value.detail
     assert "-1 was asked for" in error.value.detail
-    assert do(sandbox, action, force=True).status == "succeeded"
+    assert do(sandbox, action, parameters=Parameters(force=True)).status == "succeeded"
 
 
 def test_what_is_far_off_or_on_its_way_to_never_is_no_matter(
@@ -73,7 +74,7 @@ def test_what_is_far_off_or_on_its_way_to_never_is_no_matter(
     do(sandbox, Action.START)
     with pytest.raises(Refused):
         ask(sandbox, Action.STOP)  # Daytona need not have been told yet
-    do(sandbox, Action.STOP, force=True)
+    do(sandbox, Action.STOP, parameters=Parameters(force=True))
     assert do(sandbox, Action.ARCHIVE).status == "succeeded"  # that saves it
 
 
@@ -91,7 +92,7 @@ def test_one_that_was_made_so_can_be_made_lasting_again(world: Emulator, running
 def test_it_is_destroyed_by_a_stop_that_was_forced(world: Emulator, running: Callable[..., Sandbox]) -> None:
     sandbox = running()
     auto_delete(world, sandbox, 0)
-    assert do(sandbox, Action.STOP, force=True).status == "succeeded"
+    assert do(sandbox, Action.STOP, parameters=Parameters(force=True)).status == "succeeded"
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -100,7 +101,7 @@ def test_a_stop_that_is_kept_destroys_only_what_its_person_let_it_destroy(
 ) -> None:
     sandbox = running()
     number = world.faults.add("status", path="/stop$", **REFUSED)
-    stop = ask(sandbox, Action.STOP, force=force)
+    stop = ask(sandbox, Action.STOP, parameters=Parameters(force=force))
     lifecycle.attempt(stop.pk)  # and no look before it is made ephemeral
     stop.refresh_from_db()
     assert stop.status == "failed"
@@ -113,7 +114,7 @@ def test_a_stop_that_is_kept_destroys_only_what_its_person_let_it_destroy(
     assert stopped is force
     assert reload(sandbox.pk).intent == "stopped"
     kept = sandbox.operations.filter(action="stop", actor_id="intent")
-    assert [one.force for one in kept] == ([True] if force else [])
+    assert [one.parameters.get("force") for one in kept] == ([True] if force else [])
 
 
 @pytest.mark.parametrize("minutes", [0, 60])
@@ -136,7 +137,7 @@ def test_a_victim_that_its_person_wants_stopped_is_stopped(
     with sandbox_store.lock_sandbox(sandbox.pk) as row:
         create_operation(row, EVICTION, now=clock.now())
     auto_delete(world, sandbox, 60)
-    stop = ask(sandbox, Action.STOP, force=True)
+    stop = ask(sandbox, Action.STOP, parameters=Parameters(force=True))
     lifecycle.attempt(stop.pk)
     settle(stop)
     assert (stop.status, reload(sandbox.pk).status) == ("succeeded", "stopped")

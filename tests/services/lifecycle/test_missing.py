@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.shown import wanted
 from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Sandbox
@@ -87,7 +88,7 @@ def test_after_the_stop_of_an_ephemeral_one_a_404_and_the_list_are_the_end(
     sandbox = running(ephemeral=True)
     settings.ATTEMPT_SECONDS = 0.0
     world.settings(transition=60.0)
-    stop = ask(sandbox, Action.STOP, force=True)
+    stop = ask(sandbox, Action.STOP, parameters=Parameters(force=True))
     world.faults.add("status", method="GET", path=f"/{sandbox.daytona_id}$", skip=1, times=1, status=503)
     lifecycle.attempt(stop.pk)
     world.vanish(str(sandbox.daytona_id))  # before anybody has seen it being destroyed

@@ -10,6 +10,7 @@ from django.db import connections
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.facts import NewOperation
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.services import intent, lifecycle, lookup, sandbox_store
@@ -46,7 +47,7 @@ def test_a_stop_is_forced_if_anybody_who_asked_for_it_said_so(
 ) -> None:
     sandbox = running()
     world.change(str(sandbox.daytona_id), autoDeleteInterval=5, quiet=True)  # a stop would doom it
-    first, second = (ask(sandbox, Action.STOP, force=force) for force in forced)
+    first, second = (ask(sandbox, Action.STOP, parameters=Parameters(force=force)) for force in forced)
     assert first.pk == second.pk
     settle(second)
     assert (second.status, second.code) == ("succeeded", "")
@@ -122,7 +123,7 @@ def test_an_ephemeral_sandbox_is_not_destroyed_by_a_stop_nobody_forced(
             ask(sandbox, action)
         assert error.value.code == code
     assert reload(sandbox.pk).intent == "running"
-    assert do(sandbox, Action.STOP, force=True).status == "succeeded"
+    assert do(sandbox, Action.STOP, parameters=Parameters(force=True)).status == "succeeded"
     settle()
     assert world.sandbox(str(sandbox.daytona_id)) is None or world.log()[-1]["action"] == "stop"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes.core.codes import Code, Refused
+from sandboxes.core.parameters import Parameters
 from sandboxes.core.vocabulary import Action, Actor, Source
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.services import intent, lifecycle, owners
@@ -175,13 +176,13 @@ def test_what_its_stop_would_destroy_is_not_restarted(world: Emulator, running: 
     fleeting = running(ephemeral=True)
     for force in (False, True):
         with pytest.raises(Refused) as refused:
-            ask(fleeting, Action.RESTART, force=force)
+            ask(fleeting, Action.RESTART, parameters=Parameters(force=force))
         assert refused.value.code == Code.EPHEMERAL_CANNOT_RESTART
     doomed = running(auto_delete_minutes=60)
     with pytest.raises(Refused) as refused:
         ask(doomed, Action.RESTART)
     assert refused.value.code == Code.AUTO_DELETE_WOULD_DESTROY
-    restart = ask(doomed, Action.RESTART, force=True)
+    restart = ask(doomed, Action.RESTART, parameters=Parameters(force=True))
     settle(restart)
     assert restart.status == "succeeded"
 

@@ -166,6 +166,8 @@ class About(TypedDict):
 
 
 class ActionBodyRequest(TypedDict):
+    """Why, and what may be said with the action."""
+
     # Why; shown to people.
     reason: NotRequired[str]
     # Let it destroy the sandbox: an ephemeral one, or one that auto-delete ends within a day.
@@ -179,13 +181,15 @@ class BulkAnswer(TypedDict):
 
 
 class BulkBodyRequest(TypedDict):
+    """One action for several sandboxes, and what may be said with it."""
+
     # Why; shown to people.
     reason: NotRequired[str]
-    # Let it destroy the sandbox: an ephemeral one, or one that auto-delete ends within a day.
-    force: NotRequired[bool]
     action: RequestableAction
     # Ours or Daytona's.
     ids: list[str]
+    # Let it destroy the sandbox: an ephemeral one, or one that auto-delete ends within a day.
+    force: NotRequired[bool]
 
 
 class BulkResult(TypedDict):
@@ -457,7 +461,10 @@ class Operation(TypedDict):
     actor: str
     source: Source
     reason: str
+    # Whether it may destroy the sandbox.
     force: bool
+    # What was said with it, by the names in the request; what is as by default is left out.
+    parameters: dict[str, Any]
     request_id: str
     # The operation it was done for (staff).
     caused_by: NotRequired[str | None]
