@@ -136,14 +136,18 @@ def stuck(now: datetime) -> Tile:
 def last_quota(now: datetime) -> dict[str, Any] | None:
     """The quota in Daytona's words, as it last refused a call with it, whatever came of the operation."""
     calls = SandboxEvent.objects.filter(at__gte=now - timedelta(hours=HOURS), kind=EventKind.CALL)
-    exceeded = Q(data__words__icontains="limit exceeded") | Q(data__words__icontains="quota exceeded")
-    refused = calls.filter(exceeded, data__words__istartswith="Total ").select_related("sandbox", "operation")
+    exceeded = Q(data__daytona_message__icontains="limit exceeded") | Q(
+        data__daytona_message__icontains="quota exceeded"
+    )
+    refused = calls.filter(exceeded, data__daytona_message__istartswith="Total ").select_related(
+        "sandbox", "operation"
+    )
     call = refused.order_by("-at").first()
     if call is None or call.sandbox is None:
         return None
-    words = call.data["words"].splitlines()[0]
-    vcpu = re.match(r"Total CPU .*Maximum allowed: (\d+)", words)
-    return {"call": call, "region": call.sandbox.target, "words": words, "vcpu": int(vcpu[1]) if vcpu else None}
+    said = call.data["daytona_message"].splitlines()[0]
+    vcpu = re.match(r"Total CPU .*Maximum allowed: (\d+)", said)
+    return {"call": call, "region": call.sandbox.target, "said": said, "vcpu": int(vcpu[1]) if vcpu else None}
 
 
 def failures(now: datetime) -> Tile:

@@ -237,7 +237,7 @@ class EventAdmin(ReadOnlyAdmin):
 
     @display(description="What happened")
     def cell_text(self, row: SandboxEvent) -> str:
-        said = [row.data.get(name) for name in ("reason", "words", "message")]
+        said = [row.data.get(name) for name in ("reason", "daytona_message", "message")]
         return html.stack(
             row.text, *(format_html('<span class="sk-small sk-faint">{}</span>', one) for one in said if one)
         )

@@ -58,7 +58,8 @@ def record_result(draft: Draft, result: Result) -> str:
         draft.set_call(made, answered)
     if not is_repeated:
         shown = message or (result.message if meaning.lacks is not None else "")
-        draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", {"words": shown} if shown else {})
+        said = {"daytona_message": shown} if shown else {}
+        draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", said)
     return made.name
 
 

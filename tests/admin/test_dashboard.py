@@ -64,10 +64,12 @@ def test_the_quota_is_quoted_as_daytona_last_refused_with_it(admin: Client) -> N
     words = "Total CPU limit exceeded. Maximum allowed: 10."
     row = rows.sandbox(target="eu")
     operation = rows.operation(row, Action.START)
-    refusal: dict[str, Any] = {"kind": EventKind.CALL, "operation": operation, "data": {"words": words}}
+    refusal: dict[str, Any] = {"kind": EventKind.CALL, "operation": operation, "data": {"daytona_message": words}}
     rows.event(row, at=rows.ago(minutes=5), **refusal)
-    rows.event(row, at=rows.ago(minutes=9), **(refusal | {"data": {"words": "Total disk limit exceeded."}}))
-    rows.event(row, EventKind.CALL, "start: refused", data={"words": "Sandbox is not stopped"})
+    rows.event(
+        row, at=rows.ago(minutes=9), **(refusal | {"data": {"daytona_message": "Total disk limit exceeded."}})
+    )
+    rows.event(row, EventKind.CALL, "start: refused", data={"daytona_message": "Sandbox is not stopped"})
     assert f"The quota as last refused, 5 min ago in eu: {words}" in shown(admin)
 
 

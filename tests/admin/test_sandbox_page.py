@@ -149,7 +149,7 @@ def test_the_timeline_shows_the_newest_first_with_actor_and_reason(admin: Client
 
 def test_the_timeline_shows_staff_what_daytona_answered(admin: Client) -> None:
     row = rows.sandbox()
-    rows.event(row, EventKind.CALL, "stop: refused", data={"words": "Sandbox is not started"})
+    rows.event(row, EventKind.CALL, "stop: refused", data={"daytona_message": "Sandbox is not started"})
     assert "stop: refused by staff:admin Daytona: “Sandbox is not started”" in text_of(page(admin, row))
 
 

@@ -84,7 +84,9 @@ def test_an_owners_page_shows_theirs(admin: Client) -> None:
 def test_the_quota_as_last_known_is_a_line(admin: Client) -> None:
     box = rows.sandbox()
     used("ada", 1, 3600)
-    rows.event(box, EventKind.CALL, data={"words": "Total CPU limit exceeded. Maximum allowed: 4.\nUpgrade."})
+    rows.event(
+        box, EventKind.CALL, data={"daytona_message": "Total CPU limit exceeded. Maximum allowed: 4.\nUpgrade."}
+    )
     chart, page = shown(admin, DASHBOARD)
     assert (chart["quota"], chart["most"], chart["bars"][0].height) == (4, 4, 25.0)
     assert "The line is the quota as last known: 4 vCPU." in page

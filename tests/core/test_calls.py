@@ -100,7 +100,7 @@ def test_what_each_kind_of_answer_leaves(kind: ResultKind) -> None:
     is_told = kind in (
         K.WRONG_STATE, K.REJECTED, K.START_FAILED, K.COMPUTE_QUOTA_FULL, K.DISK_QUOTA_FULL,
     )  # fmt: skip
-    assert events(made) == [(f"stop: {meaning.outcome}", {"words": "words"} if is_told else {})]
+    assert events(made) == [(f"stop: {meaning.outcome}", {"daytona_message": "words"} if is_told else {})]
 
 
 def test_a_refusal_that_is_repeated_is_told_once() -> None:

@@ -125,5 +125,5 @@ def _tell_refused(row: Sandbox, key: str, one: Pending, error: DaytonaError) -> 
     held = asked.observed(row, key)
     said = key.replace("_", "-") if key in asked.INTERVALS else f"the label {key}"
     text = f"Daytona refuses {said} {one.value}; it holds {'none' if held is None else held}"
-    sandbox_store.event(row, EventKind.CHANGE, text, data={"words": error.message})
+    sandbox_store.event(row, EventKind.CHANGE, text, data={"daytona_message": error.message})
     notices.tell(NoticeCode.SETTINGS_DIFFER, f"{text} of “{row}” ({row.pk}): {error.message}")
