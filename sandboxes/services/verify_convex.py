@@ -20,7 +20,8 @@ from sandboxes.providers.convex.gateway import ApplicationRow, ConvexError, Conv
 from sandboxes.services.convex_differences import Aspect, ConvexDifference, DifferenceKind, compared, difference
 from sandboxes.services.projection import application_rows, circuit_breaker, is_on, push_result
 from sandboxes.services.projection.pushing import look_at_functions
-from sandboxes.services.rows import ShownIds, in_chunks
+from sandboxes.services.rows import in_chunks
+from sandboxes.services.shown_ids import ShownIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Sequence

@@ -66,7 +66,7 @@ def test_a_worker_loads_nothing_of_the_web_nor_of_a_convex_that_is_not_there(
     modules = loaded("run_worker", environment=environment, log=tmp_path / "log", until="worker_started")
     assert "sandboxes.engine.worker" in modules
     assert of_the_web(modules) == []
-    assert {"httpx", "opentelemetry.sdk"} & modules == set()
+    assert {"httpx", "opentelemetry.sdk", "sandboxes.services.shown_ids"} & modules == set()
 
 
 def test_the_whole_check_looks_at_the_web_too(tmp_path: Path) -> None:

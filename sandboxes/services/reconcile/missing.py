@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandboxes.models.scope import SandboxRows
     from sandboxes.providers.protocols import SandboxProvider
     from sandboxes.services.reconcile.run import Run
-    from sandboxes.services.rows import ShownIds
+    from sandboxes.services.shown_ids import ShownIds
 
 CHUNK = 500
 FEW = 10

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sandboxes.providers.protocols import Page, SandboxProvider
     from sandboxes.services.reconcile.run import Run
-    from sandboxes.services.rows import ShownIds
+    from sandboxes.services.shown_ids import ShownIds
 
 PATIENCE = 3  # throttled answers in a row that are waited for
 LONGEST_WAIT = 30.0

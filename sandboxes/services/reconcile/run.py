@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from sandboxes.providers.daytona.gateway import DaytonaError
-    from sandboxes.services.rows import ShownIds
+    from sandboxes.services.shown_ids import ShownIds
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -22,7 +22,7 @@ from sandboxes.services.reconcile.listings import Listings
 from sandboxes.services.reconcile.pages import message_of, walk
 from sandboxes.services.reconcile.result import Options, Report, SweepFinding, SweepResult
 from sandboxes.services.reconcile.run import LEASE_SECONDS, Interrupted, Run
-from sandboxes.services.rows import ShownIds
+from sandboxes.services.shown_ids import ShownIds
 from sandboxes.services.sweeps import LEASE
 
 if TYPE_CHECKING:
