@@ -1,7 +1,7 @@
 """Make the pictures of the README again: `.venv/bin/python -m docs.make_pictures` (needs Debian's chromium).
 
 A Sandkeeper of its own with the demo data, on free ports and in a folder that is thrown away: emulator, web, worker
-and one sweep. What the pictures show happens in it: an eviction, a stop in flight, a sweep.
+and one sweep. Most of what the pictures show is in the demo; stops in progress are asked for here.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ def _environment(folder: Path, emulator: Emulator) -> dict[str, str]:
         DAYTONA_API_KEY=emulator.daytona_key,
         CONVEX_URL=emulator.convex_url,
         CONVEX_DEPLOY_KEY=emulator.convex_key,
-        EVICTION_MIN_IDLE="0",
         ATTEMPT_SECONDS="0.2",
         LOG_LEVEL="WARNING",
     )
@@ -85,28 +84,20 @@ def _sign_in(page: Page, address: str) -> None:
 
 
 def _take(page: Page, address: str, emulator: Emulator) -> None:
-    _evict(page, address, emulator)
+    _open_the_evicted(page, address)
     page.screenshot(path=PICTURES / "sandbox.png", full_page=True)
     page.emulate_media(color_scheme="dark")
-    page.goto(f"{address}/admin/")
-    page.screenshot(path=PICTURES / "dashboard-dark.png")
+    page.goto(f"{address}/admin/?usage=7d")
+    page.screenshot(path=PICTURES / "dashboard-dark.png", full_page=True)
     page.emulate_media(color_scheme="light")
-    page.goto(f"{address}/admin/")
-    page.screenshot(path=PICTURES / "dashboard.png")
+    page.goto(f"{address}/admin/?usage=7d")
+    page.screenshot(path=PICTURES / "dashboard.png", full_page=True)
     emulator.settings(transition=SLOW)
     _stop_two(page, address)
     page.screenshot(path=PICTURES / "list.png")
 
 
-def _evict(page: Page, address: str, emulator: Emulator) -> None:
-    """The quota is full; one of Ada's sandboxes starts, another one makes room. Ends on the page of that one."""
-    in_use = emulator.state()["sandboxes"]
-    cpu = sum(row["cpu"] for row in in_use if row["state"] in ("started", "stopping", "restoring", "pending_build"))
-    emulator.settings(quota={"cpu": cpu, "memory": 10_000, "disk": 10_000, "gpu": 0})
-    page.goto(f"{address}/admin/sandboxes/sandbox/?q=user_ada&status=stopped")
-    page.locator("#result_list .field-cell_name a").first.click()
-    page.locator("#do-start").click()
-    expect(page.locator('[data-live="head"] .sk-badge').first).to_contain_text("running", timeout=60_000)
+def _open_the_evicted(page: Page, address: str) -> None:
     page.goto(f"{address}/admin/sandboxes/sandbox/?q=user_ada&drift=yes")
     page.locator("#result_list .field-cell_name a").first.click()
     expect(page.locator("#why")).to_be_visible()

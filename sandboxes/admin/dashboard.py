@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,16 +10,17 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Sum
 from django.db.models.functions import TruncHour
 from django.urls import reverse
 
 from sandboxes import clock, html
 from sandboxes.admin import usage_chart
 from sandboxes.admin.read_only import worker_badge
+from sandboxes.core.usage import QUOTA_OF, last_known
 from sandboxes.core.vocabulary import TO_RUNNING, Actor, EventKind, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
-from sandboxes.services import projection, usage
+from sandboxes.services import projection, usage, usage_history
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -69,9 +69,9 @@ def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
             (status, html.status_badge(status), counts.get(status, 0), listed(status=status)) for status in Status
         ],
         "tiles": [time_to_running(now), oldest_in_progress(), stuck(now), failures(now), convex_lag(now)],
-        "quotas": usage.in_use(),
+        "quotas": in_use(now),
         "quota": quota,
-        "usage": usage_chart.chart(request, quota=quota["vcpu"] if quota else None) if may_view_usage else None,
+        "usage": usage_chart.chart(request) if may_view_usage else None,
         "refusal": usage.last_refusal(Actor.staff(request.user.get_username())),
         "chart": json.dumps(per_hour(now)),
         "chart_options": json.dumps(CHART),
@@ -133,21 +133,22 @@ def stuck(now: datetime) -> Tile:
     return Tile("Stuck", str(count), note, listed(stuck="yes"), "bad" if count else "")
 
 
+def in_use(now: datetime) -> list[dict[str, Any]]:
+    """What is in use of each quota, beside its limits as last known."""
+    told = usage_history.quotas(now, now)
+    vcpu, memory = (last_known(told, measure, before=now) for measure in QUOTA_OF.values())
+    rows = ((row, (row["target"], row["sandbox_class"])) for row in usage.in_use())
+    return [{**row, "vcpu_limit": vcpu.get(key), "memory_limit": memory.get(key)} for row, key in rows]
+
+
 def last_quota(now: datetime) -> dict[str, Any] | None:
     """The quota in Daytona's words, as it last refused a call with it, whatever came of the operation."""
     calls = SandboxEvent.objects.filter(at__gte=now - timedelta(hours=HOURS), kind=EventKind.CALL)
-    exceeded = Q(data__daytona_message__icontains="limit exceeded") | Q(
-        data__daytona_message__icontains="quota exceeded"
-    )
-    refused = calls.filter(exceeded, data__daytona_message__istartswith="Total ").select_related(
-        "sandbox", "operation"
-    )
+    refused = calls.filter(data__has_key="quota").select_related("sandbox", "operation")
     call = refused.order_by("-at").first()
     if call is None or call.sandbox is None:
         return None
-    said = call.data["daytona_message"].splitlines()[0]
-    vcpu = re.match(r"Total CPU .*Maximum allowed: (\d+)", said)
-    return {"call": call, "region": call.sandbox.target, "said": said, "vcpu": int(vcpu[1]) if vcpu else None}
+    return {"call": call, "region": call.sandbox.target, "said": call.data["daytona_message"].splitlines()[0]}
 
 
 def failures(now: datetime) -> Tile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from django.urls import reverse
 
 from sandboxes import clock
 from sandboxes.admin import export
-from sandboxes.core.usage import HOUR, hour_of
+from sandboxes.core.usage import HOUR, Measure, hour_of, last_known
 from sandboxes.services import usage_history, usage_roll_up
 from sandboxes.services.usage_history import Period
 
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-    from sandboxes.core.usage import Figures
+    from sandboxes.core.usage import Figures, ToldQuota
 
-PARAMETER = "usage"
+PARAMETER, REGION = "usage", "usage_region"
 HEIGHT = 100  # of the chart, in its own units
 NAMES = [
     "start", "owner", "tier", "region", "sandbox_hours", "vcpu_hours", "memory_gib_hours", "evictions", "refusals",
-    "starts", "time_to_running_p50", "time_to_running_p95",
+    "starts", "time_to_running_p50", "time_to_running_p95", "vcpu_quota_of_region",
 ]  # fmt: skip
 
 
@@ -45,12 +46,16 @@ class Span:
     def step(self) -> timedelta:
         return HOUR if self.period == Period.HOUR else timedelta(days=1)
 
+    @property
+    def count(self) -> int:
+        return timedelta(days=self.days) // self.step
+
 
 SPANS = {
     span.name: span
     for span in (
         Span("24h", "24 hours", 1, Period.HOUR),
-        Span("7d", "7 days", 7, Period.DAY),
+        Span("7d", "7 days", 7, Period.HOUR),
         Span("90d", "90 days", 90, Period.DAY),
     )
 }
@@ -72,29 +77,60 @@ class Bar:
         return HEIGHT - self.height
 
 
-def chart(request: HttpRequest, *, owner: str = "", quota: int | None = None) -> dict[str, Any]:
-    """What the template `pieces/usage.html` shows; `quota` in vCPU where it is known."""
+def chart(request: HttpRequest, *, owner: str = "") -> dict[str, Any]:
+    """What the template `pieces/usage.html` shows: of one region or of all."""
     span = SPANS.get(request.GET.get(PARAMETER, ""), SPANS["24h"])
-    now = clock.here()
+    now, known_until = clock.here(), usage_roll_up.rolled_up_until()
     since = _first(span, now)
     rows = usage_history.between(since, now, owner or None)
-    found = usage_history.by_start(rows, span.period)
-    averages = {start: one.vcpu_hours / _hours(start, span, now) for start, one in found.items()}
-    most = max([*averages.values(), quota or 0.0]) or 1.0
-    count = span.days * (24 if span.period == Period.HOUR else 1)
+    regions = usage_history.regions_of(rows)
+    region = request.GET.get(REGION, "")
+    if region in regions:
+        rows, shown = rows.filter(region=region), [region]
+    else:
+        region, shown = "", regions
+    found, total = usage_history.series(rows, span.period)
+    averages = {start: one.vcpu_hours / _hours(start, span, known_until or now) for start, one in found.items()}
+    told = [one for one in usage_history.quotas(since, now) if one.region in shown]
+    # An owner's share of what all have together would be a line far above their bars.
+    limits = [] if owner else _limits(told, shown, since, span)
+    most = max([*averages.values(), *(limit for limit in limits if limit)], default=0.0) or 1.0
     bars = [
         Bar(
-            start, one, round(averages[start], 2), x=round((start - since) / span.step * 100 / count, 3),
-            width=round(80 / count, 3), height=round(HEIGHT * averages[start] / most, 2),
+            start, one, round(averages[start], 2), x=round((start - since) / span.step * 100 / span.count, 3),
+            width=round(80 / span.count, 3), height=round(HEIGHT * averages[start] / most, 2),
         )
         for start, one in found.items()
     ]  # fmt: skip
-    files = {name: _file(span, owner, name) for name in export.FORMATS}
     return {
         "span": span, "spans": list(SPANS.values()), "bars": bars, "most": most, "since": since,
-        "total": usage_history.total(rows), "known_until": usage_roll_up.rolled_up_until(), "files": files,
-        "quota": quota, "quota_y": HEIGHT - HEIGHT * (quota or 0) / most, "by_hour": span.period == Period.HOUR,
+        "region": region, "regions": regions,
+        "total": total, "known_until": known_until, "by_hour": span.period == Period.HOUR,
+        "files": {name: _file(span, owner, name) for name in export.FORMATS},
+        "quotas": sorted(last_known(told, Measure.VCPU_QUOTA, before=now).items()), "line": _line(limits, most),
     }  # fmt: skip
+
+
+def _limits(told: list[ToldQuota], regions: list[str], since: datetime, span: Span) -> list[int | None]:
+    """The vCPU of these regions' quotas together, as last known in each bar's time; None where one is not known."""
+    limits: list[int | None] = []
+    for place in range(span.count):
+        known = last_known(told, Measure.VCPU_QUOTA, before=since + span.step * (place + 1))
+        is_whole = bool(known) and {region for region, _ in known}.issuperset(regions)
+        limits.append(sum(known.values()) if is_whole else None)
+    return limits
+
+
+def _line(limits: list[int | None], most: float) -> str:
+    """The path of an SVG: a step where the quota changed."""
+    path, before = "", None
+    for place, limit in enumerate(limits):
+        if limit is not None:
+            y = HEIGHT - HEIGHT * limit / most
+            begins = f"M{place * 100 / len(limits):.3f} {y:.2f}" if before is None else f"V{y:.2f}"
+            path += f"{begins}H{(place + 1) * 100 / len(limits):.3f}"
+        before = limit
+    return path
 
 
 def _first(span: Span, now: datetime) -> datetime:
@@ -104,9 +140,9 @@ def _first(span: Span, now: datetime) -> datetime:
     return last + span.step - timedelta(days=span.days)
 
 
-def _hours(start: datetime, span: Span, now: datetime) -> float:
-    """How long a bar's time has lasted by now."""
-    return max((min(start + span.step, now) - start) / HOUR, 1 / 60)
+def _hours(start: datetime, span: Span, known_until: datetime) -> float:
+    """How much of a bar's time is known."""
+    return max((min(start + span.step, known_until) - start) / HOUR, 1 / 60)
 
 
 def _file(span: Span, owner: str, name: str) -> str:
@@ -121,19 +157,26 @@ def file(request: HttpRequest) -> StreamingHttpResponse:
     if asked not in export.FORMATS or span is None:
         raise BadRequest(f"There are {', '.join(SPANS)}, as {' and '.join(export.FORMATS)}.")
     now = clock.here()
-    rows = usage_history.between(_first(span, now), now, request.GET.get("owner") or None)
+    since = _first(span, now)
+    rows = usage_history.between(since, now, request.GET.get("owner") or None)
     content_type, written = export.FORMATS[asked]
     headers = {"Content-Disposition": f'attachment; filename="usage-{span.name}.{asked}"'}
-    return StreamingHttpResponse(
-        written(NAMES, _lines(rows, span.period)), content_type=content_type, headers=headers
-    )
+    lines = _lines(rows, span, usage_history.quotas(since, now))
+    return StreamingHttpResponse(written(NAMES, lines), content_type=content_type, headers=headers)
 
 
-def _lines(rows: Any, period: Period) -> Iterator[dict[str, Any]]:
-    for line in usage_history.lines(rows, period):
+def _lines(rows: Any, span: Span, told: list[ToldQuota]) -> Iterator[dict[str, Any]]:
+    @cache
+    def limit(region: str, start: datetime) -> int | None:
+        of_region = [one for one in told if one.region == region]
+        known = last_known(of_region, Measure.VCPU_QUOTA, before=start + span.step)
+        return sum(known.values()) if known else None
+
+    for line in usage_history.lines(rows, span.period):
         used = line.figures
         values = (
             line.start, line.owner, line.tier, line.region, used.sandbox_hours, used.vcpu_hours,
             used.memory_gib_hours, used.evictions, used.refusals, used.starts, used.p50, used.p95,
+            limit(line.region, line.start),
         )  # fmt: skip
         yield dict(zip(NAMES, values, strict=True))

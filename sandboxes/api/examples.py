@@ -130,6 +130,9 @@ USAGE: dict[str, Any] = {
     "time_to_running_p50": 1.08,
     "time_to_running_p95": 4.13,
 }
+QUOTA: dict[str, Any] = {
+    "start": "2026-05-01T09:00:00Z", "target": "us", "sandbox_class": "container", "resource": "vcpu", "limit": 250,
+}  # fmt: skip
 ME = OWNER | {
     "this_month": {name: value for name, value in USAGE.items() if name not in ("start", "owner", "tier", "target")}
 }
@@ -249,7 +252,7 @@ OF: dict[str, Any] = {
     "MeShape": ME,
     "OwnerShape": OWNER,
     "Replayed": {"replayed": 1},
-    "UsageAnswer": {"results": [USAGE], "next": None, "known_until": MOMENT},
+    "UsageAnswer": {"results": [USAGE], "quotas": [QUOTA], "next": None, "known_until": MOMENT},
     "SandboxPage": {"results": [SANDBOX], "next": None},
     "SandboxShape": SANDBOX,
     "WebhookPage": {"results": [WEBHOOK], "next": None},

@@ -14,14 +14,16 @@ from sandboxes import clock
 from sandboxes.api.fields import Text
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.requests import Query
+from sandboxes.core.usage import Measure
 from sandboxes.services.usage_history import Period
 
 if TYPE_CHECKING:
-    from sandboxes.core.usage import Figures
+    from sandboxes.core.usage import Figures, ToldQuota
     from sandboxes.services.usage_history import UsageLine
 
 # Days that may be asked for, so that an answer has an end.
 LONGEST = {Period.HOUR: 7, Period.DAY: 92, Period.MONTH: 1100}
+RESOURCES = {Measure.VCPU_QUOTA: "vcpu", Measure.MEMORY_GIB_QUOTA: "memory_gib"}
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
@@ -108,10 +110,21 @@ class UsageShape(FiguresShape):
     target = serializers.CharField(allow_blank=True, help_text="Daytona's region.")
 
 
+class QuotaShape(serializers.Serializer[Any]):
+    """A quota as Daytona told it when it refused a call; it is the last known one until the next of its kind."""
+
+    start = serializers.DateTimeField(help_text="The hour in which it was told, in UTC; it may be before `from`.")
+    target = serializers.CharField(allow_blank=True, help_text="Daytona's region.")
+    sandbox_class = serializers.CharField()
+    resource = serializers.ChoiceField(choices=[(one, one) for one in RESOURCES.values()])
+    limit = serializers.IntegerField()
+
+
 class UsageAnswer(serializers.Serializer[Any]):
     """By owner, then by time, tier and region."""
 
     results = UsageShape(many=True)
+    quotas = QuotaShape(many=True, help_text="Of the organisation, in the order of time; none for a single owner.")
     next = serializers.URLField(allow_null=True, help_text="The next owners; null after the last.")
     known_until = serializers.DateTimeField(allow_null=True, help_text="What came later is not rolled up yet.")
 
@@ -132,3 +145,8 @@ def shown(used: Figures) -> dict[str, Any]:
 def line_shown(line: UsageLine) -> dict[str, Any]:
     of = {"start": line.start, "owner": line.owner, "tier": line.tier, "target": line.region}
     return of | shown(line.figures)
+
+
+def quota_shown(told: ToldQuota) -> dict[str, Any]:
+    of = {"start": told.start, "target": told.region, "sandbox_class": told.sandbox_class}
+    return of | {"resource": RESOURCES[told.measure], "limit": told.limit}

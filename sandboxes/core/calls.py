@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.facts import CallFacts, Result
 from sandboxes.core.observation import refresh_status
@@ -58,7 +58,9 @@ def record_result(draft: Draft, result: Result) -> str:
         draft.set_call(made, answered)
     if not is_repeated:
         shown = message or (result.message if meaning.lacks is not None else "")
-        said = {"daytona_message": shown} if shown else {}
+        said: dict[str, Any] = {"daytona_message": shown} if shown else {}
+        if result.limit is not None:
+            said["quota"] = {result.resource: result.limit}
         draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", said)
     return made.name
 

@@ -29,10 +29,14 @@ class Measure(Word):
     EVICTIONS = "evictions"
     REFUSALS = "refusals"
     STARTS = "starts"
+    VCPU_QUOTA = "vcpu_quota"
+    MEMORY_GIB_QUOTA = "memory_gib_quota"
 
 
 OF_TIME = (Measure.SANDBOX_SECONDS, Measure.VCPU_SECONDS, Measure.MEMORY_GIB_SECONDS)
 OF_OPERATIONS = (Measure.EVICTIONS, Measure.REFUSALS, Measure.STARTS)
+# By the resource, as Daytona's refusal names it.
+QUOTA_OF = {"CPU": Measure.VCPU_QUOTA, "memory": Measure.MEMORY_GIB_QUOTA}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +125,24 @@ class Figures:
     starts: int
     p50: float | None
     p95: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldQuota:
+    """A quota as Daytona told it in the hour of `start`: it is the last known one until the next of its kind."""
+
+    start: datetime
+    region: str
+    sandbox_class: str
+    measure: Measure
+    limit: int
+
+
+def last_known(told: Iterable[ToldQuota], measure: Measure, *, before: datetime) -> dict[tuple[str, str], int]:
+    """By region and class, of what was told in the order of time."""
+    return {
+        (one.region, one.sandbox_class): one.limit for one in told if one.measure == measure and one.start < before
+    }
 
 
 def figures(rows: Iterable[tuple[str, int, int]]) -> Figures:

@@ -37,12 +37,16 @@ class Used:
 
 
 USED = (
-    Used("user_ada", "standard", "us", 2.5), Used("user_alan", "basic", "us", 3.0),
-    Used("user_barbara", "basic", "us", 2.5, 0.3), Used("user_grace", "performance", "us", 1.6),
-    Used("user_leslie", "standard", "us", 1.8), Used("user_tim", "performance", "us", 0.9, 1.0),
-    Used("user_claude", "basic", "eu", 2.0, 0.2), Used("user_hedy", "standard", "eu", 2.0),
-    Used("user_ken", "performance", "eu", 0.8, 0.1),
+    Used("user_ada", "standard", "us", 2.6), Used("user_alan", "basic", "us", 3.0),
+    Used("user_barbara", "basic", "us", 2.5, 0.3), Used("user_grace", "performance", "us", 1.6, 0.2),
+    Used("user_leslie", "standard", "us", 2.0), Used("user_tim", "performance", "us", 0.9, 1.0),
+    Used("user_claude", "standard", "eu", 2.0, 0.2), Used("user_hedy", "standard", "eu", 2.4),
+    Used("user_ken", "performance", "eu", 2.0, 0.2),
 )  # fmt: skip
+
+
+# vCPU by region, and so many hours before: one of them was raised.
+QUOTAS = (("us", HOURS, 24), ("us", HOURS // 2, 32), ("eu", HOURS, 24))
 
 
 def write(_: httpx.Client) -> None:
@@ -57,6 +61,13 @@ def write(_: httpx.Client) -> None:
         for used in USED
         for hour in hours
         for measure, bound, value in _numbers(used, hour)
+    ]  # fmt: skip
+    rows += [
+        UsageHour(
+            hour=hour_of(began) - HOUR * back, region=region, tier="container", measure=Measure.VCPU_QUOTA,
+            value=vcpu, rolled_up_at=began,
+        )
+        for region, back, vcpu in QUOTAS
     ]  # fmt: skip
     UsageHour.objects.bulk_create(rows, batch_size=1000, ignore_conflicts=True)
 

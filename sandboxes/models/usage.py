@@ -6,7 +6,10 @@ from sandboxes.core.usage import Measure
 
 
 class UsageHour(models.Model):
-    """One number of one hour: of an owner's sandboxes of one size and region. A roll-up: made anew from events."""
+    """One number of one hour: of an owner's sandboxes of one size and region. A roll-up: made anew from events.
+
+    A quota has no owner, the sandboxes' class in the place of the tier, and a row for the hours that told it alone.
+    """
 
     hour = models.DateTimeField()
     owner = models.CharField(max_length=255)

@@ -8,10 +8,10 @@ from enum import StrEnum
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay, TruncMonth
 
-from sandboxes.core.usage import Figures, figures
+from sandboxes.core.usage import QUOTA_OF, Figures, Measure, ToldQuota, figures
 from sandboxes.models import UsageHour
 
 if TYPE_CHECKING:
@@ -42,7 +42,26 @@ class UsageLine:
 def between(since: datetime, until: datetime, owner: str | None = None) -> QuerySet[UsageHour]:
     """The numbers of the hours that begin in that time, of one owner or of all."""
     rows = UsageHour.objects.filter(hour__gte=since, hour__lt=until)
-    return rows if owner is None else rows.filter(owner=owner)
+    return rows.exclude(owner="") if owner is None else rows.filter(owner=owner)
+
+
+def quotas(since: datetime, until: datetime) -> list[ToldQuota]:
+    """Those last known when that time began, then what was told in it, in the order of time."""
+    told = UsageHour.objects.filter(owner="", measure__in=QUOTA_OF.values()).order_by()
+    latest = told.filter(hour__lt=since).values_list("region", "tier", "measure").annotate(Max("hour"))
+    known = {tuple(kind): hour for *kind, hour in latest}
+    rows = told.filter(Q(hour__gte=since, hour__lt=until) | Q(hour__in=set(known.values()))).order_by("hour")
+    return [
+        ToldQuota(
+            start=row.hour, region=row.region, sandbox_class=row.tier, measure=Measure(row.measure), limit=row.value
+        )
+        for row in rows
+        if row.hour >= since or known.get((row.region, row.tier, row.measure)) == row.hour
+    ]
+
+
+def regions_of(rows: QuerySet[UsageHour]) -> list[str]:
+    return list(rows.order_by("region").values_list("region", flat=True).distinct())
 
 
 def total(rows: QuerySet[UsageHour]) -> Figures:
@@ -56,12 +75,12 @@ def in_month(owner: str, month: datetime) -> Figures:
     return total(between(first, following, owner))
 
 
-def by_start(rows: QuerySet[UsageHour], period: Period) -> dict[datetime, Figures]:
-    """The figures of each period in which there is anything."""
-    summed = _summed(rows.values("measure", "bound", start=_START[period]), "start")
-    return {
-        start: figures(line[1:] for line in found) for start, found in groupby(summed, key=lambda line: line[0])
-    }
+def series(rows: QuerySet[UsageHour], period: Period) -> tuple[dict[datetime, Figures], Figures]:
+    """The figures of each period in which there is anything, and those of all of it."""
+    summed = list(_summed(rows.values("measure", "bound", start=_START[period]), "start"))
+    by_start = groupby(summed, key=lambda line: line[0])
+    found = {start: figures(line[1:] for line in lines) for start, lines in by_start}
+    return found, figures(line[1:] for line in summed)
 
 
 def owners_of(rows: QuerySet[UsageHour], *, after: str, limit: int) -> list[str]:

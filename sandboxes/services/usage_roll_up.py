@@ -18,10 +18,11 @@ from django.db.models import Count, Min, OuterRef, QuerySet, Subquery
 from django.db.models.functions import TruncHour
 
 from sandboxes import clock
+from sandboxes.core import usage
 from sandboxes.core.codes import FOR_LACK_OF_ROOM, Code, Refused
 from sandboxes.core.states import COMPUTE_STATES
-from sandboxes.core.usage import HOUR, NOTHING, OF_OPERATIONS, OF_TIME, InUse, Measure, bound_of, hour_of, used
-from sandboxes.core.vocabulary import TO_RUNNING, OperationStatus, Source
+from sandboxes.core.usage import HOUR, NOTHING, InUse, Measure, bound_of, hour_of, used
+from sandboxes.core.vocabulary import TO_RUNNING, EventKind, OperationStatus, Source
 from sandboxes.models import Operation, Sandbox, SandboxEvent, Schedule, UsageHour
 from sandboxes.services import leases, schedules
 
@@ -107,8 +108,9 @@ def roll_up(since: datetime, *, beat: Callable[[], None] = lambda: None) -> Roll
 
     try:
         until = clock.now()
-        numbers = _write(_of_time(first, until), OF_TIME, since=first, now=until, beat=go_on)
-        numbers += _write(_of_operations(first, until), OF_OPERATIONS, since=first, now=until, beat=go_on)
+        numbers = _write(_of_time(first, until), usage.OF_TIME, since=first, now=until, beat=go_on)
+        numbers += _write(_of_operations(first, until), usage.OF_OPERATIONS, since=first, now=until, beat=go_on)
+        numbers += _write([_of_quotas(first, until)], usage.QUOTA_OF.values(), since=first, now=until, beat=go_on)
         Schedule.objects.update_or_create(name=NAME, defaults={"result": {"until": until.isoformat()}})
     finally:
         leases.release(held)
@@ -244,6 +246,22 @@ def _counts(since: datetime, until: datetime) -> dict[Key, float]:
     for hour, owner, tier, region, start, end in _grouped(started, "finished_at", "created_at", "finished_at"):
         counts[hour, owner, tier, region, Measure.STARTS, bound_of((end - start).total_seconds())] += 1
     return counts
+
+
+# what Daytona told of its quotas
+
+
+def _of_quotas(since: datetime, until: datetime) -> dict[Key, float]:
+    """The last one of each hour. One that was told of a sandbox without a region is that of new sandboxes."""
+    calls = SandboxEvent.objects.filter(kind=EventKind.CALL, at__gte=since, at__lt=until, data__has_key="quota")
+    told = calls.exclude(sandbox=None).order_by("at", "id")
+    found: dict[Key, float] = {}
+    for at, region, of_class, data in told.values_list("at", "sandbox__target", "sandbox__sandbox_class", "data"):
+        for resource, limit in data["quota"].items():
+            if measure := usage.QUOTA_OF.get(resource):
+                key = (hour_of(at), "", of_class or "container", region or settings.DAYTONA_TARGET, measure, 0)
+                found[key] = limit
+    return found
 
 
 def _grouped(rows: QuerySet[Operation], moment: str, *more: str) -> QuerySet[Operation, tuple[Any, ...]]:

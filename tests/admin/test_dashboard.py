@@ -64,11 +64,14 @@ def test_the_quota_is_quoted_as_daytona_last_refused_with_it(admin: Client) -> N
     words = "Total CPU limit exceeded. Maximum allowed: 10."
     row = rows.sandbox(target="eu")
     operation = rows.operation(row, Action.START)
-    refusal: dict[str, Any] = {"kind": EventKind.CALL, "operation": operation, "data": {"daytona_message": words}}
+    refusal: dict[str, Any] = {
+        "kind": EventKind.CALL,
+        "operation": operation,
+        "data": {"daytona_message": words, "quota": {"CPU": 10.0}},
+    }
     rows.event(row, at=rows.ago(minutes=5), **refusal)
-    rows.event(
-        row, at=rows.ago(minutes=9), **(refusal | {"data": {"daytona_message": "Total disk limit exceeded."}})
-    )
+    older = {"daytona_message": "Total disk limit exceeded. Maximum allowed: 9GiB.", "quota": {"disk": 9.0}}
+    rows.event(row, at=rows.ago(minutes=9), **(refusal | {"data": older}))
     rows.event(row, EventKind.CALL, "start: refused", data={"daytona_message": "Sandbox is not stopped"})
     assert f"The quota as last refused, 5 min ago in eu: {words}" in shown(admin)
 

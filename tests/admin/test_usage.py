@@ -13,7 +13,6 @@ from django.urls import reverse
 
 from sandboxes import clock
 from sandboxes.core.usage import hour_of
-from sandboxes.core.vocabulary import EventKind
 from sandboxes.models import UsageHour
 from sandboxes.templatetags.sandkeeper import quantity
 from tests.admin import members
@@ -81,15 +80,63 @@ def test_an_owners_page_shows_theirs(admin: Client) -> None:
     assert "bob" not in page
 
 
-def test_the_quota_as_last_known_is_a_line(admin: Client) -> None:
-    box = rows.sandbox()
-    used("ada", 1, 3600)
-    rows.event(
-        box, EventKind.CALL, data={"daytona_message": "Total CPU limit exceeded. Maximum allowed: 4.\nUpgrade."}
+def told(hours_ago: int, limit: int, region: str = "us", of_class: str = "container") -> UsageHour:
+    hour = hour_of(clock.now()) - timedelta(hours=hours_ago)
+    return UsageHour.objects.create(
+        owner="", hour=hour, measure="vcpu_quota", value=limit, tier=of_class, region=region, rolled_up_at=hour
     )
+
+
+def test_the_quota_as_last_known_is_a_line_with_a_step_where_it_changed(admin: Client) -> None:
+    used("ada", 1, 3600)
+    told(200, 8), told(100, 2), told(12, 4)
     chart, page = shown(admin, DASHBOARD)
-    assert (chart["quota"], chart["most"], chart["bars"][0].height) == (4, 4, 25.0)
-    assert "The line is the quota as last known: 4 vCPU." in page
+    assert (chart["most"], chart["bars"][0].height) == (4, 25.0)
+    assert chart["line"].startswith("M0.000 50.00H4.167V50.00H8.333")
+    assert chart["line"].endswith(
+        "V50.00H45.833V0.00H50.000" + "".join(f"V0.00H{n * 100 / 24:.3f}" for n in range(13, 25))
+    )
+    assert "The line is the quota as last known in its time; now 4 vCPU in us." in page
+    assert chart["total"].vcpu_hours == 1.0
+
+
+def test_a_line_begins_where_a_quota_was_told_first(admin: Client) -> None:
+    used("ada", 1, 3600)
+    told(1, 4)
+    chart, _ = shown(admin, DASHBOARD)
+    assert chart["line"] == "M91.667 0.00H95.833V0.00H100.000"
+
+
+def test_regions_are_added_up_or_shown_alone(admin: Client) -> None:
+    used("ada", 1, 3600)
+    UsageHour.objects.update(region="eu")
+    used("bob", 1, 7200)
+    told(30, 8), told(30, 4, of_class="linux-vm")
+    chart, page = shown(admin, DASHBOARD)
+    assert (chart["regions"], chart["bars"][0].vcpu, chart["line"]) == (["eu", "us"], 3.0, "")
+    assert "The quota as last known, of all owners together: 8 vCPU in us, 4 vCPU in us for linux-vm." in page
+    assert "usage_region=eu" in page
+    told(30, 5, "eu")
+    assert shown(admin, DASHBOARD)[0]["most"] == 17
+    chart, page = shown(admin, f"{DASHBOARD}?usage_region=eu")
+    assert (chart["bars"][0].vcpu, chart["most"], chart["total"].vcpu_hours) == (1.0, 5, 1.0)
+    assert "now 5 vCPU in eu." in page
+    assert shown(admin, f"{DASHBOARD}?usage_region=mars")[0]["region"] == ""
+
+
+def test_an_owners_bars_are_not_dwarfed_by_the_quota(admin: Client) -> None:
+    rows.owner("ada")
+    used("ada", 1, 3600), told(3, 100)
+    chart, page = shown(admin, reverse("admin:sandboxes_owner_change", args=["ada"]))
+    assert (chart["most"], chart["line"]) == (1.0, "")
+    assert "The quota as last known, of all owners together: 100 vCPU in us." in page
+
+
+def test_what_is_in_use_stands_beside_the_quota(admin: Client) -> None:
+    rows.sandbox(target="us", cpu=2, memory_gb=6)
+    told(3, 8)
+    _, page = shown(admin, DASHBOARD)
+    assert '<td class="sk-number">2 of 8</td><td class="sk-number">6</td>' in page
 
 
 def test_nothing_used_is_said(admin: Client) -> None:
@@ -99,12 +146,12 @@ def test_nothing_used_is_said(admin: Client) -> None:
 
 
 def test_the_files_have_every_line_of_the_time(admin: Client) -> None:
-    used("ada", 1, 3600), used("bob", 1, 7200), used("=cmd", 1, 1)
+    used("ada", 1, 3600), used("bob", 1, 7200), used("=cmd", 1, 1), told(30, 8)
     chart, _ = shown(admin, f"{DASHBOARD}?usage=7d")
     answer: Any = admin.get(chart["files"]["csv"])
     lines = list(csv.DictReader(StringIO(b"".join(answer.streaming_content).decode())))
-    found = [(line["owner"], line["vcpu_hours"]) for line in lines]
-    assert found == [("'=cmd", "0.0"), ("ada", "1.0"), ("bob", "2.0")]
+    found = [(line["owner"], line["vcpu_hours"], line["vcpu_quota_of_region"]) for line in lines]
+    assert found == [("'=cmd", "0.0", "8"), ("ada", "1.0", "8"), ("bob", "2.0", "8")]
     answer = admin.get(f"{chart['files']['jsonl']}&owner=ada")
     (of_ada,) = answer.streaming_content
     assert json.loads(of_ada)["vcpu_hours"] == 1.0

@@ -128,9 +128,31 @@ def test_a_query_that_does_not_fit_is_named(query: str, field: str) -> None:
     assert [error["field"] for error in found["errors"]] == [field]
 
 
+def test_the_quotas_are_told_to_who_sees_all_owners(issuer: Issuer) -> None:
+    quota = {"measure": Measure.VCPU_QUOTA, "tier": "container"}
+    used("", -50, 4, **quota), used("", -9, 8, **quota), used("", 30, 16, **quota), used("", 31 * 24, 32, **quota)
+    used("", 5, 64, measure=Measure.MEMORY_GIB_QUOTA, tier="container", region="eu")
+    answer = finance().get(f"/usage?{IN_MAY}").json()
+    assert answer["results"] == []
+    of_us = {"target": "us", "sandbox_class": "container", "resource": "vcpu"}
+    assert answer["quotas"] == [
+        {"start": "2026-04-30T15:00:00Z", **of_us, "limit": 8},
+        {
+            "start": "2026-05-01T05:00:00Z",
+            "target": "eu",
+            "sandbox_class": "container",
+            "resource": "memory_gib",
+            "limit": 64,
+        },
+        {"start": "2026-05-02T06:00:00Z", **of_us, "limit": 16},
+    ]
+    for api in (Api(Authorization=f"Bearer {issuer.token('bob')}"), program("bob", scopes=ALL)):
+        assert api.get(f"/usage?{IN_MAY}").json()["quotas"] == []
+
+
 def test_the_month_until_now_is_the_default_and_it_says_up_to_when_it_is_known() -> None:
     answer = finance().get("/usage").json()
-    assert answer == {"results": [], "next": None, "known_until": None}
+    assert answer == {"results": [], "quotas": [], "next": None, "known_until": None}
 
 
 def test_statements_of_a_page() -> None:

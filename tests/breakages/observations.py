@@ -14,6 +14,21 @@ RECOVER = "tests/emulator/test_recover.py"
 
 BREAKAGES = [
     Breakage(
+        "a roll-up that erases hours whose events were pruned",
+        "sandboxes/services/usage_roll_up.py",
+        "return max(kept_from, hour_of(first)) if first else kept_from",
+        "return kept_from",
+        "tests/services/test_usage_roll_up.py::"
+        "test_hours_that_no_event_is_left_of_stay_where_the_retention_was_made_longer",
+    ),
+    Breakage(
+        "a quota that is forgotten before the time that is looked at",
+        "sandboxes/services/usage_history.py",
+        " | Q(hour__in=set(known.values()))",
+        "",
+        "tests/admin/test_usage.py::test_the_quota_as_last_known_is_a_line_with_a_step_where_it_changed",
+    ),
+    Breakage(
         "an emulator that recovers for ever",
         "emulator/daytona/lifecycle.py",
         "if row.recoveries >= self.core.settings.recoveries:",

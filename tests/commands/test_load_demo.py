@@ -107,10 +107,10 @@ def two_weeks_of_usage_are_shown() -> None:
     hours = UsageHour.objects.filter(hour__lt=began)
     assert hours.aggregate(Min("hour"))["hour__min"] == began - timedelta(days=14)
     assert hours.aggregate(Max("hour"))["hour__max"] == began - timedelta(hours=1)
-    assert set(hours.values_list("measure", flat=True)) == set(Measure)
+    assert set(hours.values_list("measure", flat=True)) == set(Measure) - {Measure.MEMORY_GIB_QUOTA}
     for name, least in (("owner", 5), ("tier", 3), ("region", 2)):
         assert hours.values(name).distinct().count() >= least
-    by_hour = usage_history.by_start(hours, Period.HOUR)
+    by_hour, total = usage_history.series(hours, Period.HOUR)
     days = {start.date() for start in by_hour if start.weekday() < 5 and start.hour == 13}
     at = {
         hour: sum(by_hour[start].vcpu_hours for start in by_hour if start.date() in days and start.hour == hour)
@@ -118,7 +118,8 @@ def two_weeks_of_usage_are_shown() -> None:
     }
     assert at[13] > 3 * at[2] > 0
     usage_roll_up.roll_up(usage_roll_up.earliest())
-    assert usage_history.by_start(hours, Period.HOUR) == by_hour
+    assert usage_history.series(hours, Period.HOUR) == (by_hour, total)
+    assert total.evictions > total.refusals > 0
 
 
 def counts() -> dict[str, int]:

@@ -103,6 +103,12 @@ def test_what_each_kind_of_answer_leaves(kind: ResultKind) -> None:
     assert events(made) == [(f"stop: {meaning.outcome}", {"daytona_message": "words"} if is_told else {})]
 
 
+def test_a_refusal_keeps_the_quota_that_it_told() -> None:
+    made = draft(Action.START, call("start", -1, CallOutcome.PENDING))
+    record_result(made, Result(K.COMPUTE_QUOTA_FULL, "words", resource="CPU", limit=33.0))
+    assert events(made) == [("start: refused", {"daytona_message": "words", "quota": {"CPU": 33.0}})]
+
+
 def test_a_refusal_that_is_repeated_is_told_once() -> None:
     made = draft(Action.STOP, call("stop", -1, CallOutcome.PENDING, times=2, message="no"))
     record_result(made, Result(K.REJECTED, "no"))

@@ -99,4 +99,6 @@ def test_figures_add_up() -> None:
         "evictions",
         "refusals",
         "starts",
+        "vcpu_quota",
+        "memory_gib_quota",
     }

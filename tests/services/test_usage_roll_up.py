@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from sandboxes import clock
 from sandboxes.core.codes import Refused
 from sandboxes.core.usage import InUse, hour_of
-from sandboxes.core.vocabulary import Action, Source, Status
+from sandboxes.core.vocabulary import Action, EventKind, Source, Status
 from sandboxes.models import Owner, Sandbox, SandboxEvent, UsageHour
 from sandboxes.services import leases, reconcile, usage_history, usage_roll_up
 from sandboxes.services.prune import prune
@@ -122,6 +122,30 @@ def test_operations_are_counted() -> None:
     assert (found.evictions, found.refusals, found.starts) == (1, 1, 3)
     assert found.p50 == pytest.approx(1, rel=0.1)
     assert found.p95 == pytest.approx(8, rel=0.1)
+
+
+def test_the_quota_is_kept_of_the_hours_that_told_it(settings: Settings) -> None:
+    settings.DAYTONA_TARGET = "eu"
+    here, vm, nowhere = (
+        rows.sandbox(of="ada", status=Status.STOPPED, target=region, sandbox_class=of_class)
+        for region, of_class in (("us", "container"), ("us", "linux-vm"), ("", ""))
+    )
+    for box, hours_ago, quota in (
+        (here, 5.2, {"CPU": 8.0}), (here, 5.1, {"CPU": 9.0}), (here, 3, {"memory": 64.0}), (vm, 3, {"CPU": 4.0}),
+        (nowhere, 2, {"CPU": 2.0}), (nowhere, 2, {"disk": 900.0}),
+    ):  # fmt: skip
+        rows.event(box, EventKind.CALL, at=clock.now() - timedelta(hours=hours_ago), data={"quota": quota})
+    for _ in range(2):
+        roll_up()
+    since = clock.now() - timedelta(hours=4)
+    found = [
+        (one.region, one.sandbox_class, one.measure, one.limit) for one in usage_history.quotas(since, clock.now())
+    ]
+    assert found[0] == ("us", "container", "vcpu_quota", 9)
+    assert sorted(found[1:3]) == [("us", "container", "memory_gib_quota", 64), ("us", "linux-vm", "vcpu_quota", 4)]
+    assert found[3:] == [("eu", "container", "vcpu_quota", 2)]
+    assert usage_history.total(usage_history.between(rows.ago(hours=9), clock.now())).vcpu_hours == 0
+    assert UsageHour.objects.filter(owner="").count() == 4
 
 
 def test_it_may_be_repeated_and_what_is_no_longer_so_goes() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from django.db.migrations.state import ProjectState
 
 # The last migration of 1.0.0. Until that is out, one more moves this line.
-RELEASED = "0043_daytonas_message"
+RELEASED = "0044_quota_hours"
 # What nobody reads or writes any more, since a release ago, may go: the migration's module says so in this name.
 REASON = "NO_OLD_PROCESS_NEEDS_IT"
 

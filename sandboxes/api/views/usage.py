@@ -9,7 +9,7 @@ from rest_framework.utils.urls import remove_query_param, replace_query_param
 
 from sandboxes.api.documented import documented
 from sandboxes.api.permissions import READ, Need
-from sandboxes.api.usage import USAGE_QUERY, UsageAnswer, UsageQuery, line_shown
+from sandboxes.api.usage import USAGE_QUERY, UsageAnswer, UsageQuery, line_shown, quota_shown
 from sandboxes.api.views.base import ApiView
 from sandboxes.core.usage import hour_of
 from sandboxes.services import usage_history, usage_roll_up
@@ -37,9 +37,12 @@ class Usage(ApiView):
         page = owners[: asked["limit"]]
         found = usage_history.lines(rows.filter(owner__in=page), asked["period"])
         more = len(owners) > len(page)
+        # How much all owners may have together is nothing that one of them is told.
+        told = [] if self.actor.only_owner else usage_history.quotas(hour_of(asked["since"]), asked["until"])
         return Response(
             {
                 "results": [line_shown(line) for line in found],
+                "quotas": [quota_shown(one) for one in told],
                 "next": _next(request, page[-1]) if more else None,
                 "known_until": usage_roll_up.rolled_up_until(),
             }

@@ -115,6 +115,7 @@ ProblemCode: TypeAlias = (
 )
 # More values may come. One that you do not know: do not offer it.
 RequestableAction: TypeAlias = Literal["start", "stop", "restart", "archive", "delete", "recover", "sync"] | str
+ResourceEnum: TypeAlias = Literal["vcpu", "memory_gib"]
 # More values may come. One that you do not know: show it as it is.
 RuleEnum: TypeAlias = (
     Literal[
@@ -588,6 +589,18 @@ class Problem(TypedDict):
     operation: NotRequired[dict[str, Any]]
 
 
+class QuotaShape(TypedDict):
+    """A quota as Daytona told it when it refused a call; it is the last known one until the next of its kind."""
+
+    # The hour in which it was told, in UTC; it may be before `from`.
+    start: str
+    # Daytona's region.
+    target: str
+    sandbox_class: str
+    resource: ResourceEnum
+    limit: int
+
+
 class Ranked(TypedDict):
     """One candidate; it may be stopped, or archived, if it breaks no rule."""
 
@@ -712,6 +725,8 @@ class UsageAnswer(TypedDict):
     """By owner, then by time, tier and region."""
 
     results: list[UsageShape]
+    # Of the organisation, in the order of time; none for a single owner.
+    quotas: list[QuotaShape]
     # The next owners; null after the last.
     next: str | None
     # What came later is not rolled up yet.
