@@ -20,6 +20,7 @@ from pathlib import Path
 import psycopg
 
 from project.database import conninfo
+from tests.support.postgres_server import programs
 
 ROOT = Path(__file__).resolve().parent.parent
 CONVEX = ROOT / "convex"
@@ -48,6 +49,10 @@ def no_postgres() -> str:
     except psycopg.OperationalError as error:
         return f"the PostgreSQL half: {str(error).strip().splitlines()[0]} (set TEST_DATABASE_URL)"
     return ""
+
+
+def no_initdb() -> str:
+    return "" if programs() else "restarts of the database: no initdb (on Debian: apt install postgresql)"
 
 
 def no_browser() -> str:
@@ -134,7 +139,7 @@ def pytest(title: str, *arguments: str, processes: int, without: list[str], envi
 
 def parts(*, absent: dict[str, str]) -> list[Part]:
     """All that can run here. Side by side they keep two cores busy: most tests wait now and then."""
-    without = [name for name in ("browser", "node", "nginx", "pgbouncer", "promtool", "systemd") if absent[name]]
+    without = [name for name, why in absent.items() if why and name != "postgres"]
     sqlite, postgres = {"TEST_DATABASE_URL": ""}, {"TEST_DATABASE_URL": POSTGRES}
     # Every test but those that need PostgreSQL; measuring takes twice the time.
     measured = ["--cov", "--cov-append", "--cov-report="] if os.environ.get("COVERAGE") else []
@@ -166,6 +171,7 @@ def main() -> int:
         return 0 if fast.run() else 1
     absent = {
         "postgres": no_postgres(),
+        "initdb": no_initdb(),
         "browser": no_browser(),
         "node": no_node(),
         "nginx": no_nginx(),

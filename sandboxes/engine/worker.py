@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
 
 import structlog
 import uvloop
@@ -74,7 +75,7 @@ class Worker:
         self._decisions = DatabaseThreads(2, name="decide")
         self._claims = DatabaseThreads(1, name="claim")
         self._others = DatabaseThreads(4, name="other")
-        self._pushes = DatabaseThreads(PUSHES, name="push")
+        self._pushes = DatabaseThreads(PUSHES, name="push", again=False)
         self._decide: Batches[tuple[Turn, Answers], Outcome | None] = Batches(
             self._decide_together, give_up=self._put_back, is_away=self._is_away, size=BATCH, side_by_side=2
         )
@@ -179,13 +180,19 @@ class Worker:
         await self._others(turns.put_back, asked[0], error)
 
     async def _patiently(self, function: Callable[..., T], /, *arguments: Any) -> T:
-        """Run it when the database is there: a turn does not end because it is away for a moment."""
+        """Run it when the database is there: a turn does not end because it is away for a moment.
+
+        It may have come back since: only what fails again with the database there is raised.
+        """
+        was_away = True
         while True:
             try:
                 return await self._others(function, *arguments)
             except (OperationalError, InterfaceError):
-                if not await self._is_away():
+                is_away = await self._is_away()
+                if not (is_away or was_away):
                     raise
+                was_away = is_away
             await asyncio.sleep(POLL)
 
     async def _is_away(self) -> bool:
@@ -212,9 +219,13 @@ class Worker:
         return len(parts)
 
     async def _push(self, ids: list[UUID]) -> None:
+        token = uuid4().hex
         try:
-            await self._pushes(projection.push_many, ids)
-        except Exception:
+            await self._pushes(projection.push_many, ids, token)
+        except (OperationalError, InterfaceError) as error:
+            log.warning("push_broken_off", error=str(error))
+            await self._patiently(projection.abandon, ids, token)
+        except Exception:  # what it claimed waits for the end of the lease: it would fail as often as it is tried
             log.exception("push_failed")
         finally:
             self._pushing.difference_update(ids)

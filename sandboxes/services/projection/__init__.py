@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sandboxes.services.projection.lease import abandon
 from sandboxes.services.projection.pushing import (
     NO_ID,
     due,
@@ -13,4 +14,4 @@ from sandboxes.services.projection.pushing import (
     touch,
 )
 
-__all__ = ["NO_ID", "due", "is_on", "is_used", "push", "push_again", "push_many", "touch"]
+__all__ = ["NO_ID", "abandon", "due", "is_on", "is_used", "push", "push_again", "push_many", "touch"]

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 NOT_LINKED = "not linked: it is not its owner's, or it is linked to another sandbox already"
 
 
-def push(convex: ConvexGateway, ids: Sequence[UUID]) -> int:
+def push(convex: ConvexGateway, ids: Sequence[UUID], token: str) -> int:
     """Bring Convex's rows in line; returns how many sandboxes had something to push."""
     found = 0
     for start in range(0, len(ids), MAX_CHANGES):
-        held = lease.claim(ids[start : start + MAX_CHANGES])
+        held = lease.claim(ids[start : start + MAX_CHANGES], token)
         found += len(held.rows)
         try:
             _send(convex, held, [push_result.report_of(held, row) for row in held.rows])

@@ -47,9 +47,9 @@ def resend_at(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.CONVEX_RESEND_SECONDS)
 
 
-def claim(ids: Sequence[UUID]) -> Held:
+def claim(ids: Sequence[UUID], token: str = "") -> Held:
     """Take those of the sandboxes that have something to push and that nobody pushes, and read them then."""
-    held = Held(uuid4().hex, clock.now())
+    held = Held(token or uuid4().hex, clock.now())
     several = len(ids) > 1
     with transaction.atomic() if several else nullcontext():  # one UPDATE is a transaction of its own
         rows = _of(ids).in_order() if several else _of(ids)
@@ -82,6 +82,12 @@ def note(held: Held, row: ConvexProjection, **values: Any) -> None:
     """Write down what is about to be done, before it is. Raises Lost."""
     if _of([row.pk]).held(held.token).update(**values) == 0:
         raise Lost
+
+
+def abandon(ids: Sequence[UUID], token: str) -> None:
+    """What a push could not write down, because the database went away, is for the next one at once."""
+    now = clock.now()
+    _of(ids).held(token).update(lease_until=now, due_at=now)
 
 
 def release(held: Held, ids: Sequence[UUID], **values: Any) -> int:

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 MOST_REMOVALS = 6
 
 
-def push(convex: ConvexGateway, sandbox_id: UUID) -> bool:
+def push(convex: ConvexGateway, sandbox_id: UUID, token: str) -> bool:
     """Bring Convex's row of one sandbox in line. False: nothing to do, or another pusher is at it."""
-    held = lease.claim([sandbox_id])
+    held = lease.claim([sandbox_id], token)
     if not held.rows:
         return False
     report = push_result.report_of(held, held.rows[0])
@@ -189,7 +189,7 @@ class _OneRow:
         ids = [row.pk for row in gone.behind().select_related("sandbox") if wanted(row) is None]
         for sandbox_id in ids:
             lease.renew(self.held)
-            push(self.convex, sandbox_id)
+            push(self.convex, sandbox_id, self.held.token)
         if gone.behind().filter(pk__in=ids).exclude(lease_token="").exists():
             raise NotYet("the removal of another sandbox of its owner is under way")
 

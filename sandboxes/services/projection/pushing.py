@@ -37,8 +37,11 @@ def push(sandbox_id: UUID) -> bool:
     return push_many([sandbox_id]) > 0
 
 
-def push_many(ids: Sequence[UUID]) -> int:
-    """The same for many; returns how many had something to push. 100 take one call where our own functions are."""
+def push_many(ids: Sequence[UUID], token: str = "") -> int:
+    """The same for many; returns how many had something to push. 100 take one call where our own functions are.
+
+    With a `token` the caller can `abandon` what was claimed and could not be settled, since the database was away.
+    """
     breaker = circuit_breaker.read() if is_on() else None
     if breaker is None or breaker.is_open(clock.now()):
         return 0
@@ -46,10 +49,10 @@ def push_many(ids: Sequence[UUID]) -> int:
         convex = _gateway()
         own = look_at_functions(convex, breaker)
     except ConvexError as error:
-        return _nobody_home(ids, error)
+        return _nobody_home(ids, error, token)
     if own:
-        return batch.push(convex, ids)
-    return sum(one_by_one.push(convex, sandbox_id) for sandbox_id in ids)
+        return batch.push(convex, ids, token)
+    return sum(one_by_one.push(convex, sandbox_id, token) for sandbox_id in ids)
 
 
 def look_at_functions(convex: ConvexGateway, breaker: CircuitBreaker) -> bool:
@@ -132,9 +135,9 @@ def _gateway() -> ConvexGateway:
     return convex
 
 
-def _nobody_home(ids: Sequence[UUID], error: ConvexError) -> int:
+def _nobody_home(ids: Sequence[UUID], error: ConvexError, token: str) -> int:
     """Convex does not even say which functions it has: the rows wait."""
-    held = lease.claim(ids)
+    held = lease.claim(ids, token)
     push_result.record_failure(held, [push_result.report_of(held, row) for row in held.rows], error)
     return len(held.rows)
 

@@ -1,0 +1,91 @@
+"""The database is restarted while operations are under way: they go on with it, and wait for no lease."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.models import Max
+
+from sandboxes import clock
+from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Source
+from sandboxes.models import Operation
+from sandboxes.services import lifecycle
+from tests.faults.workers import workers
+from tests.support.postgres_server import USER, postgres_server
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from uuid import UUID
+
+    from pytest_django import DjangoDbBlocker
+
+    from tests.support.emulator import Emulator
+    from tests.support.postgres_server import PostgresServer
+
+NUMBER = 5  # as many as an owner may have
+DOWN = 1.0  # seconds
+# Who waits for the end of a lease does not end while this test waits.
+NO_LEASE = {"LEASE_SECONDS": "3600", "WORKER_SILENT_SECONDS": "3600", "CONVEX_FIRST_PUSH_SECONDS": "3600"}
+
+
+@pytest.fixture
+def server(django_db_blocker: DjangoDbBlocker) -> Iterator[PostgresServer]:
+    """A server of this test's own with our tables, which this process uses as well."""
+    usual = dict(connection.settings_dict)
+    with postgres_server() as made, django_db_blocker.unblock():
+        connection.close()
+        connection.settings_dict |= {"HOST": "127.0.0.1", "PORT": made.port, "USER": USER, "NAME": "postgres"}
+        try:
+            call_command("migrate", verbosity=0)
+            yield made
+        finally:
+            connection.close()
+            connection.settings_dict |= usual
+
+
+@pytest.mark.postgres
+@pytest.mark.initdb
+def test_a_restart_of_the_database_costs_what_it_takes_and_no_lease(
+    server: PostgresServer, emulator: Emulator, tmp_path: Path
+) -> None:
+    with workers(emulator, tmp_path, DATABASE_URL=server.url, **NO_LEASE) as crew:
+        crew.start()
+        boxes = [create("alice", number) for number in range(NUMBER)]
+        wait_for_the_end()
+        # Calls are answered while the database is away and when it is back, of Daytona's and of Convex's.
+        pushed = emulator.faults.add("delay", system="convex", body="createInternal", seconds=DOWN * 2)
+        for number in range(NUMBER):
+            create("bert", number)
+        wait_until(lambda: emulator.faults.hits(pushed) > 0, what="a push under way")
+        held = [
+            emulator.faults.add("delay", path="/stop$", seconds=DOWN / 2, times=2),
+            emulator.faults.add("delay", path="/stop$", seconds=DOWN * 2),
+        ]
+        for box in boxes:
+            lifecycle.request(box, Action.STOP, actor=Actor.owner("alice"), source=Source.API)
+        wait_until(lambda: sum(map(emulator.faults.hits, held)) == NUMBER, what="all calls under way")
+        server.stop()
+        since = time.monotonic()
+        wait_until(lambda: time.monotonic() >= since + DOWN, what="the time that it is to be away")
+        server.start()
+        connection.close()
+        back = clock.now()
+        wait_for_the_end()
+        assert set(Operation.objects.values_list("status", flat=True)) == {OperationStatus.SUCCEEDED}
+        ended = Operation.objects.filter(finished_at__gt=back).aggregate(last=Max("finished_at"))["last"]
+        print(f"the last of {2 * NUMBER} operations ended {(ended - back).total_seconds():.2f} s after it was back")
+
+
+def create(owner: str, number: int) -> UUID:
+    new = lifecycle.NewRequest(name=f"box-{number}")
+    return lifecycle.create(owner, actor=Actor.owner(owner), source=Source.API, new=new).sandbox_id
+
+
+def wait_for_the_end() -> None:
+    wait_until(lambda: not Operation.objects.active().exists(), what="the end of all operations")
