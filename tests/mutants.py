@@ -30,8 +30,9 @@ CORE = ROOT / "sandboxes" / "core"
 SURVIVORS = ROOT / "tests" / "core" / "survivors.toml"
 # What decides. The rest of the core is words, types, and what is shown.
 FILES = (
-    "actions.py", "asked.py", "backoff.py", "calls.py", "decide.py", "draft.py", "gate.py", "observation.py",
-    "pending.py", "plan.py", "quota.py", "results.py", "states.py", "without_operation.py",
+    "actions.py", "asked.py", "backoff.py", "calls.py", "decide.py", "deliveries.py", "draft.py", "gate.py",
+    "labels.py", "observation.py", "pending.py", "plan.py", "quota.py", "results.py", "signature.py",
+    "states.py", "without_operation.py",
 )  # fmt: skip
 SEEDS = range(12)  # of the simulation, for what the tests did not notice
 CPU_SECONDS = 20  # a mutant that runs for longer is noticed

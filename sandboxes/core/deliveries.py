@@ -42,7 +42,7 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DeliveryVerdict:
     """`again_in`: seconds until the next attempt; None where it is delivered, or given up (`is_dead`)."""
 
     again_in: float | None = None
@@ -52,7 +52,7 @@ class Verdict:
 
 def judge(
     reply: Reply, *, attempt: int, age: float, failing_for: float, patience: Patience, jitter: float
-) -> Verdict:
+) -> DeliveryVerdict:
     """What follows from a reply to the attempt of this number (0: the first).
 
     Args:
@@ -60,13 +60,13 @@ def judge(
         failing_for: seconds in which its receiver has taken nothing.
     """
     if reply.is_success:
-        return Verdict()
+        return DeliveryVerdict()
     disable = ""
     if reply.status == GONE:
         disable = "It answered 410 Gone: it wants no more deliveries."
     elif failing_for >= patience.receiver:
         disable = f"It took no delivery for {patience.receiver / 86400:.3g} days; the last error: {reply.error}."
     if age >= patience.delivery and not disable:
-        return Verdict(is_dead=True)
+        return DeliveryVerdict(is_dead=True)
     pause = backoff(attempt, first=FIRST_PAUSE, longest=LONGEST_PAUSE, jitter=jitter)
-    return Verdict(again_in=max(pause, min(reply.retry_after, LONGEST_PAUSE)), disable=disable)
+    return DeliveryVerdict(again_in=max(pause, min(reply.retry_after, LONGEST_PAUSE)), disable=disable)

@@ -264,7 +264,7 @@ def _next_fetch(draft: Draft) -> datetime | None:
 
 
 def _doubt_due(draft: Draft, doubt: datetime | None) -> datetime | None:
-    """When to fetch again what is not as it is wanted, or not certain."""
+    """When to fetch again what is not as it is wanted, or in doubt."""
     row, limits = draft.sandbox, draft.limits
     soon = draft.later(limits.intent_retry)
     if row.missing_since is not None and row.deleted_at is None:

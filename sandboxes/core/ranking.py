@@ -67,7 +67,7 @@ Check = Callable[[Candidate, datetime, float], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RankingRule:
     """`check` says whether a candidate passes; None where only the stop itself can tell. `passed` and `broken` are
     how people read it. `of`: where it is a rule; a stop makes room for compute, an archive for disk."""
 
@@ -79,31 +79,31 @@ class Rule:
 
 COMPUTE, DISK = frozenset({Resource.COMPUTE}), frozenset({Resource.DISK})
 # By the name that a stored ranking and the API have for it.
-RULES: dict[str, Rule] = {
-    "running": Rule(
+RULES: dict[str, RankingRule] = {
+    "running": RankingRule(
         "running", "does not run, or is to be deleted",
         lambda c, now, idle: c.status == Status.RUNNING and c.intent != Intent.DELETED, COMPUTE,
     ),
-    "stopped": Rule(
+    "stopped": RankingRule(
         "stopped", "is not stopped, or is to be deleted",
         lambda c, now, idle: c.status == Status.STOPPED and c.intent != Intent.DELETED, DISK,
     ),
-    "survives_a_stop": Rule(
+    "survives_a_stop": RankingRule(
         "survives a stop", "a stop would destroy it", lambda c, now, idle: survives_a_stop(c.auto_delete), COMPUTE
     ),
-    "is_to_stay": Rule(
+    "is_to_stay": RankingRule(
         "is to stay", "auto-delete will end it", lambda c, now, idle: survives_a_stop(c.auto_delete), DISK
     ),
-    "not_protected": Rule(
+    "not_protected": RankingRule(
         "not protected", "protected", lambda c, now, idle: c.protected_until is None or c.protected_until <= now
     ),
-    "no_operation": Rule("no operation active", "an operation is active", lambda c, now, idle: not c.busy),
-    "idle": Rule(
+    "no_operation": RankingRule("no operation active", "an operation is active", lambda c, now, idle: not c.busy),
+    "idle": RankingRule(
         "idle long enough", "used too recently",
         lambda c, now, idle: (now - c.last_used_at).total_seconds() >= idle,
     ),
-    "readable": Rule("Daytona answered", "Daytona did not answer"),
-    "unchanged": Rule("unchanged since ranked", "changed since ranked"),
+    "readable": RankingRule("Daytona answered", "Daytona did not answer"),
+    "unchanged": RankingRule("unchanged since ranked", "changed since ranked"),
 }  # fmt: skip
 
 

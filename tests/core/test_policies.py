@@ -95,6 +95,20 @@ def test_minutes_that_make_no_sense_are_refused(rule: Rule, minutes: int) -> Non
     assert error.value.extra["errors"][0]["field"] == f"{rule}_minutes"
 
 
+@pytest.mark.parametrize(
+    ("rule", "least"),
+    [
+        (Rule.IDLE_STOP, 1),
+        (Rule.LONGEST_RUN, 1),
+        (Rule.ARCHIVE_AFTER, 1),
+        (Rule.DELETE_AFTER, 60),
+        (Rule.EXPIRY, 60),
+    ],
+)
+def test_the_fewest_and_the_most_minutes_of_each_rule(rule: Rule, least: int) -> None:
+    assert (policies.checked(rule, least), policies.checked(rule, 525_600)) == (least, 525_600)
+
+
 def test_zero_says_never() -> None:
     assert policies.checked(Rule.DELETE_AFTER, 0) == 0
     assert acts_at(running(), idle_stop=0) is None
@@ -102,6 +116,12 @@ def test_zero_says_never() -> None:
 
 
 # --- when a rule acts
+
+
+def test_the_longest_run_counts_from_when_it_began_to_run_else_from_its_create() -> None:
+    assert acts_at(running(status_changed_at=at(-20 * MINUTE)), longest_run=60) == at(40 * MINUTE)
+    never_changed = running(status_changed_at=None, created_at=at(-10 * MINUTE))
+    assert acts_at(never_changed, longest_run=60) == at(50 * MINUTE)
 
 
 def test_an_idle_stop_counts_from_the_last_use_by_either_clock() -> None:

@@ -11,11 +11,8 @@ from tests.support.environment import ROOT
 LOOKED_AT = ("sandboxes/core/", "sandboxes/services/", "sandboxes/providers/")
 # Used in ways that no reading of the code shows.
 USED = {
-    "archive", "recover",  # calls of the gateway, by the name of the step
-    "desired", "died_at", "fetch_due_at", "lease_until", "policy_due_at",  # compared, or saved, with the whole row
-    "policies_from", "changed_at", "changed_by",  # saved with the row
-    "updated_at",  # written with the others of a batch
-    "trace",  # of a context manager
+    "died_at", "lease_until",  # compared, or saved, with the whole row
+    "changed_at", "changed_by",  # saved with the row
     "user_agent",  # of the SDK's client
     "_retry_connection",  # of aiohttp's session
 }  # fmt: skip
