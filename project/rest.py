@@ -9,7 +9,16 @@ from corsheaders.defaults import default_headers
 from project.version import VERSION
 from sandboxes.core.causes import Cause
 from sandboxes.core.codes import Code
-from sandboxes.core.vocabulary import Action, EventKind, Intent, OperationStatus, Source, Status
+from sandboxes.core.vocabulary import (
+    Action,
+    EventKind,
+    Intent,
+    OperationStatus,
+    PolicyScope,
+    Rule,
+    Source,
+    Status,
+)
 
 __all__ = [
     "CORS_ALLOW_HEADERS",
@@ -64,6 +73,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "OperationStatus": OperationStatus.choices,
         "OperationAction": Action.choices,
         "RequestableAction": "sandboxes.api.representations.ACTIONS",
+        "PolicyRule": Rule.choices,
+        "PolicyScope": PolicyScope.choices,
+        "RuleEnum": "sandboxes.api.representations.RULES",
+        "ScopeEnum": "sandboxes.api.representations.SCOPES",
         "Intent": Intent.choices,
         "Source": Source.choices,
     },

@@ -193,6 +193,25 @@ DEAD: dict[str, Any] = {
     "died_at": "2026-05-05T12:00:00Z",
 }
 
+POLICY: dict[str, Any] = {
+    "id": "owner:user_2abc",
+    "scope": "owner",
+    "subject": "user_2abc",
+    "idle_stop_minutes": 60,
+    "longest_run_minutes": None,
+    "archive_after_minutes": None,
+    "delete_after_minutes": 0,
+    "expiry_minutes": None,
+    "changed_at": MOMENT,
+}
+RULE: dict[str, Any] = {
+    "rule": "idle_stop",
+    "action": "stop",
+    "minutes": 60,
+    "scope": "owner",
+    "at": "2026-05-04T13:00:00Z",
+}
+
 OF: dict[str, Any] = {
     # sent
     "BulkBody": {"action": "stop", "ids": [SANDBOX_ID, "no-such-one"], "reason": "closing"},
@@ -212,6 +231,7 @@ OF: dict[str, Any] = {
     },
     "NewWebhook": {"url": WEBHOOK["url"], "types": WEBHOOK["types"]},
     "NothingBody": {},
+    "PolicyChanges": {"idle_stop_minutes": 60, "expiry_minutes": None, "reason": "long computations"},
     "Reason": {"reason": "a tool call"},
     "ReplayBody": {"ids": [DEAD["id"]]},
     "WebhookChanges": {"enabled": True},
@@ -224,6 +244,7 @@ OF: dict[str, Any] = {
             "operations": "/api/v1/operations",
             "events": "/api/v1/events",
             "webhooks": "/api/v1/webhooks",
+            "policies": "/api/v1/policies",
             "capacity": "/api/v1/capacity",
             "owner": "/api/v1/owners/me",
             "usage": "/api/v1/usage",
@@ -251,6 +272,14 @@ OF: dict[str, Any] = {
     "OperationShape": ENDED,
     "MeShape": ME,
     "OwnerShape": OWNER,
+    "PolicyPage": {"results": [POLICY], "next": None},
+    "PolicyShape": POLICY,
+    "PreviewAnswer": {
+        "results": [RULE | {"sandbox": SANDBOX_ID, "name": "atlas", "owner": "user_2abc"}],
+        "next": None,
+        "until": "2026-05-05T12:00:00Z",
+    },
+    "SandboxPolicyShape": {"sandbox": SANDBOX_ID, "rules": [RULE]},
     "Replayed": {"replayed": 1},
     "UsageAnswer": {"results": [USAGE], "quotas": [QUOTA], "next": None, "known_until": MOMENT},
     "SandboxPage": {"results": [SANDBOX], "next": None},

@@ -14,8 +14,8 @@ from rest_framework.exceptions import ValidationError
 
 from sandboxes.api.pagination import PARAMETERS
 from sandboxes.core.labels import NAME
-from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
-from sandboxes.models import Operation, Sandbox
+from sandboxes.core.vocabulary import Action, Intent, OperationStatus, PolicyScope, Status
+from sandboxes.models import Operation, Policy, Sandbox
 
 if TYPE_CHECKING:
     from rest_framework.request import Request
@@ -115,6 +115,15 @@ class OperationFilter(django_filters.FilterSet):
 
     class Meta:
         model = Operation
+        fields: list[str] = []
+
+
+class PolicyFilter(django_filters.FilterSet):
+    scope = Several(choices=PolicyScope.choices, help_text="May be given several times.")
+    subject = django_filters.CharFilter(help_text="A tier, an owner's id, or our id of a sandbox.")
+
+    class Meta:
+        model = Policy
         fields: list[str] = []
 
 

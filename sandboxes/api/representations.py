@@ -22,6 +22,7 @@ from sandboxes.services.facts import FOR_STAFF
 
 MOMENT = serializers.DateTimeField(allow_null=True)
 ACTIONS = [action.value for action in Action if action != Action.CREATE]
+RULES, SCOPES = [*Rule.values, *asked.INTERVALS], [*PolicyScope.values, DAYTONA]  # ours, and Daytona's intervals
 
 
 _made: dict[type, dict[str, serializers.Field[Any, Any, Any, Any]]] = {}
@@ -141,10 +142,8 @@ class DifferenceShape(serializers.Serializer[Any]):
 class ForeseenShape(serializers.Serializer[Any]):
     """What will be done: by a rule of a lifecycle policy, or by one of Daytona's own intervals."""
 
-    rule = serializers.ChoiceField(choices=[*Rule.values, *asked.INTERVALS])
-    scope = serializers.ChoiceField(
-        choices=[*PolicyScope.values, DAYTONA], help_text="Of whose policy; the most specific one wins."
-    )
+    rule = serializers.ChoiceField(choices=RULES)
+    scope = serializers.ChoiceField(choices=SCOPES, help_text="Of whose policy; the most specific one wins.")
     minutes = serializers.IntegerField()
 
 

@@ -24,6 +24,7 @@ TAGS = {
     "events": "The feed of all that happens.",
     "operations": "What was asked for, in flight or finished.",
     "owners": "What an owner has, and may have.",
+    "policies": "What is done to sandboxes after a time.",
     "problems": "Every code that an error may have.",
     "sandboxes": "Sandboxes, and what can be asked of them.",
     "webhooks": "Who is told of events, and what could not be told.",
@@ -33,6 +34,8 @@ OPEN_ENUMS = {
     "Cause": "take it for `system`.",
     "EventType": "ignore the event, but merge its `changes`.",
     "OperationAction": "show it as it is.",
+    "PolicyRule": "show it as it is.",
+    "PolicyScope": "show it as it is.",
     "ProblemCode": "go by its HTTP status.",
     "RequestableAction": "do not offer it.",
     "RuleEnum": "show it as it is.",
@@ -69,6 +72,8 @@ def operation_id(method: str, path: str) -> str:
 
 
 def _singular(word: str) -> str:
+    if word.endswith("ies"):
+        return f"{word.removesuffix('ies')}y"
     return word.removesuffix("es") if word.endswith("xes") else word.removesuffix("s")
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import StringConverter
 
-from sandboxes.api.views import actions, capacity, events, operations, owners, public, sandboxes, usage, webhooks
+from sandboxes.api.policies import ADDRESS
+from sandboxes.api.views import (
+    actions,
+    capacity,
+    events,
+    operations,
+    owners,
+    policies,
+    public,
+    sandboxes,
+    usage,
+    webhooks,
+)
 from sandboxes.core.vocabulary import Action
 
 
@@ -13,7 +25,12 @@ class IdConverter(StringConverter):
     regex = r"[A-Za-z0-9._:-]{1,255}"
 
 
+class PolicyConverter(StringConverter):
+    regex = ADDRESS
+
+
 register_converter(IdConverter, "id")
+register_converter(PolicyConverter, "policy")
 
 of_sandbox = [
     *(
@@ -23,6 +40,7 @@ of_sandbox = [
     ),
     path("ensure-running", actions.EnsureRunning.as_view(), name="sandbox-ensure-running"),
     path("touch", actions.Touch.as_view(), name="sandbox-touch"),
+    path("policy", policies.SandboxPolicy.as_view(), name="sandbox-policy"),
     path("operations", operations.SandboxOperations.as_view(), name="sandbox-operations"),
     path("events", events.SandboxEvents.as_view(), name="sandbox-events"),
 ]
@@ -42,6 +60,9 @@ v1: list[URLPattern | URLResolver] = [
     path("webhooks/<id:webhook_id>/rotate", webhooks.WebhookSecret.as_view(), name="webhook-rotate"),
     path("webhooks/<id:webhook_id>/dead", webhooks.DeadDeliveries.as_view(), name="webhook-dead"),
     path("webhooks/<id:webhook_id>/replay", webhooks.Replay.as_view(), name="webhook-replay"),
+    path("policies", policies.PolicyList.as_view(), name="policies"),
+    path("policies/preview", policies.PolicyPreview.as_view(), name="policy-preview"),
+    path("policies/<policy:policy_id>", policies.PolicyDetail.as_view(), name="policy"),
     path("capacity", capacity.Capacity.as_view(), name="capacity"),
     path("usage", usage.Usage.as_view(), name="usage"),
     path("owners/me", owners.Me.as_view(), name="owner"),

@@ -16,6 +16,7 @@ class Code(StrEnum):
     SANDBOX_NOT_FOUND = "sandbox_not_found"
     OPERATION_NOT_FOUND = "operation_not_found"
     WEBHOOK_NOT_FOUND = "webhook_not_found"
+    POLICY_NOT_FOUND = "policy_not_found"
     SANDBOX_GONE = "sandbox_gone"
     SANDBOX_CREATING = "sandbox_creating"
     SANDBOX_DELETING = "sandbox_deleting"
@@ -90,6 +91,10 @@ MEANINGS: dict[Code, CodeMeaning] = {
     Code.SANDBOX_NOT_FOUND: _M(404, "There is no such sandbox", "Check the id; it is ours or Daytona's."),
     Code.OPERATION_NOT_FOUND: _M(404, "There is no such operation", "Check the id in the Location header."),
     Code.WEBHOOK_NOT_FOUND: _M(404, "There is no such webhook", "List the webhooks of your key."),
+    Code.POLICY_NOT_FOUND: _M(
+        404, "There is nothing that this lifecycle policy could be about",
+        "Name `default`, `tier:` a tier, `owner:` an owner, or `sandbox:` a sandbox.",
+    ),
     Code.SANDBOX_GONE: _M(410, "The sandbox no longer exists", "Create a new one."),
     Code.SANDBOX_CREATING: _M(
         409, "The sandbox is still being created", "Wait for the create, or delete the sandbox."

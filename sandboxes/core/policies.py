@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from sandboxes.core.codes import invalid
+from sandboxes.core.codes import Code, Refused, invalid
 from sandboxes.core.gate import destroys
 from sandboxes.core.intervals import MAX_MINUTES
-from sandboxes.core.vocabulary import Action, Intent, PolicyScope, Rule, Status
+from sandboxes.core.vocabulary import Action, Actor, ActorKind, Intent, PolicyScope, Rule, Status
 
 if TYPE_CHECKING:
     from sandboxes.core.draft import Draft
@@ -116,6 +116,20 @@ def checked(rule: Rule, minutes: int) -> int:
     if minutes != NEVER and not least <= minutes <= MAX_MINUTES:
         raise invalid(f"{rule}_minutes", f"{rule} is 0 (never), or {least} to {MAX_MINUTES} minutes, a year.")
     return minutes
+
+
+def check_may_set(actor: Actor, scope: PolicyScope) -> None:
+    """Policies are the operator's: no end user sets one, and who acts for one owner sets none that is about others.
+
+    Raises:
+        Refused: PERMISSION_DENIED.
+    """
+    if actor.kind == ActorKind.OWNER:
+        detail = "Lifecycle policies are the operator's: ask staff, or set protected_until of the sandbox."
+        raise Refused(Code.PERMISSION_DENIED, detail)
+    if actor.only_owner is not None and scope in (PolicyScope.DEFAULT, PolicyScope.TIER):
+        detail = "It is about all owners' sandboxes: leave X-On-Behalf-Of out, with a key that has sandboxes:any."
+        raise Refused(Code.PERMISSION_DENIED, detail)
 
 
 def in_force(rows: Iterable[PolicyRow]) -> Policy:
@@ -274,3 +288,12 @@ def _of_daytona(row: SandboxFacts) -> list[Due]:
 def first(forecast: Iterable[Due], action: Action) -> Due | None:
     """What comes first of those that end so."""
     return next((due for due in forecast if due.action == action), None)
+
+
+def by_rules(forecast: Iterable[Due]) -> list[Due]:
+    """What our rules will do: of each action the first, and nothing after a delete."""
+    found: list[Due] = []
+    for due in forecast:
+        if due.scope != DAYTONA and not any(one.action in (due.action, Action.DELETE) for one in found):
+            found.append(due)
+    return found

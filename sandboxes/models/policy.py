@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
 from django.db import models
@@ -10,9 +10,10 @@ from sandboxes.core.policies import in_force
 from sandboxes.core.vocabulary import PolicyScope, Rule
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     from sandboxes.core import policies
+    from sandboxes.core.vocabulary import Actor
     from sandboxes.models.sandbox import Sandbox
 
 FROM_THE_FIRST = UUID(int=0)
@@ -32,6 +33,20 @@ class PolicyRows(models.QuerySet[Any]):
             wanted |= Q(scope=scope, subject__in=subjects)
         found = {(row.scope, row.subject): row for row in self.filter(wanted)} if sandboxes else {}
         return {row.pk: in_force(_of(row, found)) for row in sandboxes}
+
+    def saying_something(self) -> Self:
+        """Those that have a rule; what says nothing any more is as if it were not there."""
+        return self.exclude(**{f"{rule}_minutes": None for rule in Rule})
+
+    def visible_to(self, actor: Actor, sandboxes: Iterable[UUID]) -> Self:
+        """Those that are about owners whom the actor may see; `sandboxes` are those that they may see."""
+        if actor.only_owner is None:
+            return self
+        of_all = Q(scope__in=(PolicyScope.DEFAULT, PolicyScope.TIER))
+        of_owner = Q(scope=PolicyScope.OWNER, subject=actor.only_owner)
+        return self.filter(
+            of_all | of_owner | Q(scope=PolicyScope.SANDBOX, subject__in=[str(pk) for pk in sandboxes])
+        )
 
 
 def _of(row: Sandbox, found: dict[tuple[str, str], Policy]) -> list[Policy]:
@@ -70,6 +85,11 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.subject}".strip()
+
+    @property
+    def address(self) -> str:
+        """What it is about, in one word: `default`, `tier:basic`, `owner:user_2abc`, or `sandbox:` and its id."""
+        return f"{self.scope}:{self.subject}" if self.subject else self.scope
 
     @property
     def minutes(self) -> dict[Rule, int | None]:

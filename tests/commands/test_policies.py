@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from sandboxes import clock
-from sandboxes.core.vocabulary import Actor, Intent, Status
+from sandboxes.core.vocabulary import Intent, Status
 from sandboxes.models import AuditEntry, Operation, Owner, Policy, Sandbox
 
 if TYPE_CHECKING:
@@ -58,16 +58,3 @@ def test_a_rule_is_taken_back_and_wrong_ones_are_refused() -> None:
     for arguments in (["--tier", "huge", "--idle-stop", "5"], ["--expiry", "5"], []):
         with pytest.raises(CommandError):
             run("set_policy", *arguments)
-
-
-def test_a_preview_is_of_what_the_actor_may_see() -> None:
-    from sandboxes.services import policies
-
-    since = clock.now()
-    box("alice", since=since), box("carol", since=since)
-    run("set_policy", "--longest-run", "60")
-    run("apply_policies")
-    seen = policies.preview(Actor.owner("alice"), hours=2)
-    assert [line.sandbox.owner_id for line in seen.lines] == ["alice"]
-    cut = policies.preview(Actor.system("command"), hours=2, limit=1)
-    assert (len(cut.lines), cut.more) == (1, True)

@@ -49,7 +49,7 @@ def test_the_table_is_read_whole() -> None:
     found = addresses()
     assert ("delete", "/sandboxes/{sandbox}") in found
     assert ("post", "/operations/{operation}/cancel") in found
-    assert len(found) == 15
+    assert len(found) == 16
 
 
 @pytest.fixture(params=["a key acting for bob", "bob's token"])

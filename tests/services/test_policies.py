@@ -10,6 +10,7 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor, EventKind, PolicyScope, Rule
 from sandboxes.models import AuditEntry, Operation, Policy, Sandbox, SandboxEvent
 from sandboxes.services import intent, lifecycle, owners, policies, reconcile
+from sandboxes.services.policies import applying
 from sandboxes.services.reconcile import Options
 from tests.support.driving import ask, do, reload, settle
 
@@ -236,8 +237,8 @@ def test_a_policy_is_audited_and_only_a_change_is(running: Callable[..., Sandbox
 @pytest.mark.parametrize(
     ("scope", "subject", "code"),
     [
-        (PolicyScope.TIER, "enormous", Code.INVALID_REQUEST),
-        (PolicyScope.OWNER, "nobody", Code.INVALID_REQUEST),
+        (PolicyScope.TIER, "enormous", Code.POLICY_NOT_FOUND),
+        (PolicyScope.OWNER, "nobody", Code.POLICY_NOT_FOUND),
         (PolicyScope.SANDBOX, "x", Code.SANDBOX_NOT_FOUND),
     ],
 )
@@ -252,7 +253,7 @@ def test_all_sandboxes_are_told_step_by_step(
 ) -> None:
     rows = [running(f"owner{number}") for number in range(3)]
     judge()
-    monkeypatch.setattr(policies, "TOLD_TOGETHER", 2)
+    monkeypatch.setattr(applying, "TOLD_TOGETHER", 2)
     policies.set_policy(PolicyScope.DEFAULT, "", {Rule.IDLE_STOP: 60}, actor=BOB)
     assert [policies.tell_sandboxes() for _ in range(3)] == [2, 1, 0]
     assert Sandbox.objects.filter(policy_due_at__isnull=False).count() == len(rows)

@@ -31,6 +31,7 @@ class Links(serializers.Serializer[Any]):
     operations = serializers.CharField()
     events = serializers.CharField()
     webhooks = serializers.CharField()
+    policies = serializers.CharField()
     capacity = serializers.CharField()
     owner = serializers.CharField()
     usage = serializers.CharField()

@@ -11,10 +11,11 @@ from sandboxes.services import audit, policies
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from datetime import datetime
 
     from rich.table import Table
 
-    from sandboxes.services.policies import Preview
+    from sandboxes.services.policies import PreviewLine
 
 
 class Command(ReadableCommand):
@@ -28,38 +29,40 @@ class Command(ReadableCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="show what is to come, change nothing")
         parser.add_argument("--hours", type=float, default=24.0, help="how far a dry run looks ahead (default: 24)")
-        parser.add_argument("--owner", help="show this owner's alone")
+        parser.add_argument("--owner", default="", help="show this owner's alone")
         parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON object")
 
-    def handle(self, *, dry_run: bool, hours: float, owner: str | None, as_json: bool, **options: Any) -> None:
+    def handle(self, *, dry_run: bool, hours: float, owner: str, as_json: bool, **options: Any) -> None:
         if not dry_run:
             judged = policies.apply_all()
             self.stdout.write(json.dumps({"judged": judged}) if as_json else f"{judged} sandboxes were judged.")
             return
-        found = policies.preview(audit.COMMAND, hours=hours, owner=owner, limit=None)
+        until = policies.until(hours)
+        rows = policies.concerned(audit.COMMAND, until=until, owner=owner)
+        lines = policies.preview(list(rows), until=until)
         if as_json:
-            self.stdout.write(json.dumps(_data(found)))
+            self.stdout.write(json.dumps(_data(lines, until)))
             return
-        if found.lines:
-            self.console().print(_table(found))
-        self.console().print(f"{len(found.lines)} within {hours:g} hours, if nothing changes.", soft_wrap=True)
+        if lines:
+            self.console().print(_table(lines))
+        self.console().print(f"{len(lines)} within {hours:g} hours, if nothing changes.", soft_wrap=True)
 
 
-def _data(found: Preview) -> dict[str, Any]:
+def _data(lines: list[PreviewLine], until: datetime) -> dict[str, Any]:
     return {
-        "until": found.until.isoformat(),
+        "until": until.isoformat(),
         "results": [
             {
                 "sandbox": str(line.sandbox.pk), "name": line.sandbox.display_name, "owner": line.sandbox.owner_id,
                 "action": line.due.action, "at": line.due.at.isoformat(), "rule": line.due.rule,
                 "scope": line.due.scope, "minutes": line.due.minutes,
             }
-            for line in found.lines
+            for line in lines
         ],
     }  # fmt: skip
 
 
-def _table(found: Preview) -> Table:
+def _table(lines: list[PreviewLine]) -> Table:
     titles = ("at (UTC)", "sandbox", "owner", "what", "by")
     return table(
         titles,
@@ -68,6 +71,6 @@ def _table(found: Preview) -> Table:
                 f"{line.due.at:%Y-%m-%d %H:%M}", line.sandbox.display_name, line.sandbox.owner_id, line.due.action,
                 policies.in_words(line.due),
             )
-            for line in found.lines
+            for line in lines
         ],
     )  # fmt: skip

@@ -65,6 +65,11 @@ class Operations:
         )
         return answer
 
+    def change_policy(self, policy_id: str, **body: Unpack[t.PatchedPolicyChangesRequest]) -> t.Policy:
+        """Set rules of a lifecycle policy."""
+        answer: t.Policy = self._call(Ask("PATCH", path("/policies/{policy_id}", policy_id), body={**body}))
+        return answer
+
     def change_sandbox(
         self, sandbox_id: str, *, if_match: str | None = None, **body: Unpack[t.PatchedChangesRequest]
     ) -> t.Sandbox:
@@ -92,6 +97,10 @@ class Operations:
         """Register a webhook."""
         answer: t.NewWebhook = self._call(Ask("POST", path("/webhooks"), body={**body}))
         return answer
+
+    def delete_policy(self, policy_id: str) -> None:
+        """Delete a lifecycle policy."""
+        self._call(Ask("DELETE", path("/policies/{policy_id}", policy_id)))
 
     def delete_sandbox(
         self, sandbox_id: str, *, if_match: str | None = None, wait: float | None = None
@@ -146,6 +155,16 @@ class Operations:
         answer: t.OwnerInFull = self._call(Ask("GET", path("/owners/me")))
         return answer
 
+    def get_policy(self, policy_id: str) -> t.Policy:
+        """Get a lifecycle policy."""
+        answer: t.Policy = self._call(Ask("GET", path("/policies/{policy_id}", policy_id)))
+        return answer
+
+    def get_policy_preview(self, **query: Unpack[t.GetPolicyPreviewQuery]) -> t.PreviewAnswer:
+        """Whom the lifecycle policies will touch."""
+        answer: t.PreviewAnswer = self._call(Ask("GET", path("/policies/preview"), query={**query}))
+        return answer
+
     def get_problem(self, code: str) -> t.Code:
         """What a problem's `type` points to."""
         answer: t.Code = self._call(Ask("GET", path("/problems/{code}", code)))
@@ -154,6 +173,11 @@ class Operations:
     def get_sandbox(self, sandbox_id: str, *, if_match: str | None = None) -> t.Sandbox:
         """Get a sandbox."""
         answer: t.Sandbox = self._call(Ask("GET", path("/sandboxes/{sandbox_id}", sandbox_id), if_match=if_match))
+        return answer
+
+    def get_sandbox_policy(self, sandbox_id: str) -> t.SandboxPolicy:
+        """The lifecycle rules that hold for a sandbox."""
+        answer: t.SandboxPolicy = self._call(Ask("GET", path("/sandboxes/{sandbox_id}/policy", sandbox_id)))
         return answer
 
     def get_usage(self, **query: Unpack[t.GetUsageQuery]) -> t.UsageAnswer:
@@ -181,6 +205,11 @@ class Operations:
     def list_operations(self, **query: Unpack[t.ListOperationsQuery]) -> t.OperationPage:
         """List operations."""
         answer: t.OperationPage = self._call(Ask("GET", path("/operations"), query={**query}))
+        return answer
+
+    def list_policies(self, **query: Unpack[t.ListPoliciesQuery]) -> t.PolicyPage:
+        """List the lifecycle policies."""
+        answer: t.PolicyPage = self._call(Ask("GET", path("/policies"), query={**query}))
         return answer
 
     def list_problems(self) -> t.CodeList:
@@ -396,6 +425,11 @@ class AsyncOperations:
         )
         return answer
 
+    async def change_policy(self, policy_id: str, **body: Unpack[t.PatchedPolicyChangesRequest]) -> t.Policy:
+        """Set rules of a lifecycle policy."""
+        answer: t.Policy = await self._call(Ask("PATCH", path("/policies/{policy_id}", policy_id), body={**body}))
+        return answer
+
     async def change_sandbox(
         self, sandbox_id: str, *, if_match: str | None = None, **body: Unpack[t.PatchedChangesRequest]
     ) -> t.Sandbox:
@@ -425,6 +459,10 @@ class AsyncOperations:
         """Register a webhook."""
         answer: t.NewWebhook = await self._call(Ask("POST", path("/webhooks"), body={**body}))
         return answer
+
+    async def delete_policy(self, policy_id: str) -> None:
+        """Delete a lifecycle policy."""
+        await self._call(Ask("DELETE", path("/policies/{policy_id}", policy_id)))
 
     async def delete_sandbox(
         self, sandbox_id: str, *, if_match: str | None = None, wait: float | None = None
@@ -481,6 +519,16 @@ class AsyncOperations:
         answer: t.OwnerInFull = await self._call(Ask("GET", path("/owners/me")))
         return answer
 
+    async def get_policy(self, policy_id: str) -> t.Policy:
+        """Get a lifecycle policy."""
+        answer: t.Policy = await self._call(Ask("GET", path("/policies/{policy_id}", policy_id)))
+        return answer
+
+    async def get_policy_preview(self, **query: Unpack[t.GetPolicyPreviewQuery]) -> t.PreviewAnswer:
+        """Whom the lifecycle policies will touch."""
+        answer: t.PreviewAnswer = await self._call(Ask("GET", path("/policies/preview"), query={**query}))
+        return answer
+
     async def get_problem(self, code: str) -> t.Code:
         """What a problem's `type` points to."""
         answer: t.Code = await self._call(Ask("GET", path("/problems/{code}", code)))
@@ -491,6 +539,11 @@ class AsyncOperations:
         answer: t.Sandbox = await self._call(
             Ask("GET", path("/sandboxes/{sandbox_id}", sandbox_id), if_match=if_match)
         )
+        return answer
+
+    async def get_sandbox_policy(self, sandbox_id: str) -> t.SandboxPolicy:
+        """The lifecycle rules that hold for a sandbox."""
+        answer: t.SandboxPolicy = await self._call(Ask("GET", path("/sandboxes/{sandbox_id}/policy", sandbox_id)))
         return answer
 
     async def get_usage(self, **query: Unpack[t.GetUsageQuery]) -> t.UsageAnswer:
@@ -518,6 +571,11 @@ class AsyncOperations:
     async def list_operations(self, **query: Unpack[t.ListOperationsQuery]) -> t.OperationPage:
         """List operations."""
         answer: t.OperationPage = await self._call(Ask("GET", path("/operations"), query={**query}))
+        return answer
+
+    async def list_policies(self, **query: Unpack[t.ListPoliciesQuery]) -> t.PolicyPage:
+        """List the lifecycle policies."""
+        answer: t.PolicyPage = await self._call(Ask("GET", path("/policies"), query={**query}))
         return answer
 
     async def list_problems(self) -> t.CodeList:

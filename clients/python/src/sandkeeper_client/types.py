@@ -49,12 +49,17 @@ OperationAction: TypeAlias = (
     Literal["create", "start", "stop", "restart", "archive", "delete", "recover", "sync"] | str
 )
 OperationStatus: TypeAlias = Literal["queued", "in_progress", "succeeded", "failed", "cancelled"]
+# More values may come. One that you do not know: show it as it is.
+PolicyRule: TypeAlias = Literal["idle_stop", "longest_run", "archive_after", "delete_after", "expiry"] | str
+# More values may come. One that you do not know: show it as it is.
+PolicyScope: TypeAlias = Literal["default", "tier", "owner", "sandbox"] | str
 # More values may come. One that you do not know: go by its HTTP status.
 ProblemCode: TypeAlias = (
     Literal[
         "sandbox_not_found",
         "operation_not_found",
         "webhook_not_found",
+        "policy_not_found",
         "sandbox_gone",
         "sandbox_creating",
         "sandbox_deleting",
@@ -369,6 +374,7 @@ class Links(TypedDict):
     operations: str
     events: str
     webhooks: str
+    policies: str
     capacity: str
     owner: str
     usage: str
@@ -542,6 +548,24 @@ class PatchedChangesRequest(TypedDict):
     reason: NotRequired[str]
 
 
+class PatchedPolicyChangesRequest(TypedDict):
+    """What a PATCH says; rules that are absent stay."""
+
+    # Stop after so many minutes without use, 1 at least; 0: never; null: nothing is said here.
+    idle_stop_minutes: NotRequired[int | None]
+    # Stop after so many minutes of running, 1 at least; 0: never; null: nothing is said here.
+    longest_run_minutes: NotRequired[int | None]
+    # Archive after so many minutes at rest, 1 at least; 0: never; null: nothing is said here.
+    archive_after_minutes: NotRequired[int | None]
+    # Delete after so many minutes at rest, 60 at least; 0: never; null: nothing is said here.
+    delete_after_minutes: NotRequired[int | None]
+    # Delete after so many minutes since somebody last asked for it, 60 at least; 0: never; null: nothing is
+    # said here.
+    expiry_minutes: NotRequired[int | None]
+    # Why; shown to people.
+    reason: NotRequired[str]
+
+
 class PatchedWebhookChangesRequest(TypedDict):
     """What a PATCH may change; what is absent stays."""
 
@@ -550,6 +574,60 @@ class PatchedWebhookChangesRequest(TypedDict):
     types: NotRequired[list[TypesEnum]]
     # false: nothing is sent, and nothing forgotten.
     enabled: NotRequired[bool]
+
+
+class Policy(TypedDict):
+    """The rules of one scope, in minutes: null says nothing, 0 says never. The most specific scope wins."""
+
+    # Its place among the policies.
+    id: str
+    # The later ones are more specific.
+    scope: PolicyScope
+    # The tier, the owner or our id of the sandbox; empty for `default`.
+    subject: str
+    idle_stop_minutes: int | None
+    longest_run_minutes: int | None
+    archive_after_minutes: int | None
+    delete_after_minutes: int | None
+    expiry_minutes: int | None
+    # null: it never said anything.
+    changed_at: str | None
+    # `<kind>:<id>` (staff).
+    changed_by: NotRequired[str]
+
+
+class PolicyPage(TypedDict):
+    # The next page; null on the last one.
+    next: str | None
+    results: list[Policy]
+
+
+class PolicyPreviewLine(TypedDict):
+    """What a rule will do to a sandbox if nothing changes."""
+
+    # Our id of the sandbox.
+    sandbox: str
+    # For people to read.
+    name: str
+    owner: str
+    action: RequestableAction
+    at: str
+    rule: PolicyRule
+    # Of whose policy.
+    scope: PolicyScope
+    minutes: int
+
+
+class PreviewAnswer(TypedDict):
+    """Whom rules will touch. A page is of so many sandboxes: it may have more lines than `limit`, or none, and
+    there be a next one."""
+
+    # In the order of `at` on this page.
+    results: list[PolicyPreviewLine]
+    # The next page; null on the last one.
+    next: str | None
+    # How far this looked ahead.
+    until: str
 
 
 class Problem(TypedDict):
@@ -641,6 +719,20 @@ class Resources(TypedDict):
     disk_gb: int
 
 
+class RuleInForce(TypedDict):
+    """A rule that holds for a sandbox."""
+
+    rule: PolicyRule
+    # What it does.
+    action: RequestableAction
+    # 0: never.
+    minutes: int
+    # Of whose policy; the most specific one wins.
+    scope: PolicyScope
+    # When it acts, if nothing changes; null: not as the sandbox is now.
+    at: str | None
+
+
 class Sandbox(TypedDict):
     """One sandbox. Its rows carry `active`: the list of its one active operation, or nothing."""
 
@@ -719,6 +811,14 @@ class SandboxPage(TypedDict):
     # The next page; null on the last one.
     next: str | None
     results: list[Sandbox]
+
+
+class SandboxPolicy(TypedDict):
+    """All rules that hold for one sandbox, whosever policy says them."""
+
+    # Our id of the sandbox.
+    sandbox: str
+    rules: list[RuleInForce]
 
 
 class UsageAnswer(TypedDict):
@@ -840,6 +940,32 @@ class ListOperationsQuery(TypedDict):
     request_id: NotRequired[str]
     # May be given several times.
     status: NotRequired[list[Literal["cancelled", "failed", "in_progress", "queued", "succeeded"]]]
+
+
+class ListPoliciesQuery(TypedDict):
+    # Only as it stands in `next`.
+    cursor: NotRequired[str]
+    # Rows a page, 1 to 200; 50 if absent.
+    limit: NotRequired[int]
+    # `-` reverses; `-changed_at` if absent.
+    order: NotRequired[Literal["-changed_at", "changed_at"]]
+    # May be given several times.
+    scope: NotRequired[list[Literal["default", "owner", "sandbox", "tier"]]]
+    # A tier, an owner's id, or our id of a sandbox.
+    subject: NotRequired[str]
+
+
+class GetPolicyPreviewQuery(TypedDict):
+    # Only as it stands in `next`.
+    cursor: NotRequired[str]
+    # How far to look ahead, up to 8784; 24 if absent.
+    hours: NotRequired[float]
+    # Rows a page, 1 to 200; 50 if absent.
+    limit: NotRequired[int]
+    # `-` reverses; `due_at` if absent.
+    order: NotRequired[Literal["-due_at", "due_at"]]
+    # Of one owner.
+    owner: NotRequired[str]
 
 
 class ListSandboxesQuery(TypedDict):
