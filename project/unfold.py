@@ -35,6 +35,7 @@ NAVIGATION: list[dict[str, Any]] = [
             _link("Operations", "bolt", "operation"),
             {**_link("Jobs", "checklist", "job"), "permission": _may("sandboxes.view_operation")},
             _link("Events", "history", "sandboxevent"),
+            _link("Lifecycle policies", "schedule", "policy"),
         ],
     },
     {

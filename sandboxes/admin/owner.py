@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from unfold.decorators import display
 
 from sandboxes import html
-from sandboxes.admin import noting, page, search, selectors, usage_chart
+from sandboxes.admin import noting, page, policies, search, selectors, usage_chart
 from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import Text
 from sandboxes.admin.filters import OwnerHoldFilter
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from django.http import StreamingHttpResponse
 
 TEXT = forms.TextInput({"class": "sk-input", "autocomplete": "off"})
+WEEK = 7 * 24.0  # hours
 ROWS = 100  # of an owner's sandboxes; the list has the rest
 
 
@@ -139,6 +140,8 @@ class OwnerAdmin(MirrorAdmin):
             owner=owner,
             cap=owners.cap_of(owner),
             rows=[_line(row) for row in alive[:ROWS]],
+            policy=policies.of_owner(request, owner.pk),
+            upcoming=policies.upcoming(request, hours=WEEK, owner=owner.pk),
             kinds=list(page.EVENT_ICONS),
             **noting.shown(request, owner),
             **page.timeline(request, SandboxEvent.objects.filter(sandbox__owner=owner).select_related("sandbox")),

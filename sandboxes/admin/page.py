@@ -11,7 +11,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from sandboxes import clock, html
-from sandboxes.admin import cells, changing, noting, selectors
+from sandboxes.admin import cells, changing, noting, policies, selectors
 from sandboxes.admin.verbs import Verb, allowed_verbs, obstacle
 from sandboxes.admin.why import why
 from sandboxes.core import intents
@@ -114,6 +114,7 @@ def show(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse
         buttons=buttons(request, sandbox, active),
         may_change=changing.may_change(request.user),
         why=why(sandbox),
+        policy=policies.of_sandbox(request, sandbox),
         kinds=list(EVENT_ICONS),
         **noting.shown(request, sandbox),
         **timeline(request, SandboxEvent.objects.filter(sandbox=sandbox)),

@@ -12,6 +12,7 @@ from django.urls import reverse
 from project.version import VERSION
 from sandboxes import html
 from sandboxes.models import Notice
+from sandboxes.services import policies
 
 register = template.Library()
 register.simple_tag(html.ago)
@@ -24,6 +25,8 @@ register.simple_tag(html.icon)
 register.simple_tag(html.marked)
 register.simple_tag(html.copyable)
 register.simple_tag(html.duration)
+register.simple_tag(html.minutes)
+register.simple_tag(policies.in_words, name="rule_in_words")
 register.simple_tag(html.interval)
 register.simple_tag(html.sandbox_url)
 register.simple_tag(html.owner_url)

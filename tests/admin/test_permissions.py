@@ -111,11 +111,12 @@ def test_the_migration_makes_the_two_groups_and_can_be_taken_back() -> None:
         for group in Group.objects.filter(name__startswith="Sandbox ")
     }
     assert found == {
-        "Sandbox viewers": {*members.GROUPS.VIEW, "view_note"},
+        "Sandbox viewers": {*members.GROUPS.VIEW, "view_note", "view_policy"},
         "Sandbox operators": {
             *members.GROUPS.VIEW,
             *members.GROUPS.ACT,
             "view_note",
+            "view_policy",
             "add_note",
             "restart_sandbox",
         },

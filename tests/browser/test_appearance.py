@@ -11,9 +11,9 @@ from django.contrib.auth.models import Group, User
 from playwright.sync_api import expect
 
 from sandboxes.core.codes import NoticeCode
-from sandboxes.core.vocabulary import Action, Intent, OperationStatus, Status
-from sandboxes.models import Sandbox, ServiceKey, Sweep, UsageHour, WorkerHeartbeat
-from sandboxes.services import notices
+from sandboxes.core.vocabulary import Action, Actor, Intent, OperationStatus, PolicyScope, Rule, Status
+from sandboxes.models import Policy, Sandbox, ServiceKey, Sweep, UsageHour, WorkerHeartbeat
+from sandboxes.services import notices, policies
 from tests.admin import members
 from tests.support import rows
 
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
     from tests.browser.conftest import Desk
 
 pytestmark = pytest.mark.browser
+BOB = Actor.staff("bob")
 
 PAGES = [
     "index", "sandboxes_sandbox_changelist", "sandboxes_sandbox_add", "sandboxes_owner_changelist",
     "sandboxes_operation_changelist", "sandboxes_sandboxevent_changelist", "sandboxes_notice_changelist",
     "sandboxes_sweep_changelist", "sandboxes_workerheartbeat_changelist", "sandboxes_servicekey_changelist",
     "sandboxes_servicekey_add", "sandboxes_auditentry_changelist", "auth_user_changelist", "auth_user_add",
-    "auth_group_changelist", "password_change",
+    "auth_group_changelist", "password_change", "sandboxes_policy_changelist", "sandboxes_policy_add",
+    "sandboxes_policy_preview",
 ]  # fmt: skip
 
 # The contrast of each badge's words against what is behind them (WCAG: 4.5 for small text).
@@ -89,6 +91,9 @@ def furnish() -> Sandbox:
     Sweep.objects.create(result="complete", started_at=rows.ago(minutes=1), counts={"drift": 2})
     beat: dict[str, Any] = {"host": "h", "pid": 1, "places": 1, "started_at": rows.ago(hours=1)}
     WorkerHeartbeat.objects.create(worker_id="one", beat_at=rows.ago(seconds=1), **beat)
+    policies.set_policy(PolicyScope.DEFAULT, "", {Rule.IDLE_STOP: 90}, actor=BOB, reason="costs")
+    policies.set_policy(PolicyScope.OWNER, "held", {Rule.EXPIRY: 0, Rule.LONGEST_RUN: 600}, actor=BOB)
+    policies.apply_all()
     ServiceKey.objects.create(name="key", prefix="abc", digest="x", scopes=["sandboxes:read"])
     return row
 
@@ -103,6 +108,7 @@ def test_every_page_is_quiet_readable_and_fits(desk: Desk, transactional_db: Non
         ("sandboxes_sandbox_change", row.pk),
         ("sandboxes_owner_change", "held"),
         ("sandboxes_operation_change", row.operations.get().pk),
+        ("sandboxes_policy_change", Policy.objects.get(scope="default").pk),
         ("auth_user_change", User.objects.get().pk),
         ("auth_group_change", Group.objects.create(name="Readers").pk),
     ]

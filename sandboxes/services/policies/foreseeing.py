@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db.models import Q
 
 from sandboxes import clock
 from sandboxes.core import policies
 from sandboxes.core.vocabulary import Action, PolicyScope, Rule
+from sandboxes.models import Policy as PolicyRow
 from sandboxes.models import Sandbox
 from sandboxes.services.decisions import policy_of, read_policies, sandbox_facts
 
@@ -38,6 +40,16 @@ class InForce:
     minutes: int
     scope: str
     at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfOwner:
+    """A rule that holds for an owner's sandboxes: for all of them, or for those of a tier."""
+
+    rule: Rule
+    minutes: int
+    scope: str
+    subject: str
 
 
 def warning() -> timedelta:
@@ -90,6 +102,22 @@ def in_force(row: Sandbox) -> list[InForce]:
         for rule in Rule
         if (said := policy_of(row).get(rule)) is not None
     ]
+
+
+def of_owner(owner: str) -> list[OfOwner]:
+    """The rules that hold for an owner's sandboxes: their own, and else those of tiers and by default."""
+    about = Q(scope__in=(PolicyScope.DEFAULT, PolicyScope.TIER)) | Q(scope=PolicyScope.OWNER, subject=owner)
+    rows = sorted(
+        PolicyRow.objects.filter(about), key=lambda row: (PolicyScope.values.index(row.scope), row.subject)
+    )
+    said = [
+        OfOwner(rule, minutes, row.scope, row.subject)
+        for rule in Rule
+        for row in rows
+        if (minutes := row.minutes[rule]) is not None
+    ]
+    own = {one.rule for one in said if one.scope == PolicyScope.OWNER}
+    return [one for one in said if one.scope == PolicyScope.OWNER or one.rule not in own]
 
 
 def in_words(due: Due) -> str:
