@@ -195,7 +195,9 @@ class Checks:
             return False
         if one.intent == Intent.RUNNING:
             return (
-                last.status == OperationStatus.FAILED or last.source == "eviction" or one.intent_met_at is not None
+                last.status == OperationStatus.FAILED
+                or last.source in (Source.EVICTION, Source.POLICY)
+                or one.intent_met_at is not None
             )
         return last.code in ANSWERS and INTENT_OF.get(last.action) == one.intent
 

@@ -15,6 +15,7 @@ from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action, Actor
 from tests.core.building import LIMITS
 from tests.simulation.checks import Broken, Checks
+from tests.simulation.policies import Policies
 from tests.simulation.store import LEASE, Row, Store
 from tests.simulation.world import ANSWER_WITHIN, Daytona, Reply, Time
 
@@ -56,6 +57,7 @@ class Run:
         self.store = Store(lambda: self.time.now, say=self.say, arm=self.arm)
         self.checks = Checks(self.time, self.daytona, self.store)
         self.daytona.hint = self.hint
+        self.policies = Policies(seed, self.time, self.store, self._look)
         for number in range(rows):
             self.time.after(self.rng.uniform(0, 60), lambda number=number: self._create(number))  # type: ignore[misc]
         self.is_hostile = True
@@ -70,6 +72,7 @@ class Run:
             self.time.after(60, self.daytona.change_weather)
             for what in (self._person, self._sweep, self._stir, self._watch):
                 self.time.after(60, what)
+            self.policies.begin()
             hostile = self.rng.choice(HOSTILE)
             self.time.run(until=hostile)
             self.is_hostile, self.daytona.faults = False, 0.0
@@ -77,6 +80,8 @@ class Run:
             self.say("--- calm")
             if self.store.on_hold:
                 self.store.set_hold(False)
+            self.time.run(until=hostile + self.policies.lasts_into_calm)
+            self.policies.end()
             self.time.run(until=hostile + CALM)
             self.checks.quiet()
         except Exception as error:
@@ -260,6 +265,8 @@ class Run:
         if not self.store.write(row, key, decision, token=token, version=row.version):
             return None
         self.checks.decided(row, facts, decision)
+        if isinstance(decision.step, Call):
+            self.policies.may_call(row, facts, decision.step.name)
         if row.sandbox.daytona_id is not None and not row.is_pushed:
             row.is_pushed = True
             self.time.after(self.rng.choice((0.1, 2, 100)), lambda: self._pushed(row))

@@ -43,6 +43,8 @@ from tests.core.building import LIMITS, sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandboxes.core.policies import Policy
+
 LEASE = 30.0  # seconds
 EVICTOR = Actor.system("evictor")
 
@@ -91,6 +93,7 @@ class Store:
         self._now, self.say, self.arm = now, say, arm
         self.rows: list[Row] = []
         self.on_hold = False
+        self.policy: Policy = {}
         # Who may search for room in each quota, and until when.
         self.room: dict[Resource, tuple[str, datetime]] = dict.fromkeys(Resource, ("", now()))
         self._ids = 100
@@ -124,6 +127,7 @@ class Store:
         return Facts(
             sandbox=row.sandbox, operation=operation, calls=row.calls, on_hold=self.on_hold, convex=row.convex,
             active=active.action if active is not None and active.id != key else None, answer=answer,
+            policy=self.policy if operation is not None and operation.source == Source.POLICY else {},
             last_request=self._last_request(row) if operation is None and active is None else None,
             now=self._now(), limits=LIMITS, jitter=jitter,
         )  # fmt: skip
@@ -226,7 +230,9 @@ class Store:
             on_hold=self.on_hold, force=force,
         )  # fmt: skip
 
-    def request(self, row: Row, action: Action, *, actor: Actor, force: bool = False) -> bool:
+    def request(
+        self, row: Row, action: Action, *, actor: Actor, force: bool = False, source: Source = Source.API
+    ) -> bool:
         """A person asks; returns whether it was accepted. The newest wish wins, the same again is joined."""
         if self.refusal(row, action, force=force) is not None:
             return False
@@ -256,7 +262,7 @@ class Store:
         if active is not None:
             self.close(row, active, Code.SUPERSEDED)
         operation = self.create_operation(
-            row, action, actor=actor, source=Source.API, parameters=said, previous=previous
+            row, action, actor=actor, source=source, parameters=said, previous=previous
         )
         if row.sandbox.status == Status.GONE:
             self.close(row, operation, None)
@@ -282,6 +288,8 @@ class Store:
         if self.on_hold and before is not None and before.intent == Intent.RUNNING != row.sandbox.intent:
             return
         self.close(row, active, Code.CANCELLED, revert=True)
+        if active.source == Source.POLICY:
+            row.sandbox = replace(row.sandbox, policies_from=self._now(), policy_due_at=self._now())
         is_unmet = row.sandbox.intent_met_at is None and row.sandbox.deleted_at is None
         others = [one for one in row.operations if one.id != active.id and one.action != Action.SYNC]
         had_failed = bool(others) and others[-1].status == OperationStatus.FAILED
@@ -296,6 +304,8 @@ class Store:
         self.say(f"hold: {on}")
         for row in self.rows:
             row.version += 1
+            if not on:
+                row.sandbox = replace(row.sandbox, policies_from=self._now(), policy_due_at=self._now())
             resting = (Status.GONE, Status.STOPPED, Status.ARCHIVED, Status.ERROR)
             if on and row.sandbox.intent != Intent.DELETED and row.sandbox.status not in resting:
                 self.request(row, Action.STOP, actor=Actor.staff("bob"))
