@@ -200,7 +200,10 @@ EVICTION_DISK_SCOPE: str = env.one_of("EVICTION_DISK_SCOPE", "off", "owner", "or
 EVICTION_MIN_IDLE: float = env.number("EVICTION_MIN_IDLE", default=120.0)
 EVICTION_MAX_PER_START: int = env.whole("EVICTION_MAX_PER_START", default=3)
 POLICY_WARNING_SECONDS: float = env.number("POLICY_WARNING_SECONDS", default=900.0)
-IDLE_STOP_AFTER: float = env.number("IDLE_STOP_AFTER", default=0.0)
+if env.text("IDLE_STOP_AFTER") not in ("", "0"):
+    raise ImproperlyConfigured(
+        "IDLE_STOP_AFTER is gone: leave it out, and run `manage.py set_policy --idle-stop MINUTES`."
+    )
 RECONCILE_MAX_CHANGE: float = env.number("RECONCILE_MAX_CHANGE", default=20.0)  # per cent
 RECONCILE_PAGE: int = env.whole("RECONCILE_PAGE", default=200)
 SWEEP_STALE_SECONDS: float = env.number("SWEEP_STALE_SECONDS", default=900.0)

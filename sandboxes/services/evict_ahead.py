@@ -17,7 +17,7 @@ from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import victims
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from django.db.models import QuerySet
 
@@ -101,10 +101,8 @@ class EvictionOutcome:
         return all(size >= least for size, least in zip(freed, asked, strict=True))
 
 
-def evict_ahead(wanted: EvictionRequest, *, beat: Callable[[], None] = lambda: None) -> EvictionOutcome:
+def evict_ahead(wanted: EvictionRequest) -> EvictionOutcome:
     """Stop, or archive, what may be; their intents stay, so they come back when they are next needed.
-
-    `beat` is called between the candidates and may raise to end it there.
 
     Raises:
         Refused: INVALID_REQUEST when neither idleness nor room says what to stop, when disk is wanted together
@@ -115,7 +113,6 @@ def evict_ahead(wanted: EvictionRequest, *, beat: Callable[[], None] = lambda: N
     _check(wanted)
     outcome = EvictionOutcome()
     for verdict in _judged(wanted):
-        beat()
         outcome.add(_evict(wanted, verdict) if verdict.passes else verdict)
         if _is_done(wanted, outcome):
             break

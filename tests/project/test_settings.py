@@ -51,6 +51,7 @@ def test_every_variable_of_the_example_is_explained() -> None:
         ("ATTEMPT_SECONDS", "-1"),
         ("DATABASE_URL", "postgres://h/n?sslmoode=require"),
         ("TRUST_PROXY", "1"),
+        ("IDLE_STOP_AFTER", "7200"),
     ],
 )
 def test_a_wrong_setting_refuses_to_start_and_says_which(name: str, value: str) -> None:

@@ -1,16 +1,12 @@
-"""What a sweep does when the list has been read: broken intents, Convex, idleness, notices, retention."""
+"""What a sweep does when the list has been read: broken intents, Convex, notices, retention."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from django.conf import settings
-
 from sandboxes import clock
 from sandboxes.core.codes import NoticeCode, Refused
-from sandboxes.providers.daytona.gateway import DaytonaError
 from sandboxes.services import (
-    evict_ahead,
     notices,
     orphans,
     projection,
@@ -21,7 +17,6 @@ from sandboxes.services import (
     verify_convex,
 )
 from sandboxes.services.reconcile import intents
-from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 
 if TYPE_CHECKING:
@@ -42,7 +37,6 @@ def steps(run: Run) -> None:
         verifications.when_due(lambda: _verify(run))
     if not run.reasons:
         _close_notices(run)
-        _stop_idle(run)
     if not run.options.owner:
         usage_roll_up.when_due(run.beat)
     _prune_daily(run)
@@ -113,16 +107,6 @@ def _close_notices(run: Run) -> None:
 def _differing(count: int) -> str:
     which = "1 sandbox" if count == 1 else f"{count} sandboxes"
     return f"Daytona holds other settings of {which} than were asked for; a dry run of the sweep names them."
-
-
-def _stop_idle(run: Run) -> None:
-    if settings.IDLE_STOP_AFTER <= 0 or run.options.restored:  # what a backup says of use is old
-        return
-    wanted = evict_ahead.EvictionRequest(idle=settings.IDLE_STOP_AFTER, owner=run.options.owner)
-    try:
-        run.report.count("idle_stopped", evict_ahead.evict_ahead(wanted, beat=run.beat).count)
-    except DaytonaError as error:
-        run.partial(f"idle sandboxes were not stopped: {message_of(error)}")
 
 
 def _prune_daily(run: Run) -> None:
