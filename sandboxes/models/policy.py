@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from sandboxes.core import policies
-    from sandboxes.core.vocabulary import Actor
     from sandboxes.models.sandbox import Sandbox
 
 FROM_THE_FIRST = UUID(int=0)
@@ -38,15 +37,14 @@ class PolicyRows(models.QuerySet[Any]):
         """Those that have a rule; what says nothing any more is as if it were not there."""
         return self.exclude(**{f"{rule}_minutes": None for rule in Rule})
 
-    def visible_to(self, actor: Actor, sandboxes: Iterable[UUID]) -> Self:
-        """Those that are about owners whom the actor may see; `sandboxes` are those that they may see."""
-        if actor.only_owner is None:
-            return self
-        of_all = Q(scope__in=(PolicyScope.DEFAULT, PolicyScope.TIER))
-        of_owner = Q(scope=PolicyScope.OWNER, subject=actor.only_owner)
-        return self.filter(
-            of_all | of_owner | Q(scope=PolicyScope.SANDBOX, subject__in=[str(pk) for pk in sandboxes])
-        )
+    def about(self, owner: str, sandboxes: Iterable[UUID]) -> Self:
+        """Those of this owner, and of these sandboxes of theirs."""
+        of_sandboxes = Q(scope=PolicyScope.SANDBOX, subject__in=[str(pk) for pk in sandboxes])
+        return self.filter(Q(scope=PolicyScope.OWNER, subject=owner) | of_sandboxes)
+
+    def about_all(self) -> Self:
+        """Those that are about all owners' sandboxes."""
+        return self.filter(scope__in=(PolicyScope.DEFAULT, PolicyScope.TIER))
 
 
 def _of(row: Sandbox, found: dict[tuple[str, str], Policy]) -> list[Policy]:

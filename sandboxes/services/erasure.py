@@ -13,7 +13,7 @@ from django.db.models.functions import Cast
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.vocabulary import Actor, AuditAction, EventKind, PolicyScope
+from sandboxes.core.vocabulary import Actor, AuditAction, EventKind
 from sandboxes.models import (
     ConvexProjection,
     IdempotencyAnswer,
@@ -74,18 +74,12 @@ def _rows_of(owner_id: str, theirs: QuerySet[Sandbox]) -> dict[str, QuerySet[Any
         "idempotency": _answers(owner_id, theirs),
         "orphans": Orphan.objects.filter(Q(owner=owner_id) | Q(adopt_for=owner_id)),
         "job_items": JobItem.objects.filter(owner=owner_id),
-        "policies": _policies(owner_id, theirs),
+        "policies": Policy.objects.about(owner_id, theirs.values_list("pk", flat=True)),
         "sandboxes": theirs,
         "sweeps": Sweep.objects.filter(owner=owner_id),
         "usage": UsageHour.objects.filter(owner=owner_id),
         "owners": Owner.objects.filter(pk=owner_id),
     }
-
-
-def _policies(owner_id: str, theirs: QuerySet[Sandbox]) -> QuerySet[Policy]:
-    ids = [str(pk) for pk in theirs.values_list("pk", flat=True)]
-    of_owner = Q(scope=PolicyScope.OWNER, subject=owner_id)
-    return Policy.objects.filter(of_owner | Q(scope=PolicyScope.SANDBOX, subject__in=ids))
 
 
 def _answers(owner_id: str, theirs: QuerySet[Sandbox]) -> QuerySet[IdempotencyAnswer]:

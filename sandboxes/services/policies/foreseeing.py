@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db.models import Q
 
 from sandboxes import clock
 from sandboxes.core import policies
@@ -106,10 +105,8 @@ def in_force(row: Sandbox) -> list[InForce]:
 
 def of_owner(owner: str) -> list[OfOwner]:
     """The rules that hold for an owner's sandboxes: their own, and else those of tiers and by default."""
-    about = Q(scope__in=(PolicyScope.DEFAULT, PolicyScope.TIER)) | Q(scope=PolicyScope.OWNER, subject=owner)
-    rows = sorted(
-        PolicyRow.objects.filter(about), key=lambda row: (PolicyScope.values.index(row.scope), row.subject)
-    )
+    about = PolicyRow.objects.about_all() | PolicyRow.objects.about(owner, ())
+    rows = sorted(about, key=lambda row: (PolicyScope.values.index(row.scope), row.subject))
     said = [
         OfOwner(rule, minutes, row.scope, row.subject)
         for rule in Rule

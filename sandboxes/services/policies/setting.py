@@ -28,9 +28,11 @@ NOTHING: Mapping[Rule, int | None] = dict.fromkeys(Rule)
 
 def listed(actor: Actor) -> PolicyRows:
     """The policies that say something, of what the actor may see."""
-    owned = () if actor.only_owner is None else Sandbox.objects.visible_to(actor).values_list("pk", flat=True)
-    found: PolicyRows = PolicyRow.objects.saying_something().visible_to(actor, owned)
-    return found
+    found: PolicyRows = PolicyRow.objects.saying_something()
+    if actor.only_owner is None:
+        return found
+    theirs = Sandbox.objects.visible_to(actor).values_list("pk", flat=True)
+    return found.about_all() | found.about(actor.only_owner, theirs)
 
 
 def find(address: str, *, actor: Actor) -> PolicyRow:
