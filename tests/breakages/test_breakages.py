@@ -18,6 +18,7 @@ from tests.breakages.core import BREAKAGES as CORE
 from tests.breakages.engine import BREAKAGES as ENGINE
 from tests.breakages.imports import BREAKAGES as IMPORTS
 from tests.breakages.observations import BREAKAGES as OBSERVATIONS
+from tests.breakages.policies import BREAKAGES as POLICIES
 from tests.breakages.projection import BREAKAGES as PROJECTION
 from tests.breakages.requests import BREAKAGES as REQUESTS
 from tests.breakages.server import BREAKAGES as SERVER
@@ -36,6 +37,7 @@ LATE = ("daytona_api_client.api.sandbox_api", "daytona_api_client_async.api.sand
 UNNEEDED = ("_pytest", "anyio", "coverage", "execnet", "playwright", "pytest", "schemathesis", "xdist")
 
 BREAKAGES = [
+    *POLICIES,
     *REQUESTS,
     *SERVER,
     *IMPORTS,

@@ -11,7 +11,7 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.decide import decide
 from sandboxes.core.plan import Call, Fail
 from sandboxes.core.policies import Act, Due, Fetch, Look, Setting, Warn
-from sandboxes.core.vocabulary import Action, Intent, PolicyScope, Rule, Source, Status
+from sandboxes.core.vocabulary import Action, Actor, Intent, PolicyScope, Rule, Source, Status
 from tests.core.building import NOW, at, call, facts, fetched, operation, sandbox
 
 if TYPE_CHECKING:
@@ -292,6 +292,32 @@ def test_daytonas_own_intervals_are_shown_beside_the_rules_and_the_first_comes_f
         ("auto_archive", "daytona", at(DAY)),
         ("auto_delete", "daytona", at(4 * DAY)),
     ]
+
+
+def test_of_each_action_the_first_rule_is_told_and_nothing_after_a_delete() -> None:
+    def told(row: SandboxFacts, **minutes: int) -> list[str]:
+        found = policies.forecast(row, rules(**minutes), on_hold=False, now=NOW, warning=WARNING)
+        return [due.rule for due in policies.by_rules(found)]
+
+    row = running(last_activity_at=at(-MINUTE), last_accessed_at=NOW)
+    assert told(row, idle_stop=100, longest_run=3000, expiry=6000) == ["idle_stop", "expiry"]
+    assert told(row, idle_stop=300, expiry=180) == ["expiry"]
+    assert told(row) == []
+
+
+@pytest.mark.parametrize("scope", PolicyScope)
+def test_who_may_set_a_policy(scope: PolicyScope) -> None:
+    policies.check_may_set(Actor.staff("bob"), scope)
+    policies.check_may_set(Actor.service("app", on_behalf_of=None), scope)
+    refused = [Actor.owner("alice")]
+    if scope in (PolicyScope.DEFAULT, PolicyScope.TIER):
+        refused += [Actor.service("app", on_behalf_of="alice"), Actor.staff("bob", on_behalf_of="alice")]
+    else:
+        policies.check_may_set(Actor.service("app", on_behalf_of="alice"), scope)
+    for actor in refused:
+        with pytest.raises(Refused) as error:
+            policies.check_may_set(actor, scope)
+        assert error.value.code == Code.PERMISSION_DENIED
 
 
 def test_what_ends_an_ephemeral_one_is_shown_as_a_delete() -> None:
