@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 from django.db import connection
 
 from sandboxes import clock
 from sandboxes.core.vocabulary import ACTIVE, Action, OperationStatus
+from sandboxes.models.in_sql import among, as_uuid, keys, run
 from sandboxes.models.lease import LONGEST
 from sandboxes.models.operation import Operation
 from sandboxes.models.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from uuid import UUID
 
 UNSENT_IN_SQL = f"action = '{Action.CREATE.value}' AND status = '{OperationStatus.QUEUED.value}'"
 ACTIVE_IN_SQL = ", ".join(f"'{status.value}'" for status in sorted(ACTIVE))
@@ -58,7 +59,7 @@ def claim(ids: Sequence[UUID], *, token: str, seconds: float) -> list[Claimed]:
 
 def _lease(ids: Sequence[UUID], token: str, seconds: float) -> list[tuple[UUID, str | None, str, str, datetime]]:
     now, until, void = clock.in_sql(), clock.in_sql(plus=seconds), clock.in_sql(plus=LONGEST.total_seconds())
-    chosen = f"id IN ({_places(ids)}) AND (lease_until IS NULL OR lease_until < {now} OR lease_until > {void})"
+    chosen = f"id {among(ids)} AND (lease_until IS NULL OR lease_until < {now} OR lease_until > {void})"
     if connection.vendor == "postgresql":
         # In one order, and without waiting: two workers that claim the same rows cannot wait for each other.
         chosen = (
@@ -69,11 +70,11 @@ def _lease(ids: Sequence[UUID], token: str, seconds: float) -> list[tuple[UUID, 
             fetch_due_at = CASE WHEN fetch_due_at < {until} THEN {until} ELSE fetch_due_at END
         WHERE {chosen} RETURNING id, daytona_id, daytona_name, owner_id, lease_until
     """  # noqa: S608
-    found = _run(statement, [token, *_keys(ids)])
+    found = run(statement, [token, *keys(ids)])
     here = clock.here()  # SQLite has our own clock
     lease = timedelta(seconds=seconds)
     return [
-        (_uuid(pk), daytona_id, name, owner, ends - lease if connection.vendor == "postgresql" else here)
+        (as_uuid(pk), daytona_id, name, owner, ends - lease if connection.vendor == "postgresql" else here)
         for pk, daytona_id, name, owner, ends in found
     ]
 
@@ -83,34 +84,14 @@ def _postpone(ids: Sequence[UUID], seconds: float) -> dict[UUID, tuple[UUID, str
     until = clock.in_sql(plus=seconds)
     statement = f"""
         UPDATE {_table(Operation)} SET due_at = CASE WHEN due_at > {until} THEN due_at ELSE {until} END
-        WHERE sandbox_id IN ({_places(ids)}) AND status IN ({ACTIVE_IN_SQL})
+        WHERE sandbox_id {among(ids)} AND status IN ({ACTIVE_IN_SQL})
         RETURNING sandbox_id, id, request_id, {UNSENT_IN_SQL}
     """  # noqa: S608
     return {
-        _uuid(sandbox): (_uuid(pk), request_id, bool(is_unsent))
-        for sandbox, pk, request_id, is_unsent in _run(statement, _keys(ids))
+        as_uuid(sandbox): (as_uuid(pk), request_id, bool(is_unsent))
+        for sandbox, pk, request_id, is_unsent in run(statement, keys(ids))
     }
-
-
-def _run(statement: str, values: list[Any]) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-        return found
 
 
 def _table(model: type[Sandbox | Operation]) -> str:
     return model._meta.db_table
-
-
-def _places(ids: Sequence[UUID]) -> str:
-    """One array on PostgreSQL, so that the statement is the same for any number of rows."""
-    return "SELECT unnest(%s::uuid[])" if connection.vendor == "postgresql" else ", ".join(["%s"] * len(ids))
-
-
-def _keys(ids: Sequence[UUID]) -> list[Any]:
-    return [list(ids)] if connection.vendor == "postgresql" else [one.hex for one in ids]
-
-
-def _uuid(value: Any) -> UUID:
-    return value if isinstance(value, UUID) else UUID(value)

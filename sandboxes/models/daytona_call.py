@@ -1,29 +1,17 @@
 from __future__ import annotations
 
-from datetime import timedelta
-
 from django.db import models
 from django.db.models import Q
 
-from sandboxes import clock
 from sandboxes.core.vocabulary import CallOutcome
 from sandboxes.models.operation import Operation
 from sandboxes.models.sandbox import Sandbox
-from sandboxes.models.scope import is_active
-
-RECENT = timedelta(minutes=15)
 
 
 class DaytonaCallRows(models.QuerySet["DaytonaCall"]):
     def in_doubt(self) -> DaytonaCallRows:
         """Those of which nobody knows whether they were, or will be, carried out."""
         return self.filter(in_doubt_until__isnull=False)
-
-    def relevant(self) -> DaytonaCallRows:
-        """Those that a decision depends on: in doubt, of an operation that is active, or made just now, so that a
-        fetch may still show what was before them."""
-        since = clock.present(plus=-RECENT)
-        return self.filter(Q(in_doubt_until__isnull=False) | is_active("operation__") | Q(made_at__gte=since))
 
 
 class DaytonaCall(models.Model):

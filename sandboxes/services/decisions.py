@@ -35,7 +35,7 @@ from sandboxes.core.observation import refresh_status
 from sandboxes.core.quota import QuotaSearch
 from sandboxes.core.resources import Resource
 from sandboxes.core.vocabulary import Action, EventKind, Source
-from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox
+from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox, reading
 from sandboxes.models import Policy as PolicyRow
 from sandboxes.providers.convex.gateway import gateway
 from sandboxes.services import leases, sandbox_store
@@ -103,7 +103,7 @@ def read_calls(rows: Iterable[Sandbox]) -> None:
     by_id = {row.pk: row for row in rows}
     for row in by_id.values():
         row.known_calls = []
-    for call in DaytonaCall.objects.relevant().filter(sandbox__in=by_id).order_by("id"):
+    for call in reading.calls(list(by_id)):
         by_id[call.sandbox_id].known_calls.append(call_facts(call))  # type: ignore[union-attr]
 
 
@@ -138,10 +138,11 @@ def gather(
     *,
     now: datetime,
     active: Operation | None = None,
+    on_hold: bool = False,
 ) -> Facts:
     """All that a decision about the locked row may depend on.
 
-    `active`: the active operation, where that is not the one that is attempted.
+    `active`: the active operation, where that is not the one that is attempted. `on_hold`: its owner is.
     """
     is_create = operation is not None and operation.action == Action.CREATE
     return Facts(
@@ -149,7 +150,7 @@ def gather(
         operation=operation_facts(operation) if operation else None,
         active=active.action if active else None,
         calls=calls_of(row),
-        on_hold=row.owner.on_hold if operation is not None else False,
+        on_hold=on_hold,
         policy=policy_of(row) if operation is not None and operation.source == Source.POLICY else {},
         convex=_convex_facts(row) if is_create else ConvexFacts(),
         last_request=_last_request(row) if operation is None and active is None else None,

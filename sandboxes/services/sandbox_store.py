@@ -17,7 +17,7 @@ from project.readable import cut
 from sandboxes import clock
 from sandboxes.core.shown import shown_of
 from sandboxes.core.vocabulary import EventKind
-from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox, SandboxEvent
+from sandboxes.models import ConvexProjection, DaytonaCall, IntentChange, Operation, Sandbox, SandboxEvent, reading
 from sandboxes.models.bulk import insert_each, update_each
 from sandboxes.models.sandbox import WORKING_FIELDS
 from sandboxes.services import notices
@@ -112,12 +112,26 @@ def lock_sandbox(which: UUID | SandboxRows, *, token: str | None = None) -> Iter
 
 
 @contextmanager
-def lock_sandboxes(rows: QuerySet[Sandbox], *, waits: bool = False) -> Iterator[list[Sandbox]]:
-    """The same for many, in a few statements. Those that somebody else holds now are waited for, or left out."""
+def lock_sandboxes(rows: QuerySet[Sandbox]) -> Iterator[list[Sandbox]]:
+    """The same for many, in a few statements. Those that somebody else holds now are left out."""
+    free = rows.select_for_update(of=("self",), skip_locked=True, no_key=True).select_related("owner")
+    with _written_together(lambda: list(free.order_by("pk"))) as found:
+        yield found
+
+
+@contextmanager
+def lock_each(ids: Iterable[UUID]) -> Iterator[list[Sandbox]]:
+    """The same for those of a worker, which are waited for."""
+    with _written_together(lambda: reading.lock(list(ids))) as found:
+        yield found
+
+
+@contextmanager
+def _written_together(lock: Callable[[], list[Sandbox]]) -> Iterator[list[Sandbox]]:
+    """One transaction that begins with these locks; what the block changed of their rows is saved at its end."""
     batch = Batch()
     with transaction.atomic():
-        free = rows.select_for_update(of=("self",), skip_locked=not waits, no_key=True).select_related("owner")
-        found = list(free.order_by("pk"))
+        found = lock()
         before = {row.pk: values(row) for row in found}
         for row in found:
             row.batch, row.lines = batch, []

@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
 
 from sandboxes import clock
 from sandboxes.core.asked import labels_of
@@ -23,7 +22,7 @@ from sandboxes.core.decide import decide
 from sandboxes.core.facts import Answer, Decision, Fetched, NewOperation, TellDaytona
 from sandboxes.core.plan import Call, FindRoom, LookAgain, Step
 from sandboxes.core.vocabulary import Action, EventKind, OperationStatus, Source
-from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, claiming
+from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, claiming, reading
 from sandboxes.providers.protocols import NewSandbox
 from sandboxes.services import notices, sandbox_store
 from sandboxes.services.decisions import gather, read_calls, read_policies, write
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from sandboxes.core.quota import QuotaSearch
+    from sandboxes.models.reading import ReadOperation
 
 log = structlog.get_logger(__name__)
 
@@ -136,11 +136,14 @@ def decide_together(asked: Sequence[tuple[Turn, tuple[Answer, ...]]]) -> list[Ou
     by_id = {turn.sandbox_id: (turn, answers) for turn, answers in asked}
     assert len(by_id) == len(asked), "one worker has one turn on a sandbox"
     outcomes: dict[UUID, Outcome] = {}
-    with sandbox_store.lock_sandboxes(Sandbox.objects.filter(pk__in=by_id), waits=True) as found:
+    with sandbox_store.lock_each(by_id) as found:
         rows = [row for row in found if row.lease_token == by_id[row.pk][0].token]
-        operations, active, now = _operations(rows, by_id)
+        operations = _operations(rows, by_id)
+        active = {one.row.sandbox_id: one.row for one in operations.values() if one.row.is_active}
+        # From after the wait for the locks.
+        now = next((one.present for one in operations.values()), None) or clock.now()
         read_calls(rows)
-        by_policy = {one.sandbox_id for one in operations.values() if one.source == Source.POLICY}
+        by_policy = {one.row.sandbox_id for one in operations.values() if one.row.source == Source.POLICY}
         if by_policy:
             read_policies([row for row in rows if row.pk in by_policy])
         for row in rows:
@@ -152,34 +155,31 @@ def decide_together(asked: Sequence[tuple[Turn, tuple[Answer, ...]]]) -> list[Ou
 
 def _operations(
     rows: list[Sandbox], by_id: dict[UUID, tuple[Turn, tuple[Answer, ...]]]
-) -> tuple[dict[UUID, Operation], dict[UUID, Operation], datetime]:
-    """Those that the turns are about, which may have ended; those that are active, by sandbox; and the time, which
-    is from after the wait for the locks."""
+) -> dict[UUID, ReadOperation]:
+    """Those that the turns are about, which may have ended, and those that are active."""
     ids = [turn.operation_id for turn, _ in by_id.values() if turn.operation_id]
-    active = Q(pk__in=Operation.objects.active().filter(sandbox__in=rows).values("pk"))
-    read = Operation.objects.filter(Q(pk__in=ids) | active).select_related("intent_change")
-    found = list(read.annotate(present=clock.present()))
-    now: datetime = found[0].present if found else clock.now()
-    creates = {one.sandbox_id for one in found if one.action == Action.CREATE}
+    found = reading.operations(ids, [row.pk for row in rows])
+    creates = {one.row.sandbox_id for one in found if one.row.action == Action.CREATE}
     if creates:
         projections = ConvexProjection.objects.in_bulk(creates)
         for row in rows:
             if row.pk in projections:
                 row.projection = projections[row.pk]
-    return {one.pk: one for one in found}, {one.sandbox_id: one for one in found if one.is_active}, now
+    return {one.row.pk: one for one in found}
 
 
 def _decide(
     row: Sandbox,
     turn: Turn,
-    operation: Operation | None,
+    found: ReadOperation | None,
     active: Operation | None,
     answers: tuple[Answer, ...],
     *,
     now: datetime,
 ) -> Outcome:
+    operation, on_hold = (found.row, found.on_hold) if found else (None, False)
     others = active if active is not operation else None
-    decision = decide(gather(row, operation, answers, now=now, active=others))
+    decision = decide(gather(row, operation, answers, now=now, active=others, on_hold=on_hold))
     tells = _to_tell(decision, answers[-1])
     wait = 0.0 if tells else turn.wait_for(decision.step)
     if wait is not None:

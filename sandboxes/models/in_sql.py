@@ -1,0 +1,69 @@
+"""Statements that run all the time, written in SQL: having the ORM build one costs more than running it.
+
+The columns come from the models, so that a new one is read as well.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db import connection, connections
+from django.db.models.sql import Query
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from django.db.models import Model
+
+
+def run(statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+        return found
+
+
+def read(statement: str, values: Sequence[Any], *models: type[Model]) -> Iterator[tuple[Any, ...]]:
+    """A row of each of these models, whose `columns` come first, or None where a join found none; then the rest."""
+    found = run(statement, values)
+    fields = [field for model in models for field in model._meta.concrete_fields]
+    here = connections[connection.alias]  # not the proxy, which is asked about each column
+    compiler = here.ops.compiler("SQLCompiler")(Query(models[0]), here, here.alias)
+    converters = compiler.get_converters([field.get_col(field.model._meta.db_table) for field in fields])
+    parts = [(model, *_part(model)) for model in models]
+    for whole in compiler.apply_converters(found, converters) if converters else found:
+        rows, place = [], 0
+        for model, names, key in parts:
+            part = whole[place : place + len(names)]
+            rows.append(None if part[key] is None else model.from_db(here.alias, names, part))
+            place += len(names)
+        yield (*rows, *whole[place:])
+
+
+@cache
+def columns(model: type[Model], table: str) -> str:
+    """All columns of a model, to be selected from the table of that name."""
+    return ", ".join(f'{table}."{field.column}"' for field in model._meta.concrete_fields)
+
+
+@cache
+def _part(model: type[Model]) -> tuple[list[str], int]:
+    """The fields of a model in the order of its columns, and the place of its key."""
+    names = [field.attname for field in model._meta.concrete_fields]
+    return names, names.index(model._meta.pk.attname)
+
+
+def among(ids: Sequence[UUID]) -> str:
+    """What a column is compared with; one array on PostgreSQL, so that the statement is the same for any number."""
+    return "= ANY(%s::uuid[])" if connection.vendor == "postgresql" else f"IN ({', '.join(['%s'] * len(ids))})"
+
+
+def keys(ids: Sequence[UUID]) -> list[Any]:
+    """The values for `among`."""
+    return [list(ids)] if connection.vendor == "postgresql" else [one.hex for one in ids]
+
+
+def as_uuid(value: Any) -> UUID:
+    return value if isinstance(value, UUID) else UUID(value)
