@@ -2,8 +2,8 @@
 # Upgrade). A tag moves; a release names its base by digest, and `make image` refuses another.
 ARG BASE_IMAGE=python:3.11-slim
 
-# What is installed. pip stays here. Gone is what no process reads: translations, since no page is translated, and the symbols
-# that debuggers want.
+# What is installed. pip stays here. Gone is what no process reads: the parts of Daytona's SDK for who works inside a sandbox,
+# translations, since no page is translated, and the symbols that debuggers want.
 FROM ${BASE_IMAGE} AS packages
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 STATIC_ROOT=/app/static
 WORKDIR /app
@@ -11,6 +11,7 @@ RUN apt-get update -qq && apt-get install -qq --yes --no-install-recommends binu
 RUN python -m venv --without-pip /venv
 COPY requirements.txt .
 RUN /usr/local/bin/python -m pip --python /venv/bin/python install --require-hashes -r requirements.txt
+RUN /usr/local/bin/python -m pip --python /venv/bin/python uninstall --yes obstore httpx-ws daytona-api-client daytona-toolbox-api-client daytona-toolbox-api-client-async daytona-analytics-api-client daytona-analytics-api-client-async
 RUN find /venv -name "*.[mp]o" -delete
 RUN find /venv -name "*.so" -exec strip --strip-unneeded {} +
 

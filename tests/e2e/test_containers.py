@@ -31,6 +31,7 @@ HOST = "sandkeeper.example.com"
 THROUGH_THE_PROXY = {"Host": HOST, "X-Forwarded-Proto": "https"}
 PROCESSES = ("worker", "reconcile", "watch")
 NOT_HERE = ("apt-get", "groupadd", "install --directory")  # what changes the machine
+UV = Path(sys.prefix) / "bin" / "uv"
 HAS_STRIP = shutil.which("strip") is not None
 
 BASE_MB = 124.84  # all layers of python:3.11.15-slim-trixie, as docker-library/repo-info publishes them
@@ -72,10 +73,13 @@ class Image:
         elif " install --require-hashes" in command:
             # uv reads the same pins and is at hand; pip itself would take a minute. Copied: what is linked to uv's
             # cache belongs to every other environment as well, and is about to be stripped.
-            uv = Path(sys.prefix) / "bin" / "uv"
             options = command.partition(" install ")[2]
             how = "--quiet --link-mode copy --compile-bytecode"
-            self.run(f"{uv} pip install {how} --python {self.venv}/bin/python {options}")
+            self.run(f"{UV} pip install {how} --python {self.venv}/bin/python {options}")
+        elif " uninstall --yes " in command:
+            self.run(
+                f"{UV} pip uninstall --quiet --python {self.venv}/bin/python {command.partition(' --yes ')[2]}"
+            )
         elif not command.startswith(NOT_HERE) and (HAS_STRIP or "strip" not in command):
             self.run(command)
 

@@ -27,7 +27,7 @@ WORKING = ("sandboxes", "project", "emulator", "tests", "bench", "clients")
 # The packages whose name in pyproject.toml is not what one imports, and those that no import names.
 IMPORTED_AS = {
     "import-linter": "importlinter",  # in pyproject.toml
-    "daytona-api-client-async": "daytona_api_client_async",
+    "daytona-sdk": "daytona_api_client_async",
     "django": "django",
     "django-axes": "axes",
     "django-cors-headers": "corsheaders",
