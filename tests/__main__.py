@@ -39,8 +39,10 @@ ONCE = [
 ]  # fmt: skip
 FAST_ONLY = "--fast" in sys.argv
 SOAK = "--soak" in sys.argv
-# What `--fast` runs: the rules, the services, and what holds the project together.
+# What `--fast` runs: the rules, the services, and what holds the project together; of the services not what takes
+# as long as all the others: comparing with Daytona, and pushing to Convex.
 FAST = ["tests/core", "tests/services", "tests/project/test_structure.py", "tests/project/test_dead_code.py"]
+NOT_FAST = ["tests/services/projection", "tests/services/reconcile"]
 
 
 def no_postgres() -> str:
@@ -166,8 +168,9 @@ def main() -> int:
         signal.signal(number, end_all)
     if FAST_ONLY:
         fast = pytest(
-            "fast", *FAST, processes=2, without=["postgres", "browser"], environment={"TEST_DATABASE_URL": ""}
-        )
+            "fast", *FAST, *(f"--ignore={place}" for place in NOT_FAST),
+            processes=2, without=["postgres", "browser"], environment={"TEST_DATABASE_URL": ""},
+        )  # fmt: skip
         return 0 if fast.run() else 1
     absent = {
         "postgres": no_postgres(),
