@@ -54,6 +54,7 @@ class MirrorAdmin(ClosedLookups):
     actions: Any = None
     sortable_by: Any = ()
     show_facets = ShowFacets.NEVER  # a count per choice
+    preserve_filters = False  # each row's link would be resolved again, to be longer
     list_before_template = "sandboxes/pieces/chosen_filters.html"
     ordering: Any = ("-pk",)
     nothing_yet = "There is nothing here yet."
@@ -74,8 +75,10 @@ class MirrorAdmin(ClosedLookups):
         return PageChangeList
 
     def get_urls(self) -> list[URLPattern]:
-        name = f"{self.opts.app_label}_{self.opts.model_name}_export"
-        return [path("export/", self.admin_site.admin_view(self.export_view), name=name), *super().get_urls()]
+        """Without Django's own history, which is empty: timelines and the audit log tell it."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        export = path("export/", self.admin_site.admin_view(self.export_view), name=f"{name}_export")
+        return [export, *(one for one in super().get_urls() if one.name != f"{name}_history")]
 
     def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
         return export(self, request)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from django.contrib.auth.models import Group
-from django.contrib.contenttypes.models import ContentType
 from django.db import connection
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import reverse
 
-from sandboxes.core.codes import NoticeCode
-from sandboxes.core.vocabulary import Action, OperationStatus, Status
-from sandboxes.models import Notice, Orphan, Owner, Receiver, ServiceKey, Sweep, WorkerHeartbeat
+from sandboxes.core.vocabulary import Action, OperationStatus
+from sandboxes.models import Notice
 from sandboxes.providers.daytona import gateway as daytona
-from sandboxes.services import notices
 from tests.admin import members
+from tests.admin.furnishing import furnish
 from tests.admin.pages import confirm
 from tests.support import rows
+from tests.support.admin_addresses import addresses, admin_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,61 +54,11 @@ def world(emulator: Emulator, settings: Settings, transactional_db: None) -> Ite
 def furnished(world: Emulator, client: Client) -> Client:
     """At least one row of everything, and a sandbox in Daytona."""
     client.force_login(members.root())
+    furnish()
     (daytona_id,) = world.seed(count=1, name="atlas", state="started")
     row = rows.sandbox("atlas", daytona_id=daytona_id, protected_until=rows.ago(hours=-1))
-    rows.event(row, operation=rows.operation(row, Action.START, OperationStatus.IN_PROGRESS))
-    rows.sandbox("gone", status=Status.GONE)
-    notices.tell(NoticeCode.ORPHANS, "2 orphans")
-    Sweep.objects.create(started_at=rows.ago(hours=1))
-    beat = {"host": "h", "pid": 1, "places": 1, "started_at": rows.ago(hours=1), "beat_at": rows.ago(seconds=1)}
-    WorkerHeartbeat.objects.create(worker_id="one", **beat)
-    key = ServiceKey.objects.create(name="key", prefix="abc", digest="x", scopes=[])
-    Receiver.objects.create(key=key, url="https://example.com/", position=0, created_at=rows.ago(hours=1))
-    Orphan.objects.create(daytona_id="stray", owner="bob", first_seen_at=rows.ago(), seen_at=rows.ago())
-    Group.objects.get_or_create(name="people")
+    rows.operation(row, Action.START, OperationStatus.IN_PROGRESS)
     return client
-
-
-def patterns(found: list[Any], prefix: str = "") -> Iterator[URLPattern]:
-    for entry in found:
-        if isinstance(entry, URLResolver):
-            yield from patterns(entry.url_patterns)
-        else:
-            yield entry
-
-
-def admin_patterns() -> list[URLPattern]:
-    (resolver,) = [entry for entry in get_resolver().url_patterns if getattr(entry, "namespace", "") == "admin"]
-    assert isinstance(resolver, URLResolver)
-    return list(patterns(resolver.url_patterns))
-
-
-def some_key(name: str) -> str:
-    """The key of some row of the model that an address of this name is about."""
-    app, model_name, *_ = name.split("_")
-    model = ContentType.objects.get(app_label=app, model=model_name).model_class()
-    assert model is not None
-    rows_of = model._default_manager.exclude(name="gone") if model_name == "sandbox" else model._default_manager
-    return str(rows_of.all()[0].pk)
-
-
-def addresses() -> Iterator[str]:
-    """Each pattern's address, filled with rows that exist. Fails for an argument that nobody knows."""
-    for pattern in admin_patterns():
-        arguments: dict[str, Any] = {}
-        for argument in pattern.pattern.regex.groupindex:
-            if argument in ("object_id", "id"):
-                arguments[argument] = (
-                    "1" if pattern.name == "view_on_site" else some_key(pattern.name or "auth_user")
-                )
-            else:
-                arguments[argument] = {
-                    "app_label": "sandboxes",
-                    "url": "nowhere",
-                    "content_type_id": ContentType.objects.get_for_model(Owner).pk,
-                }[argument]
-        if pattern.name is not None:
-            yield reverse(f"admin:{pattern.name}", kwargs=arguments)
 
 
 def dump() -> dict[str, list[Any]]:
@@ -127,7 +75,7 @@ def dump() -> dict[str, list[Any]]:
 def test_a_get_to_any_address_of_the_admin_changes_nothing(furnished: Client, world: Emulator) -> None:
     one, two = rows.sandbox("one"), rows.sandbox("two")
     confirm(furnished, "stop", one, two)
-    asked = [address for address in addresses() if not address.endswith("/logout/")]
+    asked = [address.path for address in addresses() if address.name != "logout"]
     assert len(asked) > 60, "the walk has lost its way"
     assert Notice.objects.exists()
     before, calls, log = dump(), world.counts(), world.last_log()
