@@ -11,33 +11,19 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from bench import admin_list
+from bench import rows, sql
 from bench.environment import machine, postgres
 from tests.support.environment import DEVELOPMENT, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 AIM = 50.0
-# What the rows of bench/admin_list lack: labels, harnesses, an owner with very many, operations that failed.
-MORE = """
-UPDATE sandboxes_sandbox SET user_labels =
-    jsonb_build_object('team', 't' || (hashtext(id::text) & 7), 'run', (hashtext(id::text) & 65535)::text)
-    WHERE hashtext(id::text) % 3 <> 0;
-UPDATE sandboxes_sandbox SET harness_id = 'harness-' || (hashtext(id::text) & 32767);
-INSERT INTO sandboxes_owner (id, limit_reason, hold_actor, hold_reason, created_at, updated_at)
-    VALUES ('big', '', '', '', now(), now());
-UPDATE sandboxes_sandbox SET owner_id = 'big' WHERE hashtext(id::text) % 20 = 0;
-UPDATE sandboxes_operation SET request_id = md5(id::text);
-UPDATE sandboxes_operation SET status = 'failed', code = 'timeout' WHERE hashtext(id::text) % 100 = 1;
-UPDATE sandboxes_operation SET status = 'failed', code = 'capacity_exhausted' WHERE hashtext(id::text) % 500 = 2;
-"""
 ORDERS = ["created_at", "-created_at", "updated_at", "-updated_at", "name", "-name", "last_used", "-last_used"]
 SANDBOXES = [
     "", "status=running", "status=error", "status=gone", "status=running&status=stopped", "intent=archived",
@@ -78,21 +64,9 @@ def main() -> int:
 
         django.setup()
         if not options.filled:
-            fill(options.rows)
+            rows.fill(options.rows)
         print(machine())
         return 1 if _slow(explain=options.explain) else 0
-
-
-def fill(rows: int) -> None:
-    from django.db import connection
-
-    admin_list.fill(rows)
-    with connection.cursor() as cursor:
-        for statement in MORE.split(";\n"):
-            if statement.strip():
-                cursor.execute(statement)
-        cursor.execute("VACUUM (FULL)")
-        cursor.execute("VACUUM (ANALYZE)")
 
 
 def _slow(*, explain: bool) -> list[str]:
@@ -144,34 +118,8 @@ def _both_pages(api: Any, path: str, owner: str | None) -> Iterator[tuple[str, f
 
 
 def _timed(api: Any, path: str, owner: str | None) -> tuple[str, float, list[str]]:
-    milliseconds, plan = timed(lambda: api.get(path))
-    return f"{owner or 'all'}: {path[:150]}", milliseconds, plan
-
-
-def timed(ask: Callable[[], Any]) -> tuple[float, list[str]]:
-    """Milliseconds of all statements of one answer, each as PostgreSQL timed it, and the plan of the longest."""
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
-    with CaptureQueriesContext(connection) as queries:
-        answer = ask()
-    assert answer.status_code == 200, answer.content
-    total, longest = 0.0, (0.0, [""])
-    for query in queries:
-        if query["sql"].startswith("SELECT"):
-            milliseconds, plan = min((_explained(query["sql"]) for _ in range(3)), key=lambda one: one[0])
-            total, longest = total + milliseconds, max(longest, (milliseconds, plan), key=lambda one: one[0])
-    return total, longest[1]
-
-
-def _explained(sql: str) -> tuple[float, list[str]]:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("EXPLAIN (ANALYZE, TIMING OFF) " + sql)
-        plan = [line for (line,) in cursor.fetchall()]
-    times = [float(re.findall(r"[\d.]+", line)[0]) for line in plan[-2:]]  # planning, execution
-    return sum(times), plan
+    found = sql.timed(lambda: api.get(path))
+    return f"{owner or 'all'}: {path[:150]}", found.milliseconds, found.plan
 
 
 if __name__ == "__main__":

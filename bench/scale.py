@@ -21,7 +21,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from bench import lists
+from bench import rows, sql
 from bench.environment import ends_by_signal, postgres, run_module
 from bench.report import Report, parser
 from tests.support.environment import DEVELOPMENT, clean_environment
@@ -117,13 +117,13 @@ def _inside(options: argparse.Namespace) -> None:
     django.setup()
     from django.db import connection
 
-    lists.fill(options.inside)
+    rows.fill(options.inside)
     with connection.cursor() as cursor:
         for statement in MORE.strip().removesuffix(";").split(";\n"):
             cursor.execute(statement)
         cursor.execute("VACUUM (ANALYZE)")
     for name, ask in _questions().items():
-        print(f"{name}\t{lists.timed(ask)[0]}", flush=True)
+        print(f"{name}\t{sql.timed(ask).milliseconds}", flush=True)
     for name, claim in claims().items():
         print(f"{name}\t{min(_rolled_back(claim) for _ in range(3))}", flush=True)
     if not options.no_prune:
