@@ -75,7 +75,7 @@ class Lifecycle:
         return self._destroy(row, "delete")
 
     async def pause(self, row: Sandbox) -> dict[str, Any]:
-        """Refused for every class that the emulator has (daytona.md section 1)."""
+        """Refused for every class that the emulator has: only others can be paused."""
         if row.state != "started":
             raise Refusal(400, "Sandbox must be in started state to pause")
         if row.pending:

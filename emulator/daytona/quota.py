@@ -1,4 +1,4 @@
-"""The checks of `validateOrganizationQuotas` (daytona.md section 3; recordings 07 and 16)."""
+"""The checks of `validateOrganizationQuotas` of Daytona's server (recordings 07 and 16)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A worker's turn on a sandbox: claim it, decide for many at once what their answers mean, put back what fails.
 
-All of the database's part of a turn; `attempt.py` has the calls between.
+All of the database's part of a turn; `attempts.py` has the calls between.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sandboxes.services.reconcile.listings import Listings
 
 
-# The list has the raw state, a GET shows what is about to happen (recording 04_lifecycle; daytona.md section 2).
+# The list has the raw state, a GET shows what is about to happen (recording 04_lifecycle).
 SHOWN_BY_GET: dict[tuple[str, str], str] = {
     ("started", "stopped"): "stopping",
     ("started", "destroyed"): "destroying",
