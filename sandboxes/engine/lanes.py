@@ -23,10 +23,10 @@ MOST_AT_ONCE = 500  # rows of one claim
 class Lane:
     """Turns on what is due, up to `places` of them at the same time.
 
-    `each`: so many of one owner are claimed at once, and none while so many of theirs are under way.
+    `each`: so many of one owner may be under way; without it, all but the last places.
     """
 
-    def __init__(self, name: str, queue: Queue, *, places: int, each: int = MOST_AT_ONCE) -> None:
+    def __init__(self, name: str, queue: Queue, *, places: int, each: int | None = None) -> None:
         self.name, self.queue, self.places, self.each = name, queue, max(places, 1), each
         self.by_owner: Counter[str] = Counter()
         self._after: str | None = None
@@ -50,9 +50,9 @@ class Lane:
     def wishes(self) -> Wishes:
         """What the next claim may take; values, for another thread."""
         scarce = self.free <= self.places // RESERVED
-        enough = 1 if scarce else self.each
+        enough = 1 if scarce else self.each or self.places
         busy = frozenset(owner for owner, number in self.by_owner.items() if number >= enough)
-        return Wishes(self.queue, self._after, min(self.free, MOST_AT_ONCE), busy, self.each)
+        return Wishes(self.queue, self._after, min(self.free, MOST_AT_ONCE), busy, self.each or MOST_AT_ONCE)
 
     def went_on(self, after: str | None) -> None:
         self._after = after

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-PLACES = 2000
+PLACES = 2500
 POLL = 0.25  # seconds between two looks at what is due, when nobody wakes us
 BREATH = 0.02  # seconds between two claims while there is more to claim
 BATCH = 200

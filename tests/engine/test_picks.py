@@ -158,6 +158,16 @@ def test_the_last_places_are_for_owners_who_have_none() -> None:
     assert (lane.free, lane.taken, lane.wishes().busy) == (32, 0, frozenset())
 
 
+@pytest.mark.parametrize(("each", "busy"), [(None, frozenset()), (4, frozenset({"alice"}))])
+def test_one_owner_may_have_all_other_places_unless_each_has_a_share(
+    each: int | None, busy: frozenset[str]
+) -> None:
+    lane = Lane("people", picks.PEOPLE, places=1600, each=each)
+    for _ in range(1400):
+        lane.take("alice")
+    assert lane.wishes().busy == busy
+
+
 def test_a_claim_takes_no_more_than_there_are_places() -> None:
     for _ in range(5):
         asked("alice")
