@@ -88,6 +88,6 @@ BREAKAGES = [
         "sandboxes/services/policies/setting.py",
         "row.told_up_to, row.changed_by, row.changed_at = FROM_THE_FIRST,",
         "row.told_up_to, row.changed_by, row.changed_at = None,",
-        f"{SERVICES}::test_an_idle_one_is_announced_stopped_and_comes_back_when_needed",
+        f"{SERVICES}::test_all_sandboxes_are_told_step_by_step",
     ),
 ]
