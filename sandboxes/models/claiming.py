@@ -96,8 +96,8 @@ def _postpone(ids: Sequence[UUID], seconds: float) -> dict[UUID, tuple[UUID, str
 def _unflushed() -> str:
     """A last column that spares PostgreSQL the wait for its disk: what a crash of it takes back is due again.
 
-    Nothing is changed in Daytona under a claim before a decision is written, which waits for the disk, and so for all
-    that was written before.
+    Nothing is changed in Daytona under a claim before a decision is written, which waits for the disk, and so for
+    all that was written before.
     """
     return ", set_config('synchronous_commit', 'off', true)" if connection.vendor == "postgresql" else ""
 
