@@ -36,6 +36,6 @@ def test_a_hundred_waiters_do_not_keep_others_from_being_answered(tmp_path: Path
             waited = [future.result() for future in futures]
     assert [answer.status_code for answer in answers] == [200] * 20
     assert still_waiting >= THREADS // 2, "answered while others waited"
-    assert all(answer.status_code == 200 for answer in waited)
+    assert [answer.text for answer in waited if answer.status_code != 200] == []
     seated = [answer.json()["status"] for answer in waited if "Preference-Applied" in answer.headers]
     assert seated == ["succeeded"] * (THREADS // 2)
