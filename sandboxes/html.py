@@ -84,14 +84,6 @@ def interval(name: str, count: int | None) -> str:
     return names.get((name, count)) or duration(count * 60)
 
 
-def minutes(count: int) -> str:
-    """A time of a rule, exact: `90 min`, `2 h`, `30 d`; 0 is `never`."""
-    if not count:
-        return "never"
-    size, unit = next(pair for pair in UNITS if count * 60 % pair[0] == 0)
-    return f"{count * 60 // size:,} {unit}"
-
-
 def exact(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 

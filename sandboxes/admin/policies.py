@@ -17,7 +17,7 @@ from sandboxes.admin.base import MirrorAdmin
 from sandboxes.admin.fields import OwnerId, Text
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.intervals import MAX_MINUTES
+from sandboxes.core.intervals import MAX_MINUTES, spelled
 from sandboxes.core.policies import MEANINGS
 from sandboxes.core.vocabulary import PolicyScope, Rule
 from sandboxes.models import Policy
@@ -56,7 +56,7 @@ class RulesForm(forms.Form):
         super().__init__(*arguments, **options)
         for rule, meaning in MEANINGS.items():
             self.fields[f"{rule}_minutes"] = forms.IntegerField(
-                label=f"{rule}, minutes",
+                label=f"{rule.label} (minutes)",
                 required=False,
                 min_value=0,
                 max_value=MAX_MINUTES,
@@ -82,7 +82,7 @@ class RulesForm(forms.Form):
 
 class NewPolicyForm(RulesForm):
     scope = forms.ChoiceField(
-        label="Of", choices=[(scope.value, words) for scope, words in SCOPES.items()],
+        label="Applies to", choices=[(scope.value, words) for scope, words in SCOPES.items()],
         widget=forms.Select({"class": "sk-input"}),
         help_text="The more specific wins: a sandbox's over its owner's, that over its tier's, that over all's.",
     )  # fmt: skip
@@ -206,7 +206,7 @@ class PolicyAdmin(MirrorAdmin):
         messages.success(request, f"The policy of {whose(row.scope, row.subject)} is set.")
         return redirect("admin:sandboxes_policy_changelist")
 
-    @display(description="Of")
+    @display(description="Applies to")
     def cell_of(self, row: Policy) -> str:
         return whose(row.scope, row.subject)
 
@@ -228,7 +228,7 @@ def whose(scope: str, subject: str) -> str:
 
 def said_by(row: Policy) -> list[str]:
     """What it says of each rule that it speaks of."""
-    return [f"{rule}: {html.minutes(said)}" for rule, said in row.minutes.items() if said is not None]
+    return [f"{rule.label}: {spelled(said)}" for rule, said in row.minutes.items() if said is not None]
 
 
 def link_of(row: Policy) -> str:

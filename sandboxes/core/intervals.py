@@ -9,6 +9,7 @@ from sandboxes.core.codes import invalid
 
 MAX_MINUTES = 525_600  # a year; Daytona's own end is its database's
 MAX_ARCHIVE_MINUTES = 43_200  # 30 days; Daytona stores this instead of anything above
+UNITS = ((1_440, "d"), (60, "h"), (1, "min"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ RANGES = {
     ),
     "auto_delete": Range(-1, MAX_MINUTES, f"auto_delete is -1 (never) or 1 to {MAX_MINUTES} minutes, a year."),
 }  # fmt: skip
+
+
+def spelled(minutes: int) -> str:
+    """A time of a rule for people, exact: `90 min`, `2 h`, `30 d`; 0 is `never`."""
+    if not minutes:
+        return "never"
+    size, unit = next(pair for pair in UNITS if minutes % pair[0] == 0)
+    return f"{minutes // size:,} {unit}"
 
 
 def checked(name: str, minutes: int) -> int:

@@ -154,6 +154,10 @@ class Form(Word):
 class Rule(Word):
     """What a lifecycle policy may say of a sandbox."""
 
+    @property
+    def label(self) -> str:
+        return self.replace("_", " ").capitalize()
+
     IDLE_STOP = "idle_stop"
     LONGEST_RUN = "longest_run"
     ARCHIVE_AFTER = "archive_after"

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from project.version import VERSION
 from sandboxes import html
+from sandboxes.core import intervals
 from sandboxes.models import Notice
 from sandboxes.services import policies
 
@@ -25,7 +26,7 @@ register.simple_tag(html.icon)
 register.simple_tag(html.marked)
 register.simple_tag(html.copyable)
 register.simple_tag(html.duration)
-register.simple_tag(html.minutes)
+register.simple_tag(intervals.spelled, name="minutes")
 register.simple_tag(policies.in_words, name="rule_in_words")
 register.simple_tag(html.interval)
 register.simple_tag(html.sandbox_url)

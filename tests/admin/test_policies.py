@@ -66,12 +66,12 @@ def test_a_policy_is_created_changed_and_deleted_with_who_and_why(admin: Client)
     answer = create(admin, scope="owner", subject="user_alice", idle_stop_minutes="90", expiry_minutes="0")
     assert "The policy of owner user_alice is set." in text_of(answer)
     words = text_of(admin.get(reverse(LIST)))
-    assert "owner user_alice idle_stop: 90 min expiry: never" in words
+    assert "owner user_alice Idle stop: 90 min Expiry: never" in words
     row = Policy.objects.get()
     change(admin, row, longest_run_minutes="1440", reason="a demo")
     row.refresh_from_db()
     assert {rule: one for rule, one in row.minutes.items() if one is not None} == {Rule.LONGEST_RUN: 1440}
-    assert "What it said: longest_run: 1 d" in text_of(remove(admin, row))
+    assert "What it said: Longest run: 1 d" in text_of(remove(admin, row))
     assert policies.listed(Actor.system("command")).exists()
     assert "It says nothing any more" in text_of(remove(admin, row, confirmed="1"))
     assert not policies.listed(Actor.system("command")).exists()
@@ -110,7 +110,7 @@ def test_a_viewer_sees_and_changes_nothing(viewer: Client) -> None:
     box = idle()
     assert reverse(ADD) not in viewer.get(reverse(LIST)).content.decode()
     shown = viewer.get(reverse("admin:sandboxes_policy_change", args=[row.pk]))
-    assert "idle_stop: 1 h" in text_of(shown)
+    assert "Idle stop: 1 h" in text_of(shown)
     assert "<form method" not in shown.content.decode().partition("sk-facts")[2]
     assert "Own rules" not in text_of(page(viewer, box))
     assert viewer.get(reverse(ADD)).status_code == 403
@@ -140,7 +140,7 @@ def test_the_preview_says_who_is_touched_in_that_time(viewer: Client) -> None:
     idle(), idle("later", "user_bob", protected_until=rows.ago(hours=-40))
     say(idle_stop=60)
     words = text_of(viewer.get(reverse("admin:sandboxes_policy_preview")))
-    assert "in 30 min atlas user_alice Stop idle_stop by default, 60 min without use" in words
+    assert "in 30 min atlas user_alice Stop Idle stop by default, 1 h without use" in words
     assert "later" not in words
     far = text_of(viewer.get(reverse("admin:sandboxes_policy_preview"), {"hours": "72"}))
     assert far.index("atlas") < far.index("later")
@@ -150,12 +150,12 @@ def test_the_preview_says_who_is_touched_in_that_time(viewer: Client) -> None:
 
 def test_a_sandbox_says_what_happens_to_it_by_which_rule(viewer: Client, admin: Client) -> None:
     box = idle(observed_auto_stop=2000)
-    assert "Stop in 1 d auto_stop Daytona's own, 2000 min" in text_of(page(viewer, box))
+    assert "Stop in 1 d Daytona's own auto-stop, 2,000 min" in text_of(page(viewer, box))
     say(idle_stop=60, longest_run=600)
     say(PolicyScope.OWNER, "user_alice", longest_run=0, delete_after=6000)
     words = text_of(page(admin, box))
-    assert "Stop in 30 min idle_stop by default, 60 min without use" in words
-    assert "longest_run never of the owner delete_after 100 h of the owner; not as it is now" in words
+    assert "Stop in 30 min Idle stop by default, 1 h without use" in words
+    assert "Longest run never of the owner Delete after 100 h of the owner; not as it is now" in words
     own = f"{reverse(ADD)}?scope=sandbox&amp;subject={box.pk}"
     assert own in page(admin, box).content.decode()
 
@@ -166,7 +166,7 @@ def test_an_owner_has_their_rules_and_what_they_will_do(viewer: Client) -> None:
     say(PolicyScope.TIER, "basic", longest_run=300)
     say(PolicyScope.OWNER, "user_alice", idle_stop=90)
     words = text_of(viewer.get(reverse("admin:sandboxes_owner_change", args=["user_alice"])))
-    assert "atlas Stop idle_stop of the owner, 90 min without use" in words
+    assert "atlas Stop Idle stop of the owner, 90 min without use" in words
     assert "boat" not in words
-    held = ("idle_stop 90 min of the owner", "longest_run 10 h by default", "longest_run 5 h of the tier basic")
+    held = ("Idle stop 90 min of the owner", "Longest run 10 h by default", "Longest run 5 h of the tier basic")
     assert f"Lifecycle rules {' '.join(held)}" in words

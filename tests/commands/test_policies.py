@@ -40,7 +40,7 @@ def test_a_dry_run_says_whom_rules_will_touch_and_changes_nothing() -> None:
     assert run("apply_policies") == "2 sandboxes were judged.\n"
     shown = run("apply_policies", "--dry-run", "--hours", "3")
     assert "alice's" in shown
-    assert "longest_run by default, 120" in shown
+    assert "Longest run by default, 2 h" in shown
     assert "carol" not in shown
     assert "1 within 3 hours" in shown
     (line,) = json.loads(run("apply_policies", "--dry-run", "--hours", "26", "--owner", "carol", "--json"))[

@@ -60,7 +60,7 @@ def test_an_idle_one_is_announced_stopped_and_comes_back_when_needed(running: Ca
     assert announcements(row) == []
     later(2 * MINUTE)
     (at,) = [due.at for due in foreseen(row) if due.rule == Rule.IDLE_STOP]
-    assert announcements(row) == [f"Stop at {at:%Y-%m-%d %H:%M} UTC: idle_stop by default, 60 min without use"]
+    assert announcements(row) == [f"Stop at {at:%Y-%m-%d %H:%M} UTC: Idle stop by default, 1 h without use"]
     assert operations(row) == []
     later(16 * MINUTE)
     settle()
@@ -69,7 +69,7 @@ def test_an_idle_one_is_announced_stopped_and_comes_back_when_needed(running: Ca
     assert (stopped.status, stopped.intent) == ("stopped", "running")
     begun = Operation.objects.get(sandbox=row, source="policy")
     assert (begun.actor_kind, begun.actor_id) == ("system", "policy")
-    assert begun.reason == "idle_stop by default, 60 min without use"
+    assert begun.reason == "Idle stop by default, 1 h without use"
     again = intent.ensure_running(row.pk, actor=Actor.owner("alice"), source="api")  # type: ignore[arg-type]
     assert isinstance(again, Operation)
     settle(again)

@@ -65,7 +65,8 @@ def look_at_workers() -> Iterator[DoctorFinding]:
     alive = list(heartbeat.alive())
     if alive:
         places = sum(worker.places for worker in alive)
-        yield ok("workers", f"{len(alive)} workers with {places} places are alive.")
+        are = "1 worker is alive" if len(alive) == 1 else f"{len(alive)} workers are alive"
+        yield ok("workers", f"{are}, with {places} places.")
     else:
         silence = length(timedelta(seconds=settings.WORKER_SILENT_SECONDS))
         yield broken(

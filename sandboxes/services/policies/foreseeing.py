@@ -10,6 +10,7 @@ from django.conf import settings
 
 from sandboxes import clock
 from sandboxes.core import policies
+from sandboxes.core.intervals import spelled
 from sandboxes.core.vocabulary import Action, PolicyScope, Rule
 from sandboxes.models import Policy as PolicyRow
 from sandboxes.models import Sandbox
@@ -118,9 +119,10 @@ def of_owner(owner: str) -> list[OfOwner]:
 
 
 def in_words(due: Due) -> str:
-    """The rule's name, its time, and whose policy it is."""
-    of = {PolicyScope.DEFAULT: "by default", policies.DAYTONA: "Daytona's own"}.get(
-        due.scope, f"of the {due.scope}"
-    )
-    words = f" {policies.MEANINGS[Rule(due.rule)].words}" if due.rule in Rule.values else ""
-    return f"{due.rule} {of}, {due.minutes} min{words}"
+    """The rule's name, whose policy it is, and its time."""
+    time = spelled(due.minutes)
+    if due.scope == policies.DAYTONA:
+        return f"Daytona's own {due.rule.replace('_', '-')}, {time}"
+    rule = Rule(due.rule)
+    of = "by default" if due.scope == PolicyScope.DEFAULT else f"of the {due.scope}"
+    return f"{rule.label} {of}, {time} {policies.MEANINGS[rule].words}"
