@@ -144,7 +144,7 @@ def in_use(now: datetime) -> list[dict[str, Any]]:
 def last_quota(now: datetime) -> dict[str, Any] | None:
     """The quota in Daytona's words, as it last refused a call with it, whatever came of the operation."""
     calls = SandboxEvent.objects.filter(at__gte=now - timedelta(hours=HOURS), kind=EventKind.CALL)
-    refused = calls.filter(data__has_key="quota").select_related("sandbox", "operation")
+    refused = calls.filter(data__has_keys=["quota", "daytona_message"]).select_related("sandbox", "operation")
     call = refused.order_by("-at").first()
     if call is None or call.sandbox is None:
         return None

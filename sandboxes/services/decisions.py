@@ -137,8 +137,8 @@ def gather(
     answers: Sequence[Answer],
     *,
     now: datetime,
+    on_hold: bool,
     active: Operation | None = None,
-    on_hold: bool = False,
 ) -> Facts:
     """All that a decision about the locked row may depend on.
 

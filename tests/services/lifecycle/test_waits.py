@@ -33,7 +33,7 @@ def test_an_operation_waits_as_often_as_it_has_to(
 
 def test_no_two_decisions_draw_the_same_jitter(world: Emulator, running: Callable[..., Sandbox]) -> None:
     row, now = running(), clock.now()
-    drawn = [gather(row, None, [Fetched(now, None)], now=now).jitter for _ in range(3)]
+    drawn = [gather(row, None, [Fetched(now, None)], now=now, on_hold=False).jitter for _ in range(3)]
     assert len(set(drawn)) == 3
     assert all(0 <= jitter < 1 for jitter in drawn)
 
