@@ -80,6 +80,10 @@ def no_pgbouncer() -> str:
     return "" if found else "tests of the pooler: no pgbouncer (on Debian: apt install pgbouncer)"
 
 
+def no_strip() -> str:
+    return "" if shutil.which("strip") else "the size of the image: no strip (on Debian: apt install binutils)"
+
+
 def no_promtool() -> str:
     return (
         "" if shutil.which("promtool") else "the alerts' own tests: no promtool (on Debian: apt install prometheus)"
@@ -180,6 +184,7 @@ def main() -> int:
         "nginx": no_nginx(),
         "pgbouncer": no_pgbouncer(),
         "promtool": no_promtool(),
+        "strip": no_strip(),
         "systemd": no_systemd(),
     }
     required = [name for name in os.environ.get("REQUIRE", "").split(",") if name]

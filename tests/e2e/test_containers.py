@@ -233,7 +233,7 @@ def test_the_image_and_its_processes_work(
     assert everything_in(image.folder) == installed, "the root of the file system is read-only in a container"
 
 
-@pytest.mark.skipif(not HAS_STRIP, reason="no strip (on Debian: apt install binutils)")
+@pytest.mark.strip
 def test_the_image_is_below_250_mb(image: Image) -> None:
     """With the demo's few packages, which lie in the same folder here."""
     figures = {"base": BASE_MB, "packages": megabytes(image.venv), "application": megabytes(image.folder)}
