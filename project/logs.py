@@ -98,9 +98,20 @@ SHARED: list[Any] = [
     structlog.processors.format_exc_info,
     show_event,
 ]
+LOGGERS: dict[str, dict[str, Any]] = {
+    "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    "django": {"handlers": []},  # else with DEBUG=1 Django prints its lines once more, as they are
+    "django.request": {"level": "ERROR"},  # django-structlog has one line for each request
+    # Without a level these two write past our handler; and the watch says itself when a connection ends.
+    "engineio.client": {"level": "CRITICAL"},
+    "socketio.client": {"level": "WARNING"},
+    "httpx": {"level": "WARNING"},
+    "httpcore": {"level": "WARNING"},
+}
 
 
-def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
+def configure_structlog() -> None:
+    """Have structlog hand its lines to the handlers of `logging_config`."""
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -111,6 +122,10 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
+    """Django's LOGGING: one handler for our own lines and everybody else's."""
     renderer: Any = (
         structlog.processors.JSONRenderer()
         if as_json
@@ -128,14 +143,5 @@ def logging_config(*, level: str, as_json: bool) -> dict[str, Any]:
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
         "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {
-            "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
-            "django": {"handlers": []},  # else with DEBUG=1 Django prints its lines once more, as they are
-            "django.request": {"level": "ERROR"},  # django-structlog has one line for each request
-            # Without a level these two write past our handler; and the watch says itself when a connection ends.
-            "engineio.client": {"level": "CRITICAL"},
-            "socketio.client": {"level": "WARNING"},
-            "httpx": {"level": "WARNING"},
-            "httpcore": {"level": "WARNING"},
-        },
+        "loggers": LOGGERS,
     }

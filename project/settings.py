@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from project.database import secrets_of
 from project.environment import Environment
-from project.logs import hide, logging_config, passwords_in
+from project.logs import configure_structlog, hide, logging_config, passwords_in
 from project.networks import Proxies
 from project.rest import *  # noqa: F403
 from project.unfold import UNFOLD as UNFOLD
@@ -355,6 +355,7 @@ hide(
 )
 DEFAULT_EXCEPTION_REPORTER = "project.debugging.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "project.debugging.Filter"
+configure_structlog()
 LOGGING = logging_config(level=LOG_LEVEL, as_json=LOG_JSON)
 DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # a refusal is an answer

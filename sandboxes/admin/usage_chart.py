@@ -95,20 +95,21 @@ def chart(request: HttpRequest, *, owner: str = "") -> dict[str, Any]:
     # An owner's share of what all have together would be a line far above their bars.
     limits = [] if owner else _limits(told, shown, since, span)
     most = max([*averages.values(), *(limit for limit in limits if limit)], default=0.0) or 1.0
-    bars = [
-        Bar(
-            start, one, round(averages[start], 2), x=round((start - since) / span.step * 100 / span.count, 3),
-            width=round(80 / span.count, 3), height=round(HEIGHT * averages[start] / most, 2),
-        )
-        for start, one in found.items()
-    ]  # fmt: skip
     return {
-        "span": span, "spans": list(SPANS.values()), "bars": bars, "most": most, "since": since,
+        "span": span, "spans": list(SPANS.values()), "most": most, "since": since,
+        "bars": [_bar(start, one, averages[start], since, span, most) for start, one in found.items()],
         "region": region, "regions": regions,
         "total": total, "known_until": known_until, "by_hour": span.period == Period.HOUR,
         "files": {name: _file(span, owner, name) for name in export.FORMATS},
         "quotas": sorted(last_known(told, Measure.VCPU_QUOTA, before=now).items()), "line": _line(limits, most),
     }  # fmt: skip
+
+
+def _bar(start: datetime, figures: Figures, vcpu: float, since: datetime, span: Span, most: float) -> Bar:
+    return Bar(
+        start, figures, round(vcpu, 2), x=round((start - since) / span.step * 100 / span.count, 3),
+        width=round(80 / span.count, 3), height=round(HEIGHT * vcpu / most, 2),
+    )  # fmt: skip
 
 
 def _limits(told: list[ToldQuota], regions: list[str], since: datetime, span: Span) -> list[int | None]:

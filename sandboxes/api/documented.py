@@ -273,16 +273,19 @@ def documented(  # noqa: PLR0913 - one parameter for each thing that a page of t
     codes += CHANGING if changes or post else ()
     codes += IDEMPOTENT if post else ()
     codes += ENDS if waits else ()
-    headers = [ON_BEHALF_OF, REQUEST_ID, *ANSWER_HEADERS]
-    headers += [PREFER, LOCATION, PREFERENCE_APPLIED] if waits else []
-    headers += [IDEMPOTENCY_KEY, REPLAYED] if post else []
     return extend_schema(
         summary=summary,
         description=description or None,
         request=OpenApiRequest(body, examples=[OpenApiExample("an example", examples.of(body))]) if body else None,
-        parameters=[*headers, *parameters],
+        parameters=[*_headers(waits=waits, post=post), *parameters],
         responses={**answer_responses(answers), **problem_responses(codes)},
     )
+
+
+def _headers(*, waits: bool, post: bool) -> list[OpenApiParameter]:
+    headers = [ON_BEHALF_OF, REQUEST_ID, *ANSWER_HEADERS]
+    headers += [PREFER, LOCATION, PREFERENCE_APPLIED] if waits else []
+    return headers + ([IDEMPOTENCY_KEY, REPLAYED] if post else [])
 
 
 MEANT = {

@@ -57,12 +57,14 @@ def record_result(draft: Draft, result: Result) -> str:
     else:
         draft.set_call(made, answered)
     if not is_repeated:
-        shown = message or (result.message if meaning.lacks is not None else "")
-        said: dict[str, Any] = {"daytona_message": shown} if shown else {}
-        if result.limit is not None:
-            said["quota"] = {result.resource: result.limit}
-        draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", said)
+        shown = result.message if meaning.lacks is not None else message
+        draft.event(EventKind.CALL, f"{made.name}: {meaning.outcome}", _said(result, shown))
     return made.name
+
+
+def _said(result: Result, message: str) -> dict[str, Any]:
+    said: dict[str, Any] = {"daytona_message": message} if message else {}
+    return said if result.limit is None else said | {"quota": {result.resource: result.limit}}
 
 
 def has_recovered(draft: Draft) -> bool:

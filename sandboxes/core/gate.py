@@ -82,15 +82,13 @@ def refusal(
 ) -> Refused | None:
     """Why this action cannot be requested now; None when it can.
 
-    What went by itself may still be deleted: that takes it off its owner's list in Convex.
-
     Args:
         active: the action of the active operation.
         is_uncertain: a call of ours may change what Daytona shows, or is in doubt; nothing is foretold then.
     """
     if row.status == Status.GONE:
         if action == Action.DELETE and row.intent != Intent.DELETED:
-            return None
+            return None  # that takes what went by itself off its owner's list in Convex
         return Refused(Code.SANDBOX_GONE, f"“{row.display_name}” no longer exists in Daytona.")
     if action == Action.SYNC:
         return None

@@ -16,6 +16,8 @@ from sandboxes.core.plan import Call, plan
 from sandboxes.core.vocabulary import Action, Actor, Intent, OperationStatus, Source
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sandboxes.core.draft import Draft
 
 
@@ -72,16 +74,8 @@ def _start_had_succeeded(facts: Facts) -> bool:
 
 def _read_back(draft: Draft, fetched: Fetched) -> None:
     """Compare what is on its way with what was just seen, and tell Daytona what is due."""
-    row, cache = draft.sandbox, draft.limits.read_cache
-    before = pending.from_data(row.pending_changes)
-    after = {
-        key: kept
-        for key, one in before.items()
-        if (kept := one.after_fetch(holds=holds(row, key, one.value), seen=fetched.started, read_cache=cache))
-    }
-    if any(key not in INTERVALS and not one.told_at for key, one in after.items()):
-        # Daytona replaces all labels at once: those that somebody took away go with the others.
-        after |= {key: Pending(value=value) for key, value in lost_labels(row).items() if key not in before}
+    before = pending.from_data(draft.sandbox.pending_changes)
+    after = _still_pending(draft, before, seen=fetched.started)
     if after != before:
         draft.set(pending_changes=pending.as_data(after))
     tell_differences(
@@ -90,3 +84,17 @@ def _read_back(draft: Draft, fetched: Fetched) -> None:
     due = [key for key, one in after.items() if not one.told_at and (one.due_at or draft.now) <= draft.now]
     if due:
         draft.effects.append(TellDaytona(tuple(due)))
+
+
+def _still_pending(draft: Draft, before: dict[str, Pending], *, seen: datetime) -> dict[str, Pending]:
+    """What Daytona does not show yet, and the labels that it has to be told together with one of them."""
+    row, cache = draft.sandbox, draft.limits.read_cache
+    after = {
+        key: kept
+        for key, one in before.items()
+        if (kept := one.after_fetch(holds=holds(row, key, one.value), seen=seen, read_cache=cache))
+    }
+    if any(key not in INTERVALS and not one.told_at for key, one in after.items()):
+        # Daytona replaces all labels at once: those that somebody took away go with the others.
+        after |= {key: Pending(value=value) for key, value in lost_labels(row).items() if key not in before}
+    return after

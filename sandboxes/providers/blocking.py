@@ -7,6 +7,7 @@ import atexit
 import os
 import threading
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -44,42 +45,57 @@ def run_with_caller(start: Callable[[InCaller], Coroutine[Any, Any, T]]) -> T:
     `start` is given how to run one: `await in_caller(function, *arguments)`. What ends the wait cancels the
     coroutine, whose last parts still run.
     """
-    parts: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-
-    async def in_caller(function: Callable[..., Any], /, *arguments: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Any] = loop.create_future()
-
-        def part() -> None:
-            try:
-                found = function(*arguments)
-            except Exception as error:
-                loop.call_soon_threadsafe(_fail, answer, error)
-            else:
-                loop.call_soon_threadsafe(_answer, answer, found)
-
-        parts.put(part)
-        return await answer
+    parts = _Parts()
 
     async def whole() -> T:
         try:
-            return await start(in_caller)
+            return await start(parts.run)
         finally:
-            parts.put(None)
+            parts.end()
 
     future = asyncio.run_coroutine_threadsafe(whole(), _background.loop())
     try:
-        while (part := parts.get()) is not None:
-            part()
+        parts.carry_out()
         return future.result()
     except BaseException:
         if future.cancel():
             with suppress(Empty):  # what it does to end, such as giving back a lease
-                while (part := parts.get(timeout=LAST_SECONDS)) is not None:
-                    part()
+                parts.carry_out(timeout=LAST_SECONDS)
         raise
     finally:
         del future  # it holds the error, whose traceback holds this frame
+
+
+class _Parts:
+    """What a coroutine hands over to the thread that waits for it."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+
+    async def run(self, function: Callable[..., T], /, *arguments: Any) -> T:
+        """For the coroutine: have this called by the thread, and wait for its result."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put(partial(_call, function, arguments, answer))
+        return await answer
+
+    def end(self) -> None:
+        """For the coroutine: nothing more comes."""
+        self._queue.put(None)
+
+    def carry_out(self, timeout: float | None = None) -> None:
+        """For the thread: call what comes, until the end. Raises Empty when nothing came for `timeout` seconds."""
+        while (part := self._queue.get(timeout=timeout)) is not None:
+            part()
+
+
+def _call(function: Callable[..., T], arguments: tuple[Any, ...], answer: asyncio.Future[T]) -> None:
+    loop = answer.get_loop()
+    try:
+        found = function(*arguments)
+    except Exception as error:
+        loop.call_soon_threadsafe(_fail, answer, error)
+    else:
+        loop.call_soon_threadsafe(_answer, answer, found)
 
 
 def _answer(future: asyncio.Future[Any], found: Any) -> None:

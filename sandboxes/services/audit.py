@@ -45,16 +45,11 @@ def write(
     if actor.kind == ActorKind.SYSTEM and actor != COMMAND:
         return
     now = clock.now()
-    if isinstance(about, Sandbox):
-        owner, name = about.owner_id, about.display_name
     AuditEntry.objects.create(
         at=now,
         actor=cut(str(actor), 300),
         action=action,
-        about_kind=str(about._meta.verbose_name) if about is not None else "",
-        about_id=cut(str(about.pk), 255) if about is not None else "",
-        about_name=cut(name or (str(about) if about is not None else ""), 300),
-        owner=owner,
+        **_subject(about, name, owner),
         reason=cut(reason, 500),
         before=_stored(before),
         after=_stored(after),
@@ -62,6 +57,20 @@ def write(
         address=cut(client.get() or _process(), 300),
         keep_until=now + timedelta(days=settings.RETENTION_DAYS["audit"]),
     )
+
+
+def _subject(about: Model | None, name: str, owner: str) -> dict[str, str]:
+    """What it was done to, in words that outlive the row."""
+    if about is None:
+        return {"about_name": cut(name, 300), "owner": owner}
+    if isinstance(about, Sandbox):
+        owner, name = about.owner_id, about.display_name
+    return {
+        "about_kind": str(about._meta.verbose_name),
+        "about_id": cut(str(about.pk), 255),
+        "about_name": cut(name or str(about), 300),
+        "owner": owner,
+    }
 
 
 def _stored(values: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from sandboxes.core.facts import Effect
     from sandboxes.core.parameters import Parameters
     from sandboxes.core.policies import Policy
 
@@ -215,33 +216,38 @@ def write(row: Sandbox, operation: Operation | None, decision: Decision, *, now:
 
     Returns the change of the intent, if it is one.
     """
-    change: IntentChange | None = None
     was_active = operation is not None and operation.is_active
     _write_sandbox(row, decision.sandbox)
     if operation is not None and decision.operation is not None:
         _write_operation(row, operation, decision.operation)
     _write_calls(row, decision.calls)
-    for effect in decision.effects:
-        match effect:
-            case Event():
-                sandbox_store.event(
-                    row, effect.kind, effect.text, operation=operation if effect.of_operation else None,
-                    actor=effect.actor, data=dict(effect.data), at=now,
-                )  # fmt: skip
-            case OpenNotice(code, text):
-                sandbox_store.notify(row, {code: text})
-            case CloseNotices(codes):
-                sandbox_store.notify(row, dict.fromkeys(codes))
-            case ChangeIntent():
-                change = IntentChange.of(row, effect)
-                sandbox_store.append(row, change)
-            case NewOperation():
-                create_operation(row, effect, now=now, caused_by=operation)
-            case ReleaseRoom(search):
-                leases.release(leases.Held(search.lease_name, search.lease))
+    changes = [_carry_out(effect, row, operation, now=now) for effect in decision.effects]
     if operation is not None and was_active and not operation.is_active:
         _log_end(row, operation, now=now)
-    return change
+    return next(filter(None, changes), None)
+
+
+def _carry_out(effect: Effect, row: Sandbox, operation: Operation | None, *, now: datetime) -> IntentChange | None:
+    """Write one effect of a decision. Returns the change of the intent, if it is one."""
+    match effect:
+        case Event():
+            sandbox_store.event(
+                row, effect.kind, effect.text, operation=operation if effect.of_operation else None,
+                actor=effect.actor, data=dict(effect.data), at=now,
+            )  # fmt: skip
+        case OpenNotice(code, text):
+            sandbox_store.notify(row, {code: text})
+        case CloseNotices(codes):
+            sandbox_store.notify(row, dict.fromkeys(codes))
+        case ChangeIntent():
+            change = IntentChange.of(row, effect)
+            sandbox_store.append(row, change)
+            return change
+        case NewOperation():
+            create_operation(row, effect, now=now, caused_by=operation)
+        case ReleaseRoom(search):
+            leases.release(leases.Held(search.lease_name, search.lease))
+    return None
 
 
 def _write_sandbox(row: Sandbox, new: SandboxFacts) -> None:
@@ -311,30 +317,25 @@ def create_operation(
     `intent_change`: what it changed of the intent, which is taken back with it.
     """
     operation = Operation(
-        sandbox=row,
-        owner=row.owner_id,
-        action=new.action,
-        actor_kind=new.actor.kind,
-        actor_id=new.actor.id,
-        reason=new.reason[:500],
-        source=new.source,
-        request_id=new.request_id[:100],
-        caused_by=caused_by,
-        intent_change=intent_change,
-        parameters=new.parameters.as_data(),
-        step="queued",
-        due_at=now,
+        sandbox=row, owner=row.owner_id, action=new.action, actor_kind=new.actor.kind, actor_id=new.actor.id,
+        reason=new.reason[:500], source=new.source, request_id=new.request_id[:100], caused_by=caused_by,
+        intent_change=intent_change, parameters=new.parameters.as_data(), step="queued", due_at=now, created_at=now,
         deadline=deadline_for(sandbox_facts(row), new.action, now=now, limits=limits()),
-        created_at=now,
-    )
+    )  # fmt: skip
     sandbox_store.append(row, operation)
-    if new.action != Action.SYNC:  # what a look has learned has events of its own
-        is_told = intent_change is not None and intent_change.from_intent != row.intent
-        told = {"reason": new.reason} if new.reason and not is_told else {}
-        sandbox_store.event(
-            row, EventKind.OPERATION, f"{new.action.label} requested", operation=operation, actor=new.actor, at=now,
-            data={"status": operation.status} | told,
-        )  # fmt: skip
+    if new.action != Action.SYNC:  # what a fetch has learned has events of its own
+        _tell_of(operation, row, new)
     refresh(row, active=operation, now=now)
     sandbox_store.wake_workers(row)
     return operation
+
+
+def _tell_of(operation: Operation, row: Sandbox, new: NewOperation) -> None:
+    """The event of a request, with its reason unless a change of the intent tells it."""
+    change = operation.intent_change
+    is_told = change is not None and change.from_intent != row.intent
+    reason = {"reason": new.reason} if new.reason and not is_told else {}
+    sandbox_store.event(
+        row, EventKind.OPERATION, f"{new.action.label} requested", operation=operation, actor=new.actor,
+        at=operation.created_at, data={"status": operation.status} | reason,
+    )  # fmt: skip

@@ -45,11 +45,8 @@ def create_key(
     """
     prefix = secrets.token_hex(6)
     plaintext = f"{START}{prefix}_{secrets.token_urlsafe(32)}"
-    name = _readable(name)
-    if ServiceKey.objects.filter(name__iexact=name).exists():
-        raise Refused(Code.INVALID_REQUEST, f"There is a key named “{name}” already.")
     key = ServiceKey(
-        name=name,
+        name=_valid_name(name),
         prefix=prefix,
         digest=_digest(plaintext, settings.SERVICE_KEY_PEPPERS[0]),
         scopes=_valid_scopes(scopes),
@@ -62,13 +59,6 @@ def create_key(
         after = {"scopes": key.scopes, "allowed_networks": key.allowed_networks, "expires_at": key.expires_at}
         audit.write(AuditAction.KEY_CREATED, actor=actor, about=key, after=after)
     return key, plaintext
-
-
-def _readable(name: str) -> str:
-    try:
-        return checked(name)
-    except UnreadableText as error:
-        raise invalid("name", str(error)) from None
 
 
 def authenticate(plaintext: str, *, address: str) -> ServiceKey:
@@ -129,6 +119,16 @@ def _in_force(key: ServiceKey, now: datetime) -> bool:
 
 def _allowed(key: ServiceKey, address: str) -> bool:
     return not key.allowed_networks or lies_in(address, key.allowed_networks)
+
+
+def _valid_name(name: str) -> str:
+    try:
+        name = checked(name)
+    except UnreadableText as error:
+        raise invalid("name", str(error)) from None
+    if ServiceKey.objects.filter(name__iexact=name).exists():
+        raise Refused(Code.INVALID_REQUEST, f"There is a key named “{name}” already.")
+    return name
 
 
 def _valid_scopes(scopes: Iterable[str]) -> list[str]:

@@ -21,8 +21,10 @@ from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.fetching import fetch_now
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from uuid import UUID
 
+    from sandboxes.core.facts import Fetched
     from sandboxes.providers.protocols import SandboxProvider
 
 EVICTOR = Actor.system("evictor")
@@ -112,8 +114,7 @@ def evict(
     Its intent stays, so it comes back when it is next needed. Returns the operation, or the verdict that now
     forbids it. `min_idle` in seconds, by default EVICTION_MIN_IDLE.
     """
-    quota = QUOTAS[resource]
-    reason = reason or f"{quota.done.capitalize()} to make room"
+    reason = reason or f"{QUOTAS[resource].done.capitalize()} to make room"
     idle = settings.EVICTION_MIN_IDLE if min_idle is None else min_idle
     victim = Sandbox.objects.get(pk=ranked.sandbox_id)
     try:
@@ -122,23 +123,42 @@ def evict(
         return Verdict(ranked, UNREADABLE)
     with sandbox_store.lock_sandbox(victim.pk) as row:
         now = clock.now()
-        busy = sandbox_store.active_operation(row.pk)
-        with drafting(row, busy, now=now) as draft:
-            apply_observation(draft, fetched)
-            refresh_status(draft)
-        verdict = judge(_candidate(row, busy=busy is not None), resource, now=now, min_idle=idle)
-        if verdict.broken or fetched.remote is None or row.last_accessed_at != victim.last_accessed_at:
-            return verdict if verdict.broken else Verdict(ranked, ("unchanged",))
-        new = NewOperation(action=quota.freed_by, actor=EVICTOR, source=Source.EVICTION, reason=reason)
-        operation = create_operation(row, new, now=now, caused_by=caused_by)
-        # "Why was mine stopped?" has an answer: the ranking of that moment with every verdict.
-        data = {
-            "resource": resource.value,
-            "ranking": [one.as_data() for one in ranking],
-            "for_sandbox": str(caused_by.sandbox_id) if caused_by else None,
-            "for_operation": str(caused_by.pk) if caused_by else None,
-        }
-        sandbox_store.event(row, EventKind.EVICTION, reason, operation=operation, actor=EVICTOR, data=data, at=now)
+        verdict = judge(_candidate_as(fetched, row, now=now), resource, now=now, min_idle=idle)
+        if verdict.broken:
+            return verdict
+        if fetched.remote is None or row.last_accessed_at != victim.last_accessed_at:
+            return Verdict(ranked, ("unchanged",))
+        return _request(row, resource, reason, caused_by=caused_by, ranking=ranking, now=now)
+
+
+def _candidate_as(fetched: Fetched, row: Sandbox, *, now: datetime) -> Candidate:
+    """The locked row as it is ranked, after what was fetched is written into it."""
+    active = sandbox_store.active_operation(row.pk)
+    with drafting(row, active, now=now) as draft:
+        apply_observation(draft, fetched)
+        refresh_status(draft)
+    return _candidate(row, busy=active is not None)
+
+
+def _request(
+    row: Sandbox,
+    resource: Resource,
+    reason: str,
+    *,
+    caused_by: Operation | None,
+    ranking: list[Verdict],
+    now: datetime,
+) -> Operation:
+    """Request the stop or archive, and put the ranking of this moment with every verdict on the timeline."""
+    new = NewOperation(action=QUOTAS[resource].freed_by, actor=EVICTOR, source=Source.EVICTION, reason=reason)
+    operation = create_operation(row, new, now=now, caused_by=caused_by)
+    data = {
+        "resource": resource.value,
+        "ranking": [one.as_data() for one in ranking],
+        "for_sandbox": str(caused_by.sandbox_id) if caused_by else None,
+        "for_operation": str(caused_by.pk) if caused_by else None,
+    }
+    sandbox_store.event(row, EventKind.EVICTION, reason, operation=operation, actor=EVICTOR, data=data, at=now)
     return operation
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
+    from socketio import Client
+
 log = structlog.get_logger(__name__)
 
 SANDBOX = "sandbox."
@@ -67,13 +69,7 @@ class EventStream:
             Unauthorized: the key was refused.
             Unknown: no connection could be made.
         """
-        from socketio import Client
-
-        # Without its own `request_timeout` it gives a handshake up after 5 s.
-        client = Client(
-            reconnection=False, handle_sigint=False, logger=False, engineio_logger=False,
-            request_timeout=self._timeout,
-        )  # fmt: skip
+        client = self._client()
         client.on("*", lambda name, *data: _hand_over(on_event, name, data[0] if data else None))
         self._connect(client)
         try:
@@ -84,6 +80,15 @@ class EventStream:
             # Waits for none of the client's threads: engineio may empty the queue that tells its writer of the
             # end, which then notices 30 s later only.
             client.eio.disconnect(abort=True)
+
+    def _client(self) -> Client:
+        from socketio import Client
+
+        # Without its own `request_timeout` it gives a handshake up after 5 s.
+        return Client(
+            reconnection=False, handle_sigint=False, logger=False, engineio_logger=False,
+            request_timeout=self._timeout,
+        )  # fmt: skip
 
     def _connect(self, client: Any) -> None:
         from socketio.exceptions import ConnectionError as NotConnected

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from sandboxes.core.facts import RemoteSandbox
     from sandboxes.core.quota import QuotaSearch
     from sandboxes.services.lifecycle.turns import Outcome, Turn
 
@@ -93,7 +94,7 @@ class _Run:
         self.turn.follow(outcome)
         return outcome
 
-    async def fetch(self) -> Fetched:
+    async def fetch(self, *, ended: bool) -> Fetched:
         """What Daytona shows. Of what nobody has asked it to make, that is nothing: it is not asked either.
 
         A name is ours alone. Where somebody has taken it all the same, the create is refused, and then it is asked.
@@ -101,7 +102,8 @@ class _Run:
         if self.turn.is_unsent:
             self.turn.is_unsent = False
             return Fetched(self.turn.now())
-        return await fetch(gateway(), self.turn.target, started=self.turn.now(), absence=self.absence)
+        found = await fetch(gateway(), self.turn.target, started=self.turn.now(), absence=self.absence)
+        return replace(found, confirmed=True) if ended and found.remote is None else found
 
     async def absence(self) -> Absence:
         return await self.database(_absence, self.turn.sandbox_id)
@@ -112,12 +114,10 @@ async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
     turn = run.turn
     accepted: tuple[CallAnswered, ...] = ()
     while True:
-        answer: Answer
         failure: DaytonaError | None = None
+        answer: Fetched | FetchFailed
         try:
-            answer = await run.fetch()
-            if ended and answer.remote is None:
-                answer = replace(answer, confirmed=True)
+            answer = await run.fetch(ended=ended)
         except DaytonaError as error:
             answer, failure = FetchFailed(error.as_result()), error
         outcome = await run.decide(*accepted, answer)
@@ -131,13 +131,19 @@ async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
         if isinstance(outcome.step, Call):
             accepted = await _call(run, outcome, outcome.step.name)
         elif outcome.tells and isinstance(answer, Fetched) and answer.remote is not None:
-            due = await run.database(due_of, turn.sandbox_id, outcome.tells)
-            told = await tell(gateway(), answer.remote, due, now=turn.now)
-            await run.database(record_told, turn.sandbox_id, due, told, turn.token)
-            turn.is_over = True
+            await _tell_settings(run, outcome, answer.remote)
         if turn.is_over:
             return failure is None
         await asyncio.sleep(turn.wait)
+
+
+async def _tell_settings(run: _Run, outcome: Outcome, remote: RemoteSandbox) -> None:
+    """Tell Daytona the settings that it does not have yet, which ends the turn."""
+    turn = run.turn
+    due = await run.database(due_of, turn.sandbox_id, outcome.tells)
+    told = await tell(gateway(), remote, due, now=turn.now)
+    await run.database(record_told, turn.sandbox_id, due, told, turn.token)
+    turn.is_over = True
 
 
 async def _call(run: _Run, outcome: Outcome, name: str) -> tuple[CallAnswered, ...]:

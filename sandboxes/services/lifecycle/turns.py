@@ -138,14 +138,11 @@ def decide_together(asked: Sequence[tuple[Turn, tuple[Answer, ...]]]) -> list[Ou
     outcomes: dict[UUID, Outcome] = {}
     with sandbox_store.lock_each(by_id) as found:
         rows = [row for row in found if row.lease_token == by_id[row.pk][0].token]
-        operations = _operations(rows, by_id)
+        operations = _operations(rows, [turn.operation_id for turn, _ in asked if turn.operation_id])
         active = {one.row.sandbox_id: one.row for one in operations.values() if one.row.is_active}
         # From after the wait for the locks.
         now = next((one.present for one in operations.values()), None) or clock.now()
-        read_calls(rows)
-        by_policy = {one.row.sandbox_id for one in operations.values() if one.row.source == Source.POLICY}
-        if by_policy:
-            read_policies([row for row in rows if row.pk in by_policy])
+        _read_along(rows, [one.row for one in operations.values()])
         for row in rows:
             turn, answers = by_id[row.pk]
             operation = operations.get(turn.operation_id) if turn.operation_id else None
@@ -153,19 +150,22 @@ def decide_together(asked: Sequence[tuple[Turn, tuple[Answer, ...]]]) -> list[Ou
     return [outcomes.get(turn.sandbox_id) for turn, _ in asked]
 
 
-def _operations(
-    rows: list[Sandbox], by_id: dict[UUID, tuple[Turn, tuple[Answer, ...]]]
-) -> dict[UUID, ReadOperation]:
-    """Those that the turns are about, which may have ended, and those that are active."""
-    ids = [turn.operation_id for turn, _ in by_id.values() if turn.operation_id]
-    found = reading.operations(ids, [row.pk for row in rows])
-    creates = {one.row.sandbox_id for one in found if one.row.action == Action.CREATE}
-    if creates:
-        projections = ConvexProjection.objects.in_bulk(creates)
-        for row in rows:
-            if row.pk in projections:
-                row.projection = projections[row.pk]
-    return {one.row.pk: one for one in found}
+def _operations(rows: list[Sandbox], ids: list[UUID]) -> dict[UUID, ReadOperation]:
+    """Those with these ids, which may have ended, and those that are active."""
+    return {one.row.pk: one for one in reading.operations(ids, [row.pk for row in rows])}
+
+
+def _read_along(rows: list[Sandbox], operations: list[Operation]) -> None:
+    """Read into the rows what a decision needs beside them: calls, lifecycle rules and projections."""
+    read_calls(rows)
+    by_policy = {one.sandbox_id for one in operations if one.source == Source.POLICY}
+    if by_policy:
+        read_policies([row for row in rows if row.pk in by_policy])
+    creates = {one.sandbox_id for one in operations if one.action == Action.CREATE}
+    projections = ConvexProjection.objects.in_bulk(creates) if creates else {}
+    for row in rows:
+        if row.pk in projections:
+            row.projection = projections[row.pk]
 
 
 def _decide(
@@ -192,6 +192,12 @@ def _decide(
     else:
         row.lease_until = now + timedelta(seconds=_lease(decision.step))
     row.failures = 0
+    return _outcome(row, decision, wait, tells, now=now)
+
+
+def _outcome(
+    row: Sandbox, decision: Decision, wait: float | None, tells: tuple[str, ...], *, now: datetime
+) -> Outcome:
     call = decision.step.name if isinstance(decision.step, Call) else None
     attempted = decision.operation
     return Outcome(

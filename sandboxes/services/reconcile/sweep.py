@@ -56,13 +56,9 @@ def sweep(
     Raises:
         Taken: one sweep at a time, over any number of machines.
     """
-    started = clock.now()
-    held = leases.take(LEASE, holder=f"{socket.gethostname()}, process {os.getpid()}", seconds=LEASE_SECONDS)
-    if held is None:
-        raise Taken(leases.holder_of(LEASE))
-    report = Report(on_finding=on_finding)
-    run = Run(options, started, held, stop or threading.Event(), progress, report)
-    since = time.monotonic()
+    started, since = clock.now(), time.monotonic()
+    held = _take_lease()
+    run = Run(options, started, held, stop or threading.Event(), progress, Report(on_finding=on_finding))
     line = _begin(run)
     try:
         _carry_out(run)
@@ -76,6 +72,13 @@ def sweep(
         _end(line, result)
         leases.release(held)
     return result
+
+
+def _take_lease() -> leases.Held:
+    held = leases.take(LEASE, holder=f"{socket.gethostname()}, process {os.getpid()}", seconds=LEASE_SECONDS)
+    if held is None:
+        raise Taken(leases.holder_of(LEASE))
+    return held
 
 
 def _begin(run: Run) -> Sweep:
