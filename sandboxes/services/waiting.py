@@ -9,8 +9,9 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, TypeVar
 
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
+from project.unusable import Unusable, why_unusable
 from sandboxes import clock
 from sandboxes.models import Operation
 
@@ -51,14 +52,20 @@ def until_settled(operation: Operation, *, deadline: float) -> Operation:
 def until(look: Callable[[], T], enough: Callable[[T], bool], *, deadline: float) -> T | None:
     """What the first look found that was enough, else what the last one found; None where there was no time.
 
-    Holds no database connection between the looks.
+    Holds no database connection between the looks. One that the database does not answer showed nothing: each look
+    connects anew, and whoever has waited for half a minute is not sent away because one of them could not.
     """
     pause, found = FIRST_PAUSE, None
     while (left := deadline - clock.monotonic()) > 0:
         _let_go()
         time.sleep(min(pause, left))
         pause = min(pause * GROWTH, LONGEST_PAUSE)
-        found = look()
+        try:
+            found = look()
+        except (OperationalError, InterfaceError) as error:
+            if why_unusable(error) is not Unusable.AWAY:
+                raise
+            continue
         if enough(found):
             break
     return found

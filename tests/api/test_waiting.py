@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, ProgrammingError, connection
 
 from sandboxes import clock
 from sandboxes.api.http import wait_seconds
@@ -133,3 +133,22 @@ def test_a_waiter_holds_no_database_connection(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(time, "sleep", watched)
     settled = waiting.until_settled(operation, deadline=clock.monotonic() + 60)
     assert (settled.status, held) == ("succeeded", [False] * 4)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_look_that_the_database_does_not_answer_ends_no_wait(
+    stopped_clock: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", clock.move)
+    away = OperationalError("connection refused")
+    answers: Iterator[int | Exception] = iter([1, away, away, 2, 3])
+    found = waiting.until(lambda: _raised(next(answers)), lambda one: one == 2, deadline=clock.monotonic() + 60)
+    assert (found, list(answers)) == (2, [3])
+    with pytest.raises(ProgrammingError):
+        waiting.until(lambda: _raised(ProgrammingError()), bool, deadline=clock.monotonic() + 60)
+
+
+def _raised(answer: int | Exception) -> int:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer

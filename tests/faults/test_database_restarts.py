@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +15,11 @@ from sandboxes import clock
 from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Source
 from sandboxes.models import Operation
 from sandboxes.services import lifecycle
+from tests.api.live import live_api
 from tests.faults.workers import workers
+from tests.support import rows
 from tests.support.postgres_server import USER, postgres_server
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,16 +73,43 @@ def test_a_restart_of_the_database_costs_what_it_takes_and_no_lease(
         for box in boxes:
             lifecycle.request(box, Action.STOP, actor=Actor.owner("alice"), source=Source.API)
         wait_until(lambda: sum(map(emulator.faults.hits, held)) == NUMBER, what="all calls under way")
-        server.stop()
-        since = time.monotonic()
-        wait_until(lambda: time.monotonic() >= since + DOWN, what="the time that it is to be away")
-        server.start()
-        connection.close()
+        be_away(server)
         back = clock.now()
         wait_for_the_end()
         assert set(Operation.objects.values_list("status", flat=True)) == {OperationStatus.SUCCEEDED}
         ended = Operation.objects.filter(finished_at__gt=back).aggregate(last=Max("finished_at"))["last"]
         print(f"the last of {2 * NUMBER} operations ended {(ended - back).total_seconds():.2f} s after it was back")
+
+
+@pytest.mark.postgres
+@pytest.mark.initdb
+def test_who_waits_for_an_operation_hears_of_its_end_though_the_database_was_away(
+    server: PostgresServer, tmp_path: Path
+) -> None:
+    slow = rows.operation(rows.sandbox("slow", of="alice"), "stop", "in_progress")
+    with live_api(tmp_path, DATABASE_URL=server.url) as api, ThreadPoolExecutor(1) as pool:
+        address = f"/api/v1/operations/{slow.pk}"
+        before = connections_made()
+        waiter = pool.submit(api.get, address, headers={"Prefer": "wait=60"}, timeout=PATIENCE)
+        wait_until(lambda: connections_made() >= before + 3, what="looks: each makes a connection")
+        be_away(server)
+        Operation.objects.update(status="succeeded", step="done", finished_at=clock.now())
+        answer = waiter.result()
+    assert (answer.status_code, answer.json()["status"]) == (200, "succeeded"), answer.text
+
+
+def connections_made() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
+def be_away(server: PostgresServer) -> None:
+    server.stop()
+    since = time.monotonic()
+    wait_until(lambda: time.monotonic() >= since + DOWN, what="the time that it is to be away")
+    server.start()
+    connection.close()
 
 
 def create(owner: str, number: int) -> UUID:
