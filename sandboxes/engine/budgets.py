@@ -7,11 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from sandboxes import clock
 from sandboxes.providers.daytona.errors import RateLimited
-from sandboxes.services import call_budgets
+from sandboxes.services import call_budgets, loops
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from sandboxes.providers.daytona.throttle import Resting
     from sandboxes.services.lifecycle.attempts import Database
 
-log = structlog.get_logger(__name__)
 
 SHARES = 32  # a worker takes one of so many parts of a window at a time
 # While nobody knows whether a bucket has a limit, so many calls go ahead, and the others after so many seconds: a
@@ -122,5 +119,5 @@ class Budgets:
     async def _written(self, function: Any, *arguments: Any) -> None:
         try:
             await self._database(function, *arguments)
-        except Exception:
-            log.exception("budget_not_written")
+        except Exception as error:
+            loops.tell("budget_not_written", error)

@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from sandboxes.engine import lanes, picks
 from sandboxes.engine.database import DatabaseThreads
 from sandboxes.engine.lanes import Lane
+from sandboxes.services import loops
 from sandboxes.services.webhooks import outbox, sending
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from sandboxes.services.webhooks.sending import Parcel
 
-log = structlog.get_logger(__name__)
 PLACES, EACH = 64, 4
 
 
@@ -50,8 +48,8 @@ class Deliveries:
         try:
             if await self._database(outbox.fill):
                 self._woken()
-        except Exception:
-            log.exception("deliveries_not_made")
+        except Exception as error:
+            loops.tell("deliveries_not_made", error)
         finally:
             self._filling = False
 
@@ -62,8 +60,8 @@ class Deliveries:
             for parcel in claimed:
                 self.lane.take(parcel.owner)
                 self._spawn(self._deliver(parcel))
-        except Exception:
-            log.exception("deliveries_not_claimed")
+        except Exception as error:
+            loops.tell("deliveries_not_claimed", error)
         finally:
             self._claiming = False
 
@@ -71,8 +69,8 @@ class Deliveries:
         try:
             reply = await sending.send(parcel)
             await self._database(sending.finish, parcel, reply)
-        except Exception:  # it is due again when its lease ends
-            log.exception("delivery_failed", message=parcel.message, webhook=parcel.owner)
+        except Exception as error:  # it is due again when its lease ends
+            loops.tell("delivery_failed", error, message=parcel.message, webhook=parcel.owner)
         finally:
             self.lane.leave(parcel.owner)
             self._woken()

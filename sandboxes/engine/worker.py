@@ -160,8 +160,8 @@ class Worker:
     async def _take(self, lane: Lane, turn: Turn) -> None:
         try:
             await attempts.run(turn, database=self._patiently, decide=self._decided)
-        except Exception:
-            log.exception("turn_failed", sandbox_id=str(turn.sandbox_id))
+        except Exception as error:
+            loops.tell("turn_failed", error, sandbox_id=str(turn.sandbox_id))
         finally:
             lane.leave(turn.owner)
             self._woken.set()
@@ -223,10 +223,11 @@ class Worker:
         try:
             await self._pushes(projection.push_many, ids, token)
         except (OperationalError, InterfaceError) as error:
-            log.warning("push_broken_off", error=str(error))
+            loops.tell("push_broken_off", error)
             await self._patiently(projection.abandon, ids, token)
-        except Exception:  # what it claimed waits for the end of the lease: it would fail as often as it is tried
-            log.exception("push_failed")
+        except Exception as error:
+            # What it claimed waits for the end of the lease: it would fail as often as it is tried.
+            loops.tell("push_failed", error)
         finally:
             self._pushing.difference_update(ids)
             self._woken.set()
@@ -243,8 +244,8 @@ class Worker:
             told = await touches.tell_daytona(touched)
             if told:
                 await self._pushes(touches.tell_convex, told)
-        except Exception:
-            log.exception("touch_failed")
+        except Exception as error:
+            loops.tell("touch_failed", error)
         finally:
             self._touching = False
 
@@ -253,8 +254,8 @@ class Worker:
         try:
             while not self._stopping.is_set() and await self._others(partial(jobs.work, holder=self._holder)):
                 pass
-        except Exception:
-            log.exception("job_failed")
+        except Exception as error:
+            loops.tell("job_failed", error)
         finally:
             self._at_jobs = False
 
@@ -262,8 +263,8 @@ class Worker:
         """Lifecycle policies: what they bring about is operations, which have a lane."""
         try:
             await self._others(policies.apply_some)
-        except Exception:
-            log.exception("policies_failed")
+        except Exception as error:
+            loops.tell("policies_failed", error)
         finally:
             self._judging = False
             self._woken.set()

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import structlog
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import close_old_connections, connections
+
+from project.unusable import why_unusable
 
 if TYPE_CHECKING:
     import threading
@@ -39,7 +41,12 @@ def pause_after(failures: int) -> float:
 
 
 def tell_failure(name: str, error: Exception, pause: float) -> None:
-    if isinstance(error, DatabaseError | InterfaceError):  # the database is away: no need for a traceback
-        log.warning("loop_failed", loop=name, error=str(error).strip(), again_in=pause)
+    tell("loop_failed", error, loop=name, again_in=pause)
+
+
+def tell(event: str, error: Exception, **about: object) -> None:
+    """Log what work failed with: with the traceback, unless it was that the database cannot be used now."""
+    if why_unusable(error):
+        log.warning(event, error=str(error).strip(), **about)
     else:
-        log.error("loop_failed", loop=name, again_in=pause, exc_info=error)
+        log.error(event, exc_info=error, **about)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Max
 
+from project.database import conninfo
 from sandboxes import clock
-from sandboxes.core.vocabulary import Action, Actor, OperationStatus, Source
-from sandboxes.models import Operation
-from sandboxes.services import lifecycle
+from sandboxes.core.vocabulary import Action, Actor, EventKind, OperationStatus, PolicyScope, Rule, Source
+from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent
+from sandboxes.services import lifecycle, policies
 from tests.api.live import live_api
 from tests.faults.workers import workers
 from tests.support import rows
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
     from pytest_django import DjangoDbBlocker
 
+    from sandboxes.models.projection import ProjectionRows
     from tests.support.emulator import Emulator
     from tests.support.postgres_server import PostgresServer
 
@@ -83,6 +89,33 @@ def test_a_restart_of_the_database_costs_what_it_takes_and_no_lease(
 
 @pytest.mark.postgres
 @pytest.mark.initdb
+def test_a_push_and_a_policy_that_the_database_left_are_a_line_of_the_log_and_go_on(
+    server: PostgresServer, emulator: Emulator, tmp_path: Path
+) -> None:
+    with workers(emulator, tmp_path, DATABASE_URL=server.url, **NO_LEASE) as crew:
+        worker = crew.start()
+        box = create("alice", 1)
+        wait_for_the_end()
+        wait_until(lambda: not behind().exists(), what="what was pushed")
+        before = clock.now() - timedelta(hours=1)
+        Sandbox.objects.filter(pk=box).update(created_at=before, intent_at=before)
+        events = SandboxEvent._meta.db_table
+        with closing(psycopg.connect(conninfo(server.url))) as other:
+            other.execute(f"LOCK TABLE {events} IN SHARE MODE")
+            rules = {Rule.EXPIRY: 60}
+            policies.set_policy(PolicyScope.DEFAULT, "", rules, actor=Actor.system("test"))
+            with transaction.atomic():
+                ConvexProjection.objects.filter(pk=box).make_due(sent={"again": True})
+            wait_until(lambda: waiting_for(events) == 2, what="a push and a judgement that write")
+            be_away(server)
+        announced = SandboxEvent.objects.filter(sandbox=box, kind=EventKind.POLICY)
+        wait_until(lambda: announced.exists() and not behind().exists(), what="both, after all")
+    assert {"push_broken_off", "policies_failed"} <= set(re.findall(r'"event": "(\w+)"', worker.output))
+    assert "Traceback" not in worker.output, worker.output
+
+
+@pytest.mark.postgres
+@pytest.mark.initdb
 def test_who_waits_for_an_operation_hears_of_its_end_though_the_database_was_away(
     server: PostgresServer, tmp_path: Path
 ) -> None:
@@ -101,6 +134,16 @@ def test_who_waits_for_an_operation_hears_of_its_end_though_the_database_was_awa
 def connections_made() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
+def behind() -> ProjectionRows:
+    return ConvexProjection.objects.filter(behind_since__isnull=False)
+
+
+def waiting_for(table: str) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = %s::regclass", [table])
         return int(cursor.fetchone()[0])
 
 
