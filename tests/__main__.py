@@ -150,10 +150,10 @@ def parts(*, absent: dict[str, str]) -> list[Part]:
     # Every test but those that need PostgreSQL; measuring takes twice the time.
     measured = ["--cov", "--cov-append", "--cov-report="] if os.environ.get("COVERAGE") else []
     left_out = [*without, "postgres", "browser"]
-    found = [pytest("SQLite", *measured, processes=3, without=left_out, environment=sqlite)]
+    found = [pytest("SQLite", *measured, processes=4, without=left_out, environment=sqlite)]
     if not absent["postgres"]:
         ignored = [f"--ignore=tests/{place}" for place in ONCE]
-        found.append(pytest("PostgreSQL", *ignored, processes=3, without=without, environment=postgres))
+        found.append(pytest("PostgreSQL", *ignored, processes=5, without=without, environment=postgres))
     if not absent["browser"] and not SOAK:
         # By itself: Playwright leaves an event loop in its process.
         found.append(pytest("browser", "tests/browser", processes=1, without=without, environment=sqlite))
@@ -173,7 +173,7 @@ def main() -> int:
     if FAST_ONLY:
         fast = pytest(
             "fast", *FAST, *(f"--ignore={place}" for place in NOT_FAST),
-            processes=2, without=["postgres", "browser"], environment={"TEST_DATABASE_URL": ""},
+            processes=3, without=["postgres", "browser"], environment={"TEST_DATABASE_URL": ""},
         )  # fmt: skip
         return 0 if fast.run() else 1
     absent = {

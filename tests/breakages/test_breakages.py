@@ -344,7 +344,7 @@ class Forks:
 
     def outcome(self, folder: Path, test: str) -> tuple[int, str]:
         """pytest's exit code and words for one test in that folder."""
-        arguments = ["-q", "-x", "--tb=short", "--no-migrations", "-p", "no:cacheprovider", test]
+        arguments = ["-q", "-x", "--tb=native", "--no-migrations", "-p", "no:cacheprovider", test]
         self._send({"folder": str(folder), "arguments": arguments})
         assert self._process.stdout is not None
         answer = json.loads(self._process.stdout.readline())
