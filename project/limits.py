@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class SettingRange:
     """What is usual, of a number of seconds, days or rows. `works_from`: less cannot work."""
 
     low: float
@@ -24,25 +24,25 @@ class Range:
     works_from: float = 0.0
 
 
-_CALL = Range(0.5, 120, "seconds", works_from=0.1)
-_DEADLINE = Range(10, 86_400, "seconds", works_from=1)
-_DAYS = Range(1, 3_650, "days")
-RANGES: dict[str, Range] = {
+_CALL = SettingRange(0.5, 120, "seconds", works_from=0.1)
+_DEADLINE = SettingRange(10, 86_400, "seconds", works_from=1)
+_DAYS = SettingRange(1, 3_650, "days")
+RANGES: dict[str, SettingRange] = {
     "DAYTONA_CONNECT_TIMEOUT": _CALL,
     "DAYTONA_READ_TIMEOUT": _CALL,
     "CONVEX_CONNECT_TIMEOUT": _CALL,
     "CONVEX_READ_TIMEOUT": _CALL,
-    "OBSERVATION_TTL": Range(5, 3_600, "seconds", works_from=1),
-    "SWEEP_STALE_SECONDS": Range(60, 7 * 86_400, "seconds", works_from=1),
-    "IN_DOUBT_SECONDS": Range(60, 3_600, "seconds"),
-    "MISSING_CONFIRM_SECONDS": Range(10, 3_600, "seconds"),
-    "RETRY_MAX_SECONDS": Range(1, 3_600, "seconds"),
-    "WEBHOOK_TIMEOUT": Range(1, 60, "seconds", works_from=0.1),
-    "WEBHOOK_RETRY_SECONDS": Range(3_600, 7 * 86_400, "seconds"),
-    "WEBHOOK_DISABLE_SECONDS": Range(86_400, 30 * 86_400, "seconds"),
-    "REQUEST_SECONDS": Range(5, 600, "seconds", works_from=1),
-    "RECONCILE_PAGE": Range(10, 200, "rows", works_from=1),
-    "SANDBOXES_PER_OWNER": Range(1, 100_000, "sandboxes"),
+    "OBSERVATION_TTL": SettingRange(5, 3_600, "seconds", works_from=1),
+    "SWEEP_STALE_SECONDS": SettingRange(60, 7 * 86_400, "seconds", works_from=1),
+    "IN_DOUBT_SECONDS": SettingRange(60, 3_600, "seconds"),
+    "MISSING_CONFIRM_SECONDS": SettingRange(10, 3_600, "seconds"),
+    "RETRY_MAX_SECONDS": SettingRange(1, 3_600, "seconds"),
+    "WEBHOOK_TIMEOUT": SettingRange(1, 60, "seconds", works_from=0.1),
+    "WEBHOOK_RETRY_SECONDS": SettingRange(3_600, 7 * 86_400, "seconds"),
+    "WEBHOOK_DISABLE_SECONDS": SettingRange(86_400, 30 * 86_400, "seconds"),
+    "REQUEST_SECONDS": SettingRange(5, 600, "seconds", works_from=1),
+    "RECONCILE_PAGE": SettingRange(10, 200, "rows", works_from=1),
+    "SANDBOXES_PER_OWNER": SettingRange(1, 100_000, "sandboxes"),
     **{f"DEADLINE_{name.upper()}": _DEADLINE for name in DEADLINES},
     **{
         f"RETAIN_{name}_DAYS": _DAYS

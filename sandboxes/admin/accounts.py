@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from sandboxes.admin.base import ClosedLookups
-from sandboxes.admin.fields import Text
+from sandboxes.admin.fields import FormText
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.vocabulary import AuditAction
 from sandboxes.services import audit
@@ -31,7 +31,7 @@ class PeopleAdmin(ClosedLookups):
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
         if type(db_field) is models.CharField:
-            options.setdefault("form_class", Text)
+            options.setdefault("form_class", FormText)
         return super().formfield_for_dbfield(db_field, request, **options)
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:

@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from sandboxes.admin import choosing, selectors
 from sandboxes.admin.choosing import CHOSEN, NAMED, QUERY, SKIPPED, Choice, Crowd
-from sandboxes.admin.fields import Text
+from sandboxes.admin.fields import FormText
 from sandboxes.admin.plan import Plan
 from sandboxes.admin.remedies import with_remedy
 from sandboxes.admin.verbs import VERBS, Verb, actor_of, current_request_id, obstacle
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 class ReasonForm(forms.Form):
     """What is asked before a stop, archive, delete or protect."""
 
-    reason = Text(
+    reason = FormText(
         max_length=300,
         strip=True,
         widget=forms.TextInput({"class": "sk-input", "autofocus": True, "autocomplete": "off"}),

@@ -9,7 +9,7 @@ from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect
 
-from sandboxes.admin.fields import Lines, Text
+from sandboxes.admin.fields import FormText, Lines
 from sandboxes.admin.remedies import with_remedy
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.asked import drift
@@ -62,7 +62,7 @@ class SettingsForm(forms.Form):
     somebody else changed meanwhile is left alone.
     """
 
-    name = Text(
+    name = FormText(
         max_length=200,
         widget=forms.TextInput(INPUT),
         show_hidden_initial=True,

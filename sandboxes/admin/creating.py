@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.shortcuts import redirect, render
 
 from sandboxes.admin import selectors
-from sandboxes.admin.fields import OwnerId, Text
+from sandboxes.admin.fields import FormText, OwnerId
 from sandboxes.admin.remedies import with_remedy
 from sandboxes.admin.verbs import actor_of, current_request_id
 from sandboxes.core.codes import Refused
@@ -28,12 +28,12 @@ TEXT = {"class": "sk-input", "autocomplete": "off"}
 
 class CreateForm(forms.Form):
     owner = OwnerId(max_length=255, help_text="The end user's id, as their identity token has it.")
-    name = Text(max_length=200, initial="sandbox")
+    name = FormText(max_length=200, initial="sandbox")
     tier = forms.ChoiceField(choices=selectors.tiers)
     language = forms.ChoiceField(choices=[(name, name) for name in LANGUAGES])
-    harness_id = Text(max_length=255, required=False, label="Harness", help_text="Its id, if it has one.")
-    region = Text(max_length=100, required=False, help_text="Empty: Daytona's default.")
-    git_repo = Text(
+    harness_id = FormText(max_length=255, required=False, label="Harness", help_text="Its id, if it has one.")
+    region = FormText(max_length=100, required=False, help_text="Empty: Daytona's default.")
+    git_repo = FormText(
         max_length=500, required=False, label="Git repository", help_text="For display only; not cloned."
     )
     ephemeral = forms.BooleanField(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Text(forms.CharField):
+class FormText(forms.CharField):
     """One line in NFC, without what nobody can read."""
 
     check: Callable[[str], str] = staticmethod(checked)
@@ -25,7 +25,7 @@ class Text(forms.CharField):
             raise forms.ValidationError(str(error), code=error.code) from None
 
 
-class OwnerId(Text):
+class OwnerId(FormText):
     check = staticmethod(checked_owner_id)
 
 
@@ -33,7 +33,7 @@ def _checked_lines(text: str) -> str:
     return "\n".join(checked(line) for line in text.splitlines())
 
 
-class Lines(Text):
+class Lines(FormText):
     """Several lines of such a text."""
 
     check = staticmethod(_checked_lines)

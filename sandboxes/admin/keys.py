@@ -14,7 +14,7 @@ from unfold.decorators import display
 
 from sandboxes import clock, html
 from sandboxes.admin.base import MirrorAdmin
-from sandboxes.admin.fields import Text
+from sandboxes.admin.fields import FormText
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.codes import Refused
 from sandboxes.models import ServiceKey
@@ -33,14 +33,14 @@ DAYS = (("", "never"), ("30", "in 30 days"), ("90", "in 90 days"), ("365", "in a
 
 
 class KeyForm(forms.Form):
-    name = Text(max_length=100, widget=forms.TextInput({"class": "sk-input", "autocomplete": "off"}))
+    name = FormText(max_length=100, widget=forms.TextInput({"class": "sk-input", "autocomplete": "off"}))
     scopes = forms.MultipleChoiceField(
         choices=[(scope.value, label) for scope, label in SCOPES.items()],
         widget=forms.CheckboxSelectMultiple,
         error_messages={"required": "Choose at least one scope."},
     )
     expires = forms.ChoiceField(choices=DAYS, required=False, widget=forms.Select({"class": "sk-input"}))
-    networks = Text(
+    networks = FormText(
         required=False,
         label="Allowed networks",
         help_text="Like 10.0.0.0/8, separated by spaces. Empty: from anywhere.",

@@ -18,7 +18,7 @@ from unfold.decorators import display
 from sandboxes import html
 from sandboxes.admin import filters
 from sandboxes.admin.choosing import CHOSEN
-from sandboxes.admin.fields import OwnerId, Text
+from sandboxes.admin.fields import FormText, OwnerId
 from sandboxes.admin.paging import IDS
 from sandboxes.admin.read_only import Facts, ReadOnlyAdmin
 from sandboxes.admin.verbs import actor_of
@@ -56,7 +56,7 @@ class DecisionForm(forms.Form):
         widget=TEXT,
         help_text="Whose it is to be. Empty: by its label. Not needed to ignore it.",
     )
-    reason = Text(max_length=300, widget=TEXT, error_messages={"required": "Say why: the audit log keeps it."})
+    reason = FormText(max_length=300, widget=TEXT, error_messages={"required": "Say why: the audit log keeps it."})
 
 
 class KindFilter(filters.ChipFilter):
@@ -209,12 +209,12 @@ class OrphanAdmin(ReadOnlyAdmin):
         found = Orphan.objects.in_bulk(keys)
         adopted = {row.daytona_id: row for row in Sandbox.objects.filter(daytona_id__in=keys)}
         may_open = request.user.has_perm("sandboxes.view_sandbox")
-        lines = [Outcome(key, found.get(key), adopted.get(key) if may_open else None) for key in keys]
+        lines = [DecidedOrphan(key, found.get(key), adopted.get(key) if may_open else None) for key in keys]
         return self.page(request, "sandboxes/orphans_decided.html", title="What became of these", lines=lines)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DecidedOrphan:
     """What is known of one that was an orphan: it still is, it has a row, or Daytona has it no more."""
 
     key: str

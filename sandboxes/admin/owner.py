@@ -17,7 +17,7 @@ from unfold.decorators import display
 from sandboxes import html
 from sandboxes.admin import noting, page, policies, search, selectors, usage_chart
 from sandboxes.admin.base import MirrorAdmin
-from sandboxes.admin.fields import Text
+from sandboxes.admin.fields import FormText
 from sandboxes.admin.filters import OwnerHoldFilter
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.vocabulary import Status
@@ -33,13 +33,13 @@ ROWS = 100  # of an owner's sandboxes; the list has the rest
 
 
 class HoldForm(forms.Form):
-    reason = Text(
+    reason = FormText(
         max_length=300,
         widget=TEXT,
         help_text="Internal: staff alone read it.",
         error_messages={"required": "Say why: colleagues read it."},
     )
-    public_reason = Text(
+    public_reason = FormText(
         max_length=300,
         required=False,
         widget=TEXT,
@@ -53,7 +53,7 @@ class LimitForm(forms.Form):
         min_value=0, max_value=10_000, required=False, help_text="Empty: the default of the settings.",
         widget=forms.NumberInput({"class": "sk-input"}),
     )  # fmt: skip
-    reason = Text(max_length=300, widget=TEXT, error_messages={"required": "Say why."})
+    reason = FormText(max_length=300, widget=TEXT, error_messages={"required": "Say why."})
 
 
 @admin.register(Owner)

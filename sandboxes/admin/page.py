@@ -46,7 +46,7 @@ EVENT_ICONS: dict[str, str] = {
 }
 
 
-class Verdict(StrEnum):
+class Agreement(StrEnum):
     """How what a system shows stands to what we show."""
 
     NONE = ""
@@ -57,23 +57,23 @@ class Verdict(StrEnum):
     SHOWN = "what people see"
 
     @classmethod
-    def of(cls, agrees: bool) -> Verdict:
+    def of(cls, agrees: bool) -> Agreement:
         return cls.AGREES if agrees else cls.DISAGREES
 
     @property
     def looks(self) -> tuple[str, str]:
         """(colour, icon)."""
-        if self is Verdict.AGREES:
+        if self is Agreement.AGREES:
             return "good", "check"
-        return ("warn", "difference") if self in (Verdict.DISAGREES, Verdict.BEHIND) else ("faint", "")
+        return ("warn", "difference") if self in (Agreement.DISAGREES, Agreement.BEHIND) else ("faint", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ShownSystem:
     """What one system shows of the sandbox. `at` is when it was checked, or what else `moment` says."""
 
     name: str
-    verdict: Verdict
+    verdict: Agreement
     status: str
     word: str
     moment: str = "checked"
@@ -84,7 +84,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Button:
+class ActionButton:
     verb: Verb
     obstacle: str
 
@@ -127,10 +127,10 @@ def _disagreement(sandbox: Sandbox, active: Operation | None) -> str:
     return cells.disagreement(sandbox, selectors.latest_of(sandbox))
 
 
-def buttons(request: HttpRequest, sandbox: Sandbox, active: Operation | None) -> list[Button]:
+def buttons(request: HttpRequest, sandbox: Sandbox, active: Operation | None) -> list[ActionButton]:
     """The verbs this user may do; each with what stands in its way now."""
     return [
-        Button(verb, obstacle(verb, sandbox, active=active))
+        ActionButton(verb, obstacle(verb, sandbox, active=active))
         for verb in allowed_verbs(request)
         if verb.is_offered(sandbox)
     ]
@@ -148,7 +148,7 @@ def intervals(sandbox: Sandbox) -> list[tuple[str, str, str]]:
     return lines
 
 
-def sources(sandbox: Sandbox, active: Operation | None) -> list[Source]:
+def sources(sandbox: Sandbox, active: Operation | None) -> list[ShownSystem]:
     daytona = replace(_daytona(sandbox, active), url=dashboard(settings.DAYTONA_DASHBOARD, sandbox))
     convex = replace(_convex(sandbox), url=dashboard(settings.CONVEX_DASHBOARD, sandbox))
     return [daytona, _ours(sandbox, active), convex]
@@ -164,17 +164,17 @@ def dashboard(address: str, sandbox: Sandbox) -> str:
     return address
 
 
-def _daytona(sandbox: Sandbox, active: Operation | None) -> Source:
+def _daytona(sandbox: Sandbox, active: Operation | None) -> ShownSystem:
     if sandbox.observed_at is None:
-        return Source("Daytona", Verdict.NONE, "", "not asked yet")
+        return ShownSystem("Daytona", Agreement.NONE, "", "not asked yet")
     if sandbox.deleted_at is not None:
         word = sandbox.observed_state if sandbox.observed_state == "destroyed" else "not found"
-        agrees = Verdict.of(sandbox.status == Status.GONE)
-        return Source("Daytona", agrees, Status.GONE, word, at=sandbox.observed_at)
+        agrees = Agreement.of(sandbox.status == Status.GONE)
+        return ShownSystem("Daytona", agrees, Status.GONE, word, at=sandbox.observed_at)
     state = STATES.get(sandbox.observed_state)
     status = state.status if state else ""
-    verdict = Verdict.BETWEEN if active is not None else Verdict.of(status == sandbox.status)
-    return Source(
+    verdict = Agreement.BETWEEN if active is not None else Agreement.of(status == sandbox.status)
+    return ShownSystem(
         "Daytona", verdict, status, sandbox.observed_state,
         at=sandbox.observed_at, notes=_doubts(sandbox), error=sandbox.error_reason,
     )  # fmt: skip
@@ -192,31 +192,31 @@ def _doubts(sandbox: Sandbox) -> list[str]:
     return notes
 
 
-def _ours(sandbox: Sandbox, active: Operation | None) -> Source:
+def _ours(sandbox: Sandbox, active: Operation | None) -> ShownSystem:
     notes = [f"{active.action}: {active.step or active.status}"] if active else []
     status, at = sandbox.status, sandbox.status_changed_at
-    return Source("Sandkeeper", Verdict.SHOWN, status, status, moment="since", at=at, notes=notes)
+    return ShownSystem("Sandkeeper", Agreement.SHOWN, status, status, moment="since", at=at, notes=notes)
 
 
-def _convex(sandbox: Sandbox) -> Source:
+def _convex(sandbox: Sandbox) -> ShownSystem:
     """Not behind means that Convex shows our status; while it is behind, nobody knows what it shows."""
     row = sandbox.projection
     if row.is_behind:
         notes = [f"generation {row.pushed_generation} of {row.wanted_generation}"]
         if row.resend_at is not None:
             notes.append("a push had no answer")
-        return Source(
-            "Convex", Verdict.BEHIND, "", "unknown",
+        return ShownSystem(
+            "Convex", Agreement.BEHIND, "", "unknown",
             moment="behind since", at=row.behind_since, notes=notes, error=row.error,
         )  # fmt: skip
     if not row.wanted_generation:
         word = "not told yet" if projection.is_used() else "projection is off"
-        return Source("Convex", Verdict.NONE, "", word, error=row.error)
+        return ShownSystem("Convex", Agreement.NONE, "", word, error=row.error)
     status = status_in_convex(row)
     notes = ["its user took it off the list"] if row.removed else []
     word = status or "no row"
-    return Source(
-        "Convex", Verdict.AGREES, status, word, moment="pushed", at=row.pushed_at, notes=notes, error=row.error
+    return ShownSystem(
+        "Convex", Agreement.AGREES, status, word, moment="pushed", at=row.pushed_at, notes=notes, error=row.error
     )
 
 

@@ -14,7 +14,7 @@ from unfold.decorators import display
 
 from sandboxes import clock, html
 from sandboxes.admin.base import MirrorAdmin
-from sandboxes.admin.fields import OwnerId, Text
+from sandboxes.admin.fields import FormText, OwnerId
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.intervals import MAX_MINUTES, spelled
@@ -46,7 +46,7 @@ LOOKED_AT = 500  # sandboxes on one page of the preview
 class RulesForm(forms.Form):
     """The minutes of each rule, by the name of its column."""
 
-    reason = Text(
+    reason = FormText(
         max_length=300,
         widget=forms.TextInput(INPUT),
         error_messages={"required": "Say why: the audit log keeps it."},

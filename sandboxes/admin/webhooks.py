@@ -14,7 +14,7 @@ from unfold.decorators import display
 
 from sandboxes import html
 from sandboxes.admin.base import MirrorAdmin
-from sandboxes.admin.fields import OwnerId, Text
+from sandboxes.admin.fields import FormText, OwnerId
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.codes import NoticeCode, Refused
 from sandboxes.core.vocabulary import EventKind, Form
@@ -44,7 +44,7 @@ class WebhookForm(forms.Form):
         help_text="Whose events; empty: all owners', for a key that may act for every owner.",
         widget=forms.TextInput(INPUT),
     )
-    url = Text(
+    url = FormText(
         label="Address",
         max_length=webhooks.LONGEST_URL,
         help_text="It begins with https:// and is on the public internet, or in a network that the operator named.",
@@ -61,7 +61,7 @@ class WebhookForm(forms.Form):
 
 class NoticesForm(forms.Form):
     form = forms.ChoiceField(label="As", choices=Form.choices, widget=forms.Select({"class": "sk-input"}))
-    address = Text(
+    address = FormText(
         max_length=webhooks.LONGEST_URL,
         help_text="A mail address, or one that begins with https:// and is on the public internet, or in a network "
         "that the operator named.",
@@ -190,7 +190,7 @@ class WebhookAdmin(MirrorAdmin):
         return redirect("admin:sandboxes_receiver_changelist")
 
     def _enabled(self, enabled: bool) -> Callable[[HttpRequest, Receiver], object]:
-        changes = webhooks.Changes(enabled=enabled)
+        changes = webhooks.ReceiverChanges(enabled=enabled)
         return lambda request, row: webhooks.change(row.pk, changes, actor=actor_of(request))
 
     def _change(

@@ -14,10 +14,10 @@ class Labels(serializers.DictField):
     """Names and values; which of them may be is the service's to refuse."""
 
     def __init__(self, *, removable: bool = False, **options: Any) -> None:
-        super().__init__(child=Text(max_length=LONGEST, allow_null=removable), **options)
+        super().__init__(child=ApiText(max_length=LONGEST, allow_null=removable), **options)
 
 
-class Text(serializers.CharField):
+class ApiText(serializers.CharField):
     """One line in NFC. Refuses, as `unreadable_text`, what nobody can read: control, bidirectional, invisible."""
 
     def to_internal_value(self, data: Any) -> str:

@@ -8,7 +8,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
 
 from sandboxes.api.documented import page_parameters
-from sandboxes.api.fields import Text
+from sandboxes.api.fields import ApiText
 from sandboxes.api.representations import ACTIONS, ForViewer
 from sandboxes.api.requests import Query, Reason
 from sandboxes.core.intervals import MAX_MINUTES
@@ -33,7 +33,7 @@ LONGEST_PREVIEW, USUAL_PREVIEW = 24 * 366, 24  # hours
 
 class PreviewQuery(Query):
     hours = serializers.FloatField(required=False, default=USUAL_PREVIEW, min_value=0, max_value=LONGEST_PREVIEW)
-    owner = Text(required=False, default="", max_length=255)
+    owner = ApiText(required=False, default="", max_length=255)
     limit = serializers.CharField(required=False)
     cursor = serializers.CharField(required=False)
     order = serializers.CharField(required=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django.conf import settings
 from rest_framework import serializers
 
-from sandboxes.api.fields import Labels, Text
+from sandboxes.api.fields import ApiText, Labels
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.representations import ACTIONS
 from sandboxes.core.actions import ACTIONS as TABLE
@@ -82,7 +82,9 @@ AUTO_DELETE = (
 
 
 class Reason(Strict):
-    reason = Text(required=False, default="", allow_blank=True, max_length=500, help_text="Why; shown to people.")
+    reason = ApiText(
+        required=False, default="", allow_blank=True, max_length=500, help_text="Why; shown to people."
+    )
 
 
 class ActionBody(Reason):
@@ -121,12 +123,12 @@ class NothingBody(Strict):
 
 
 class NewSandbox(Reason):
-    name = Text(required=False, default="sandbox", max_length=200)
+    name = ApiText(required=False, default="sandbox", max_length=200)
     tier = serializers.ChoiceField(choices=list(settings.TIERS), required=False, default="basic")
     language = serializers.ChoiceField(
         choices=["python", "typescript", "javascript"], required=False, default="python"
     )
-    harness_id = Text(required=False, default="", allow_blank=True, max_length=255)
+    harness_id = ApiText(required=False, default="", allow_blank=True, max_length=255)
     target = serializers.RegexField(
         r"^[A-Za-z0-9._-]{0,100}$",
         required=False,
@@ -135,7 +137,7 @@ class NewSandbox(Reason):
         help_text="Daytona's region; default: ours.",
     )
     ephemeral = serializers.BooleanField(required=False, default=False, help_text="A stop deletes it.")
-    git_repo = Text(
+    git_repo = ApiText(
         required=False, default="", allow_blank=True, max_length=500, help_text="Kept and shown; cloning is yours."
     )
     labels = Labels(required=False, default=dict, help_text=f"Up to {MOST}, yours to filter by. {NAMES}")
@@ -152,7 +154,7 @@ class NewSandbox(Reason):
 class Changes(Strict):
     """What a PATCH may change; what is absent, or as GET gave it, stays."""
 
-    name = Text(required=False, max_length=200)
+    name = ApiText(required=False, max_length=200)
     labels = Labels(
         removable=True,
         required=False,
@@ -170,7 +172,7 @@ class Changes(Strict):
         allow_null=True,
         help_text="Never evicted until then; null lifts the protection. At most 30 days ahead, but for staff.",
     )
-    reason = Text(required=False, default="", allow_blank=True, max_length=500)
+    reason = ApiText(required=False, default="", allow_blank=True, max_length=500)
 
 
 class BulkBody(ActionBody):
@@ -178,7 +180,7 @@ class BulkBody(ActionBody):
 
     action = serializers.ChoiceField(choices=ACTIONS)
     ids = serializers.ListField(
-        child=Text(max_length=255),
+        child=ApiText(max_length=255),
         min_length=1,
         max_length=MAX_BULK,
         help_text="Ours or Daytona's.",
@@ -205,14 +207,14 @@ class EventTypes(serializers.ListField):
 
 
 class NewWebhook(Strict):
-    url = Text(max_length=LONGEST_URL, help_text="An https address on the public internet.")
+    url = ApiText(max_length=LONGEST_URL, help_text="An https address on the public internet.")
     types = EventTypes(required=False, default=list)
 
 
 class WebhookChanges(Strict):
     """What a PATCH may change; what is absent stays."""
 
-    url = Text(required=False, max_length=LONGEST_URL)
+    url = ApiText(required=False, max_length=LONGEST_URL)
     types = EventTypes(required=False)
     enabled = serializers.BooleanField(required=False, help_text="false: nothing is sent, and nothing forgotten.")
 
@@ -225,7 +227,7 @@ class ReplayBody(Strict):
 
 
 class CapacityQuery(Strict):
-    sandbox = Text(required=False, default="", max_length=255, help_text="To be started; its id.")
+    sandbox = ApiText(required=False, default="", max_length=255, help_text="To be started; its id.")
     target = serializers.RegexField(
         r"^[A-Za-z0-9._-]{0,100}$", required=False, default="", help_text="A region, without a sandbox."
     )

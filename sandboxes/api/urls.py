@@ -54,7 +54,7 @@ v1: list[URLPattern | URLResolver] = [
     path("operations", operations.OperationList.as_view(), name="operations"),
     path("operations/<uuid:operation_id>", operations.OperationDetail.as_view(), name="operation"),
     path("operations/<uuid:operation_id>/cancel", operations.OperationCancel.as_view(), name="operation-cancel"),
-    path("events", events.Feed.as_view(), name="events"),
+    path("events", events.FeedEvents.as_view(), name="events"),
     path("webhooks", webhooks.WebhookList.as_view(), name="webhooks"),
     path("webhooks/<id:webhook_id>", webhooks.WebhookDetail.as_view(), name="webhook"),
     path("webhooks/<id:webhook_id>/rotate", webhooks.WebhookSecret.as_view(), name="webhook-rotate"),
@@ -75,5 +75,5 @@ v1: list[URLPattern | URLResolver] = [
 app_name = "api"
 urlpatterns = [
     path("v1/", include(v1)),
-    re_path(r"^.*$", public.Unknown.as_view(), name="unknown"),
+    re_path(r"^.*$", public.UnknownAddress.as_view(), name="unknown"),
 ]

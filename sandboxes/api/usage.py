@@ -11,7 +11,7 @@ from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from sandboxes import clock
-from sandboxes.api.fields import Text
+from sandboxes.api.fields import ApiText
 from sandboxes.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
 from sandboxes.api.requests import Query
 from sandboxes.core.usage import Measure
@@ -44,9 +44,9 @@ class Moment(serializers.DateTimeField):
 class UsageQuery(Query):
     """`since` and `until` come as `from` and `to`."""
 
-    owner = Text(required=False, default="", max_length=255)
+    owner = ApiText(required=False, default="", max_length=255)
     period = serializers.ChoiceField(choices=[one.value for one in Period], required=False, default=Period.DAY)
-    after = Text(required=False, default="", max_length=255)
+    after = ApiText(required=False, default="", max_length=255)
     limit = serializers.IntegerField(required=False, default=DEFAULT_LIMIT, min_value=1, max_value=MAX_LIMIT)
 
     def get_fields(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class Standing(Protocol):
+class ActionSubject(Protocol):
     """What is read of a sandbox to say that an action would have no effect."""
 
     @property
@@ -28,29 +28,29 @@ class Standing(Protocol):
     def intent_met_at(self) -> datetime | None: ...
 
 
-def _is_at_rest(row: Standing, active: object) -> bool:
+def _is_at_rest(row: ActionSubject, active: object) -> bool:
     return active is None and row.intent_met_at is not None
 
 
-def _already_running(row: Standing, active: object) -> str:
+def _already_running(row: ActionSubject, active: object) -> str:
     return "It is running." if row.status == Status.RUNNING and _is_at_rest(row, active) else ""
 
 
-def _already_stopped(row: Standing, active: object) -> str:
+def _already_stopped(row: ActionSubject, active: object) -> str:
     is_so = row.intent == Intent.STOPPED and row.status == Status.STOPPED
     return "It is stopped." if is_so and _is_at_rest(row, active) else ""
 
 
-def _already_archived(row: Standing, active: object) -> str:
+def _already_archived(row: ActionSubject, active: object) -> str:
     return "It is archived." if row.status == Status.ARCHIVED and _is_at_rest(row, active) else ""
 
 
-def _not_running(row: Standing, _active: object) -> str:
+def _not_running(row: ActionSubject, _active: object) -> str:
     is_so = row.status in (Status.STOPPED, Status.ARCHIVED)
     return f"It is {row.status}: start it." if is_so else ""
 
 
-def _not_in_error(row: Standing, _active: object) -> str:
+def _not_in_error(row: ActionSubject, _active: object) -> str:
     return "" if row.status == Status.ERROR else "Only a sandbox in error can be recovered."
 
 
@@ -65,8 +65,8 @@ class Button:
 
     symbol: str
     doing: str
-    pointless: Callable[[Standing, object], str] = lambda row, active: ""
-    only_unlists: Callable[[Standing], bool] = lambda row: False
+    pointless: Callable[[ActionSubject, object], str] = lambda row, active: ""
+    only_unlists: Callable[[ActionSubject], bool] = lambda row: False
     opposite: str = ""
     asks_why: bool = False
     danger: bool = False

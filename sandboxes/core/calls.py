@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sandboxes.core.facts import CallFacts, Result
+from sandboxes.core.facts import CallFacts, CallResult
 from sandboxes.core.observation import refresh_status
 from sandboxes.core.results import MEANINGS
 from sandboxes.core.vocabulary import Action, CallOutcome, EventKind
@@ -37,7 +37,7 @@ def record_attempt(draft: Draft, name: str) -> None:
     refresh_status(draft)
 
 
-def record_result(draft: Draft, result: Result) -> str:
+def record_result(draft: Draft, result: CallResult) -> str:
     """A definite answer ends the doubt of this call, though not that of an earlier one. Returns its name."""
     made, meaning = draft.own_calls[-1], MEANINGS[result.kind]
     message = result.message if meaning.is_rejection or meaning.outcome == CallOutcome.FAILED else ""
@@ -62,7 +62,7 @@ def record_result(draft: Draft, result: Result) -> str:
     return made.name
 
 
-def _said(result: Result, message: str) -> dict[str, Any]:
+def _said(result: CallResult, message: str) -> dict[str, Any]:
     said: dict[str, Any] = {"daytona_message": message} if message else {}
     return said if result.limit is None else said | {"quota": {result.resource: result.limit}}
 

@@ -14,6 +14,7 @@ from sandboxes.core.draft import Draft
 from sandboxes.core.facts import (
     Answer,
     CallAnswered,
+    CallResult,
     CloseNotices,
     Decision,
     Facts,
@@ -22,7 +23,6 @@ from sandboxes.core.facts import (
     Limits,
     NewOperation,
     ReleaseRoom,
-    Result,
     RoomSought,
     SandboxFacts,
 )
@@ -212,7 +212,7 @@ def _take(draft: Draft, facts: Facts, step: Step) -> Step | None:
 # --- a call, and its answer
 
 
-def _after_call(draft: Draft, facts: Facts, result: Result) -> Step | None:
+def _after_call(draft: Draft, facts: Facts, result: CallResult) -> Step | None:
     """What Daytona's answer to the latest call means."""
     meaning = MEANINGS[result.kind]
     _note_answer(draft, result, meaning)
@@ -237,7 +237,7 @@ def _after_call(draft: Draft, facts: Facts, result: Result) -> Step | None:
     return _look_again(draft, facts, LookAgain(_pause(result, meaning), meaning.why, counts=meaning.counts))
 
 
-def _note_answer(draft: Draft, result: Result, meaning: Meaning) -> None:
+def _note_answer(draft: Draft, result: CallResult, meaning: Meaning) -> None:
     """Write down what the call came to, for this operation and for the whole installation."""
     name = record_result(draft, result)
     if result.remote is not None and draft.sandbox.daytona_id is None:
@@ -248,7 +248,7 @@ def _note_answer(draft: Draft, result: Result, meaning: Meaning) -> None:
         draft.tell(meaning.notice, result.message)
 
 
-def _pause(result: Result, meaning: Meaning) -> float:
+def _pause(result: CallResult, meaning: Meaning) -> float:
     """Seconds: as long as Daytona says. A throttle that says 0 is not asked again in the same moment."""
     pause = result.retry_after or meaning.pause
     return max(pause, meaning.pause) if result.kind is ResultKind.THROTTLED else pause
@@ -269,7 +269,7 @@ def deadline_for(row: SandboxFacts, action: str, *, now: datetime, limits: Limit
     return now + timedelta(seconds=limits.deadlines[name])
 
 
-def _after_failed_fetch(draft: Draft, facts: Facts, result: Result) -> Step | None:
+def _after_failed_fetch(draft: Draft, facts: Facts, result: CallResult) -> Step | None:
     """Daytona could not be asked: nothing is known, and whoever asks waits."""
     meaning = MEANINGS[result.kind]
     step = LookAgain(_pause(result, meaning), meaning.why, counts=False, may_be_sooner=False)
@@ -290,7 +290,7 @@ def _after_failed_fetch(draft: Draft, facts: Facts, result: Result) -> Step | No
 # --- room in a full quota
 
 
-def _search_room(draft: Draft, facts: Facts, result: Result, resource: Resource) -> Fail | None:
+def _search_room(draft: Draft, facts: Facts, result: CallResult, resource: Resource) -> Fail | None:
     """The quota is full: begin the search for room, or go on with it. Returns why it is in vain."""
     search = draft.attempted.search
     if result.limit is not None and result.limit < _need(draft, result.resource):

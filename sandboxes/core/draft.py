@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.actions import INTENT_OF
 from sandboxes.core.facts import (
+    AddEvent,
     CallFacts,
     ChangeIntent,
     Decision,
     Effect,
-    Event,
     Facts,
     IntentSetting,
     Limits,
@@ -102,7 +102,7 @@ class Draft:
         actor: object = "",
     ) -> None:
         self.effects.append(
-            Event(kind=kind, text=text, data=data or {}, actor=str(actor), of_operation=of_operation)
+            AddEvent(kind=kind, text=text, data=data or {}, actor=str(actor), of_operation=of_operation)
         )
 
     def tell(self, code: NoticeCode, text: str) -> None:

@@ -220,7 +220,7 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CallResult:
     """What a call came to, or why a fetch failed.
 
     `retry_after` in seconds; `limit`: the quota of `resource`, where that is full.
@@ -238,14 +238,14 @@ class Result:
 class FetchFailed:
     """Daytona could not be asked, or refused to show it."""
 
-    result: Result
+    result: CallResult
 
 
 @dataclass(frozen=True, slots=True)
 class CallAnswered:
     """The latest call of the operation has its answer."""
 
-    result: Result
+    result: CallResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +317,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class AddEvent:
     """A line of the timeline."""
 
     kind: EventKind
@@ -380,7 +380,7 @@ class TellDaytona:
     keys: tuple[str, ...]
 
 
-Effect = Event | OpenNotice | CloseNotices | ChangeIntent | NewOperation | ReleaseRoom | TellDaytona
+Effect = AddEvent | OpenNotice | CloseNotices | ChangeIntent | NewOperation | ReleaseRoom | TellDaytona
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

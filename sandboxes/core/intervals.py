@@ -13,20 +13,22 @@ UNITS = ((1_440, "d"), (60, "h"), (1, "min"))
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class IntervalRange:
     least: int
     most: int
     message: str
 
 
 RANGES = {
-    "auto_stop": Range(0, MAX_MINUTES, f"auto_stop is 0 (never) to {MAX_MINUTES} minutes, a year."),
-    "auto_archive": Range(
+    "auto_stop": IntervalRange(0, MAX_MINUTES, f"auto_stop is 0 (never) to {MAX_MINUTES} minutes, a year."),
+    "auto_archive": IntervalRange(
         0, MAX_ARCHIVE_MINUTES,
         f"auto_archive is 1 to {MAX_ARCHIVE_MINUTES} minutes, 30 days: Daytona keeps nothing stopped for longer. "
         f"0 means {MAX_ARCHIVE_MINUTES}.",
     ),
-    "auto_delete": Range(-1, MAX_MINUTES, f"auto_delete is -1 (never) or 1 to {MAX_MINUTES} minutes, a year."),
+    "auto_delete": IntervalRange(
+        -1, MAX_MINUTES, f"auto_delete is -1 (never) or 1 to {MAX_MINUTES} minutes, a year.",
+    ),
 }  # fmt: skip
 
 

@@ -40,7 +40,7 @@ QUOTA_OF = {"CPU": Measure.VCPU_QUOTA, "memory": Measure.MEMORY_GIB_QUOTA}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InUse:
+class SandboxUse:
     """What of a sandbox decides what it uses."""
 
     state: str
@@ -53,7 +53,7 @@ class InUse:
         """Whether Daytona counts its vCPU and memory against the quota."""
         return self.state in COMPUTE_STATES and not self.is_gone
 
-    def after(self, changes: Mapping[str, Any]) -> InUse:
+    def after(self, changes: Mapping[str, Any]) -> SandboxUse:
         """With the new values of an event, by the names that the feed has for them."""
         size = changes.get("resources") or {}
         return replace(
@@ -65,7 +65,7 @@ class InUse:
         )
 
 
-NOTHING = InUse(state="", is_gone=False, cpu=0, memory_gb=0)
+NOTHING = SandboxUse(state="", is_gone=False, cpu=0, memory_gb=0)
 
 
 def hour_of(moment: datetime) -> datetime:
@@ -73,7 +73,7 @@ def hour_of(moment: datetime) -> datetime:
 
 
 def used(
-    start: InUse, events: Iterable[tuple[datetime, Mapping[str, Any]]], *, since: datetime, until: datetime
+    start: SandboxUse, events: Iterable[tuple[datetime, Mapping[str, Any]]], *, since: datetime, until: datetime
 ) -> Iterator[tuple[datetime, Measure, float]]:
     """The seconds of each hour between two moments, of one sandbox that was as `start` at the first of them."""
     now, moment = start, since
@@ -83,7 +83,7 @@ def used(
     yield from _counted(now, moment, until)
 
 
-def _counted(one: InUse, start: datetime, end: datetime) -> Iterator[tuple[datetime, Measure, float]]:
+def _counted(one: SandboxUse, start: datetime, end: datetime) -> Iterator[tuple[datetime, Measure, float]]:
     if not one.counts:
         return
     for hour, seconds in _hours(start, end):

@@ -53,7 +53,7 @@ def sweep(options: reconcile.Options | None = None) -> None:
     while True:
         try:
             reconcile.sweep(options or reconcile.Options())
-        except reconcile.Taken:
+        except reconcile.SweepUnderWay:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.5)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from sandboxes.core.facts import Answer
     from sandboxes.providers.daytona.throttle import Resting
-    from sandboxes.services.lifecycle.turns import Outcome, Turn
+    from sandboxes.services.lifecycle.turns import Turn, TurnOutcome
 
     Answers = tuple[Answer, ...]
 
@@ -76,7 +76,7 @@ class Worker:
         self._claims = DatabaseThreads(1, name="claim")
         self._others = DatabaseThreads(4, name="other")
         self._pushes = DatabaseThreads(PUSHES, name="push", again=False)
-        self._decide: Batches[tuple[Turn, Answers], Outcome | None] = Batches(
+        self._decide: Batches[tuple[Turn, Answers], TurnOutcome | None] = Batches(
             self._decide_together, give_up=self._put_back, is_away=self._is_away, size=BATCH, side_by_side=2
         )
         self._deliveries = Deliveries(holder=self._holder, woken=lambda: self._woken.set())
@@ -166,14 +166,14 @@ class Worker:
             lane.leave(turn.owner)
             self._woken.set()
 
-    async def _decided(self, turn: Turn, answers: Answers) -> Outcome | None:
+    async def _decided(self, turn: Turn, answers: Answers) -> TurnOutcome | None:
         if self._stopping.is_set():
             turn.ends = float("-inf")
         # Whose call was made goes first: nobody waits to see what became of it behind those who have not begun.
         called = any(isinstance(one, CallAnswered) for one in answers)
         return await self._decide((turn, answers), owner=turn.owner, first=called)
 
-    async def _decide_together(self, asked: Sequence[tuple[Turn, Answers]]) -> Sequence[Outcome | None]:
+    async def _decide_together(self, asked: Sequence[tuple[Turn, Answers]]) -> Sequence[TurnOutcome | None]:
         return await self._decisions(turns.decide_together, asked)
 
     async def _put_back(self, asked: tuple[Turn, Answers], error: Exception) -> None:

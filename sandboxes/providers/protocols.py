@@ -21,7 +21,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NewSandbox:
+class SandboxSpec:
     """What to create. Sizes in CPUs and GiB, times in minutes; None leaves the choice to Daytona.
 
     A snapshot or sizes, never both. A v0.190 server refuses sizes even without a snapshot, because its default one
@@ -58,7 +58,7 @@ class SandboxProvider(Protocol):
         labels: Mapping[str, str] | None = None,
         id_prefix: str | None = None,
     ) -> Page: ...
-    async def create(self, new: NewSandbox) -> RemoteSandbox: ...
+    async def create(self, new: SandboxSpec) -> RemoteSandbox: ...
     async def change(
         self, call: str, daytona_id: str, parameters: Mapping[str, Any] | None = None
     ) -> RemoteSandbox: ...

@@ -34,7 +34,7 @@ def bulk(principal: str) -> Iterator[None]:
         leases.end(held)
 
 
-def _take(principal: str) -> leases.Held:
+def _take(principal: str) -> leases.HeldLease:
     caller = hashlib.sha256(principal.encode()).hexdigest()  # of any length, and nobody's name in another table
     holder = f"{socket.gethostname()}:{os.getpid()}"[:255]
     for place in range(BULKS_AT_ONCE):

@@ -15,13 +15,13 @@ from sandboxes.core.codes import Code
 from sandboxes.core.decide import deadline_for
 from sandboxes.core.draft import Draft
 from sandboxes.core.facts import (
+    AddEvent,
     Answer,
     CallFacts,
     ChangeIntent,
     CloseNotices,
     ConvexFacts,
     Decision,
-    Event,
     Facts,
     LastRequest,
     Limits,
@@ -230,7 +230,7 @@ def write(row: Sandbox, operation: Operation | None, decision: Decision, *, now:
 def _carry_out(effect: Effect, row: Sandbox, operation: Operation | None, *, now: datetime) -> IntentChange | None:
     """Write one effect of a decision. Returns the change of the intent, if it is one."""
     match effect:
-        case Event():
+        case AddEvent():
             sandbox_store.event(
                 row, effect.kind, effect.text, operation=operation if effect.of_operation else None,
                 actor=effect.actor, data=dict(effect.data), at=now,
@@ -246,7 +246,7 @@ def _carry_out(effect: Effect, row: Sandbox, operation: Operation | None, *, now
         case NewOperation():
             create_operation(row, effect, now=now, caused_by=operation)
         case ReleaseRoom(search):
-            leases.release(leases.Held(search.lease_name, search.lease))
+            leases.release(leases.HeldLease(search.lease_name, search.lease))
     return None
 
 

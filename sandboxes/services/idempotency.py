@@ -32,7 +32,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredAnswer:
     """What the first request was answered."""
 
     status: int
@@ -40,7 +40,7 @@ class Stored:
     body: str
 
 
-def begin(principal: str, key: str, *, owner: str, fingerprint: str) -> Claim | Stored:
+def begin(principal: str, key: str, *, owner: str, fingerprint: str) -> Claim | StoredAnswer:
     """Claim the key, or get the answer that it had. A program's keys for two owners are two.
 
     Raises:
@@ -62,11 +62,11 @@ def begin(principal: str, key: str, *, owner: str, fingerprint: str) -> Claim | 
     return _standing(found, fingerprint, now=now)
 
 
-def _standing(row: IdempotencyAnswer, fingerprint: str, *, now: datetime) -> Claim | Stored:
+def _standing(row: IdempotencyAnswer, fingerprint: str, *, now: datetime) -> Claim | StoredAnswer:
     if row.fingerprint != fingerprint:
         raise Refused(Code.IDEMPOTENCY_KEY_REUSED)
     if row.status is not None:
-        return Stored(row.status, dict(row.headers), row.body)
+        return StoredAnswer(row.status, dict(row.headers), row.body)
     return _take_over(row, now=now)
 
 

@@ -17,7 +17,7 @@ from sandboxes.services import notice_outbox
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sandboxes.core.facts import Result
+    from sandboxes.core.facts import CallResult
 
 
 def tell(code: NoticeCode, message: str) -> None:
@@ -36,7 +36,7 @@ def tell(code: NoticeCode, message: str) -> None:
         _count_up(code, message, now)
 
 
-def tell_of(result: Result) -> None:
+def tell_of(result: CallResult) -> None:
     """Open the notice of an answer that concerns all sandboxes, such as a refused key."""
     code = MEANINGS[result.kind].notice
     if code is not None:

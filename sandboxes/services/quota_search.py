@@ -46,7 +46,7 @@ def lease_name(row: Sandbox, resource: Resource) -> str:
 
 def _with_lease(row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
     name = lease_name(row, search.resource)
-    if search.lease and leases.renew(leases.Held(name, search.lease), seconds=LEASE_SECONDS):
+    if search.lease and leases.renew(leases.HeldLease(name, search.lease), seconds=LEASE_SECONDS):
         return search
     taken = leases.take(name, holder=f"operation {operation.pk}", seconds=LEASE_SECONDS)
     return replace(search, lease=taken.token if taken else "", lease_name=name)

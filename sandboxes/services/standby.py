@@ -19,7 +19,7 @@ LEASE_SECONDS = 30.0  # so long after a process was killed a spare takes over
 RENEW_SECONDS = 5.0  # a spare asks as often
 
 
-class Turn:
+class StandbyTurn:
     """Whose turn it is. `keep` blocks; the two events say what it found, and one of them is always set.
 
     While the database is away nobody can take over, and whoever has the turn goes on: two at once do no harm.
@@ -30,7 +30,7 @@ class Turn:
         self.over = threading.Event()
         self.over.set()
         self._name = name
-        self._held: leases.Held | None = None
+        self._held: leases.HeldLease | None = None
 
     def keep(self, *, stop: threading.Event) -> None:
         """Take the turn as soon as nobody has it, and keep it until `stop` is set; then give it back."""

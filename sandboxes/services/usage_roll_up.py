@@ -21,7 +21,7 @@ from sandboxes import clock
 from sandboxes.core import usage
 from sandboxes.core.codes import FOR_LACK_OF_ROOM, Code, Refused
 from sandboxes.core.states import COMPUTE_STATES
-from sandboxes.core.usage import HOUR, NOTHING, InUse, Measure, bound_of, hour_of, used
+from sandboxes.core.usage import HOUR, NOTHING, Measure, SandboxUse, bound_of, hour_of, used
 from sandboxes.core.vocabulary import TO_RUNNING, EventKind, OperationStatus, Source
 from sandboxes.models import Operation, Sandbox, SandboxEvent, Schedule, UsageHour
 from sandboxes.services import leases, schedules
@@ -41,7 +41,7 @@ CHANGES = ("observed_state", "deleted_at", "resources")
 Key = tuple[datetime, str, str, str, Measure, int]  # hour, owner, tier, region, measure, bound
 
 
-class Taken(Exception):
+class RollUpUnderWay(Exception):
     """Another roll-up is under way; the text says whose."""
 
 
@@ -78,7 +78,7 @@ def when_due(beat: Callable[[], None]) -> None:
         last = rolled_up_until()
         try:
             roll_up(max(earliest(), hour_of(last) - HOUR) if last else earliest(), beat=beat)
-        except Taken:
+        except RollUpUnderWay:
             return False
         return True
 
@@ -90,7 +90,7 @@ def roll_up(since: datetime, *, beat: Callable[[], None] = lambda: None) -> Roll
 
     Raises:
         Refused: INVALID_REQUEST for a time of which not all is kept.
-        Taken: one at a time.
+        RollUpUnderWay: one at a time.
     """
     first = hour_of(since)
     if first < earliest():
@@ -99,12 +99,12 @@ def roll_up(since: datetime, *, beat: Callable[[], None] = lambda: None) -> Roll
     held = leases.take(NAME, holder=f"{socket.gethostname()}, process {os.getpid()}", seconds=LEASE_SECONDS)
     if held is None:
         taker = leases.holder_of(NAME)
-        raise Taken(f"it is under way: {taker.holder if taker else 'another one has just ended'}")
+        raise RollUpUnderWay(f"it is under way: {taker.holder if taker else 'another one has just ended'}")
 
     def go_on() -> None:
         beat()
         if not leases.renew(held, seconds=LEASE_SECONDS):
-            raise Taken("another one has taken over")
+            raise RollUpUnderWay("another one has taken over")
 
     try:
         until = clock.now()
@@ -198,7 +198,7 @@ def _events(ids: list[UUID], since: datetime) -> dict[UUID, list[tuple[datetime,
     return found
 
 
-def _before(ids: list[UUID], since: datetime) -> dict[UUID, InUse]:
+def _before(ids: list[UUID], since: datetime) -> dict[UUID, SandboxUse]:
     """How they were then, by the last event of each kind. What no event is left of counts as nothing."""
 
     def last(name: str) -> Subquery:
@@ -215,10 +215,10 @@ def _before(ids: list[UUID], since: datetime) -> dict[UUID, InUse]:
     return found
 
 
-def _as_it_is(row: Sandbox) -> InUse:
+def _as_it_is(row: Sandbox) -> SandboxUse:
     """Nothing of it has changed since."""
     gone = row.deleted_at is not None
-    return InUse(state=row.observed_state, is_gone=gone, cpu=row.cpu, memory_gb=row.memory_gb)
+    return SandboxUse(state=row.observed_state, is_gone=gone, cpu=row.cpu, memory_gb=row.memory_gb)
 
 
 # what became of operations

@@ -18,7 +18,7 @@ from sandboxes.models import Sandbox, Sweep
 from sandboxes.providers.daytona.events import DaytonaError, Event, EventStream
 from sandboxes.services import lifecycle, notices, reconcile, sandbox_store
 from sandboxes.services.loops import repeat
-from sandboxes.services.standby import Turn
+from sandboxes.services.standby import StandbyTurn
 
 log = structlog.get_logger(__name__)
 
@@ -87,7 +87,7 @@ class Watch:
         self.connected = threading.Event()
         self._stream = stream
         self._stop = stop
-        self._turn = Turn(LEASE)
+        self._turn = StandbyTurn(LEASE)
         self._sweep_wanted = threading.Event()
 
     def run(self) -> None:
@@ -167,7 +167,7 @@ class Watch:
         close_old_connections()
         try:
             result = reconcile.sweep(stop=self._stop)
-        except reconcile.Taken:
+        except reconcile.SweepUnderWay:
             return False
         except (DatabaseError, InterfaceError) as error:
             log.error("sweep_failed", error=str(error))

@@ -11,14 +11,14 @@ BREAKAGES = [
     Breakage(
         "what a user took off the list brought back",
         ADOPT,
-        "case Standing.UNLISTED if not (run.options.adopt_unlisted or _lost_row(run, remote)):",
-        "case Standing.UNLISTED if False:",
+        "case ListedState.UNLISTED if not (run.options.adopt_unlisted or _lost_row(run, remote)):",
+        "case ListedState.UNLISTED if False:",
         f"{IMPORT}::test_a_dry_run_says_what_an_import_would_adopt",
     ),
     Breakage(
         "what Convex shows to somebody else taken over",
         ADOPT,
-        "    if listing.standing == Standing.FOREIGN:",
+        "    if listing.standing == ListedState.FOREIGN:",
         "    if False:",
         f"{IMPORT}::test_what_convex_shows_to_somebody_else_is_left_alone",
     ),

@@ -211,7 +211,7 @@ BREAKAGES = [
         "any number of bulks at once",
         "sandboxes/services/concurrency.py",
         "    raise Refused(Code.TOO_MANY_BULK_REQUESTS, retry_after=RETRY_AFTER)",
-        '    return leases.Held("", "")',
+        '    return leases.HeldLease("", "")',
         "tests/hostile/test_work_is_bounded.py::test_two_bulks_of_a_caller_run_at_once_and_no_third",
     ),
     Breakage(

@@ -203,7 +203,7 @@ def test_after_kill_9_the_next_sweep_waits_for_the_lease_alone(emulator: Emulato
         wait_until(lambda: emulator.counts()["daytona"].get("GET /sandbox", 0) > 1, what="the list")
         program.kill()
     emulator.settings(latency=0.0)
-    with pytest.raises(reconcile.Taken):
+    with pytest.raises(reconcile.SweepUnderWay):
         reconcile.sweep()
     clock.move(61)
     assert reconcile.sweep().result == Sweep.Result.COMPLETE

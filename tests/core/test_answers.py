@@ -11,11 +11,11 @@ from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.decide import deadline_for, decide
 from sandboxes.core.facts import (
     CallAnswered,
+    CallResult,
     CloseNotices,
     Decision,
     FetchFailed,
     ReleaseRoom,
-    Result,
     RoomSought,
 )
 from sandboxes.core.plan import Call, Fail, FindRoom
@@ -36,7 +36,7 @@ COMPUTE_ALONE = replace(LIMITS, room_for=frozenset({Resource.COMPUTE}))
 
 def answered(kind: ResultKind, action: str = "stop", **fields: Any) -> Decision:
     calls = fields.pop("calls", (call(fields.pop("name", action), -4, PENDING),))
-    result = Result(kind, "words", **fields.pop("result", {}))
+    result = CallResult(kind, "words", **fields.pop("result", {}))
     asked = {"attempted_at": at(-4), "attempt": 9, **fields.pop("its", {})}
     return after(CallAnswered(result), action, calls=calls, its=asked, **fields)
 
@@ -244,7 +244,7 @@ def test_a_search_for_what_has_ended_is_given_back() -> None:
 
 
 def failed(kind: ResultKind, *, retry_after: float = 0.0, **fields: Any) -> Decision:
-    return after(FetchFailed(Result(kind, "words", retry_after=retry_after)), **fields)
+    return after(FetchFailed(CallResult(kind, "words", retry_after=retry_after)), **fields)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +278,6 @@ def test_what_has_ended_does_not_wait() -> None:
 
 @pytest.mark.parametrize(("retry_after", "due"), [(0.0, at(5)), (20.0, at(20))])
 def test_a_look_of_its_own_comes_again(retry_after: float, due: datetime) -> None:
-    result = Result(K.THROTTLED, retry_after=retry_after)
+    result = CallResult(K.THROTTLED, retry_after=retry_after)
     decision = decide(facts(FetchFailed(result), of=sandbox()))
     assert (decision.step, decision.sandbox.fetch_due_at) == (None, due)

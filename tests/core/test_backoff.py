@@ -8,7 +8,7 @@ import pytest
 
 from sandboxes.core.backoff import backoff, by_age
 from sandboxes.core.decide import decide
-from sandboxes.core.facts import CallAnswered, Result
+from sandboxes.core.facts import CallAnswered, CallResult
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action, CallOutcome, OperationStatus
 from tests.core.building import NOW, call, facts, operation, sandbox
@@ -53,7 +53,7 @@ def test_two_that_were_refused_together_do_not_come_back_together() -> None:
 
 def _pause_after_a_refusal(jitter: float) -> timedelta:
     stop = operation(Action.STOP, status=OperationStatus.IN_PROGRESS, attempt=10**3)
-    answer = CallAnswered(Result(ResultKind.BUSY, "in progress"))
+    answer = CallAnswered(CallResult(ResultKind.BUSY, "in progress"))
     decision = decide(
         facts(answer, of=sandbox(), operation=stop, calls=(call("stop", 0, CallOutcome.PENDING),), jitter=jitter)
     )

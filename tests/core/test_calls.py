@@ -9,7 +9,7 @@ import pytest
 
 from sandboxes.core.calls import has_recovered, has_stopped, record_attempt, record_result, standing_refusal
 from sandboxes.core.draft import Draft
-from sandboxes.core.facts import CallFacts, Event, Result
+from sandboxes.core.facts import AddEvent, CallFacts, CallResult
 from sandboxes.core.results import MEANINGS, ResultKind
 from sandboxes.core.vocabulary import Action, CallOutcome
 from tests.core.building import LIMITS, NOW, OPERATION, OTHER, at, call, operation, sandbox
@@ -24,7 +24,7 @@ def draft(action: str, *calls: CallFacts, **fields: Any) -> Draft:
 
 
 def events(made: Draft) -> list[tuple[str, dict[str, Any]]]:
-    return [(one.text, dict(one.data)) for one in made.effects if isinstance(one, Event)]
+    return [(one.text, dict(one.data)) for one in made.effects if isinstance(one, AddEvent)]
 
 
 def test_an_attempt_is_in_doubt_from_before_it_is_made() -> None:
@@ -82,7 +82,7 @@ def test_anything_else_is_a_line_of_its_own(before: tuple[CallFacts, ...]) -> No
 def test_a_definite_answer_ends_the_doubt_of_this_call_alone() -> None:
     earlier, latest = call("stop", -9, CallOutcome.UNKNOWN), call("stop", -1, CallOutcome.PENDING, id=2)
     made = draft(Action.STOP, earlier, latest)
-    assert record_result(made, Result(K.ACCEPTED)) == "stop"
+    assert record_result(made, CallResult(K.ACCEPTED)) == "stop"
     assert made.calls == (earlier, replace(latest, outcome=CallOutcome.ACCEPTED, in_doubt_until=None))
     assert events(made) == [("stop: accepted", {})]
 
@@ -90,7 +90,7 @@ def test_a_definite_answer_ends_the_doubt_of_this_call_alone() -> None:
 @pytest.mark.parametrize("kind", ResultKind)
 def test_what_each_kind_of_answer_leaves(kind: ResultKind) -> None:
     made = draft(Action.STOP, call("stop", -1, CallOutcome.PENDING))
-    record_result(made, Result(kind, "words"))
+    record_result(made, CallResult(kind, "words"))
     after, meaning = made.calls[-1], MEANINGS[kind]
     assert after.outcome == meaning.outcome
     assert after.in_doubt_until == (at(299) if kind in (K.NO_ANSWER, K.NOTHING_SAID) else None)
@@ -105,22 +105,27 @@ def test_what_each_kind_of_answer_leaves(kind: ResultKind) -> None:
 
 def test_a_refusal_keeps_the_quota_that_it_told() -> None:
     made = draft(Action.START, call("start", -1, CallOutcome.PENDING))
-    record_result(made, Result(K.COMPUTE_QUOTA_FULL, "words", resource="CPU", limit=33.0))
+    record_result(made, CallResult(K.COMPUTE_QUOTA_FULL, "words", resource="CPU", limit=33.0))
     assert events(made) == [("start: refused", {"daytona_message": "words", "quota": {"CPU": 33.0}})]
 
 
 def test_a_refusal_that_is_repeated_is_told_once() -> None:
     made = draft(Action.STOP, call("stop", -1, CallOutcome.PENDING, times=2, message="no"))
-    record_result(made, Result(K.REJECTED, "no"))
+    record_result(made, CallResult(K.REJECTED, "no"))
     assert [(one.times, one.outcome) for one in made.calls] == [(2, REFUSED)]
     assert events(made) == []
 
 
 @pytest.mark.parametrize(
     "result",
-    [Result(K.REJECTED, "another no"), Result(K.ACCEPTED), Result(K.THROTTLED), Result(K.START_FAILED, "no")],
+    [
+        CallResult(K.REJECTED, "another no"),
+        CallResult(K.ACCEPTED),
+        CallResult(K.THROTTLED),
+        CallResult(K.START_FAILED, "no"),
+    ],
 )
-def test_another_answer_than_those_before_is_a_line_of_its_own(result: Result) -> None:
+def test_another_answer_than_those_before_is_a_line_of_its_own(result: CallResult) -> None:
     pending = call("stop", -1, CallOutcome.PENDING, times=2, message="no", first_at=at(-60))
     made = draft(Action.STOP, pending)
     record_result(made, result)

@@ -12,6 +12,7 @@ from sandboxes.core.decide import decide
 from sandboxes.core.facts import (
     CallAnswered,
     CallFacts,
+    CallResult,
     ChangeIntent,
     ConvexFacts,
     Decision,
@@ -21,7 +22,6 @@ from sandboxes.core.facts import (
     OpenNotice,
     OperationFacts,
     ReleaseRoom,
-    Result,
     SandboxFacts,
 )
 from sandboxes.core.parameters import Parameters
@@ -81,7 +81,7 @@ def test_what_a_call_came_to_is_decided_with_the_fetch_that_follows_it() -> None
     """The same as one after the other, but for what the fetch alone would not have known."""
     made = call("start", outcome=CallOutcome.PENDING)
     begun = operation(Action.START, status=OperationStatus.IN_PROGRESS)
-    answered, seen = CallAnswered(Result(ResultKind.ACCEPTED)), fetched("started")
+    answered, seen = CallAnswered(CallResult(ResultKind.ACCEPTED)), fetched("started")
     row = sandbox("stopped", status=Status.STARTING, intent_met_at=None)
     first = decide(facts(answered, of=row, operation=begun, calls=(made,)))
     then = decide(facts(seen, of=first.sandbox, operation=first.operation, calls=first.calls))

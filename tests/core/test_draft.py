@@ -9,7 +9,7 @@ import pytest
 
 from sandboxes.core.codes import Code, NoticeCode
 from sandboxes.core.draft import Draft
-from sandboxes.core.facts import ChangeIntent, Event, IntentSetting, OpenNotice, OperationFacts, ReleaseRoom
+from sandboxes.core.facts import AddEvent, ChangeIntent, IntentSetting, OpenNotice, OperationFacts, ReleaseRoom
 from sandboxes.core.quota import QuotaSearch
 from sandboxes.core.vocabulary import Action, Actor, Intent, OperationStatus
 from tests.core.building import LIMITS, NOW, OTHER, at, call, facts, fetched, operation, sandbox
@@ -23,7 +23,7 @@ def draft(one: OperationFacts | None = None, **fields: Any) -> Draft:
 
 
 def events(made: Draft) -> list[tuple[str, str, dict[str, Any], str, bool]]:
-    found = [one for one in made.effects if isinstance(one, Event)]
+    found = [one for one in made.effects if isinstance(one, AddEvent)]
     return [(one.kind, one.text, dict(one.data), one.actor, one.of_operation) for one in found]
 
 

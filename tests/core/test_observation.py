@@ -9,7 +9,7 @@ import pytest
 
 from sandboxes.core.codes import NoticeCode
 from sandboxes.core.draft import Draft
-from sandboxes.core.facts import CallFacts, Event, Fetched, OpenNotice, SandboxFacts
+from sandboxes.core.facts import AddEvent, CallFacts, Fetched, OpenNotice, SandboxFacts
 from sandboxes.core.observation import (
     apply_observation,
     may_have_ended,
@@ -37,7 +37,7 @@ def observed(row: SandboxFacts, answer: Fetched, *calls: CallFacts, **fields: An
 
 
 def texts(made: Draft) -> list[str]:
-    return [one.text for one in made.effects if isinstance(one, Event)]
+    return [one.text for one in made.effects if isinstance(one, AddEvent)]
 
 
 # --- the observation
@@ -104,7 +104,7 @@ def test_when_it_was_used(state: str, known: datetime | None, told: datetime | N
 def test_a_change_of_state_is_told_with_its_cause() -> None:
     made = observed(sandbox("started"), fetched("stopped", error_reason="why"))
     told = made.effects[0]
-    assert isinstance(told, Event)
+    assert isinstance(told, AddEvent)
     assert told.text == "Daytona says stopped, not asked for here: why"
     assert told.data == {"before": "started", "desired": "stopped", "cause": "outside"}
     assert told.of_operation
@@ -134,7 +134,7 @@ def test_a_word_nobody_knows_is_told_to_staff() -> None:
 def test_a_setting_that_daytona_has_come_to_hold_otherwise_is_told_once() -> None:
     row = sandbox("started", daytona_name="foreign", auto_stop_minutes=15)
     made = observed(row, fetched("started", auto_stop_interval=5))
-    told = [one for one in made.effects if isinstance(one, Event)]
+    told = [one for one in made.effects if isinstance(one, AddEvent)]
     assert [(one.text, one.of_operation) for one in told] == [
         ("auto_stop_minutes is 5 in Daytona, 15 was asked for", False)
     ]
@@ -151,7 +151,7 @@ def test_a_lone_404_is_noted_and_not_believed() -> None:
     made = observed(sandbox(), Fetched(NOW))
     assert (made.sandbox.missing_since, made.sandbox.deleted_at) == (NOW, None)
     told = made.effects[0]
-    assert isinstance(told, Event)
+    assert isinstance(told, AddEvent)
     assert not told.of_operation
     again = observed(made.sandbox, Fetched(at(5)))
     assert (again.sandbox.missing_since, again.effects) == (NOW, [])
@@ -198,7 +198,7 @@ def test_what_was_believed_gone_may_be_there(intent: str, met: datetime | None) 
     deleted, stopped = call("delete", effect_seen_at=at(-4)), call("stop", -9, effect_seen_at=at(-8))
     made = observed(sandbox(deleted_at=at(-3), intent=intent), fetched("started"), stopped, deleted)
     assert (made.sandbox.deleted_at, made.sandbox.intent_met_at) == (None, met)
-    returned = next(one for one in made.effects if isinstance(one, Event) and one.kind == "returned")
+    returned = next(one for one in made.effects if isinstance(one, AddEvent) and one.kind == "returned")
     assert (returned.text, returned.of_operation) == ("It was believed gone and is there again", False)
     assert made.calls == (stopped, replace(deleted, effect_seen_at=None))  # its effect is waited for again
 

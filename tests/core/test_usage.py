@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from sandboxes.core.usage import NOTHING, Figures, InUse, Measure, bound_of, figures, percentile, used
+from sandboxes.core.usage import NOTHING, Figures, Measure, SandboxUse, bound_of, figures, percentile, used
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
-RUNS = InUse(state="started", is_gone=False, cpu=2, memory_gb=4)
+RUNS = SandboxUse(state="started", is_gone=False, cpu=2, memory_gb=4)
 
 
 def at(minutes: float) -> datetime:
@@ -16,7 +16,7 @@ def at(minutes: float) -> datetime:
 
 
 def seconds(
-    start: InUse, *events: tuple[float, dict[str, Any]], until: float = 120
+    start: SandboxUse, *events: tuple[float, dict[str, Any]], until: float = 120
 ) -> dict[tuple[int, str], float]:
     """By hour of the day and measure."""
     told = [(at(minutes), changes) for minutes, changes in events]

@@ -9,7 +9,7 @@ import pytest
 
 from sandboxes.core import pending
 from sandboxes.core.decide import decide
-from sandboxes.core.facts import Decision, Event, Fetched, LastRequest, NewOperation, SandboxFacts, TellDaytona
+from sandboxes.core.facts import AddEvent, Decision, Fetched, LastRequest, NewOperation, SandboxFacts, TellDaytona
 from sandboxes.core.parameters import Parameters
 from sandboxes.core.pending import Pending
 from sandboxes.core.vocabulary import Action, Actor, CallOutcome, OperationStatus, Source
@@ -143,13 +143,13 @@ def test_what_is_left_of_a_change_after_a_look(
 
 def test_a_change_that_daytona_did_not_take_is_told_on_the_timeline() -> None:
     decision = look(waiting(auto_stop=Pending(value=5, told_at=at(-10))), fetched("started"))
-    texts = [one.text for one in decision.effects if isinstance(one, Event)]
+    texts = [one.text for one in decision.effects if isinstance(one, AddEvent)]
     assert texts == ["auto_stop_minutes is 15 in Daytona, 5 was asked for"]
 
 
 def test_a_change_that_is_still_on_its_way_is_no_difference_yet() -> None:
     decision = look(waiting(auto_stop=Pending(value=5, told_at=at(-9))), fetched("started"))
-    assert [one for one in decision.effects if isinstance(one, Event)] == []
+    assert [one for one in decision.effects if isinstance(one, AddEvent)] == []
 
 
 def test_what_was_not_seen_is_not_compared() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, NoticeCode
-from sandboxes.core.facts import Fetched, FetchFailed, Result
+from sandboxes.core.facts import CallResult, Fetched, FetchFailed
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.models import Notice, Operation, Sandbox, SandboxEvent
@@ -126,7 +126,7 @@ def test_what_one_decides_whose_lease_was_taken_over_is_not_written() -> None:
     slow = {turn.sandbox_id: turn for turn in claim(mine, lost)}
     Sandbox.objects.filter(pk=lost.pk).update(lease_token="another's")
     before = Sandbox.objects.values().get(pk=lost.pk)
-    failed = FetchFailed(Result(ResultKind.NO_ANSWER, message="no answer"))
+    failed = FetchFailed(CallResult(ResultKind.NO_ANSWER, message="no answer"))
     outcomes = turns.decide_together([(slow[mine.pk], (failed,)), (slow[lost.pk], (failed,))])
     assert (outcomes[0] is None, outcomes[1] is None) == (False, True)
     assert Sandbox.objects.values().get(pk=lost.pk) == before
@@ -232,5 +232,5 @@ def test_who_lost_its_lease_puts_nothing_back() -> None:
 def test_a_success_forgets_the_failures() -> None:
     sandbox = rows.sandbox(fetch_due_at=clock.now(), failures=3)
     (turn,) = claim(sandbox)
-    turns.decide_together([(turn, (FetchFailed(Result(ResultKind.NO_ANSWER, message="no answer")),))])
+    turns.decide_together([(turn, (FetchFailed(CallResult(ResultKind.NO_ANSWER, message="no answer")),))])
     assert reload(sandbox).failures == 0

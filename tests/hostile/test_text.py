@@ -23,8 +23,8 @@ import sandboxes.api
 from project import readable
 from sandboxes import html
 from sandboxes.admin import search
-from sandboxes.admin.fields import Text as FormText
-from sandboxes.api.fields import Text as ApiText
+from sandboxes.admin.fields import FormText
+from sandboxes.api.fields import ApiText
 from sandboxes.api.requests import Strict
 from sandboxes.models import Owner, Sandbox
 from tests.admin import members

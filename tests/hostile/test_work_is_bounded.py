@@ -103,7 +103,7 @@ def service_keys() -> list[int]:
 def test_what_a_process_that_died_held_is_free_after_a_while(alice: Api) -> None:
     (principal,) = [f"service:{pk}" for pk in service_keys()]
     for _ in range(concurrency.BULKS_AT_ONCE):
-        assert isinstance(concurrency._take(principal), leases.Held)
+        assert isinstance(concurrency._take(principal), leases.HeldLease)
     problem(bulk(alice, [uuid4()]), "too_many_bulk_requests")
     clock.move(concurrency.SECONDS + 1)
     assert bulk(alice, [uuid4()]).status_code == 207

@@ -11,7 +11,7 @@ from sandboxes.services import leases, schedules
 pytestmark = pytest.mark.django_db
 
 
-def take(holder: str) -> leases.Held | None:
+def take(holder: str) -> leases.HeldLease | None:
     return leases.take("sweep", holder=holder, seconds=60)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sandboxes import clock
 from sandboxes.models import Lease
-from sandboxes.services.standby import LEASE_SECONDS, Turn
+from sandboxes.services.standby import LEASE_SECONDS, StandbyTurn
 from sandboxes.services.watch import LEASE
 from tests.support.processes import environment_for, manage, running
 from tests.support.waiting import PATIENCE, wait_until
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_spare_takes_over_when_the_lease_has_run_out_and_the_first_notices() -> None:
-    first, spare = Turn("work"), Turn("work")
+    first, spare = StandbyTurn("work"), StandbyTurn("work")
     first._step()
     spare._step()
     assert (first.ours.is_set(), spare.ours.is_set()) == (True, False)
@@ -40,7 +40,7 @@ def test_a_spare_takes_over_when_the_lease_has_run_out_and_the_first_notices() -
 
 
 def test_who_stops_gives_the_turn_back() -> None:
-    stop, turn = threading.Event(), Turn("work")
+    stop, turn = threading.Event(), StandbyTurn("work")
     thread = threading.Thread(target=turn.keep, kwargs={"stop": stop}, daemon=True)
     thread.start()
     assert turn.ours.wait(PATIENCE)

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from sandboxes import clock
 from sandboxes.core.codes import Refused
-from sandboxes.core.usage import InUse, hour_of
+from sandboxes.core.usage import SandboxUse, hour_of
 from sandboxes.core.vocabulary import Action, EventKind, Source, Status
 from sandboxes.models import Owner, Sandbox, SandboxEvent, UsageHour
 from sandboxes.services import leases, reconcile, usage_history, usage_roll_up
@@ -240,7 +240,7 @@ def test_hours_that_no_event_is_left_of_stay_where_the_retention_was_made_longer
 def test_one_at_a_time() -> None:
     held = leases.take(usage_roll_up.NAME, holder="another", seconds=60)
     assert held is not None
-    with pytest.raises(usage_roll_up.Taken, match="another"):
+    with pytest.raises(usage_roll_up.RollUpUnderWay, match="another"):
         roll_up()
     leases.release(held)
     roll_up()
@@ -271,7 +271,7 @@ def test_a_month_of_an_owner() -> None:
 
 
 def test_a_state_that_is_unknown_uses_nothing() -> None:
-    assert not InUse(state="brand new", is_gone=False, cpu=1, memory_gb=1).counts
+    assert not SandboxUse(state="brand new", is_gone=False, cpu=1, memory_gb=1).counts
 
 
 def test_the_sweep_rolls_up_what_a_sandbox_really_did(world: Emulator, running: Callable[..., Sandbox]) -> None:

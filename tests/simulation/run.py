@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from sandboxes.core.decide import decide
-from sandboxes.core.facts import Answer, CallAnswered, Decision, Fetched, FetchFailed, Result, RoomSought
+from sandboxes.core.facts import Answer, CallAnswered, CallResult, Decision, Fetched, FetchFailed, RoomSought
 from sandboxes.core.observation import may_have_ended
 from sandboxes.core.plan import Call, FindRoom
 from sandboxes.core.results import ResultKind
@@ -240,7 +240,7 @@ class Run:
         found = self.daytona.get(facts)
         yield self.rng.uniform(0.01, 0.2)
         if isinstance(found, ResultKind):
-            return FetchFailed(Result(found))
+            return FetchFailed(CallResult(found))
         if found is not None:
             return Fetched(started, found)
         since = facts.missing_since
@@ -249,7 +249,7 @@ class Run:
             return Fetched(started)
         listed = self.daytona.lists(facts)
         return (
-            FetchFailed(Result(listed))
+            FetchFailed(CallResult(listed))
             if isinstance(listed, ResultKind)
             else Fetched(started, confirmed=not listed)
         )

@@ -13,11 +13,11 @@ from sandboxes.core.codes import Code, Refused
 from sandboxes.core.decide import deadline_for
 from sandboxes.core.draft import Draft
 from sandboxes.core.facts import (
+    AddEvent,
     Answer,
     CallFacts,
     ConvexFacts,
     Decision,
-    Event,
     Facts,
     IntentSetting,
     LastRequest,
@@ -160,7 +160,7 @@ class Store:
             row.operations = [decision.operation if one.id == key else one for one in row.operations]
         for effect in decision.effects:
             match effect:
-                case Event():
+                case AddEvent():
                     self.say(f"{row.name}: {effect.text}")
                 case NewOperation():
                     self.create_operation(

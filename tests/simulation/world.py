@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sandboxes.core.facts import RemoteSandbox, Result, SandboxFacts
+from sandboxes.core.facts import CallResult, RemoteSandbox, SandboxFacts
 from sandboxes.core.results import ResultKind
 from sandboxes.core.states import COMPUTE_STATES, DISK_STATES, ERROR_STATES
 from sandboxes.core.vocabulary import Action
@@ -82,16 +82,16 @@ class Reply:
     """The answer to a call that is out."""
 
     def __init__(self) -> None:
-        self._result: Result | None = None
-        self._then: Callable[[Result], object] | None = None
+        self._result: CallResult | None = None
+        self._then: Callable[[CallResult], object] | None = None
 
-    def give(self, result: Result) -> None:
+    def give(self, result: CallResult) -> None:
         if self._result is None:
             self._result = result
             if self._then is not None:
                 self._then(result)
 
-    def when_given(self, then: Callable[[Result], object]) -> None:
+    def when_given(self, then: Callable[[CallResult], object]) -> None:
         self._then = then
         if self._result is not None:
             then(self._result)
@@ -199,7 +199,7 @@ class Daytona:
         reply, fate, travel = Reply(), self.rng.random(), self.rng.uniform(0.01, 0.5)
 
         def lose() -> None:
-            reply.give(Result(K.NO_ANSWER))
+            reply.give(CallResult(K.NO_ANSWER))
 
         if self.held_up is not None:
             self.time.after(ANSWER_WITHIN, lose)
@@ -218,9 +218,11 @@ class Daytona:
             self.time.after(late, lambda: self._carry_out(name, row, Reply(), is_late=True))
         elif fate < 0.16 * self.faults:  # it is carried out, and the answer is lost
             self.time.after(travel, lambda: self._carry_out(name, row, Reply()))
-            self.time.after(travel + 1, lambda: reply.give(Result(self.rng.choice((K.NO_ANSWER, K.NOTHING_SAID)))))
+            self.time.after(
+                travel + 1, lambda: reply.give(CallResult(self.rng.choice((K.NO_ANSWER, K.NOTHING_SAID))))
+            )
         elif fate < 0.19 * self.faults:
-            self.time.after(travel, lambda: reply.give(Result(self.rng.choice((K.NOT_SENT, K.NOTHING_SAID)))))
+            self.time.after(travel, lambda: reply.give(CallResult(self.rng.choice((K.NOT_SENT, K.NOTHING_SAID)))))
         else:
             self.time.after(travel, lambda: self._carry_out(name, row, reply))
             self.time.after(ANSWER_WITHIN, lose)
@@ -234,7 +236,7 @@ class Daytona:
             retry_after = self.rng.choice((0.0, 2.0, 20.0)) if kind is K.THROTTLED else 0.0
             resource, limit = FULL.get(kind, ("", None))
             reply.give(
-                Result(kind, f"Daytona says {kind}", retry_after=retry_after, resource=resource, limit=limit)
+                CallResult(kind, f"Daytona says {kind}", retry_after=retry_after, resource=resource, limit=limit)
             )
             return
         box = self.find(row) or self._insert(row)
@@ -243,9 +245,9 @@ class Daytona:
         holds = self._begin(name, box)
         if holds:
             box.lasting.append(reply)
-            self.time.after(30, lambda: reply.give(Result(K.ACCEPTED, remote=self._show(box))))
+            self.time.after(30, lambda: reply.give(CallResult(K.ACCEPTED, remote=self._show(box))))
         else:
-            reply.give(Result(K.ACCEPTED, remote=self._show(box)))
+            reply.give(CallResult(K.ACCEPTED, remote=self._show(box)))
 
     def _refusal(self, name: str, row: SandboxFacts) -> ResultKind | None:
         box, starts = self.find(row), name in (Action.CREATE, Action.START, Action.RECOVER)
@@ -332,7 +334,9 @@ class Daytona:
             held, box.lasting = box.lasting, []
             for reply in held:
                 reply.give(
-                    Result(K.START_FAILED, "broken") if failed else Result(K.ACCEPTED, remote=self._show(box))
+                    CallResult(K.START_FAILED, "broken")
+                    if failed
+                    else CallResult(K.ACCEPTED, remote=self._show(box))
                 )
         self.hint(box.id)
 

@@ -41,10 +41,10 @@ METHODS = ["get", "head", "post", "patch", "delete"]  # OPTIONS is for pages of 
 TRANSIENT = frozenset({429, 500, 503})
 
 
-class Replayed(Exception):
+class AlreadyAnswered(Exception):
     """This Idempotency-Key has its answer."""
 
-    def __init__(self, stored: idempotency.Stored) -> None:
+    def __init__(self, stored: idempotency.StoredAnswer) -> None:
         self.stored = stored
 
 
@@ -103,7 +103,7 @@ class ApiView(StrictView):
             self._begin_idempotent(request)
 
     def handle_exception(self, exc: Exception) -> Response:
-        if isinstance(exc, Replayed):
+        if isinstance(exc, AlreadyAnswered):
             return self._replay(exc.stored)
         try:
             return super().handle_exception(exc)
@@ -129,8 +129,8 @@ class ApiView(StrictView):
         begun = idempotency.begin(
             self.principal.id, key, owner=self.principal.owner or "", fingerprint=_fingerprint(request)
         )
-        if isinstance(begun, idempotency.Stored):
-            raise Replayed(begun)
+        if isinstance(begun, idempotency.StoredAnswer):
+            raise AlreadyAnswered(begun)
         self._claim = begun
 
     def _keep_answer(self, response: Response) -> None:
@@ -155,10 +155,10 @@ class ApiView(StrictView):
         except DatabaseError as error:
             log.warning("claim_not_released", error=repr(error))
 
-    def _replay(self, stored: idempotency.Stored) -> Response:
+    def _replay(self, stored: idempotency.StoredAnswer) -> Response:
         data = json.loads(stored.body) if stored.body else None
         response = Response(data, status=stored.status, content_type=stored.headers.pop("Content-Type", None))
-        for name, value in {**stored.headers, "Idempotency-Replayed": "true"}.items():
+        for name, value in {**stored.headers, "Idempotency-AlreadyAnswered": "true"}.items():
             response[name] = value
         return response
 

@@ -49,7 +49,7 @@ class SandboxEvents(ListView):
         return self.page(querysets.events(row, for_staff=self.principal.is_staff))
 
 
-class Feed(ApiView):
+class FeedEvents(ApiView):
     needs = {"get": Need(READ, "view_sandboxevent")}
     repeatable = frozenset({"type"})
 

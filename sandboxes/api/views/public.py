@@ -100,7 +100,7 @@ class ProblemDetail(ForAll):
         return Response(_meaning(Code(code)))
 
 
-class Unknown(Public):
+class UnknownAddress(Public):
     """Every other address under /api/."""
 
     def http_method_not_allowed(self, request: Request, *args: object, **kwargs: object) -> NoReturn:  # type: ignore[override]

@@ -96,7 +96,7 @@ class WebhookDetail(OfKey):
     )
     def patch(self, request: Request, webhook_id: str) -> Response:
         body = self.body(WebhookChanges)
-        changes = webhooks.Changes(body.get("url"), body.get("types"), body.get("enabled"))
+        changes = webhooks.ReceiverChanges(body.get("url"), body.get("types"), body.get("enabled"))
         row = webhooks.change(self._found(webhook_id).pk, changes, actor=self.actor)
         return Response(WebhookShape(row).data)
 

@@ -150,7 +150,7 @@ class Command(ReadableCommand):
     def _once(self, options: Options) -> int:
         try:
             result = self._swept(options)
-        except reconcile.Taken as taken:
+        except reconcile.SweepUnderWay as taken:
             self.stderr.write(f"Nothing was swept: {taken}. Only one sweep runs at a time.")
             return EXIT_TAKEN
         if self._as_json:

@@ -32,7 +32,7 @@ class Command(ReadableCommand):
             done = usage_roll_up.roll_up(since or usage_roll_up.earliest())
         except Refused as error:
             raise CommandError(error.detail) from None
-        except usage_roll_up.Taken as taken:
+        except usage_roll_up.RollUpUnderWay as taken:
             raise CommandError(f"Nothing was rolled up: {taken}.") from None
         if as_json:
             times = {"since": done.since.isoformat(), "until": done.until.isoformat()}

@@ -26,7 +26,7 @@ from sandboxes.providers.convex.functions import (
     FunctionKind,
     read_spec,
 )
-from sandboxes.providers.convex.wire import Identity, Wire
+from sandboxes.providers.convex.wire import ConvexWire, Identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ class Deployment:
         issuer: str = "",
     ) -> None:
         self._url = _address(url)
-        self._wire = Wire(
+        self._wire = ConvexWire(
             url=self._url,
             deploy_key=_usable(deploy_key),
             connect_timeout=connect_timeout,

@@ -32,8 +32,8 @@ from sandboxes.providers.convex.functions import Capabilities, Function
 from sandboxes.providers.convex.rows import (
     ApplicationRow,
     Applied,
-    Change,
     ConvexRow,
+    RowChange,
     RowPage,
     read_applied,
     read_row,
@@ -48,7 +48,6 @@ __all__ = [
     "ApplicationRow",
     "Applied",
     "Capabilities",
-    "Change",
     "ConvexApplicationError",
     "ConvexConflict",
     "ConvexError",
@@ -63,6 +62,7 @@ __all__ = [
     "Function",
     "FunctionFailed",
     "FunctionMissing",
+    "RowChange",
     "RowPage",
     "gateway",
     "reset",
@@ -134,7 +134,7 @@ class ConvexGateway(AsOwner):
 
     # many rows, by our own functions (convex/sandkeeper.ts)
 
-    def apply(self, changes: Sequence[Change]) -> list[Applied]:
+    def apply(self, changes: Sequence[RowChange]) -> list[Applied]:
         """Write up to 100 changes in one transaction; one answer each, in order. Safe to repeat.
 
         Only newer revisions are written: `stale` comes with the stored one. Raises ValueError for more.

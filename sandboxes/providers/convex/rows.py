@@ -48,7 +48,7 @@ class ConvexRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class RowChange:
     """One change for `sandkeeper:apply`: a row to write, `remove`, or neither: a touch.
 
     `revision` guards rows and removals; `last_accessed_ms` never moves backwards whatever it is. A row that exists

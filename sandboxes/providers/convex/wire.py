@@ -65,7 +65,7 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class Wire:
+class ConvexWire:
     """The pooled connections of one deploy key. Safe to share between threads."""
 
     def __init__(

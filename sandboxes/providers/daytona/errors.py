@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sandboxes.core.facts import Result
+from sandboxes.core.facts import CallResult
 from sandboxes.core.results import ResultKind
 from sandboxes.providers.daytona.throttle import retry_after
 from sandboxes.providers.messages import said
@@ -37,9 +37,9 @@ class DaytonaError(Exception):
         self.status = status
         self.recording = recording
 
-    def as_result(self) -> Result:
+    def as_result(self) -> CallResult:
         """The same as decisions take it."""
-        return Result(self.kind, self.message)
+        return CallResult(self.kind, self.message)
 
 
 class NotConfigured(DaytonaError):
@@ -86,8 +86,8 @@ class QuotaFull(DaytonaError):
         self.resource = resource
         self.limit = limit
 
-    def as_result(self) -> Result:
-        return Result(self.kind, self.message, resource=self.resource, limit=self.limit)
+    def as_result(self) -> CallResult:
+        return CallResult(self.kind, self.message, resource=self.resource, limit=self.limit)
 
 
 class ComputeQuotaFull(QuotaFull):
@@ -132,8 +132,8 @@ class RateLimited(DaytonaError):
         self.retry_after = retry_after
         self.bucket = bucket
 
-    def as_result(self) -> Result:
-        return Result(self.kind, self.message, retry_after=self.retry_after)
+    def as_result(self) -> CallResult:
+        return CallResult(self.kind, self.message, retry_after=self.retry_after)
 
 
 class Suspended(DaytonaError):
@@ -159,8 +159,8 @@ class Unauthorized(DaytonaError):
         super().__init__(message, status=status, recording=recording)
         self.retry_after = retry_after
 
-    def as_result(self) -> Result:
-        return Result(self.kind, self.message, retry_after=self.retry_after)
+    def as_result(self) -> CallResult:
+        return CallResult(self.kind, self.message, retry_after=self.retry_after)
 
 
 class Rejected(DaytonaError):
@@ -208,10 +208,10 @@ class Unknown(DaytonaError):
         self.dropped = dropped
         self.outcome_known = not sent
 
-    def as_result(self) -> Result:
+    def as_result(self) -> CallResult:
         if not self.sent:
-            return Result(ResultKind.NOT_SENT, self.message)
-        return Result(ResultKind.NO_ANSWER if self.status is None else ResultKind.NOTHING_SAID, self.message)
+            return CallResult(ResultKind.NOT_SENT, self.message)
+        return CallResult(ResultKind.NO_ANSWER if self.status is None else ResultKind.NOTHING_SAID, self.message)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,13 @@ from sandboxes.providers.daytona.errors import (
     WrongState,
 )
 from sandboxes.providers.daytona.rows import UnreadableBody, read_page, read_sandbox
-from sandboxes.providers.daytona.wire import Wire
+from sandboxes.providers.daytona.wire import DaytonaWire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from sandboxes.providers.daytona.throttle import Resting, Shared
-    from sandboxes.providers.protocols import NewSandbox, Page
+    from sandboxes.providers.protocols import Page, SandboxSpec
 
 __all__ = [
     "Busy",
@@ -96,7 +96,7 @@ class DaytonaGateway:
     ) -> None:
         self._api_url = _address(api_url)
         self._target = target
-        self._wire = Wire(
+        self._wire = DaytonaWire(
             api_url=self._api_url,
             api_key=api_key,
             connect_timeout=float(connect_timeout),
@@ -141,7 +141,7 @@ class DaytonaGateway:
         except UnreadableBody as error:
             raise Unknown(f"list_page: {error}", status=200) from None
 
-    async def create(self, new: NewSandbox) -> RemoteSandbox:
+    async def create(self, new: SandboxSpec) -> RemoteSandbox:
         """The answer may say `creating` of a sandbox that already runs (recording 01_create_get)."""
         return await self._change("create", _body(_asked(new, self._target)))
 
@@ -204,7 +204,7 @@ def _address(api_url: str) -> str:
     return api_url.strip().rstrip("/")
 
 
-def _asked(new: NewSandbox, target: str) -> dict[str, Any]:
+def _asked(new: SandboxSpec, target: str) -> dict[str, Any]:
     return {
         "name": new.name,
         "snapshot": new.snapshot,

@@ -50,7 +50,7 @@ def _at_once(error: Unknown) -> bool:
 AGAIN_AFTER = (0.02, 0.04)
 
 
-class Wire:
+class DaytonaWire:
     """The connections of one API key, and what Daytona asked this process to leave alone.
 
     `read_timeout` and `hold_timeout` are the seconds of a whole call, from the connection to the end of the answer.

@@ -39,7 +39,7 @@ NO_DATABASE = "The database did not answer in time."
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class StepResult:
     """What came of one item."""
 
     result: ItemResult
@@ -91,7 +91,7 @@ def _cancel_without_permission(job: Job) -> None:
         cancel(job.pk, actor=Actor.system("jobs"), reason=f"{job.actor_id} may not do this any more.")
 
 
-def _results(job: Job, items: list[JobItem]) -> dict[JobItem, Result]:
+def _results(job: Job, items: list[JobItem]) -> dict[JobItem, StepResult]:
     what = STAFF_ACTIONS[job.action]
     wish = Wish(
         actor=Actor.staff(job.actor_id), request_id=job.request_id, reason=job.reason,
@@ -104,14 +104,14 @@ def _results(job: Job, items: list[JobItem]) -> dict[JobItem, Result]:
     return results | (_together(job, what, todo, wish) if what.action else _one_by_one(what, todo, wish))
 
 
-def _requested_before(job: Job, items: list[JobItem]) -> dict[JobItem, Result]:
+def _requested_before(job: Job, items: list[JobItem]) -> dict[JobItem, StepResult]:
     """Those whose request a process made that died before it could write it down here."""
     made = Operation.objects.filter(request_id=job.request_id, sandbox__in=_ids(items))
-    found = {operation.sandbox_id: Result(ItemResult.REQUESTED, operation=operation) for operation in made}
+    found = {operation.sandbox_id: StepResult(ItemResult.REQUESTED, operation=operation) for operation in made}
     return {item: found[item.sandbox_id] for item in items if item.sandbox_id in found}
 
 
-def _without_effect(what: StaffAction, items: list[JobItem]) -> dict[JobItem, Result]:
+def _without_effect(what: StaffAction, items: list[JobItem]) -> dict[JobItem, StepResult]:
     rows = Sandbox.objects.with_stuck(clock.here()).in_bulk(_ids(items))
     operations = Operation.objects.active().with_whether_called().filter(sandbox__in=list(rows))
     active = {operation.sandbox_id: operation for operation in operations}
@@ -120,14 +120,14 @@ def _without_effect(what: StaffAction, items: list[JobItem]) -> dict[JobItem, Re
         for item in items
         if item.sandbox_id in rows
     }
-    return {item: Result(ItemResult.SKIPPED, message=text) for item, text in why.items() if text}
+    return {item: StepResult(ItemResult.SKIPPED, message=text) for item, text in why.items() if text}
 
 
 def _ids(items: list[JobItem]) -> list[UUID]:
     return [item.sandbox_id for item in items if item.sandbox_id is not None]
 
 
-def _together(job: Job, what: StaffAction, items: list[JobItem], wish: Wish) -> dict[JobItem, Result]:
+def _together(job: Job, what: StaffAction, items: list[JobItem], wish: Wish) -> dict[JobItem, StepResult]:
     if not items:
         return {}
     assert what.action is not None
@@ -138,8 +138,8 @@ def _together(job: Job, what: StaffAction, items: list[JobItem], wish: Wish) -> 
     return {item: _result_of(item, found[str(item.sandbox_id)]) for item in items}
 
 
-def _one_by_one(what: StaffAction, items: list[JobItem], wish: Wish) -> dict[JobItem, Result]:
-    results: dict[JobItem, Result] = {}
+def _one_by_one(what: StaffAction, items: list[JobItem], wish: Wish) -> dict[JobItem, StepResult]:
+    results: dict[JobItem, StepResult] = {}
     ends = clock.monotonic() + STEP_SECONDS
     for item in items:
         if clock.monotonic() > ends:
@@ -152,17 +152,19 @@ def _one_by_one(what: StaffAction, items: list[JobItem], wish: Wish) -> dict[Job
     return results
 
 
-def _result_of(item: JobItem, came: Operation | Exception | None) -> Result:
+def _result_of(item: JobItem, came: Operation | Exception | None) -> StepResult:
     if isinstance(came, Refused):
-        return Result(ItemResult.SKIPPED, code=came.code, message=came.detail)
+        return StepResult(ItemResult.SKIPPED, code=came.code, message=came.detail)
     if isinstance(came, Exception):
         log.error("job_item_failed", sandbox_id=str(item.sandbox_id), exc_info=came)
         is_database = isinstance(came, DatabaseError)
-        return Result(ItemResult.FAILED, Code.INTERNAL_ERROR, NO_DATABASE if is_database else type(came).__name__)
-    return Result(ItemResult.DONE) if came is None else Result(ItemResult.REQUESTED, operation=came)
+        return StepResult(
+            ItemResult.FAILED, Code.INTERNAL_ERROR, NO_DATABASE if is_database else type(came).__name__
+        )
+    return StepResult(ItemResult.DONE) if came is None else StepResult(ItemResult.REQUESTED, operation=came)
 
 
-def _write(job: Job, token: str, results: dict[JobItem, Result]) -> None:
+def _write(job: Job, token: str, results: dict[JobItem, StepResult]) -> None:
     """Write down what came of it, and let the job go; nothing where another worker has taken it over."""
     with transaction.atomic():
         held = Job.objects.held(token).filter(pk=job.pk)

@@ -15,7 +15,7 @@ from django.db.models import F, OuterRef, Subquery
 
 from project import tracing
 from sandboxes import clock
-from sandboxes.core.facts import Answer, CallAnswered, Fetched, FetchFailed, Result, RoomSought
+from sandboxes.core.facts import Answer, CallAnswered, CallResult, Fetched, FetchFailed, RoomSought
 from sandboxes.core.plan import Call, FindRoom
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from sandboxes.core.facts import RemoteSandbox
     from sandboxes.core.quota import QuotaSearch
-    from sandboxes.services.lifecycle.turns import Outcome, Turn
+    from sandboxes.services.lifecycle.turns import Turn, TurnOutcome
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Database(Protocol):
 class Decider(Protocol):
     """Decides what the answers of a turn mean, alone or together with those of others."""
 
-    async def __call__(self, turn: Turn, answers: tuple[Answer, ...], /) -> Outcome | None: ...
+    async def __call__(self, turn: Turn, answers: tuple[Answer, ...], /) -> TurnOutcome | None: ...
 
 
 async def run(
@@ -87,7 +87,7 @@ class _Run:
     def __init__(self, turn: Turn, database: Database, decide: Decider) -> None:
         self.turn, self.database, self._decide = turn, database, decide
 
-    async def decide(self, *answers: Answer) -> Outcome:
+    async def decide(self, *answers: Answer) -> TurnOutcome:
         outcome = await self._decide(self.turn, answers)
         if outcome is None:
             raise sandbox_store.LostLease
@@ -137,7 +137,7 @@ async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
         await asyncio.sleep(turn.wait)
 
 
-async def _tell_settings(run: _Run, outcome: Outcome, remote: RemoteSandbox) -> None:
+async def _tell_settings(run: _Run, outcome: TurnOutcome, remote: RemoteSandbox) -> None:
     """Tell Daytona the settings that it does not have yet, which ends the turn."""
     turn = run.turn
     due = await run.database(due_of, turn.sandbox_id, outcome.tells)
@@ -146,7 +146,7 @@ async def _tell_settings(run: _Run, outcome: Outcome, remote: RemoteSandbox) -> 
     turn.is_over = True
 
 
-async def _call(run: _Run, outcome: Outcome, name: str) -> tuple[CallAnswered, ...]:
+async def _call(run: _Run, outcome: TurnOutcome, name: str) -> tuple[CallAnswered, ...]:
     """Make the call that was written down, and write down what it came to.
 
     What is fetched at once anyway is returned instead, to be written together with that fetch; but for a create,
@@ -154,7 +154,7 @@ async def _call(run: _Run, outcome: Outcome, name: str) -> tuple[CallAnswered, .
     """
     turn, began = run.turn, clock.monotonic()
     if began - turn.known_at > SEND_WITHIN:
-        result = Result(ResultKind.NOT_SENT, message=f"{name}: this worker was held up")
+        result = CallResult(ResultKind.NOT_SENT, message=f"{name}: this worker was held up")
     else:
         result = await _execute(name, outcome)
     turn.ends += clock.monotonic() - began  # Daytona holds some calls: the fetch that shows their effect comes next
@@ -164,7 +164,7 @@ async def _call(run: _Run, outcome: Outcome, name: str) -> tuple[CallAnswered, .
     return ()
 
 
-async def _execute(name: str, outcome: Outcome) -> Result:
+async def _execute(name: str, outcome: TurnOutcome) -> CallResult:
     try:
         daytona = gateway()
         if name == Action.CREATE:
@@ -175,7 +175,7 @@ async def _execute(name: str, outcome: Outcome) -> Result:
             remote = await daytona.change(name, outcome.target.daytona_id, outcome.parameters)
     except DaytonaError as error:
         return error.as_result()
-    return Result(ResultKind.ACCEPTED, remote=remote)
+    return CallResult(ResultKind.ACCEPTED, remote=remote)
 
 
 def _absence(sandbox_id: UUID) -> Absence:
@@ -226,7 +226,7 @@ def run_here(turn: Turn, *, raises: bool = False, ended: bool = False) -> bool:
     """Take this turn to its end; the database's part of it runs in the calling thread."""
 
     async def start(database: Database) -> bool:
-        async def decide(turn: Turn, answers: tuple[Answer, ...]) -> Outcome | None:
+        async def decide(turn: Turn, answers: tuple[Answer, ...]) -> TurnOutcome | None:
             (outcome,) = await database(turns.decide_together, [(turn, answers)])
             return outcome
 

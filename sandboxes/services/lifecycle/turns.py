@@ -23,7 +23,7 @@ from sandboxes.core.facts import Answer, Decision, Fetched, NewOperation, TellDa
 from sandboxes.core.plan import Call, FindRoom, LookAgain, Step
 from sandboxes.core.vocabulary import Action, EventKind, OperationStatus, Source
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, claiming, reading
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 from sandboxes.services import notices, sandbox_store
 from sandboxes.services.decisions import gather, read_calls, read_policies, write
 from sandboxes.services.fetching import Target
@@ -80,14 +80,14 @@ class Turn:
         is_over = clock.monotonic() + wait > self.ends or step.after > settings.ATTEMPT_SECONDS
         return None if is_over else wait
 
-    def follow(self, outcome: Outcome) -> None:
+    def follow(self, outcome: TurnOutcome) -> None:
         self.target, self.present, self.known_at = outcome.target, outcome.present, outcome.known_at
         self.is_over, self.wait = outcome.wait is None, outcome.wait or 0.0
         self.pause = min(self.pause * 1.6, LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TurnOutcome:
     """What was decided, and what the next call needs to know.
 
     `wait`: seconds until the turn goes on; None: it is over, and its lease given back. `parameters`: what the call
@@ -99,7 +99,7 @@ class Outcome:
     target: Target
     present: datetime
     wait: float | None
-    new: NewSandbox | None = None
+    new: SandboxSpec | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     search: QuotaSearch | None = None
     tells: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ def release(turn: Turn) -> None:
     Operation.objects.active().filter(pk=turn.operation_id, due_at__gt=now).update(due_at=now)
 
 
-def decide_together(asked: Sequence[tuple[Turn, tuple[Answer, ...]]]) -> list[Outcome | None]:
+def decide_together(asked: Sequence[tuple[Turn, tuple[Answer, ...]]]) -> list[TurnOutcome | None]:
     """Decide what these answers mean, about the rows as they are now, and write it: a few statements for all.
 
     Of several that a turn has, the last says how it goes on. None for a turn whose lease
@@ -135,7 +135,7 @@ def decide_together(asked: Sequence[tuple[Turn, tuple[Answer, ...]]]) -> list[Ou
     """
     by_id = {turn.sandbox_id: (turn, answers) for turn, answers in asked}
     assert len(by_id) == len(asked), "one worker has one turn on a sandbox"
-    outcomes: dict[UUID, Outcome] = {}
+    outcomes: dict[UUID, TurnOutcome] = {}
     with sandbox_store.lock_each(by_id) as found:
         rows = [row for row in found if row.lease_token == by_id[row.pk][0].token]
         operations = _operations(rows, [turn.operation_id for turn, _ in asked if turn.operation_id])
@@ -176,7 +176,7 @@ def _decide(
     answers: tuple[Answer, ...],
     *,
     now: datetime,
-) -> Outcome:
+) -> TurnOutcome:
     operation, on_hold = (found.row, found.on_hold) if found else (None, False)
     others = active if active is not operation else None
     decision = decide(gather(row, operation, answers, now=now, active=others, on_hold=on_hold))
@@ -197,10 +197,10 @@ def _decide(
 
 def _outcome(
     row: Sandbox, decision: Decision, wait: float | None, tells: tuple[str, ...], *, now: datetime
-) -> Outcome:
+) -> TurnOutcome:
     call = decision.step.name if isinstance(decision.step, Call) else None
     attempted = decision.operation
-    return Outcome(
+    return TurnOutcome(
         decision.step, Target.of(row), now, wait, tells=tells,
         new=_new(row) if call == Action.CREATE else None,
         parameters=attempted.parameters.own() if attempted is not None and call == attempted.action else {},
@@ -231,10 +231,10 @@ def _kept(decision: Decision, *, until: datetime) -> Decision:
     return decision
 
 
-def _new(row: Sandbox) -> NewSandbox:
+def _new(row: Sandbox) -> SandboxSpec:
     """The snapshot of the tier, or its resources; never both (Daytona refuses both)."""
     sized = not row.snapshot
-    return NewSandbox(
+    return SandboxSpec(
         name=row.daytona_name,
         snapshot=row.snapshot or None,
         cpu=row.cpu if sized else None,

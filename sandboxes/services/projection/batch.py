@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from sandboxes.services.projection.push_result import Report
+    from sandboxes.services.projection.push_result import PushReport
 
 NOT_LINKED = "not linked: it is not its owner's, or it is linked to another sandbox already"
 
@@ -34,7 +34,7 @@ def push(convex: ConvexGateway, ids: Sequence[UUID], token: str) -> int:
     return found
 
 
-def _send(convex: ConvexGateway, held: lease.Held, reports: list[Report]) -> None:
+def _send(convex: ConvexGateway, held: lease.HeldRows, reports: list[PushReport]) -> None:
     if not reports:
         return
     lease.renew(held)
@@ -54,7 +54,7 @@ def _send(convex: ConvexGateway, held: lease.Held, reports: list[Report]) -> Non
         _settle(held, reports, answers)
 
 
-def _settle(held: lease.Held, reports: list[Report], answers: list[Applied]) -> None:
+def _settle(held: lease.HeldRows, reports: list[PushReport], answers: list[Applied]) -> None:
     applied = []
     for report, answer in zip(reports, answers, strict=True):
         if answer.outcome == "applied":
@@ -69,7 +69,7 @@ def _settle(held: lease.Held, reports: list[Report], answers: list[Applied]) -> 
     push_result.record_pushed(held, applied)
 
 
-def _as_sent(report: Report, answer: Applied) -> Report:
+def _as_sent(report: PushReport, answer: Applied) -> PushReport:
     shown = wanted(report.row)
     report.known = shown is not None
     report.sent = {} if shown is None else as_known(shown, report.sent)

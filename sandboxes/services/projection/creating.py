@@ -10,10 +10,10 @@ from sandboxes.services.projection.values import row_of
 
 if TYPE_CHECKING:
     from sandboxes.core.shown import Push
-    from sandboxes.services.projection.push_result import Report
+    from sandboxes.services.projection.push_result import PushReport
 
 
-def create_row(convex: ConvexGateway, report: Report, push: Push) -> None:
+def create_row(convex: ConvexGateway, report: PushReport, push: Push) -> None:
     """Insert the row; with its harness where that may be linked.
 
     A function that failed without a reason did nothing, and its reason is hidden in production: it is called once
@@ -39,7 +39,7 @@ def create_row(convex: ConvexGateway, report: Report, push: Push) -> None:
     report.links = False
 
 
-def _harness(convex: ConvexGateway, report: Report) -> str:
+def _harness(convex: ConvexGateway, report: PushReport) -> str:
     """The harness to link, "" for none. The function links whatever it is given: whose it is, is asked here."""
     row = report.sandbox
     if not report.row.link_due:

@@ -30,7 +30,7 @@ class Lost(Exception):
 
 
 @dataclass
-class Held:
+class HeldRows:
     token: str
     now: datetime
     rows: list[ConvexProjection] = field(default_factory=list)
@@ -47,9 +47,9 @@ def resend_at(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.CONVEX_RESEND_SECONDS)
 
 
-def claim(ids: Sequence[UUID], token: str = "") -> Held:
+def claim(ids: Sequence[UUID], token: str = "") -> HeldRows:
     """Take those of the sandboxes that have something to push and that nobody pushes, and read them then."""
-    held = Held(token or uuid4().hex, clock.now())
+    held = HeldRows(token or uuid4().hex, clock.now())
     several = len(ids) > 1
     with transaction.atomic() if several else nullcontext():  # one UPDATE is a transaction of its own
         rows = _of(ids).in_order() if several else _of(ids)
@@ -63,7 +63,7 @@ def claim(ids: Sequence[UUID], token: str = "") -> Held:
     return held
 
 
-def renew(held: Held) -> None:
+def renew(held: HeldRows) -> None:
     """Before each call: hold it for long enough. Raises Lost."""
     if clock.monotonic() - held.since < seconds() / 4:
         return
@@ -72,13 +72,13 @@ def renew(held: Held) -> None:
         raise Lost
 
 
-def present(held: Held, ids: Sequence[UUID]) -> dict[UUID, ConvexProjection]:
+def present(held: HeldRows, ids: Sequence[UUID]) -> dict[UUID, ConvexProjection]:
     """Those that are still ours, as they are by now, locked until the transaction ends."""
     mine = _of(ids).held(held.token).order_by("pk").select_for_update().only("wanted_generation", "sent")
     return {row.pk: row for row in mine}
 
 
-def note(held: Held, row: ConvexProjection, **values: Any) -> None:
+def note(held: HeldRows, row: ConvexProjection, **values: Any) -> None:
     """Write down what is about to be done, before it is. Raises Lost."""
     if _of([row.pk]).held(held.token).update(**values) == 0:
         raise Lost
@@ -90,7 +90,7 @@ def abandon(ids: Sequence[UUID], token: str) -> None:
     _of(ids).held(token).update(lease_until=now, due_at=now)
 
 
-def release(held: Held, ids: Sequence[UUID], **values: Any) -> int:
+def release(held: HeldRows, ids: Sequence[UUID], **values: Any) -> int:
     """Write what came of the push and give the lease back; returns how many were still ours to write."""
     return _of(ids).release(held.token, **values)
 
@@ -103,11 +103,11 @@ def _with_work(rows: ProjectionRows, now: datetime) -> ProjectionRows:
     return rows.behind() | rows.filter(resend_at__lte=now)
 
 
-def _mine(ids: Sequence[UUID], held: Held) -> list[ConvexProjection]:
+def _mine(ids: Sequence[UUID], held: HeldRows) -> list[ConvexProjection]:
     return list(_of(ids).held(held.token).select_related("sandbox").order_by("due_at", "pk"))
 
 
-def _take_over(ids: Sequence[UUID], held: Held) -> int:
+def _take_over(ids: Sequence[UUID], held: HeldRows) -> int:
     """Sandboxes whose pusher died: what it was sending is unknown, so nothing counts as sent.
 
     Convex drops a call whose client is gone, and carries no mutation out for longer than a lease lasts: a row

@@ -24,7 +24,7 @@ from sandboxes.providers.convex.gateway import (
 )
 from sandboxes.services.projection import application_rows, lease, push_result
 from sandboxes.services.projection.creating import create_row
-from sandboxes.services.projection.push_result import NotYet, Report
+from sandboxes.services.projection.push_result import NotYet, PushReport
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -48,7 +48,7 @@ def push(convex: ConvexGateway, sandbox_id: UUID, token: str) -> bool:
     return True
 
 
-def _push(convex: ConvexGateway, held: lease.Held, report: Report) -> None:
+def _push(convex: ConvexGateway, held: lease.HeldRows, report: PushReport) -> None:
     try:
         _OneRow(convex, held, report).bring_in_line()
     except ConvexError as error:
@@ -74,7 +74,7 @@ def _is_limit(error: Exception) -> bool:
 class _OneRow:
     """One push. What it learns goes into the report at once, so that a failure half way keeps it."""
 
-    def __init__(self, convex: ConvexGateway, held: lease.Held, report: Report) -> None:
+    def __init__(self, convex: ConvexGateway, held: lease.HeldRows, report: PushReport) -> None:
         self.convex = convex
         self.held = held
         self.report = report

@@ -67,7 +67,7 @@ OF_ROWS = {meaning.notice: meaning.label for meaning in _ALL if meaning.notice a
 
 
 @dataclass
-class Report:
+class PushReport:
     """What a push learns and does about one row, until it is written down.
 
     `sent`, `known`: as on the row. `resend_at`: a lost call may commit until then; `is_resend`: it is then, and
@@ -156,7 +156,7 @@ def message_of(error: Exception) -> str:
     return cut(f"{meaning_of(error).label}: {error}", ERROR_LIMIT)
 
 
-def record_pushed(held: lease.Held, reports: list[Report]) -> int:
+def record_pushed(held: lease.HeldRows, reports: list[PushReport]) -> int:
     """Convex has the values of the generation that was read. A row that changed meanwhile stays behind and due.
 
     Returns how many were still ours to write.
@@ -173,7 +173,7 @@ def record_pushed(held: lease.Held, reports: list[Report]) -> int:
     return len(done)
 
 
-def _still_ours(held: lease.Held, reports: list[Report]) -> list[Report]:
+def _still_ours(held: lease.HeldRows, reports: list[PushReport]) -> list[PushReport]:
     """Those that may be written, locked until the transaction ends, each with what came in during the push."""
     present = lease.present(held, [report.row.pk for report in reports])
     ours = [report for report in reports if report.row.pk in present]
@@ -185,7 +185,7 @@ def _still_ours(held: lease.Held, reports: list[Report]) -> list[Report]:
     return ours
 
 
-def _result(report: Report, now: datetime) -> dict[str, Any]:
+def _result(report: PushReport, now: datetime) -> dict[str, Any]:
     return _learned(report) | {
         "pushed_generation": report.row.wanted_generation,
         "error": "",
@@ -195,7 +195,7 @@ def _result(report: Report, now: datetime) -> dict[str, Any]:
     }
 
 
-def _learned(report: Report) -> dict[str, Any]:
+def _learned(report: PushReport) -> dict[str, Any]:
     """What is known after a push, however it ended."""
     return {
         "known": report.known,
@@ -206,7 +206,7 @@ def _learned(report: Report) -> dict[str, Any]:
     }
 
 
-def _mark_pushed(held: lease.Held, reports: list[Report], now: datetime) -> None:
+def _mark_pushed(held: lease.HeldRows, reports: list[PushReport], now: datetime) -> None:
     """Rows of which the same is to be written take one UPDATE together: those of a batch nearly always."""
     alike: dict[str, tuple[dict[str, Any], list[UUID]]] = {}
     for report in reports:
@@ -220,7 +220,7 @@ def _mark_pushed(held: lease.Held, reports: list[Report], now: datetime) -> None
         lease.release(held, ids, **result)
 
 
-def _add_events(reports: list[Report], now: datetime) -> None:
+def _add_events(reports: list[PushReport], now: datetime) -> None:
     SandboxEvent.objects.bulk_create(
         sandbox_store.line(
             report.sandbox,
@@ -254,7 +254,7 @@ def met(label: str) -> ProjectionRows:
     return rows
 
 
-def record_failure(held: lease.Held, reports: list[Report], error: Exception) -> None:
+def record_failure(held: lease.HeldRows, reports: list[PushReport], error: Exception) -> None:
     """Convex did not take it: the rows stay behind, are tried again later, and say why."""
     message = message_of(error)
     is_news = meaning_of(error) is not WAITING
@@ -281,7 +281,7 @@ def tell(error: Exception) -> None:
         circuit_breaker.record_failure()
 
 
-def record_no_room(held: lease.Held, report: Report, error: convex.ConvexError) -> None:
+def record_no_room(held: lease.HeldRows, report: PushReport, error: convex.ConvexError) -> None:
     """Convex's own cap refused the row. A sandbox that is still being created is undone by its operation;
     one that exists stays, and is tried again."""
     record_failure(held, [report], error)
@@ -294,7 +294,7 @@ def record_no_room(held: lease.Held, report: Report, error: convex.ConvexError) 
         wake()
 
 
-def raise_generation(held: lease.Held, report: Report, stored: int) -> None:
+def raise_generation(held: lease.HeldRows, report: PushReport, stored: int) -> None:
     """Convex has a generation as new as ours that says something else: a database restored from a backup, or a
     row that was changed over there. Ours goes on above it."""
     known = {key: report.sent[key] for key in ("name", "error", "again") if key in report.sent}
@@ -317,6 +317,8 @@ def foreign(row: Sandbox, owner: str = "") -> ForeignOwner:
     )
 
 
-def report_of(held: lease.Held, row: ConvexProjection) -> Report:
+def report_of(held: lease.HeldRows, row: ConvexProjection) -> PushReport:
     is_resend = row.resend_at is not None and row.resend_at <= held.now
-    return Report(row, dict(row.sent), row.known, row.resend_at, is_resend, removed=row.removed, links=row.link_due)
+    return PushReport(
+        row, dict(row.sent), row.known, row.resend_at, is_resend, removed=row.removed, links=row.link_due
+    )

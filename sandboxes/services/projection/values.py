@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandboxes.core.shown import Push, our_messages, to_push
-from sandboxes.providers.convex.gateway import Change, ConvexRow
+from sandboxes.providers.convex.gateway import ConvexRow, RowChange
 
 if TYPE_CHECKING:
     from sandboxes.models import ConvexProjection, Sandbox
@@ -34,7 +34,7 @@ def row_of(row: Sandbox, push: Push, *, harness: str = "") -> ConvexRow:
     )
 
 
-def change_of(row: ConvexProjection) -> Change:
+def change_of(row: ConvexProjection) -> RowChange:
     """What is to be pushed, or the removal of the row, for our own functions in Convex."""
     push = to_push(row, row.sent)
     change = touch_of(row)
@@ -51,10 +51,10 @@ def change_of(row: ConvexProjection) -> Change:
     )
 
 
-def touch_of(row: ConvexProjection) -> Change:
+def touch_of(row: ConvexProjection) -> RowChange:
     """Only that it was used."""
     sandbox = row.sandbox
-    return Change(
+    return RowChange(
         sandbox_id=str(sandbox.pk),
         daytona_id=sandbox.daytona_id or "",
         owner=sandbox.owner_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandboxes.services.reconcile.result import FindingKind, Options, Report, SweepFinding, SweepResult
-from sandboxes.services.reconcile.sweep import Taken, sweep
+from sandboxes.services.reconcile.result import FindingKind, Options, SweepFinding, SweepResult
+from sandboxes.services.reconcile.sweep import SweepUnderWay, sweep
 
-__all__ = ["FindingKind", "Options", "Report", "SweepFinding", "SweepResult", "Taken", "sweep"]
+__all__ = ["FindingKind", "Options", "SweepFinding", "SweepResult", "SweepUnderWay", "sweep"]

@@ -33,9 +33,9 @@ from sandboxes.services import lifecycle, orphans, sandbox_store
 from sandboxes.services.decisions import create_operation, drafting
 from sandboxes.services.facts import facts_of
 from sandboxes.services.projection.values import accessed_ms, row_of
-from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, Change, System, differences
+from sandboxes.services.reconcile.changes import MOMENT, UNREADABLE, FieldChange, System, differences
 from sandboxes.services.reconcile.examine import NOT_ALL, SWEEPER
-from sandboxes.services.reconcile.listings import Listing, Standing
+from sandboxes.services.reconcile.listings import ListedState, Listing
 from sandboxes.services.reconcile.pages import message_of
 from sandboxes.services.reconcile.result import FindingKind, SweepFinding
 
@@ -105,9 +105,9 @@ def _decide(run: Run, found: Found, listing: Listing, decided: Orphan | None) ->
     if (obstacle := _obstacle(remote, listing)) is not None:
         return obstacle
     match listing.standing:
-        case Standing.UNLISTED if run.options.deletes(remote.id):
+        case ListedState.UNLISTED if run.options.deletes(remote.id):
             return _written(found, listing, FindingKind.DELETED, deletes=True)
-        case Standing.UNLISTED if not (run.options.adopt_unlisted or _lost_row(run, remote)):
+        case ListedState.UNLISTED if not (run.options.adopt_unlisted or _lost_row(run, remote)):
             return finding(FindingKind.UNLISTED, remote, _unlisted_text(remote), owner=listing.owner)
     return _written(found, listing, FindingKind.ADOPTED)
 
@@ -118,11 +118,11 @@ def _obstacle(remote: RemoteSandbox, listing: Listing) -> SweepFinding | None:
         checked_owner_id(listing.owner)
     except UnreadableText as error:
         return finding(FindingKind.UNMATCHED, remote, f"nobody can be its owner: {error}")
-    if listing.standing == Standing.FOREIGN:
+    if listing.standing == ListedState.FOREIGN:
         labelled = remote.labels.get(OWNER_LABEL, "")
         text = f"its label says that it is {labelled!r}'s, Convex shows it to {listing.owner!r}: left alone"
         return finding(FindingKind.UNMATCHED, remote, text, owner=labelled)
-    if listing.standing == Standing.UNKNOWN:
+    if listing.standing == ListedState.UNKNOWN:
         text = "Convex did not say whether it lists it"
         return finding(FindingKind.UNANSWERED, remote, text, owner=listing.owner)
     return None
@@ -167,7 +167,7 @@ def _written(found: Found, listing: Listing, kind: FindingKind, *, deletes: bool
     return finding(kind, found.remote, text, row=row, changes=changes)
 
 
-def _new_row(row: Sandbox) -> list[Change]:
+def _new_row(row: Sandbox) -> list[FieldChange]:
     after = {name: _plain(getattr(row, name)) for name in SHOWN}
     return differences(System.SANDKEEPER, {}, {name: value for name, value in after.items() if value != ""})
 
@@ -176,20 +176,20 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _remote_changes(row: Sandbox, listing: Listing, *, deletes: bool) -> list[Change]:
+def _remote_changes(row: Sandbox, listing: Listing, *, deletes: bool) -> list[FieldChange]:
     if deletes:
-        return [Change(System.DAYTONA, "state", row.observed_state, "destroyed")]
-    if listing.standing == Standing.NO_CONVEX:
+        return [FieldChange(System.DAYTONA, "state", row.observed_state, "destroyed")]
+    if listing.standing == ListedState.NO_CONVEX:
         return []
     return _pushed(row, listing)
 
 
-def _pushed(row: Sandbox, listing: Listing) -> list[Change]:
+def _pushed(row: Sandbox, listing: Listing) -> list[FieldChange]:
     """What the push that follows changes in Convex."""
     push = to_push(row.projection, row.projection.sent)
     if push is None:
         return []
-    if listing.standing == Standing.UNLISTED:
+    if listing.standing == ListedState.UNLISTED:
         return differences(System.CONVEX, {}, _created(row, push, listing))
     there = listing.row
     before: dict[str, Any] = {"status": UNREADABLE, "errorMessage": UNREADABLE, "name": UNREADABLE}
@@ -262,7 +262,7 @@ def _take_over(found: Found, listing: Listing) -> Sandbox:
 
 def _project(row: Sandbox, listing: Listing, *, now: datetime) -> None:
     """Its projection: clean where Convex shows already what there is to show."""
-    known = listing.standing == Standing.LISTED
+    known = listing.standing == ListedState.LISTED
     made = ConvexProjection(
         sandbox=row, known=known, sent=_as_listed(row, listing.row) if known else {}, wanted_generation=1
     )
@@ -278,7 +278,7 @@ def _name(remote: RemoteSandbox, listing: Listing) -> str:
     whose list has nothing to say of it."""
     if listing.row is not None:
         return (listing.row.name or "")[:200]
-    if listing.standing == Standing.LISTED:
+    if listing.standing == ListedState.LISTED:
         return ""  # Convex has a name that cannot be read here: a label may be older
     return remote.labels.get("harness_name", "")[:200]
 
@@ -359,7 +359,7 @@ def finding(
     *,
     row: Sandbox | None = None,
     owner: str = "",
-    changes: Sequence[Change] = (),
+    changes: Sequence[FieldChange] = (),
 ) -> SweepFinding:
     return SweepFinding(
         kind=kind,

@@ -20,7 +20,7 @@ class System(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FieldChange:
     """One field of one system. None is "no such row" or "no value"; UNREADABLE a value that no function tells."""
 
     system: System
@@ -35,14 +35,16 @@ class Change:
         return f"{self.system} {self.field}: {_shown(self.before)} → {_shown(self.after)}"
 
 
-def differences(system: System, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def differences(system: System, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:
     """A change for each field of `after` that `before` has otherwise, or not at all."""
     return [
-        Change(system, name, before.get(name), value) for name, value in after.items() if before.get(name) != value
+        FieldChange(system, name, before.get(name), value)
+        for name, value in after.items()
+        if before.get(name) != value
     ]
 
 
-def in_words(changes: Iterable[Change]) -> str:
+def in_words(changes: Iterable[FieldChange]) -> str:
     return "; ".join(map(str, changes))
 
 

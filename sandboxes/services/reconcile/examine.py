@@ -36,7 +36,7 @@ UNANSWERED_MOST = 10  # looks in one sweep that may fail before it gives Daytona
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredState:
     """What a row says of Daytona's sandbox."""
 
     state: str
@@ -47,7 +47,7 @@ class Stored:
     missing: datetime | None
 
     @classmethod
-    def of(cls, row: Sandbox) -> Stored:
+    def of(cls, row: Sandbox) -> StoredState:
         labels = tuple(sorted(row.labels.items()))
         return cls(
             row.observed_state, row.desired_state, row.observed_auto_delete, labels, row.deleted_at,
@@ -94,16 +94,16 @@ def _observe(run: Run, sandbox_id: UUID) -> list[SweepFinding | None]:
     if before is None or not lifecycle.observe(sandbox_id, raises=True):
         return []  # pruned meanwhile, or somebody else looks at it right now
     after = Sandbox.objects.get(pk=sandbox_id)
-    return [finding_of(after, Stored.of(before), Stored.of(after)), setting_of(run, after)]
+    return [finding_of(after, StoredState.of(before), StoredState.of(after)), setting_of(run, after)]
 
 
 def _dry(run: Run, daytona: SandboxProvider, sandbox_id: UUID) -> list[SweepFinding | None]:
     row = Sandbox.objects.filter(pk=sandbox_id).first()
     if row is None:
         return []
-    before = Stored.of(row)
+    before = StoredState.of(row)
     _would_store(row, fetch_now(daytona, row))
-    return [finding_of(row, before, Stored.of(row)), setting_of(run, row)]
+    return [finding_of(row, before, StoredState.of(row)), setting_of(run, row)]
 
 
 def _would_store(row: Sandbox, seen: Fetched) -> None:
@@ -119,7 +119,7 @@ def _would_store(row: Sandbox, seen: Fetched) -> None:
     row.deleted_at = seen.started if seen.remote.state == "destroyed" else None
 
 
-def finding_of(row: Sandbox, before: Stored, after: Stored) -> SweepFinding | None:
+def finding_of(row: Sandbox, before: StoredState, after: StoredState) -> SweepFinding | None:
     """What a look changed, in words; None when all was as stored and the list had lied."""
     kind, text = _change(before, after)
     if kind is None:
@@ -134,7 +134,7 @@ def finding_of(row: Sandbox, before: Stored, after: Stored) -> SweepFinding | No
     )
 
 
-def _change(before: Stored, after: Stored) -> tuple[FindingKind | None, str]:
+def _change(before: StoredState, after: StoredState) -> tuple[FindingKind | None, str]:
     if after.gone is not None:
         return (None, "") if before.gone is not None else (FindingKind.GONE, "no longer exists in Daytona")
     if before.gone is not None:

@@ -26,7 +26,7 @@ NOBODY: Mapping[str, str] = {}
 PAGE = 1000  # rows of Convex in one call
 
 
-class Standing(StrEnum):
+class ListedState(StrEnum):
     """Whether Convex has a row of it."""
 
     LISTED = "listed"
@@ -40,7 +40,7 @@ class Standing(StrEnum):
 class Listing:
     """`row` is None as well when Convex only says whose it is. `own`: our own functions listed it, and write it."""
 
-    standing: Standing
+    standing: ListedState
     owner: str
     row: ApplicationRow | None = None
     own: bool = False
@@ -72,7 +72,7 @@ class Listings:
         """
         owners = {item.id: named.get(item.id) or item.labels.get(OWNER_LABEL, "") for item in items}
         if self.convex is None:
-            return {key: Listing(Standing.NO_CONVEX, owner) for key, owner in _known(owners)}
+            return {key: Listing(ListedState.NO_CONVEX, owner) for key, owner in _known(owners)}
         try:
             if self.convex.own_functions():
                 return self._from_all(self.convex, owners)
@@ -136,18 +136,18 @@ class Listings:
         assert self.convex is not None
         rows = self._of_owner[owner]
         if rows is not None and daytona_id in rows:
-            return Listing(Standing.LISTED, owner, rows[daytona_id])
+            return Listing(ListedState.LISTED, owner, rows[daytona_id])
         try:
             holder = self.convex.owner_of(daytona_id)
         except ConvexError as error:
             return self._unknown(owner, error)
         if holder is None:
-            return Listing(Standing.UNLISTED, owner)
-        return Listing(Standing.LISTED if holder == owner else Standing.FOREIGN, holder)
+            return Listing(ListedState.UNLISTED, owner)
+        return Listing(ListedState.LISTED if holder == owner else ListedState.FOREIGN, holder)
 
     def _unknown(self, owner: str, error: ConvexError) -> Listing:
         self.run.partial(f"Convex did not say whether it lists a sandbox that has no row here: {error}")
-        return Listing(Standing.UNKNOWN, owner)
+        return Listing(ListedState.UNKNOWN, owner)
 
 
 def _known(owners: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -156,10 +156,10 @@ def _known(owners: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def _listing(owner: str, row: ApplicationRow | None) -> Listing:
     if row is None:
-        return Listing(Standing.UNLISTED, owner, own=True)
+        return Listing(ListedState.UNLISTED, owner, own=True)
     if row.owner != owner:
-        return Listing(Standing.FOREIGN, row.owner, own=True)
-    return Listing(Standing.LISTED, owner, row, own=True)
+        return Listing(ListedState.FOREIGN, row.owner, own=True)
+    return Listing(ListedState.LISTED, owner, row, own=True)
 
 
 class _RowFile:

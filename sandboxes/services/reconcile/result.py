@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from sandboxes.services.reconcile.changes import Change
+    from sandboxes.services.reconcile.changes import FieldChange
 
 MOST_FINDINGS = 1000  # of a kind that are kept to be shown; the counts are of all
 
@@ -75,7 +75,7 @@ class SweepFinding:
     sandbox_id: UUID | str | None = None
     name: str = ""
     owner: str = ""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[FieldChange, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         return {
@@ -90,7 +90,7 @@ class SweepFinding:
 
 
 @dataclass
-class Report:
+class SweepReport:
     """Counts and findings as they come in, from any thread; flat, however many sandboxes there are.
 
     `on_finding` gets every finding, also those that are no longer kept.
@@ -124,7 +124,7 @@ class SweepResult:
 
     options: Options
     result: str
-    report: Report
+    report: SweepReport
     detail: str
     seconds: float
 

@@ -11,7 +11,7 @@ from django.db import connections, transaction
 
 from sandboxes import clock
 from sandboxes.services import leases, notices
-from sandboxes.services.reconcile.result import Options, Report
+from sandboxes.services.reconcile.result import Options, SweepReport
 from sandboxes.services.sweeps import LEASE
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ class Run:
 
     options: Options
     started: datetime
-    held: leases.Held
+    held: leases.HeldLease
     stop: threading.Event
     progress: Callable[[int], None]
-    report: Report = field(default_factory=Report)
+    report: SweepReport = field(default_factory=SweepReport)
     would_adopt: ShownIds | None = None
     reasons: list[str] = field(default_factory=list)
     refused: bool = False

@@ -20,7 +20,7 @@ from sandboxes.services.reconcile import after_list, compare, missing, restored,
 from sandboxes.services.reconcile.examine import examine
 from sandboxes.services.reconcile.listings import Listings
 from sandboxes.services.reconcile.pages import message_of, walk
-from sandboxes.services.reconcile.result import Options, Report, SweepFinding, SweepResult
+from sandboxes.services.reconcile.result import Options, SweepFinding, SweepReport, SweepResult
 from sandboxes.services.reconcile.run import LEASE_SECONDS, Interrupted, Run
 from sandboxes.services.shown_ids import ShownIds
 from sandboxes.services.sweeps import LEASE
@@ -35,7 +35,7 @@ LOOKS_AT_ONCE = 100
 log = structlog.get_logger(__name__)
 
 
-class Taken(Exception):
+class SweepUnderWay(Exception):
     """Another sweep is under way; `lease` says whose."""
 
     def __init__(self, lease: Lease | None) -> None:
@@ -54,11 +54,11 @@ def sweep(
     `on_finding` each finding as it is made.
 
     Raises:
-        Taken: one sweep at a time, over any number of machines.
+        SweepUnderWay: one sweep at a time, over any number of machines.
     """
     started, since = clock.now(), time.monotonic()
     held = _take_lease()
-    run = Run(options, started, held, stop or threading.Event(), progress, Report(on_finding=on_finding))
+    run = Run(options, started, held, stop or threading.Event(), progress, SweepReport(on_finding=on_finding))
     line = _begin(run)
     try:
         _carry_out(run)
@@ -74,10 +74,10 @@ def sweep(
     return result
 
 
-def _take_lease() -> leases.Held:
+def _take_lease() -> leases.HeldLease:
     held = leases.take(LEASE, holder=f"{socket.gethostname()}, process {os.getpid()}", seconds=LEASE_SECONDS)
     if held is None:
-        raise Taken(leases.holder_of(LEASE))
+        raise SweepUnderWay(leases.holder_of(LEASE))
     return held
 
 

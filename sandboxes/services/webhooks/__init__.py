@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sandboxes.providers.receivers import LONGEST_URL
 from sandboxes.services.webhooks.registering import (
-    Changes,
+    ReceiverChanges,
     change,
     delete,
     disable_those_of,
@@ -22,7 +22,7 @@ from sandboxes.services.webhooks.registering import (
 
 __all__ = [
     "LONGEST_URL",
-    "Changes",
+    "ReceiverChanges",
     "change",
     "delete",
     "disable_those_of",

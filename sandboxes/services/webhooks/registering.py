@@ -32,7 +32,7 @@ MOST = 20  # of one key
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ReceiverChanges:
     """What is to be otherwise; None: as it is."""
 
     url: str | None = None
@@ -111,7 +111,7 @@ def register_for_notices(form: Form, *, address: str, codes: Iterable[str], acto
     return row, secret
 
 
-def change(receiver_id: str, changes: Changes, *, actor: Actor) -> Receiver:
+def change(receiver_id: str, changes: ReceiverChanges, *, actor: Actor) -> Receiver:
     """Change its address or event types; or enable it, which goes on where it was disabled, or disable it.
 
     Raises:

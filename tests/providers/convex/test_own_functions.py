@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandboxes.providers.convex.gateway import ApplicationRow, Applied, Change, ConvexGateway, FunctionFailed
+from sandboxes.providers.convex.gateway import ApplicationRow, Applied, ConvexGateway, FunctionFailed, RowChange
 from tests.providers.convex.conftest import row
 from tests.support.convex import rows, sandbox_row, seed
 
@@ -19,9 +19,9 @@ def with_own_functions(emulator: Emulator) -> None:
     emulator.settings(convex={"sandkeeper": True})
 
 
-def change(number: int = 1, *, revision: int = 1, **fields: object) -> Change:
+def change(number: int = 1, *, revision: int = 1, **fields: object) -> RowChange:
     known = {"sandbox_id": f"s{number}", "daytona_id": f"d{number}", "owner": "user_ada", "revision": revision}
-    return Change(**(known | fields))  # type: ignore[arg-type]
+    return RowChange(**(known | fields))  # type: ignore[arg-type]
 
 
 def test_every_field_arrives(emulator: Emulator, gateway: ConvexGateway) -> None:

@@ -94,7 +94,7 @@ def test_many_threads_share_it(emulator: Emulator, connect: Connect) -> None:
 
     def work(number: int) -> None:
         try:
-            change = convex.Change(
+            change = convex.RowChange(
                 sandbox_id=f"s{number}", daytona_id=f"d{number}", owner="user_ada", revision=1, row=row()
             )
             gateway.apply([change])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes.providers.daytona.gateway import NotFound, RemoteSandbox, WrongState
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def becomes(gateway: BlockingGateway, key: str, state: str) -> RemoteSandbox:
 
 def test_a_sandbox_is_created_from_a_snapshot(gateway: BlockingGateway) -> None:
     created = gateway.create(
-        NewSandbox(name="alpha", snapshot="daytona-medium", labels={"a": "b"}, auto_stop=20, auto_archive=60)
+        SandboxSpec(name="alpha", snapshot="daytona-medium", labels={"a": "b"}, auto_stop=20, auto_archive=60)
     )
     sandbox = becomes(gateway, created.id, "started")
     assert sandbox.name == "alpha"
@@ -41,22 +41,22 @@ def test_a_sandbox_is_created_from_a_snapshot(gateway: BlockingGateway) -> None:
 
 
 def test_what_a_sandbox_is_to_know_of_its_environment_is_sent(gateway: BlockingGateway, emulator: Emulator) -> None:
-    created = gateway.create(NewSandbox(name="alpha", env={"A": "b"}))
+    created = gateway.create(SandboxSpec(name="alpha", env={"A": "b"}))
     row = emulator.sandbox(created.id)
     assert row is not None
     assert row["env"] == {"A": "b"}
 
 
 def test_an_ephemeral_sandbox_is_one_that_is_deleted_when_it_stops(gateway: BlockingGateway) -> None:
-    created = gateway.create(NewSandbox(name="alpha", auto_delete=0))
+    created = gateway.create(SandboxSpec(name="alpha", auto_delete=0))
     assert created.auto_delete_interval == 0
 
 
 def test_the_region_is_that_of_the_gateway_unless_the_sandbox_names_one(new_gateway: NewGateway) -> None:
     gateway = new_gateway(target="eu")
-    assert gateway.create(NewSandbox(name="alpha")).target == "eu"
-    assert gateway.create(NewSandbox(name="beta", target="us")).target == "us"
-    assert new_gateway().create(NewSandbox(name="gamma")).target == "us"
+    assert gateway.create(SandboxSpec(name="alpha")).target == "eu"
+    assert gateway.create(SandboxSpec(name="beta", target="us")).target == "us"
+    assert new_gateway().create(SandboxSpec(name="gamma")).target == "us"
 
 
 def test_a_sandbox_is_found_by_id_and_by_name(gateway: BlockingGateway, emulator: Emulator) -> None:

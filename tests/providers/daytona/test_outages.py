@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes.providers.daytona.gateway import NotFound, Unknown
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_a_create_that_daytona_holds_open_is_found_by_its_name(
     gateway: BlockingGateway, new_gateway: NewGateway, emulator: Emulator
 ) -> None:
     emulator.settings(transition=1.0)
-    lost(new_gateway(read_timeout=0.2).create, NewSandbox(name="alpha"))
+    lost(new_gateway(read_timeout=0.2).create, SandboxSpec(name="alpha"))
     wait_until(lambda: emulator.log(action="create"), what="the create")
     assert gateway.get("alpha").name == "alpha"
 

@@ -14,7 +14,7 @@ import pytest
 from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
 from sandboxes.providers.daytona.gateway import DaytonaGateway, NotConfigured, Unauthorized
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 from tests.providers.daytona.scripted import HANG, scripted
 from tests.support.waiting import PATIENCE
 
@@ -37,7 +37,7 @@ def fresh(settings: Any, emulator: Emulator) -> Iterator[None]:
 
 
 def test_the_settings_make_the_gateway(settings: Any, emulator: Emulator) -> None:
-    created = blocking.run(daytona.gateway().create(NewSandbox(name="alpha")))
+    created = blocking.run(daytona.gateway().create(SandboxSpec(name="alpha")))
     assert created.target == "eu"
     assert daytona.gateway() is daytona.gateway()
 
@@ -94,7 +94,7 @@ import os, sys, threading, django
 django.setup()
 from sandboxes.providers import blocking
 from sandboxes.providers.daytona import gateway as daytona
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 mine = daytona.gateway()
 blocking.run(mine.list_page())
 daytona._lock.acquire()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandboxes.providers.daytona import gateway as errors
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 
 if TYPE_CHECKING:
     from tests.providers.daytona.conftest import NewGateway
@@ -50,7 +50,7 @@ def test_a_change_in_progress_is_busy(gateway: BlockingGateway, emulator: Emulat
 
 def test_a_name_that_is_taken(gateway: BlockingGateway, emulator: Emulator) -> None:
     emulator.seed([{"name": "alpha"}])
-    refused(errors.NameTaken, gateway.create, NewSandbox(name="alpha"))
+    refused(errors.NameTaken, gateway.create, SandboxSpec(name="alpha"))
 
 
 @pytest.mark.parametrize(("resource", "limit"), [("CPU", {"cpu": 1}), ("memory", {"memory": 2})])
@@ -59,7 +59,7 @@ def test_a_full_compute_quota(
 ) -> None:
     emulator.settings(quota={"cpu": 100, "memory": 100, "disk": 100, "gpu": 0} | limit)
     [_, stopped] = emulator.seed([{"memory": 2}, {"memory": 2, "state": "stopped"}])
-    for call, argument in ((gateway.start, stopped), (gateway.create, NewSandbox(name="alpha"))):
+    for call, argument in ((gateway.start, stopped), (gateway.create, SandboxSpec(name="alpha"))):
         error = refused(errors.ComputeQuotaFull, call, argument)
         assert (error.resource, error.limit) == (resource, next(iter(limit.values())))
         assert error.recording == "07_quota"
@@ -68,31 +68,31 @@ def test_a_full_compute_quota(
 def test_a_full_disk_quota(gateway: BlockingGateway, emulator: Emulator) -> None:
     emulator.settings(quota={"cpu": 100, "memory": 100, "disk": 5, "gpu": 0})
     emulator.seed([{"state": "stopped"}])
-    refused(errors.DiskQuotaFull, gateway.create, NewSandbox(name="alpha"))
+    refused(errors.DiskQuotaFull, gateway.create, SandboxSpec(name="alpha"))
 
 
 def test_more_than_one_sandbox_may_have_is_not_a_full_quota(gateway: BlockingGateway, emulator: Emulator) -> None:
     emulator.settings(per_sandbox={"cpu": 1, "memory": 8, "disk": 10})
-    error = refused(errors.Rejected, gateway.create, NewSandbox(name="alpha", snapshot="daytona-medium"))
+    error = refused(errors.Rejected, gateway.create, SandboxSpec(name="alpha", snapshot="daytona-medium"))
     assert error.message.startswith("CPU request 2 exceeds maximum allowed per sandbox (1).")
 
 
 def test_sizes_without_a_snapshot_are_refused_because_the_default_snapshot_stands_in(
     gateway: BlockingGateway,
 ) -> None:
-    error = refused(errors.Rejected, gateway.create, NewSandbox(name="alpha", cpu=2, memory_gb=4, disk_gb=8))
+    error = refused(errors.Rejected, gateway.create, SandboxSpec(name="alpha", cpu=2, memory_gb=4, disk_gb=8))
     assert error.message == "Cannot specify Sandbox resources when using a snapshot"
 
 
 def test_no_runner(gateway: BlockingGateway, emulator: Emulator) -> None:
     emulator.settings(runner="none")
-    refused(errors.NoRunners, gateway.create, NewSandbox(name="alpha"))
+    refused(errors.NoRunners, gateway.create, SandboxSpec(name="alpha"))
 
 
 def test_a_suspended_organisation(gateway: BlockingGateway, emulator: Emulator) -> None:
     emulator.settings(suspended="Payment method required")
     [key] = emulator.seed([{"state": "stopped"}])
-    for call, argument in ((gateway.start, key), (gateway.create, NewSandbox(name="alpha"))):
+    for call, argument in ((gateway.start, key), (gateway.create, SandboxSpec(name="alpha"))):
         assert refused(errors.Suspended, call, argument).reason == "Payment method required"
     assert gateway.get(key).state == "stopped"
 
@@ -133,12 +133,12 @@ def test_a_recovery_that_was_tried_lately(gateway: BlockingGateway, emulator: Em
 
 
 def test_a_region_that_does_not_exist(gateway: BlockingGateway) -> None:
-    error = refused(errors.Rejected, gateway.create, NewSandbox(name="alpha", target="mars"))
+    error = refused(errors.Rejected, gateway.create, SandboxSpec(name="alpha", target="mars"))
     assert error.message == "Region not found"
 
 
 def test_a_snapshot_that_does_not_exist(gateway: BlockingGateway) -> None:
-    error = refused(errors.Rejected, gateway.create, NewSandbox(name="alpha", snapshot="nope:1"))
+    error = refused(errors.Rejected, gateway.create, SandboxSpec(name="alpha", snapshot="nope:1"))
     assert "Snapshot nope:1 not found" in error.message
 
 

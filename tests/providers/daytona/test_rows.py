@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sandboxes.providers.daytona.rows import UnreadableBody, read_page, read_sandbox, sandbox_from
 from sandboxes.providers.messages import WORDS_LIMIT
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 from tests.providers.daytona.recorded import RECORDINGS
 
 FIELDS = [
@@ -201,11 +201,11 @@ def test_a_page_that_does_not_say_whether_it_is_the_last_is_none(body: object) -
 
 
 def test_a_new_sandbox_takes_a_snapshot_or_sizes_never_both() -> None:
-    NewSandbox(name="a", snapshot="daytona-small")
-    NewSandbox(name="a", cpu=1, memory_gb=1, disk_gb=3)
+    SandboxSpec(name="a", snapshot="daytona-small")
+    SandboxSpec(name="a", cpu=1, memory_gb=1, disk_gb=3)
     with pytest.raises(ValueError, match="never both"):
-        NewSandbox(name="a", snapshot="daytona-small", disk_gb=3)
+        SandboxSpec(name="a", snapshot="daytona-small", disk_gb=3)
 
 
 def test_the_environment_of_a_new_sandbox_is_not_printed() -> None:
-    assert "hunter2" not in repr(NewSandbox(name="a", env={"PASSWORD": "hunter2"}))
+    assert "hunter2" not in repr(SandboxSpec(name="a", env={"PASSWORD": "hunter2"}))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes.providers.daytona.gateway import DaytonaError, NotConfigured
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 from tests.providers.daytona.scripted import CUT, HANG, answer, scripted
 from tests.providers.daytona.test_transport import ALL
 from tests.support.waiting import PATIENCE, wait_until
@@ -74,7 +74,7 @@ def test_the_gateway_prints_its_address_and_no_key(new_gateway: NewGateway) -> N
 def test_the_gateway_logs_one_line_a_call(new_gateway: NewGateway, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="sandboxes")
     with scripted(answer(400, {"message": "no"})) as server, pytest.raises(DaytonaError):
-        new_gateway(api_url=server.url).create(NewSandbox(name="a", env={"PASSWORD": "hunter2"}))
+        new_gateway(api_url=server.url).create(SandboxSpec(name="a", env={"PASSWORD": "hunter2"}))
     ours = [record for record in caplog.records if record.name.startswith("sandboxes")]
     assert [record.levelno for record in ours] == [logging.INFO]
     assert "hunter2" not in caplog.text

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from sandboxes.providers import counters
 from sandboxes.providers.daytona.gateway import DaytonaError
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ def test_sixteen_threads_share_one_gateway(gateway: BlockingGateway, emulator: E
 
 def test_sixteen_creates_at_once_make_sixteen_sandboxes(new_gateway: NewGateway, emulator: Emulator) -> None:
     gateway = new_gateway()
-    assert together(lambda number: gateway.create(NewSandbox(name=f"box-{number}"))) == []
+    assert together(lambda number: gateway.create(SandboxSpec(name=f"box-{number}"))) == []
     assert emulator.state()["total"] == THREADS
 
 

@@ -11,7 +11,7 @@ import pytest
 from sandboxes import clock
 from sandboxes.providers.daytona.gateway import RateLimited, Unknown
 from sandboxes.providers.daytona.throttle import DEFAULT_REST, LONGEST_REST, Resting, retry_after
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 from tests.providers.daytona.scripted import answer, scripted
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def exhaust(gateway: BlockingGateway, emulator: Emulator, bucket: str, key: str)
     emulator.settings(throttles={bucket: LONG})
     change = {
         "authenticated": lambda: gateway.get(key),
-        "sandbox-create": lambda: gateway.create(NewSandbox(name=f"new-{datetime.now(UTC).timestamp()}")),
+        "sandbox-create": lambda: gateway.create(SandboxSpec(name=f"new-{datetime.now(UTC).timestamp()}")),
         "sandbox-lifecycle": lambda: gateway.start(key),
     }[bucket]
     change()
@@ -51,7 +51,7 @@ def test_a_bucket_that_daytona_closed_rests_and_the_others_do_not(
     before = calls(emulator)
     closed = {
         "authenticated": (gateway.list_page, lambda: gateway.get(key), lambda: gateway.keep_alive(key)),
-        "sandbox-create": (lambda: gateway.create(NewSandbox(name="beta")),),
+        "sandbox-create": (lambda: gateway.create(SandboxSpec(name="beta")),),
         "sandbox-lifecycle": (lambda: gateway.stop(key), lambda: gateway.delete(key), lambda: gateway.archive(key)),
     }
     for call in closed.pop(bucket):
@@ -105,7 +105,7 @@ def test_a_plain_retry_after_closes_everything(new_gateway: NewGateway, name: st
             gateway.start,
             gateway.get,
             gateway.keep_alive,
-            lambda _: gateway.create(NewSandbox(name="a")),
+            lambda _: gateway.create(SandboxSpec(name="a")),
         ):
             with pytest.raises(RateLimited):
                 call("x")

@@ -13,7 +13,7 @@ import pytest
 
 from project.version import USER_AGENT
 from sandboxes.providers.daytona.gateway import DaytonaGateway, RateLimited, Rejected, Unknown
-from sandboxes.providers.protocols import NewSandbox
+from sandboxes.providers.protocols import SandboxSpec
 from tests.providers.daytona.scripted import CUT, HANG, answer, scripted
 from tests.support.gateway import BlockingGateway
 from tests.support.waiting import PATIENCE, wait_until
@@ -21,7 +21,7 @@ from tests.support.waiting import PATIENCE, wait_until
 SANDBOX = {"id": "4b61", "name": "alpha", "state": "started", "desiredState": "started"}
 OK = answer(200, SANDBOX)
 CHANGES: dict[str, Callable[[BlockingGateway], object]] = {
-    "create": lambda gateway: gateway.create(NewSandbox(name="alpha")),
+    "create": lambda gateway: gateway.create(SandboxSpec(name="alpha")),
     "start": lambda gateway: gateway.start("4b61"),
     "stop": lambda gateway: gateway.stop("4b61"),
     "archive": lambda gateway: gateway.archive("4b61"),
@@ -281,7 +281,7 @@ def test_a_pooled_connection_that_closes_under_a_read_is_replaced() -> None:
 
 def test_what_is_sent() -> None:
     with scripted(OK) as server, gateway_at(server.url) as gateway:
-        gateway.create(NewSandbox(name="alpha", cpu=2, labels={"a": "b"}, auto_stop=15, auto_delete=-1))
+        gateway.create(SandboxSpec(name="alpha", cpu=2, labels={"a": "b"}, auto_stop=15, auto_delete=-1))
         seen = server.seen[0]
     assert seen.line == "POST /api/sandbox HTTP/1.1"
     assert seen.headers["authorization"] == "Bearer dtn_key"

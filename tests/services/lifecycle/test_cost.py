@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes import clock
-from sandboxes.core.facts import FetchFailed, Result
+from sandboxes.core.facts import CallResult, FetchFailed
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
@@ -101,7 +101,7 @@ def test_what_workers_do_together_takes_as_many_queries_as_one_alone(
     sandboxes = [rows.sandbox(f"box {number}", status=Status.RUNNING) for number in range(20)]
     for sandbox in sandboxes:
         rows.operation(sandbox, Action.STOP, OperationStatus.QUEUED, due_at=clock.now(), step="queued")
-    nothing = FetchFailed(Result(ResultKind.NO_ANSWER, message="Daytona is away"))
+    nothing = FetchFailed(CallResult(ResultKind.NO_ANSWER, message="Daytona is away"))
 
     def attempt(*some: Sandbox) -> None:
         claimed = turns.claim([sandbox.pk for sandbox in some])

@@ -23,7 +23,7 @@ Mirrored = Callable[..., list[Sandbox]]
 def test_a_second_sweep_says_who_holds_the_first() -> None:
     held = leases.take(LEASE, holder="host-7, process 42", seconds=60)
     assert held is not None
-    with pytest.raises(reconcile.Taken, match="host-7, process 42"):
+    with pytest.raises(reconcile.SweepUnderWay, match="host-7, process 42"):
         reconcile.sweep()
     assert not Sweep.objects.exists()
     leases.release(held)

@@ -231,7 +231,7 @@ def test_one_that_takes_nothing_for_days_is_disabled_and_goes_on_when_enabled(
     assert deliver() == 0
     assert len(server.got) == attempts
     server.answer = lambda _: 204
-    webhooks.change(receiver.pk, webhooks.Changes(enabled=True), actor=STAFF)
+    webhooks.change(receiver.pk, webhooks.ReceiverChanges(enabled=True), actor=STAFF)
     deliver()
     assert server.got[-1].event["message"] == "while it was disabled"
     assert not Delivery.objects.pending().exists()
@@ -293,7 +293,7 @@ def test_a_secret_whose_pepper_is_gone_disables_and_says_why(server: ReceiverSer
     assert "SERVICE_KEY_PEPPERS" in receiver.disabled_reason
     webhooks.rotate(receiver.pk, actor=STAFF)
     Receiver.objects.update(former_until=None)
-    webhooks.change(receiver.pk, webhooks.Changes(enabled=True), actor=STAFF)
+    webhooks.change(receiver.pk, webhooks.ReceiverChanges(enabled=True), actor=STAFF)
     assert deliver() == 1
 
 

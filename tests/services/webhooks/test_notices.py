@@ -160,9 +160,9 @@ def test_a_notice_of_a_transaction_that_is_rolled_back_is_not_told(server: Recei
 
 def test_one_that_is_disabled_is_not_told_later(server: ReceiverServer) -> None:
     receiver, _ = told(Form.WEBHOOK, server.url)
-    webhooks.change(receiver.pk, webhooks.Changes(enabled=False), actor=STAFF)
+    webhooks.change(receiver.pk, webhooks.ReceiverChanges(enabled=False), actor=STAFF)
     notices.tell(ORPHANS, "some")
-    webhooks.change(receiver.pk, webhooks.Changes(enabled=True), actor=STAFF)
+    webhooks.change(receiver.pk, webhooks.ReceiverChanges(enabled=True), actor=STAFF)
     assert deliver() == 0
     notices.close(ORPHANS)
     deliver()
