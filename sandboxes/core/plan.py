@@ -99,7 +99,7 @@ def plan(
     action: str,
     seen: Seen | None,
     *,
-    awaiting: str | None = None,
+    unacknowledged: str | None = None,
     recovered: bool = False,
     stopped: bool = False,
 ) -> Step:
@@ -108,13 +108,13 @@ def plan(
     Args:
         action: one of `Action`.
         seen: the observation; None when the sandbox has no Daytona id yet.
-        awaiting: the call, by whichever operation, whose effect may still be invisible.
+        unacknowledged: the call, by whichever operation, whose effect may still be invisible.
         recovered: this operation has called recover before.
         stopped: this operation has stopped it, or found it stopped, before.
     """
     if action == Action.SYNC:
         return _DONE if seen is not None else _CREATING
-    if _is_from_before(seen, awaiting):
+    if _is_from_before(seen, unacknowledged):
         return _SHOWING
     row = row_of(seen)
     if row is PlanRow.NO_ID and action == Action.CREATE:
@@ -125,10 +125,10 @@ def plan(
     return _ERRORED if step == _RECOVER and recovered else step
 
 
-def _is_from_before(seen: Seen | None, awaiting: str | None) -> bool:
+def _is_from_before(seen: Seen | None, unacknowledged: str | None) -> bool:
     """After our own call, a state from before it is not yet an answer."""
-    if awaiting is None or (seen is not None and seen.is_ending):
+    if unacknowledged is None or (seen is not None and seen.is_ending):
         return False
     if seen is None:
-        return awaiting == Action.CREATE
-    return seen.state in CALLS[awaiting].before
+        return unacknowledged == Action.CREATE
+    return seen.state in CALLS[unacknowledged].before

@@ -78,7 +78,7 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Wait:
     """Nothing is to be done before then; None: not before the sandbox changes."""
 
     at: datetime | None
@@ -103,7 +103,7 @@ class Act:
     due: Due
 
 
-Step = Look | Fetch | Warn | Act
+Step = Wait | Fetch | Warn | Act
 
 
 def checked(rule: Rule, minutes: int) -> int:
@@ -226,7 +226,7 @@ def step(row: SandboxFacts, policy: Policy, *, on_hold: bool, now: datetime, war
     counted = [rule for rule, setting in policy.items() if setting.minutes != NEVER and _since(row, rule)]
     if len(counted) > len(found):
         moments.append(now + JUDGE_AGAIN)
-    return Look(min(moments, default=None))
+    return Wait(min(moments, default=None))
 
 
 def _announced(row: SandboxFacts, due: Due) -> datetime | None:

@@ -59,7 +59,7 @@ def _is_to_be_kept(draft: Draft, facts: Facts) -> bool:
         return False
     action = ACTION_FOR[row.intent]
     awaited = unacknowledged_call(draft)
-    step = plan(action, row.seen, awaiting=awaited.name if awaited else None)
+    step = plan(action, row.seen, unacknowledged=awaited.name if awaited else None)
     if not isinstance(step, Call) or destroys(row, action, force=last is not None and last.parameters.force):
         return False
     return action != Action.START or _start_had_succeeded(facts)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Step = Callable[[httpx.Client], None]
 
-PATIENCE = 90.0  # seconds for one step: what an interrupted load holds is free after a minute
+GIVE_UP_AFTER = 90.0  # seconds for one step: what an interrupted load holds is free after a minute
 
 
 def load(control: httpx.Client, steps: Sequence[Step] | None = None) -> int:
@@ -72,10 +72,10 @@ STEPS: tuple[Step, ...] = (taken_over.find, taken_over.take_over, _create, _ask,
 
 def _settle() -> None:
     """Wait until every job and operation has ended and Convex has been told."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + GIVE_UP_AFTER
     while unfinished := _unfinished():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"After {PATIENCE:g} s this is still to be done, run it again: {unfinished}")
+            raise TimeoutError(f"After {GIVE_UP_AFTER:g} s this is still to be done, run it again: {unfinished}")
         time.sleep(0.1)
 
 

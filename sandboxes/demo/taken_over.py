@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-PATIENCE = 90.0  # seconds: a sweep that was killed keeps its lease for a minute
+GIVE_UP_AFTER = 90.0  # seconds: a sweep that was killed keeps its lease for a minute
 
 
 def find(control: httpx.Client) -> None:
@@ -49,7 +49,7 @@ def seed(control: httpx.Client, rows: Iterable[dict[str, Any]]) -> None:
 
 def sweep(options: reconcile.Options | None = None) -> None:
     """One sweep, as soon as no other one is under way."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + GIVE_UP_AFTER
     while True:
         try:
             reconcile.sweep(options or reconcile.Options())

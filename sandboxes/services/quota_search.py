@@ -25,7 +25,7 @@ LEASE_SECONDS = 30.0
 LOOKING_SECONDS = 10.0  # of one attempt: a look may wait for a timeout, and the leases must outlast all of them
 
 
-def seek(daytona: SandboxProvider, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
+def step(daytona: SandboxProvider, row: Sandbox, operation: Operation, search: QuotaSearch) -> QuotaSearch:
     """One step of the search: remote calls and what is asked of a victim; outside the operation's transaction."""
     search = _with_lease(row, operation, search)
     if not search.lease:

@@ -28,7 +28,7 @@ LOOK_FOR_TURN = 1.0  # seconds
 LOOK_FOR_HINTS = 0.05  # seconds
 DEBOUNCE = 0.15  # seconds; what happens to one sandbox within it takes one look
 FIRST_AGAIN, LONGEST_AGAIN = 0.2, 4.0  # pauses before looking again
-PATIENCE = 15.0  # seconds; Daytona answers GETs from a cache of up to 10 s
+GIVE_UP_AFTER = 15.0  # seconds; Daytona answers GETs from a cache of up to 10 s
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.5, 30.0
 FIRST_SWEEP_AGAIN, LONGEST_SWEEP_AGAIN = 2.0, 300.0  # pauses before the next try of a sweep that did not see all
 GOOD_CONNECTION = 30.0  # a connection that lasted so long starts the backoff anew
@@ -62,7 +62,7 @@ class Hints:
     def again(self, hint: Hint) -> None:
         """Look again later, unless a newer event has come or it was long enough."""
         now = clock.monotonic()
-        if now - hint.since > PATIENCE:
+        if now - hint.since > GIVE_UP_AFTER:
             return
         later = replace(hint, due=now + hint.pause, pause=min(hint.pause * 2, LONGEST_AGAIN))
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.breakages.breakage import Breakage
 
 DECIDE = "sandboxes/core/decide.py"
+NEXT_STEP = "sandboxes/core/next_step.py"
 OBSERVATION = "sandboxes/core/observation.py"
 SIMULATION = "tests/simulation/test_simulation.py::test_every_promise_is_kept_through_faults_and_after_them"
 
@@ -60,7 +61,7 @@ BREAKAGES = [
     ),
     Breakage(
         "a start for an owner on hold",
-        DECIDE,
+        NEXT_STEP,
         "if operation.action in STARTING and facts.on_hold:",
         "if False:",
         SIMULATION,
@@ -88,8 +89,8 @@ BREAKAGES = [
     ),
     Breakage(
         "an ephemeral one destroyed by a stop",
-        DECIDE,
-        "if refused := destroys(row, operation.action, force=operation.parameters.force):",
+        NEXT_STEP,
+        "if refused := destroys(draft.sandbox, operation.action, force=operation.parameters.force):",
         "if refused := None:",
         "tests/core/test_decide.py::test_what_may_not_be_called",
     ),

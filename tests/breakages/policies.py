@@ -36,7 +36,7 @@ BREAKAGES = [
     ),
     Breakage(
         "a stop that is called for though it was used since",
-        "sandboxes/core/decide.py",
+        "sandboxes/core/next_step.py",
         "operation.source == Source.POLICY and is_withdrawn(draft, facts)",
         "operation.source == Source.POLICY and False",
         f"{OF_RULES}::test_a_stop_is_judged_again_by_the_fetch_just_before_its_call",

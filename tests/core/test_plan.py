@@ -103,7 +103,7 @@ def test_a_sync_is_done_after_one_observation(word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "word", "awaiting"),
+    ("action", "word", "unacknowledged"),
     [
         (Action.START, "stopped", "start"),
         (Action.START, "archived", "start"),
@@ -124,8 +124,8 @@ def test_a_sync_is_done_after_one_observation(word: str) -> None:
         (Action.RESTART, "stopped", "start"),
     ],
 )
-def test_a_state_from_before_our_call_is_not_an_answer(action: Action, word: str, awaiting: str) -> None:
-    assert in_words(plan(action, seen(word), awaiting=awaiting)) == "wait"
+def test_a_state_from_before_our_call_is_not_an_answer(action: Action, word: str, unacknowledged: str) -> None:
+    assert in_words(plan(action, seen(word), unacknowledged=unacknowledged)) == "wait"
 
 
 def test_a_recover_is_called_once_per_operation() -> None:
@@ -134,7 +134,7 @@ def test_a_recover_is_called_once_per_operation() -> None:
 
 
 def test_a_missing_sandbox_is_missing_whatever_we_await() -> None:
-    assert plan(Action.DELETE, Seen("started", missing=True), awaiting="delete") == Done()
+    assert plan(Action.DELETE, Seen("started", missing=True), unacknowledged="delete") == Done()
 
 
 @pytest.mark.parametrize("word", ["starting", "stopping", "destroying", "hibernating", "stopped>started"])
@@ -151,7 +151,7 @@ def test_the_deadline_runs_while_an_archive_makes_no_end() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "action", "awaiting", "seconds"),
+    ("word", "action", "unacknowledged", "seconds"),
     [
         ("starting", Action.START, None, 1),
         ("stopping", Action.START, None, 1),
@@ -164,7 +164,7 @@ def test_the_deadline_runs_while_an_archive_makes_no_end() -> None:
         ("stopped", Action.START, "start", 0.5),
     ],
 )
-def test_how_long_each_wait_is(word: str, action: Action, awaiting: str | None, seconds: float) -> None:
-    step = plan(action, seen(word), awaiting=awaiting)
+def test_how_long_each_wait_is(word: str, action: Action, unacknowledged: str | None, seconds: float) -> None:
+    step = plan(action, seen(word), unacknowledged=unacknowledged)
     assert isinstance(step, LookAgain)
     assert (step.after, step.may_be_sooner) == (seconds, True)

@@ -10,7 +10,7 @@ from sandboxes.core import policies
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.decide import decide
 from sandboxes.core.plan import Call, Fail
-from sandboxes.core.policies import Act, Due, Fetch, Look, Setting, Warn
+from sandboxes.core.policies import Act, Due, Fetch, Setting, Wait, Warn
 from sandboxes.core.vocabulary import Action, Actor, Intent, PolicyScope, Rule, Source, Status
 from tests.core.building import NOW, at, call, facts, fetched, operation, sandbox
 
@@ -112,7 +112,7 @@ def test_the_fewest_and_the_most_minutes_of_each_rule(rule: Rule, least: int) ->
 def test_zero_says_never() -> None:
     assert policies.checked(Rule.DELETE_AFTER, 0) == 0
     assert acts_at(running(), idle_stop=0) is None
-    assert step(running(), idle_stop=0) == Look(None)
+    assert step(running(), idle_stop=0) == Wait(None)
 
 
 # --- when a rule acts
@@ -168,7 +168,7 @@ def test_expiry_counts_from_the_last_wish_running_or_not() -> None:
 
 @pytest.mark.parametrize("fields", [{"intent": Intent.DELETED}, {"deleted_at": at(-5), "status": Status.GONE}])
 def test_what_is_deleted_or_to_be_has_no_rules(fields: dict[str, Any]) -> None:
-    assert step(running(**fields), idle_stop=1, longest_run=1, expiry=60) == Look(None)
+    assert step(running(**fields), idle_stop=1, longest_run=1, expiry=60) == Wait(None)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_what_is_deleted_or_to_be_has_no_rules(fields: dict[str, Any]) -> None:
     [{"ephemeral": True, "observed_auto_delete": 0}, {"observed_auto_delete": 60}, {"missing_since": at(-5)}],
 )
 def test_a_stop_that_would_destroy_is_not_made_and_it_is_judged_again(fields: dict[str, Any]) -> None:
-    assert step(running(**fields), idle_stop=10) == Look(at(HOUR))
+    assert step(running(**fields), idle_stop=10) == Wait(at(HOUR))
 
 
 def test_an_ephemeral_one_expires_all_the_same() -> None:
@@ -185,7 +185,7 @@ def test_an_ephemeral_one_expires_all_the_same() -> None:
 
 
 def test_nothing_of_an_owner_on_hold_is_deleted() -> None:
-    assert step(resting(), on_hold=True, delete_after=60) == Look(at(HOUR))
+    assert step(resting(), on_hold=True, delete_after=60) == Wait(at(HOUR))
     assert acts_at(resting(), on_hold=True, archive_after=60) == at(-DAY + HOUR)
 
 
@@ -194,17 +194,17 @@ def test_nothing_of_an_owner_on_hold_is_deleted() -> None:
 
 def test_a_rule_is_announced_before_it_acts() -> None:
     row = running()
-    assert step(row, idle_stop=60) == Look(at(15 * MINUTE))
+    assert step(row, idle_stop=60) == Wait(at(15 * MINUTE))
     announced = step(row, now=at(15 * MINUTE), idle_stop=60)
     assert announced == Warn(Due(Rule.IDLE_STOP, "default", 60, Action.STOP, at(HOUR / 2)))
     row = warned(row, Rule.IDLE_STOP, HOUR / 2)
-    assert step(row, now=at(20 * MINUTE), idle_stop=60) == Look(at(HOUR / 2))
+    assert step(row, now=at(20 * MINUTE), idle_stop=60) == Wait(at(HOUR / 2))
     assert isinstance(step(row, now=at(HOUR / 2), idle_stop=60), Act)
 
 
 def test_a_use_after_the_announcement_takes_it_back() -> None:
     row = warned(running(last_accessed_at=at(20 * MINUTE)), Rule.IDLE_STOP, HOUR / 2)
-    assert step(row, now=at(HOUR / 2), idle_stop=60) == Look(at(65 * MINUTE))
+    assert step(row, now=at(HOUR / 2), idle_stop=60) == Wait(at(65 * MINUTE))
 
 
 @pytest.mark.parametrize("rule", [Rule.LONGEST_RUN, Rule.EXPIRY])
@@ -215,14 +215,14 @@ def test_what_is_overdue_when_it_is_first_judged_is_announced_first(rule: Rule) 
     assert isinstance(announced, Warn)
     assert announced.due.at == at(15 * MINUTE)
     row = warned(row, rule, 15 * MINUTE)
-    assert step(row, now=at(14 * MINUTE), **_of(rule, 120)) == Look(at(15 * MINUTE))
+    assert step(row, now=at(14 * MINUTE), **_of(rule, 120)) == Wait(at(15 * MINUTE))
 
 
 def test_a_short_rule_is_announced_when_half_of_it_is_over_and_a_delete_never_later() -> None:
     row = running(last_accessed_at=NOW)
-    assert step(row, idle_stop=10) == Look(at(5 * MINUTE))
+    assert step(row, idle_stop=10) == Wait(at(5 * MINUTE))
     archived = resting(status_changed_at=at(-44 * MINUTE), intent_at=None, last_accessed_at=None)
-    assert step(archived, delete_after=60) == Look(at(MINUTE))
+    assert step(archived, delete_after=60) == Wait(at(MINUTE))
 
 
 def test_each_rule_has_its_own_announcement() -> None:

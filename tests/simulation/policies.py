@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from sandboxes.core import gate, policies
-from sandboxes.core.policies import MEANINGS, Act, Fetch, Look, Policy, Setting, Warn
+from sandboxes.core.policies import MEANINGS, Act, Fetch, Policy, Setting, Wait, Warn
 from sandboxes.core.vocabulary import Action, Actor, Rule, Source, Status
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Policies:
             return
         on_hold = self.store.on_hold
         match policies.step(one, self.store.policy, on_hold=on_hold, now=now, warning=WARNING):
-            case Look(at):
+            case Wait(at):
                 self._write(row, policy_due_at=at)
             case Fetch():
                 self._write(row, policy_due_at=now + FETCHING)

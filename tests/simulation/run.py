@@ -215,7 +215,7 @@ class Run:
                 yield 0.05
                 if row.token != token:
                     return
-                search = self.store.seek(row, key, decision.operation.search or _none())
+                search = self.store.search_step(row, key, decision.operation.search or _none())
                 decision = self._decide(row, key, RoomSought(search, decision.step.name), token=token)
             if decision is not None and isinstance(decision.step, Call):
                 yield from self._call(row, key, decision.step.name, token)

@@ -312,7 +312,7 @@ class Store:
 
     # --- the search for room
 
-    def seek(self, row: Row, key: UUID, search: QuotaSearch) -> QuotaSearch:
+    def search_step(self, row: Row, key: UUID, search: QuotaSearch) -> QuotaSearch:
         """Go on with it: the right to search, then whose stop, or archive, is awaited."""
         quota = QUOTAS[search.resource]
         holder, until = self.room[search.resource]

@@ -158,7 +158,7 @@ class ApiView(StrictView):
     def _replay(self, stored: idempotency.StoredAnswer) -> Response:
         data = json.loads(stored.body) if stored.body else None
         response = Response(data, status=stored.status, content_type=stored.headers.pop("Content-Type", None))
-        for name, value in {**stored.headers, "Idempotency-AlreadyAnswered": "true"}.items():
+        for name, value in {**stored.headers, "Idempotency-Replayed": "true"}.items():
             response[name] = value
         return response
 

@@ -126,7 +126,7 @@ async def _run(run: _Run, *, raises: bool, ended: bool) -> bool:
             raise failure
         if isinstance(outcome.step, FindRoom):
             assert outcome.search is not None
-            search = await run.database(_seek, turn, outcome.search)
+            search = await run.database(_search_step, turn, outcome.search)
             outcome = await run.decide(RoomSought(search, outcome.step.name))
         if isinstance(outcome.step, Call):
             accepted = await _call(run, outcome, outcome.step.name)
@@ -182,9 +182,9 @@ def _absence(sandbox_id: UUID) -> Absence:
     return absence_of(Sandbox.objects.get(pk=sandbox_id))
 
 
-def _seek(turn: Turn, search: QuotaSearch) -> QuotaSearch:
+def _search_step(turn: Turn, search: QuotaSearch) -> QuotaSearch:
     operation = Operation.objects.select_related("sandbox").get(sandbox=turn.sandbox_id, pk=turn.operation_id or "")
-    return quota_search.seek(gateway(), operation.sandbox, operation, search)
+    return quota_search.step(gateway(), operation.sandbox, operation, search)
 
 
 # --- one at a time, for callers that are not async

@@ -15,7 +15,7 @@ from django.db import transaction
 from sandboxes import clock
 from sandboxes.core import policies
 from sandboxes.core.facts import NewOperation
-from sandboxes.core.policies import Act, Due, Fetch, Look, Step, Warn
+from sandboxes.core.policies import Act, Due, Fetch, Step, Wait, Warn
 from sandboxes.core.vocabulary import Action, Actor, EventKind, PolicyScope, Source
 from sandboxes.models import Operation, Sandbox
 from sandboxes.models import Policy as PolicyRow
@@ -106,7 +106,7 @@ def _step(row: Sandbox, *, now: datetime) -> Step:
 
 def _carry_out(row: Sandbox, step: Step, *, now: datetime) -> None:
     match step:
-        case Look(at):
+        case Wait(at):
             row.policy_due_at = at
         case Fetch():
             row.policy_due_at = now + FETCHING

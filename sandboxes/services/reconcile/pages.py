@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sandboxes.services.reconcile.run import Run
     from sandboxes.services.shown_ids import ShownIds
 
-PATIENCE = 3  # throttled answers in a row that are waited for
+MOST_THROTTLED = 3  # throttled answers in a row that are waited for
 LONGEST_WAIT = 30.0
 
 
@@ -52,12 +52,12 @@ def walk(run: Run, daytona: SandboxProvider, shown: ShownIds) -> Iterator[Page]:
 
 def _page(run: Run, daytona: SandboxProvider, cursor: str | None) -> Page:
     labels = {OWNER_LABEL: run.options.owner} if run.options.owner else None
-    for patience in range(PATIENCE, -1, -1):
+    for left in range(MOST_THROTTLED, -1, -1):
         try:
             call = daytona.list_page(cursor=cursor, limit=settings.RECONCILE_PAGE, labels=labels)
             return blocking.run(call)
         except RateLimited as error:
-            if not patience:
+            if not left:
                 raise
             run.wait(min(max(error.retry_after, 0.2), LONGEST_WAIT))
     raise AssertionError("unreachable")
