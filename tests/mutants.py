@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "sandboxes" / "core"
 SURVIVORS = ROOT / "tests" / "core" / "survivors.toml"
-# What decides. The rest of the core is words, types, and what is shown.
+# All that decides or counts. The rest of the core is words: codes, vocabulary, causes and resources.
 FILES = (
-    "actions.py", "asked.py", "backoff.py", "calls.py", "decide.py", "deliveries.py", "draft.py", "gate.py",
-    "labels.py", "observation.py", "pending.py", "plan.py", "quota.py", "results.py", "signature.py",
-    "states.py", "without_operation.py",
+    "actions.py", "asked.py", "backoff.py", "calls.py", "decide.py", "deliveries.py", "derived.py", "draft.py",
+    "facts.py", "gate.py", "intents.py", "intervals.py", "labels.py", "next_step.py", "observation.py",
+    "observed_causes.py", "parameters.py", "pending.py", "plan.py", "policies.py", "quota.py", "ranking.py",
+    "results.py", "shown.py", "signature.py", "states.py", "usage.py", "without_operation.py",
 )  # fmt: skip
 SEEDS = range(12)  # of the simulation, for what the tests did not notice
 CPU_SECONDS = 20  # a mutant that runs for longer is noticed

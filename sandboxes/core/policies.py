@@ -266,9 +266,7 @@ def forecast(row: SandboxFacts, policy: Policy, *, on_hold: bool, now: datetime,
 
 def _of_daytona(row: SandboxFacts) -> list[Due]:
     """What Daytona's intervals will do, as far as we know when it was last used there."""
-    if row.deleted_at is not None:
-        return []
-    found = []
+    found: list[tuple[str, Action, datetime | None, int | None]] = []
     if row.status == Status.RUNNING and row.observed_auto_stop:
         used = max(
             filter(None, (row.last_activity_at, row.touch_forwarded_at, row.status_changed_at)), default=None
@@ -276,12 +274,12 @@ def _of_daytona(row: SandboxFacts) -> list[Due]:
         action = Action.DELETE if row.ephemeral else Action.STOP
         found.append(("auto_stop", action, used, row.observed_auto_stop))
     if row.status == Status.STOPPED:
-        found.append(("auto_archive", Action.ARCHIVE, row.status_changed_at, row.observed_auto_archive or 0))
-        found.append(("auto_delete", Action.DELETE, row.status_changed_at, row.observed_auto_delete or 0))
+        found.append(("auto_archive", Action.ARCHIVE, row.status_changed_at, row.observed_auto_archive))
+        found.append(("auto_delete", Action.DELETE, row.status_changed_at, row.observed_auto_delete))
     return [
         Due(rule, DAYTONA, minutes, action, since + timedelta(minutes=minutes))
         for rule, action, since, minutes in found
-        if since is not None and minutes > 0
+        if since is not None and minutes is not None and minutes > 0
     ]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import accumulate
 from math import ceil, log
 from typing import TYPE_CHECKING, Any
 
@@ -107,10 +107,12 @@ def bound_of(seconds: float) -> int:
 
 def percentile(counts: Mapping[int, int], share: float) -> float | None:
     """The time in seconds that this share of those counted did not exceed, by the bounds; None of none."""
-    bounds = sorted(counts)
-    wanted = share * sum(counts.values())
-    passed = accumulate(counts[bound] for bound in bounds)
-    return next((bound / 1000 for bound, so_far in zip(bounds, passed, strict=True) if so_far >= wanted), None)
+    wanted, so_far = share * sum(counts.values()), 0
+    for bound in sorted(counts):
+        so_far += counts[bound]
+        if so_far >= wanted:
+            return bound / 1000
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +150,11 @@ def last_known(told: Iterable[ToldQuota], measure: Measure, *, before: datetime)
 def figures(rows: Iterable[tuple[str, int, int]]) -> Figures:
     """Of (measure, bound, value)."""
     totals = dict.fromkeys(Measure, 0)
-    starts: dict[int, int] = {}
+    starts: Counter[int] = Counter()
     for measure, bound, value in rows:
         totals[Measure(measure)] += value
         if measure == Measure.STARTS:
-            starts[bound] = starts.get(bound, 0) + value
+            starts[bound] += value
     return Figures(
         sandbox_hours=_hours_of(totals[Measure.SANDBOX_SECONDS]),
         vcpu_hours=_hours_of(totals[Measure.VCPU_SECONDS]),

@@ -202,6 +202,10 @@ def test_a_rule_is_announced_before_it_acts() -> None:
     assert isinstance(step(row, now=at(HOUR / 2), idle_stop=60), Act)
 
 
+def test_of_several_rules_the_first_moment_is_waited_for() -> None:
+    assert step(running(), idle_stop=60, longest_run=180) == Wait(at(15 * MINUTE))
+
+
 def test_a_use_after_the_announcement_takes_it_back() -> None:
     row = warned(running(last_accessed_at=at(20 * MINUTE)), Rule.IDLE_STOP, HOUR / 2)
     assert step(row, now=at(HOUR / 2), idle_stop=60) == Wait(at(65 * MINUTE))
@@ -250,7 +254,7 @@ def began(action: Action, **fields: Any) -> Any:
 
 def test_a_stop_is_judged_again_by_the_fetch_just_before_its_call() -> None:
     row = running()
-    late = decide(facts(fetched(), of=row, operation=began(Action.STOP), policy=rules(idle_stop=29)))
+    late = decide(facts(fetched(), of=row, operation=began(Action.STOP), policy=rules(idle_stop=30, expiry=6000)))
     assert late.step == Call(Action.STOP)
     used = fetched(last_activity_at=at(-MINUTE))
     decision = decide(facts(used, of=row, operation=began(Action.STOP), policy=rules(idle_stop=29)))
@@ -292,6 +296,15 @@ def test_daytonas_own_intervals_are_shown_beside_the_rules_and_the_first_comes_f
         ("auto_archive", "daytona", at(DAY)),
         ("auto_delete", "daytona", at(4 * DAY)),
     ]
+
+
+def test_an_interval_of_daytonas_that_is_off_unknown_or_without_a_beginning_is_not_shown() -> None:
+    off: dict[str, Any] = {"observed_auto_archive": None, "observed_auto_delete": -1}
+    assert shown(resting(**off)) == []
+    assert shown(resting(**(off | {"observed_auto_delete": 0}))) == []
+    assert shown(resting(**(off | {"observed_auto_archive": 1440, "status_changed_at": None}))) == []
+    just_now = resting(**(off | {"observed_auto_archive": 1, "status_changed_at": NOW}))
+    assert shown(just_now) == [("auto_archive", "daytona", at(MINUTE))]
 
 
 def test_of_each_action_the_first_rule_is_told_and_nothing_after_a_delete() -> None:

@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from sandboxes.core.usage import NOTHING, Figures, Measure, SandboxUse, bound_of, figures, percentile, used
+from sandboxes.core.usage import (
+    NOTHING,
+    Figures,
+    Measure,
+    SandboxUse,
+    ToldQuota,
+    bound_of,
+    figures,
+    last_known,
+    percentile,
+    used,
+)
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 RUNS = SandboxUse(state="started", is_gone=False, cpu=2, memory_gb=4)
@@ -63,6 +74,11 @@ def test_what_counts(events: list[tuple[float, dict[str, Any]]], minutes: float)
     assert sum(value for (_, measure), value in found.items() if measure == "sandbox_seconds") == 60 * minutes
 
 
+def test_what_nobody_has_told_the_size_of_counts_as_running_without_any() -> None:
+    found = seconds(NOTHING, (0, {"observed_state": "started"}), until=60)
+    assert found == {(12, "sandbox_seconds"): 3600, (12, "vcpu_seconds"): 0, (12, "memory_gib_seconds"): 0}
+
+
 def test_a_new_size_counts_from_then_on() -> None:
     found = seconds(RUNS, (30, {"resources": {"cpu": 4, "memory_gb": 8, "disk_gb": 1}}), until=60)
     assert found[12, "vcpu_seconds"] == 1800 * 2 + 1800 * 4
@@ -75,22 +91,52 @@ def test_times_are_counted_with_those_up_to_a_tenth_above(took: float) -> None:
     assert bound <= max(took, 0.05) * 1.1 + 0.001
 
 
+def test_all_times_below_the_first_bound_are_counted_with_it() -> None:
+    assert bound_of(0.0) == bound_of(0.05) == 50
+
+
 def test_percentiles() -> None:
     counts = {100: 50, 200: 44, 900: 6}
     assert (percentile(counts, 0.5), percentile(counts, 0.51), percentile(counts, 0.95)) == (0.1, 0.2, 0.9)
     assert percentile({}, 0.5) is None
 
 
+def test_a_quota_is_known_by_region_and_class_from_when_it_was_last_told() -> None:
+    def told(minutes: float, region: str, limit: int, measure: Measure = Measure.VCPU_QUOTA) -> ToldQuota:
+        return ToldQuota(start=at(minutes), region=region, sandbox_class="container", measure=measure, limit=limit)
+
+    quotas = [
+        told(0, "eu", 10),
+        told(0, "eu", 99, Measure.MEMORY_GIB_QUOTA),
+        told(60, "eu", 20),
+        told(60, "us", 5),
+        told(120, "eu", 30),
+    ]
+    assert last_known(quotas, Measure.VCPU_QUOTA, before=at(120)) == {
+        ("eu", "container"): 20,
+        ("us", "container"): 5,
+    }
+
+
 def test_figures_add_up() -> None:
     rows = [
-        ("vcpu_seconds", 0, 3600),
+        ("sandbox_seconds", 0, 1),
+        ("memory_gib_seconds", 0, 3),
+        ("vcpu_seconds", 0, 3_600_000),
         ("vcpu_seconds", 0, 1800),
         ("evictions", 0, 2),
         ("starts", 100, 1),
         ("starts", 400, 1),
     ]
     assert figures(rows) == Figures(
-        sandbox_hours=0.0, vcpu_hours=1.5, memory_gib_hours=0.0, evictions=2, refusals=0, starts=2, p50=0.1, p95=0.4
+        sandbox_hours=0.0,
+        vcpu_hours=1000.5,
+        memory_gib_hours=0.001,
+        evictions=2,
+        refusals=0,
+        starts=2,
+        p50=0.1,
+        p95=0.4,
     )
     assert set(Measure) == {
         "sandbox_seconds",
