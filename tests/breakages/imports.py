@@ -32,8 +32,8 @@ BREAKAGES = [
     Breakage(
         "asking again leaves a line each time",
         "sandboxes/services/lifecycle/request.py",
-        "not (is_joined and _is_wanted_already(row, asked))",
-        "True",
+        "    if is_joined and _is_wanted_already(row, asked):",
+        "    if False:",
         "tests/services/test_intent.py::"
         "test_an_agent_that_asks_each_second_while_daytona_does_not_find_it_makes_few_looks_and_events",
     ),

@@ -123,6 +123,23 @@ def test_a_later_wish_wins(running: Callable[..., Sandbox]) -> None:
     assert reload(row.pk).status == "running"
 
 
+def test_the_same_wish_again_is_the_latest_one(running: Callable[..., Sandbox]) -> None:
+    """It joins the operation under way and leaves the intent as it is, but nothing counts from before it."""
+    row = running()
+    say(expiry=120)
+    stop = ask(row, Action.STOP)
+    later(100 * MINUTE)
+    before = clock.now()
+    assert ask(row, Action.STOP).pk == stop.pk
+    (expiry,) = [due for due in foreseen(row) if due.rule == Rule.EXPIRY]
+    assert before <= expiry.at - timedelta(minutes=120) <= clock.now()
+    settle(stop)
+    later(100 * MINUTE)
+    assert (announcements(row), operations(row)) == ([], [])
+    later(6 * MINUTE)
+    assert len(announcements(row)) == 1
+
+
 def test_the_owners_policy_wins_over_the_default(running: Callable[..., Sandbox]) -> None:
     row, other = running(), running("carol")
     say(idle_stop=60)

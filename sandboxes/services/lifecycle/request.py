@@ -99,7 +99,9 @@ def carry_out(row: Sandbox, asked: NewOperation, *, active: Operation | None, no
     """Write down what was asked, on the locked row that does not refuse it."""
     is_joined = active is not None and _is_joined(asked, active)
     change: IntentChange | None = None
-    if asked.action in INTENT_OF and not (is_joined and _is_wanted_already(row, asked)):
+    if is_joined and _is_wanted_already(row, asked):
+        row.policies_from = now  # the latest wish is this one, though it changes nothing
+    elif asked.action in INTENT_OF:
         change = set_intent(row, INTENT_OF[asked.action], actor=asked.actor, reason=asked.reason, now=now)
     if active is not None and is_joined:
         active.intent_change = active.intent_change or change
@@ -115,7 +117,7 @@ def carry_out(row: Sandbox, asked: NewOperation, *, active: Operation | None, no
 def _is_wanted_already(row: Sandbox, asked: NewOperation) -> bool:
     """Whether the row says all of it, and is still to be brought about: asking again changes nothing."""
     wanted = (row.intent, row.intent_actor_kind, row.intent_actor_id, row.intent_reason)
-    asks = (INTENT_OF[asked.action], asked.actor.kind, asked.actor.id, asked.reason[:500])
+    asks = (INTENT_OF.get(asked.action), asked.actor.kind, asked.actor.id, asked.reason[:500])
     return row.intent_met_at is None and wanted == asks
 
 
