@@ -7,12 +7,15 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db.models import Case, When
+from django.db.models.lookups import LessThanOrEqual
 
 from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
-from sandboxes.core.ranking import Verdict, judge
+from sandboxes.core.ranking import Verdict, rank
 from sandboxes.core.resources import QUOTAS, Quota, Resource
 from sandboxes.models import Operation, Sandbox
+from sandboxes.models.sandbox import LAST_USED
 from sandboxes.providers.daytona.gateway import gateway
 from sandboxes.services import victims
 
@@ -69,7 +72,7 @@ class EvictionRequest:
 
 @dataclass(frozen=True, slots=True)
 class EvictionLine:
-    """One candidate, least recently used first. `evicted` says that it is, or in a dry run would be."""
+    """One candidate, in the order in which they are taken. `evicted` says that it is, or in a dry run would be."""
 
     verdict: Verdict
     evicted: bool
@@ -148,13 +151,14 @@ def _considered(wanted: EvictionRequest) -> QuerySet[Sandbox]:
 
 
 def _judged(wanted: EvictionRequest) -> Iterator[Verdict]:
-    """Verdicts, least recently used first, until nobody has been idle for long enough any more."""
-    ids = list(_considered(wanted).order_by(victims.ORDER, "pk").values_list("pk", flat=True))
+    """Verdicts in the order in which victims are taken, until nobody has been idle for long enough any more."""
+    unused_since = clock.now() - timedelta(seconds=wanted.min_idle)
+    idle_first = Case(When(LessThanOrEqual(LAST_USED, unused_since), then=0), default=1)
+    ids = list(_considered(wanted).order_by(idle_first, victims.ORDER, "pk").values_list("pk", flat=True))
     for start in range(0, len(ids), CHUNK):
         rows = Sandbox.objects.in_bulk(ids[start : start + CHUNK])
-        ordered = sorted(rows.values(), key=lambda row: (row.last_used_at, row.pk))
-        now, found = clock.now(), victims.candidates_of(ordered)
-        verdicts = [judge(one, wanted.resource, now=now, min_idle=wanted.min_idle) for one in found]
+        found = victims.candidates_of(list(rows.values()))
+        verdicts = rank(found, wanted.resource, now=clock.now(), min_idle=wanted.min_idle)
         yield from verdicts
         if all("idle" in verdict.broken for verdict in verdicts):
             return

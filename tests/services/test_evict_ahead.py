@@ -10,6 +10,7 @@ from sandboxes import clock
 from sandboxes.core.codes import Code, Refused
 from sandboxes.core.vocabulary import Action, Actor
 from sandboxes.models import Operation, Sandbox
+from sandboxes.services import evict_ahead as evict_ahead_module
 from sandboxes.services import lifecycle, reconcile, victims
 from sandboxes.services.evict_ahead import EvictionOutcome, EvictionRequest, evict_ahead
 from sandboxes.services.reconcile import Options
@@ -56,6 +57,18 @@ def test_what_was_not_used_for_so_long_is_stopped_and_comes_back_when_needed(wor
     why = victims.why(old.pk)
     assert why is not None
     assert why.text == "Stopped after 2:00:00 without use"
+
+
+def test_victims_are_taken_in_the_one_order_that_there_is(idle: Idle, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, recent, last = idle(3), idle(1), idle(5)
+    for days, row in enumerate((last, recent, first)):
+        Sandbox.objects.filter(pk=row.pk).update(created_at=clock.now() - timedelta(days=30 + days))
+    monkeypatch.setattr(victims, "TAKEN_BY", "created_at")
+    monkeypatch.setattr(victims, "ORDER", "created_at")
+    for chunk in (evict_ahead_module.CHUNK, 1):
+        monkeypatch.setattr(evict_ahead_module, "CHUNK", chunk)
+        outcome = evict_ahead(EvictionRequest(idle=2 * HOUR, dry_run=True))
+        assert stopped(outcome) == [first.pk, last.pk]
 
 
 def test_it_ends_when_enough_room_is_made(idle: Idle) -> None:
