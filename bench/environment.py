@@ -7,7 +7,7 @@ import platform
 import signal
 import subprocess
 import sys
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,17 +43,37 @@ def server() -> str:
 
 @contextmanager
 def postgres(name: str) -> Iterator[str]:
-    """A database beside the server's own, dropped at the end."""
+    """A database beside the server's own, dropped at the end, or by the next bench where this one is killed."""
     own = f"bench_{name}_{os.getpid()}"
     identifier = sql.Identifier(own)
     url = server()  # now: a bench may make DATABASE_URL its own
     with psycopg.connect(conninfo(url), autocommit=True) as connection:
+        _drop_what_killed_ones_left(connection)
         connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
     try:
         yield beside(url, own)
     finally:
         with psycopg.connect(conninfo(url), autocommit=True) as connection:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(identifier))
+
+
+def _drop_what_killed_ones_left(connection: psycopg.Connection) -> None:
+    """Databases of benches whose process is gone; where somebody is connected it may be another machine's."""
+    found = connection.execute("SELECT datname FROM pg_database WHERE datname ~ '^bench_.*_[0-9]+$'")
+    for (name,) in found.fetchall():
+        if not _runs(int(name.rpartition("_")[2])):
+            with suppress(psycopg.errors.ObjectInUse):
+                connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def both(name: str, folder: Path) -> dict[str, AbstractContextManager[str]]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
 from typing import TYPE_CHECKING
 
 import httpx
 import psycopg
 import pytest
+from psycopg import sql
 
+from bench.environment import postgres
 from bench.report import Report
 from bench.stand_in import FastDaytona
 from bench.statements import counted
 from project.database import conninfo
 from sandboxes.providers.daytona.rows import read_page, read_sandbox
-from tests.support.environment import ROOT
+from tests.support.environment import ROOT, beside
 from tests.support.processes import database_url
 
 if TYPE_CHECKING:
@@ -88,6 +92,26 @@ def test_the_stand_in_holds_a_start_until_it_runs(stand_in: FastDaytona) -> None
     assert read_sandbox(answer.content).state == "starting"
     assert stand_in.counts() == {"start": 2}
     assert stand_in.started().keys() == {"box-1", "box-2"}
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_what_a_killed_bench_left_is_dropped_by_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url())
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    left, used, running = f"bench_left_{ended.pid}", f"bench_used_{ended.pid}", f"bench_running_{os.getpid()}"
+    with psycopg.connect(conninfo(database_url()), autocommit=True) as connection:
+        for name in (left, used, running):
+            connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            with psycopg.connect(conninfo(beside(database_url(), used))), postgres("new") as url:
+                names = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+        finally:
+            for name in (left, used, running):
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+    own = url.rpartition("/")[2].partition("?")[0]
+    assert names & {left, used, running, own} == {used, running, own}
 
 
 @pytest.mark.postgres
