@@ -10,13 +10,18 @@ from django.core.exceptions import ValidationError
 from django.core.paginator import EmptyPage, Page, Paginator
 from django.db import connection
 from django.utils.functional import cached_property
+from unfold.templatetags.unfold_list import result_headers
 from unfold.views import ChangeList
 
+from sandboxes.admin import rows
 from sandboxes.admin.export import FORMAT, FORMATS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from django.db.models import QuerySet
     from django.http import HttpRequest
+    from django.utils.safestring import SafeString
 
 SIZES = (25, 50, 100, 200)
 PER_PAGE = SIZES[0]
@@ -86,6 +91,15 @@ class PageChangeList(ChangeList):
     def keys(self) -> list[str]:
         """What each row is known by on the page."""
         return [str(row.pk) for row in self.result_list]
+
+    @property
+    def headers(self) -> list[dict[str, Any]]:
+        """Of the columns."""
+        return list(result_headers(self))
+
+    @property
+    def rows(self) -> Iterator[SafeString]:
+        return rows.made(self)
 
     @property
     def sizes(self) -> list[tuple[int, str]]:

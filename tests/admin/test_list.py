@@ -272,6 +272,22 @@ def test_the_list_takes_as_many_queries_for_many_rows_as_for_few(admin: Client) 
     assert taken() == few
 
 
+def test_the_list_renders_as_many_templates_for_many_rows_as_for_few(admin: Client) -> None:
+    rows.sandbox("first")
+    few = len(admin.get(reverse(LIST)).templates)
+    for number in range(20):
+        rows.sandbox(f"box-{number}")
+    assert len(admin.get(reverse(LIST)).templates) == few
+
+
+def test_a_cell_has_the_name_of_its_column_for_phones(admin: Client) -> None:
+    row = rows.sandbox("atlas <b>")
+    content = admin.get(reverse(LIST)).content.decode()
+    assert 'data-label="Select"><input type="checkbox" name="_selected_action"' in content
+    assert f'value="{row.pk}" aria-label="Select atlas &lt;b&gt;"' in content
+    assert '<td class="field-cell_last_used" data-label="Last used">' in content
+
+
 def test_an_empty_list_says_what_to_do(admin: Client) -> None:
     assert "No sandboxes yet. Create one" in listing(admin)
     assert "Nothing matches." in listing(admin, q="nobody")
