@@ -162,6 +162,15 @@ def _made(rows: int) -> list[Made]:
             f"{_numbers(rows)}, (SELECT id FROM sandboxes_receiver ORDER BY created_at DESC LIMIT 1) k",
         ),
         Made(
+            models.Policy,
+            {
+                "scope": "CASE WHEN n = 1 THEN 'default' ELSE 'owner' END",
+                "subject": "CASE WHEN n > 1 THEN 'user_' || md5(n::text) ELSE '' END",
+                "idle_stop_minutes": "n", "changed_at": "now()",
+            },
+            _numbers(1000),
+        ),
+        Made(
             models.Note,
             {"owner_id": "'big'", "at": _ago("1 hour"), "author": "'staff:admin'", "text": "'Called them, ' || n"},
             _numbers(1000),

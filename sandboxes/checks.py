@@ -275,6 +275,8 @@ INDEXES_OF_PARTS = {
     "sandbox_owner_parts": "sandboxes_sandbox USING gin (upper(owner_id::text) gin_trgm_ops)",
     "sandbox_daytona_name_parts": "sandboxes_sandbox USING gin (upper(daytona_name::text) gin_trgm_ops)",
     "owner_parts": "sandboxes_owner USING gin (upper(id::text) gin_trgm_ops)",
+    "audit_parts": "sandboxes_auditentry USING gin (upper(about_name::text) gin_trgm_ops, "
+    "upper(owner::text) gin_trgm_ops, upper(actor::text) gin_trgm_ops, upper(address::text) gin_trgm_ops)",
 }
 
 

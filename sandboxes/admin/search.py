@@ -2,7 +2,8 @@
 
 The whole must be a part of a name, or each word must match: a part of a name or owner, the beginning of our id,
 Daytona's id or name, or the id of an operation or request. What the operations know is asked beforehand: inside an
-OR it would walk the whole table.
+OR it would walk the whole table. Of few sandboxes the operations and events are looked up; of many, the newest are
+read until enough are theirs.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Q
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from sandboxes.models import AuditEntry, SandboxEvent
 
 TRIGRAM = 3  # shorter than what the indexes of parts are made of: only the beginning is searched
-MOST = 1000  # sandboxes through which operations and events are found
+FEW = 200  # sandboxes
+MOST = 1000  # operations of one request
 SHORTEST_ID = 4  # digits of an id's beginning
 
 
@@ -45,7 +47,7 @@ def operations(rows: QuerySet[Operation], text: str) -> QuerySet[Operation]:
     """Those that have the id or were asked for by the request; else those of the sandboxes that are found."""
     word = text.strip()
     named = rows.filter(_id("pk", word) | Q(request_id=word))
-    return named if named.exists() else rows.filter(sandbox__in=_found(text))
+    return named if named.exists() else _of_found(rows, text)
 
 
 def events(rows: QuerySet[SandboxEvent], text: str) -> QuerySet[SandboxEvent]:
@@ -53,7 +55,7 @@ def events(rows: QuerySet[SandboxEvent], text: str) -> QuerySet[SandboxEvent]:
     named = operations_named(text.strip())
     if named:
         return rows.filter(operation__in=named)
-    return rows.filter(sandbox__in=_found(text))
+    return _of_found(rows, text)
 
 
 def audit_entries(rows: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]:
@@ -64,8 +66,11 @@ def audit_entries(rows: QuerySet[AuditEntry], text: str) -> QuerySet[AuditEntry]
     return rows.filter(_all_words(text, matches))
 
 
-def _found(text: str) -> list[UUID]:
-    return list(sandboxes(Sandbox.objects.all(), text).order_by().values_list("pk", flat=True)[:MOST])
+def _of_found(rows: QuerySet[Any], text: str) -> QuerySet[Any]:
+    """The rows of the sandboxes that are found."""
+    found = sandboxes(Sandbox.objects.all(), text).order_by().values("pk")
+    few = list(found.values_list("pk", flat=True)[: FEW + 1])
+    return rows.filter(sandbox__in=few if len(few) <= FEW else found)
 
 
 def _all_words(text: str, matches: Callable[[str], Q]) -> Q:

@@ -35,6 +35,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["actor", "-at"], name="audit_actor"),
             models.Index(fields=["owner", "-at"], name="audit_owner", condition=~Q(owner="")),
             models.Index(fields=["about_id", "-at"], name="audit_about", condition=~Q(about_id="")),
+            models.Index(fields=["request_id"], name="audit_request", condition=~Q(request_id="")),
             models.Index(fields=["keep_until"], name="audit_keep_until"),
         ]
 

@@ -45,6 +45,7 @@ class Owner(models.Model):
             ("hold_owner", "Can put an owner on hold"),
             ("limit_owner", "Can set an owner's limit"),
         ]
+        indexes = [models.Index(fields=["-created_at", "id"], name="owner_created")]
 
     def __str__(self) -> str:
         return self.id

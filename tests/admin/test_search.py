@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes import clock
@@ -20,7 +22,11 @@ from tests.admin.pages import names_listed, page, text_of
 from tests.support import rows
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from django.test import Client
+
+    from sandboxes.models import Sandbox
 
 FOUND = [
     "Atl", "tlas", "ATLAS", "user_bo", "bob", "_bob", "{id}", "{hex}", "{start}", "{daytona}", "lab-00",
@@ -55,6 +61,32 @@ def test_operations_and_events_are_found_by_the_same(admin: Client, model: str, 
     answer = admin.get(reverse(f"admin:sandboxes_{model}_changelist"), {"q": query})
     names = [row.sandbox.name for row in answer.context["cl"].result_list]
     assert names == ["My Atlas"]
+
+
+@pytest.mark.parametrize(("model", "take"), [("operation", rows.operation), ("sandboxevent", rows.event)])
+def test_of_many_sandboxes_that_are_found_all_is_found(
+    admin: Client, monkeypatch: pytest.MonkeyPatch, model: str, take: Callable[[Sandbox], object]
+) -> None:
+    monkeypatch.setattr("sandboxes.admin.search.FEW", 2)
+    for number in range(4):
+        take(rows.sandbox(f"atlas-{number}"))
+    take(rows.sandbox("borealis"))
+    answer = admin.get(reverse(f"admin:sandboxes_{model}_changelist"), {"q": "atlas"})
+    found = {row.sandbox.name for row in answer.context["cl"].result_list}
+    assert found == {f"atlas-{number}" for number in range(4)}
+
+
+@pytest.mark.parametrize(("model", "take"), [("operation", rows.operation), ("sandboxevent", rows.event)])
+def test_what_is_sorted_before_a_page_is_not_joined(
+    admin: Client, model: str, take: Callable[[Sandbox], object]
+) -> None:
+    take(rows.sandbox())
+    with CaptureQueriesContext(connection) as queries:
+        admin.get(reverse(f"admin:sandboxes_{model}_changelist"), {"q": "user"})
+    (page_of_rows,) = [
+        one["sql"] for one in queries if f'FROM "sandboxes_{model}"' in one["sql"] and "DESC" in one["sql"]
+    ]
+    assert "JOIN" not in page_of_rows
 
 
 @pytest.mark.parametrize("words", ["bob", "USER_B", "er_bo", "us"])

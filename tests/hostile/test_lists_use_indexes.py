@@ -10,8 +10,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from sandboxes.admin import search
+from sandboxes.admin.owner import OwnerAdmin
 from sandboxes.checks import parts_of_names_are_indexed
-from sandboxes.models import ConvexProjection, Sandbox
+from sandboxes.models import AuditEntry, ConvexProjection, Owner, Sandbox
 from tests.api.callers import Api, problem, program
 from tests.support import rows
 
@@ -64,6 +66,26 @@ def test_an_index_leads_to_parts_of_names() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     assert "sandbox_name_parts" in Sandbox.objects.filter(name__icontains="atlas").explain()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_indexes_lead_to_what_the_audit_log_is_searched_for() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = search.audit_entries(AuditEntry.objects.all(), "atlas").explain()
+    assert plan.count("Bitmap Index Scan on audit_parts") == 4, plan
+    assert "audit_request" in plan
+    assert "Seq Scan" not in plan
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_an_index_has_the_order_of_the_list_of_owners() -> None:
+    with connection.cursor() as cursor:
+        for way in ("seqscan", "sort"):
+            cursor.execute(f"SET LOCAL enable_{way} = off")
+    assert "owner_created" in Owner.objects.order_by(*OwnerAdmin.ordering).explain()
 
 
 @pytest.mark.django_db
