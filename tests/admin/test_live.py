@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes import clock
+from sandboxes.admin.live import EVERY
 from sandboxes.core.vocabulary import Action, OperationStatus
 from sandboxes.models import Operation, Owner, Sandbox
 from tests.support import rows
@@ -82,6 +83,24 @@ def test_every_list_is_live(admin: Client, model: str) -> None:
     first = ask(admin, address, ids=[str(found[model].pk)])
     assert f'["{found[model].pk}"]' in first.content.decode()
     assert ask(admin, address, first["ETag"], ids=[str(found[model].pk)]).status_code == 304
+
+
+def test_no_page_hangs_on_the_clock_alone_within_a_minute(admin: Client) -> None:
+    clock.move(EVERY - clock.here().timestamp() % EVERY)
+    row = rows.sandbox(observed_at=rows.ago(seconds=5))
+    operation = rows.operation(row, Action.STOP, OperationStatus.IN_PROGRESS, at=rows.ago(seconds=90))
+    rows.event(row)
+    pages = [
+        reverse(LIST),
+        reverse("admin:sandboxes_operation_changelist"),
+        reverse("admin:sandboxes_sandbox_change", args=[row.pk]),
+        reverse("admin:sandboxes_owner_change", args=[row.owner_id]),
+        reverse("admin:sandboxes_operation_change", args=[operation.pk]),
+    ]
+    tags = [ask(admin, page)["ETag"] for page in pages]
+    clock.move(EVERY - 1)
+    again = {page: ask(admin, page, tag).status_code for page, tag in zip(pages, tags, strict=True)}
+    assert again == dict.fromkeys(pages, 304)
 
 
 def test_a_page_is_shown_anew_only_when_something_has_changed(admin: Client) -> None:

@@ -57,5 +57,11 @@ def test_what_the_sandbox_shows_already_is_not_called_for(said: dict[str, Any], 
     assert decide(facts(fetched("stopped"), of=sandbox("stopped", cpu=1), operation=asked)).step == expected
 
 
+def test_all_that_was_asked_for_has_to_be_shown() -> None:
+    assert Sized(cpu=1, disk_gb=5).are_shown_by(sandbox(cpu=1, disk_gb=5))
+    assert not Sized(cpu=4, disk_gb=5).are_shown_by(sandbox(cpu=1, disk_gb=5))
+    assert not Sized(cpu=4, disk_gb=5).are_shown_by(sandbox(cpu=4, disk_gb=3))
+
+
 def test_without_any_of_its_own_nothing_is_shown_already() -> None:
     assert not Parameters(force=True).are_shown_by(sandbox(cpu=1))
