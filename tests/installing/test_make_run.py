@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VENV = Path(sys.prefix)
+# What `make` and the tests make, and what is large. Not asked of git: it is not needed to run the tests.
+NOT_CHECKED_OUT = (".git", ".venv", ".env", ".*_cache", "__pycache__", "var", "node_modules", "recordings")
 
 
 class Checkout:
@@ -34,11 +36,7 @@ class Checkout:
         del self.environment["ENV_FILE"]
         for name in ("EMULATOR_STATE", "EMULATOR_DAYTONA_KEY", "EMULATOR_CONVEX_KEY"):
             self.environment.pop(name, None)
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
-        for name in listed.stdout.split("\0"):
-            if name and (ROOT / name).exists() and not name.startswith("tests/contract/recordings"):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, folder / name)
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_CHECKED_OUT), dirs_exist_ok=True)
 
     def make_run(self) -> list[str]:
         # The packages are there already; that make installs them is shown by CI, which begins in a clean clone.
