@@ -25,7 +25,8 @@ def timed(ask: Callable[[], Any]) -> Timed:
     with CaptureQueriesContext(connection) as queries:
         answer = ask()
     assert answer.status_code == 200, answer
-    asked = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+    asked = [re.sub(r"^DECLARE .*? FOR SELECT", "SELECT", query["sql"]) for query in queries]
+    asked = [one for one in asked if one.startswith("SELECT")]
     if answer.streaming:
         asked = [one if " LIMIT " in one else f"{one} LIMIT 1000" for one in asked]
     found = [_explained(one) for one in asked]

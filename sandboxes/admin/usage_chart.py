@@ -82,14 +82,11 @@ def chart(request: HttpRequest, *, owner: str = "") -> dict[str, Any]:
     span = SPANS.get(request.GET.get(PARAMETER, ""), SPANS["24h"])
     now, known_until = clock.here(), usage_roll_up.rolled_up_until()
     since = _first(span, now)
+    asked = request.GET.get(REGION, "")
     rows = usage_history.between(since, now, owner or None)
-    regions = usage_history.regions_of(rows)
-    region = request.GET.get(REGION, "")
-    if region in regions:
-        rows, shown = rows.filter(region=region), [region]
-    else:
-        region, shown = "", regions
-    found, total = usage_history.series(rows, span.period)
+    found, total, regions = usage_history.series(rows, span.period, region=asked)
+    region = asked if asked in regions else ""
+    shown = [region] if region else regions
     averages = {start: one.vcpu_hours / _hours(start, span, known_until or now) for start, one in found.items()}
     told = [one for one in usage_history.quotas(since, now) if one.region in shown]
     # An owner's share of what all have together would be a line far above their bars.

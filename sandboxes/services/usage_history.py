@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import F, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncDay, TruncMonth
@@ -39,6 +39,14 @@ class UsageLine:
     figures: Figures
 
 
+class Series(NamedTuple):
+    """The figures of each period in which there is anything, those of all of it, and the regions that have any."""
+
+    by_start: dict[datetime, Figures]
+    total: Figures
+    regions: list[str]
+
+
 def between(since: datetime, until: datetime, owner: str | None = None) -> QuerySet[UsageHour]:
     """The numbers of the hours that begin in that time, of one owner or of all."""
     rows = UsageHour.objects.filter(hour__gte=since, hour__lt=until)
@@ -60,10 +68,6 @@ def quotas(since: datetime, until: datetime) -> list[ToldQuota]:
     ]
 
 
-def regions_of(rows: QuerySet[UsageHour]) -> list[str]:
-    return list(rows.order_by("region").values_list("region", flat=True).distinct())
-
-
 def total(rows: QuerySet[UsageHour]) -> Figures:
     return figures(_summed(rows.values(*NUMBERS[:2])))
 
@@ -75,12 +79,15 @@ def in_month(owner: str, month: datetime) -> Figures:
     return total(between(first, following, owner))
 
 
-def series(rows: QuerySet[UsageHour], period: Period) -> tuple[dict[datetime, Figures], Figures]:
-    """The figures of each period in which there is anything, and those of all of it."""
-    summed = list(_summed(rows.values("measure", "bound", start=_START[period]), "start"))
+def series(rows: QuerySet[UsageHour], period: Period, *, region: str = "") -> Series:
+    """Of one region, where it has anything, or of all. The regions are known with their figures: one read."""
+    summed = list(_summed(rows.values("measure", "bound", "region", start=_START[period]), "start", "region"))
+    regions = sorted({line[1] for line in summed})
+    if region in regions:
+        summed = [line for line in summed if not region or line[1] == region]
     by_start = groupby(summed, key=lambda line: line[0])
-    found = {start: figures(line[1:] for line in lines) for start, lines in by_start}
-    return found, figures(line[1:] for line in summed)
+    found = {start: figures(line[2:] for line in lines) for start, lines in by_start}
+    return Series(found, figures(line[2:] for line in summed), regions)
 
 
 def owners_of(rows: QuerySet[UsageHour], *, after: str, limit: int) -> list[str]:
@@ -93,7 +100,7 @@ def lines(rows: QuerySet[UsageHour], period: Period) -> Iterator[UsageLine]:
     """By owner, then by time, tier and region."""
     group = ("owner", "start", "tier", "region")
     summed = _summed(rows.values("measure", "bound", "owner", "tier", "region", start=_START[period]), *group)
-    for (owner, start, tier, region), found in groupby(summed, key=lambda line: line[:4]):
+    for (owner, start, tier, region), found in groupby(summed.iterator(2000), key=lambda line: line[:4]):
         yield UsageLine(start, owner, tier, region, figures(line[4:] for line in found))
 
 
@@ -104,6 +111,6 @@ _START: dict[Period, Any] = {
 }
 
 
-def _summed(rows: QuerySet[UsageHour, Any], *group: str) -> Iterator[tuple[Any, ...]]:
-    ordered = rows.order_by(*group).annotate(total=Sum("value"))
-    yield from ordered.values_list(*group, *NUMBERS).iterator(2000)
+def _summed(rows: QuerySet[UsageHour, Any], *group: str) -> QuerySet[UsageHour, Any]:
+    """Without a cursor PostgreSQL may share the summing among its processes."""
+    return rows.order_by(*group).annotate(total=Sum("value")).values_list(*group, *NUMBERS)

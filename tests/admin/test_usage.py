@@ -9,6 +9,8 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from sandboxes import clock
@@ -105,6 +107,15 @@ def test_a_line_begins_where_a_quota_was_told_first(admin: Client) -> None:
     told(1, 4)
     chart, _ = shown(admin, DASHBOARD)
     assert chart["line"] == "M91.667 0.00H95.833V0.00H100.000"
+
+
+def test_usage_is_summed_in_one_statement(admin: Client) -> None:
+    used("user_ada", 2, 3600)
+    with CaptureQueriesContext(connection) as queries:
+        admin.get(DASHBOARD)
+    asked = [one["sql"] for one in queries if "sandboxes_usagehour" in one["sql"]]
+    assert len([sql for sql in asked if "SUM(" in sql]) == 1
+    assert not [sql for sql in asked if "DISTINCT" in sql]
 
 
 def test_regions_are_added_up_or_shown_alone(admin: Client) -> None:

@@ -110,7 +110,8 @@ def two_weeks_of_usage_are_shown() -> None:
     assert set(hours.values_list("measure", flat=True)) == set(Measure) - {Measure.MEMORY_GIB_QUOTA}
     for name, least in (("owner", 5), ("tier", 3), ("region", 2)):
         assert hours.values(name).distinct().count() >= least
-    by_hour, total = usage_history.series(hours, Period.HOUR)
+    found = usage_history.series(hours, Period.HOUR)
+    by_hour, total = found.by_start, found.total
     days = {start.date() for start in by_hour if start.weekday() < 5 and start.hour == 13}
     at = {
         hour: sum(by_hour[start].vcpu_hours for start in by_hour if start.date() in days and start.hour == hour)
@@ -118,7 +119,7 @@ def two_weeks_of_usage_are_shown() -> None:
     }
     assert at[13] > 3 * at[2] > 0
     usage_roll_up.roll_up(usage_roll_up.earliest())
-    assert usage_history.series(hours, Period.HOUR) == (by_hour, total)
+    assert usage_history.series(hours, Period.HOUR) == found
     assert total.evictions > total.refusals > 0
 
 
