@@ -81,8 +81,11 @@ class AuditAdmin(ReadOnlyAdmin):
 
     @display(description="Changed")
     def cell_changed(self, row: AuditEntry) -> str:
-        names = {**row.before, **row.after}
-        lines = [(name, _shown(row.before.get(name)), _shown(row.after.get(name))) for name in names]
+        each = [
+            (name.replace("_", " "), _shown(row.before.get(name)), _shown(row.after.get(name)))
+            for name in {**row.before, **row.after}
+        ]
+        lines = [(name, before, after) for name, before, after in each if before != after]
         changed = format_html_join("", '<div class="sk-small">{}: {} → {}</div>', lines)
         reason = format_html('<span class="sk-faint">“{}”</span>', row.reason) if row.reason else ""
         return html.stack(changed, reason)

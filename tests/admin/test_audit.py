@@ -46,6 +46,14 @@ def test_a_hold_and_its_end_say_who_why_from_where_and_what_changed(admin: Clien
     )
 
 
+def test_the_log_says_what_changed_in_words(admin: Client) -> None:
+    before, after = {"sandbox_limit": 0, "hold_reason": ""}, {"sandbox_limit": None, "hold_reason": None}
+    audit.write(AuditAction.LIMIT, actor=Actor.staff("rosa"), about=rows.owner("ann"), before=before, after=after)
+    words = text_of(admin.get(reverse("admin:sandboxes_auditentry_changelist")))
+    assert "sandbox limit: 0 →" in words
+    assert "hold reason" not in words
+
+
 def test_a_key_says_who_made_and_who_revoked_it(admin: Client) -> None:
     admin.post(reverse("admin:sandboxes_servicekey_add"), {"name": "harness", "scopes": ["sandboxes:read"]})
     key = ServiceKey.objects.get()
