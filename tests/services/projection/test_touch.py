@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from sandboxes import clock
+from sandboxes.core.vocabulary import Actor
 from sandboxes.models import Sandbox
-from sandboxes.services import projection
+from sandboxes.services import intent, projection
 from tests.services.projection.driving import Convex, reload, sandbox
+from tests.support.driving import forward_touches
+
+if TYPE_CHECKING:
+    from tests.support.emulator import Emulator
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,3 +63,26 @@ def test_a_failure_is_not_raised(convex: Convex) -> None:
 def test_a_row_that_convex_does_not_have_is_not_touched(convex: Convex) -> None:
     assert not projection.touch([sandbox()])
     assert convex.total() == 0
+
+
+@pytest.mark.parametrize(("own", "together", "alone"), [(False, 2 * 10, 2), (True, 1, 1)])
+def test_what_a_minute_of_use_costs_in_calls(
+    world: Emulator, convex: Convex, own: bool, together: int, alone: int
+) -> None:
+    """Of ten sandboxes that are used at once, and of one by itself, for as long as they are used."""
+    convex.configure(functions="second", sandkeeper=own)
+    boxes = [sandbox(daytona_id=key, pushed=True) for key in world.seed([{} for _ in range(10)])]
+    minutes = 10
+    for some, calls in ((boxes, together), (boxes[:1], alone)):
+        before = calls_of_functions(convex)
+        for _ in range(minutes * 3):  # a use in 20 s is told once a minute
+            clock.move(20.1)
+            for box in some:
+                intent.touch(box.pk, actor=Actor.owner("alice"))
+            forward_touches()
+        assert calls_of_functions(convex) - before == calls * minutes
+
+
+def calls_of_functions(convex: Convex) -> int:
+    """Without those that ask which functions there are."""
+    return sum(number for name, number in convex.calls().items() if " sandboxes:" in name or " sandkeeper:" in name)
