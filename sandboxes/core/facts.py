@@ -313,7 +313,7 @@ class Facts:
     answer: Answer
     now: datetime
     limits: Limits
-    jitter: float = 0.5
+    jitter: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,9 +322,9 @@ class AddEvent:
 
     kind: EventKind
     text: str
-    data: Mapping[str, Any] = field(default_factory=dict)
-    actor: str = ""
-    of_operation: bool = True
+    data: Mapping[str, Any]
+    actor: str
+    of_operation: bool
 
 
 @dataclass(frozen=True, slots=True)
