@@ -18,6 +18,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0  # seconds between two tries while the database is away
+SHARE_OF_OTHERS = 8  # one of so many places of a batch, however many are to come first
 MOST_TRIES = 3  # of one batch that fails alone, with a database that answers
 
 
@@ -46,7 +47,7 @@ class _Waiting(Generic[T]):
 class Batches(Generic[A, R]):
     """Answers what is asked, up to `size` together; what comes during a batch goes into the next one.
 
-    What is asked with `first` goes before all that is not; in both, owners take turns.
+    What is asked with `first` goes before what is not, but for a part of each batch; in both, owners take turns.
     `answer` does one batch. One that raises is divided until the one that breaks it stands alone, which is given to
     `give_up`. While the database is away (`is_away`) nothing is given up: it is asked again until it is there.
     """
@@ -92,8 +93,9 @@ class Batches(Generic[A, R]):
             self._begin()
 
     def _next(self) -> list[tuple[A, asyncio.Future[R]]]:
-        taken = self._first.take(self._size)
-        return taken + self._others.take(self._size - len(taken))
+        taken = self._first.take(self._size - self._size // SHARE_OF_OTHERS)
+        taken += self._others.take(self._size - len(taken))
+        return taken + self._first.take(self._size - len(taken))
 
     async def _settle(self, batch: list[tuple[A, asyncio.Future[R]]]) -> None:
         try:

@@ -86,7 +86,7 @@ def test_batches_grow_with_the_load_and_are_never_larger_than_they_may_be() -> N
     asyncio.run(run())
 
 
-def test_what_is_to_come_first_waits_behind_nothing_else() -> None:
+def test_what_is_to_come_first_goes_before_the_rest() -> None:
     async def run() -> None:
         asked = Asked()
         asked.gate.clear()
@@ -98,6 +98,25 @@ def test_what_is_to_come_first_waits_behind_nothing_else() -> None:
         asked.gate.set()
         await asyncio.gather(*answers)
         assert asked.batches == [[0, 1, 2], [10, 11, 12], [13, 3, 4]]
+
+    asyncio.run(run())
+
+
+def test_what_comes_first_leaves_a_part_of_each_batch_to_the_others() -> None:
+    """Or one owner's answers, of which more come in than a batch takes, keep everybody else from beginning."""
+
+    async def run() -> None:
+        asked = Asked()
+        asked.gate.clear()
+        batches = asked.batches_of(size=8)
+        answers = [asyncio.ensure_future(batches(0, owner="alice"))]
+        await all_waiting(5)
+        answers += [asyncio.ensure_future(batches(number, owner="alice", first=True)) for number in range(10, 25)]
+        answers += [asyncio.ensure_future(batches(number, owner="bob")) for number in range(30, 33)]
+        await all_waiting(5)
+        asked.gate.set()
+        await asyncio.gather(*answers)
+        assert asked.batches[1:] == [[*range(10, 17), 30], [*range(17, 24), 31], [24, 32]]
 
     asyncio.run(run())
 
