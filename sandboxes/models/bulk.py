@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
@@ -11,9 +13,11 @@ from django.db.models import DateTimeField, JSONField, UUIDField
 from sandboxes import clock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from django.db.models import Field, Model
+
+    _Parts = list[tuple[str, str, Callable[[Any], Any] | None]]  # column, attribute, and what prepares its value
 
 AS_THEY_ARE = (DateTimeField, JSONField, UUIDField)  # in JSON
 
@@ -26,18 +30,18 @@ def update_each(rows: Sequence[Model], fields: Collection[str], *, now: Collecti
     if not rows or not fields:
         return
     options = rows[0]._meta
-    columns: list[Field[Any, Any]] = [options.pk, *(options.get_field(name) for name in sorted(fields))]  # type: ignore[list-item]
-    table, key = connection.ops.quote_name(options.db_table), _quoted(columns[0])
+    columns = _columns(type(rows[0]), (str(options.pk.name), *sorted(fields)))
+    table, key = connection.ops.quote_name(options.db_table), columns[0].name
     times = [f"{_quoted(options.get_field(name))} = {clock.in_sql()}" for name in now]  # type: ignore[arg-type]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            changes = ", ".join([*(f"{_quoted(column)} = new.{_quoted(column)}" for column in columns[1:]), *times])
+            changes = ", ".join([*(f"{column.name} = new.{column.name}" for column in columns[1:]), *times])
             statement = f"UPDATE {table} SET {changes} FROM {_given(columns)} WHERE {table}.{key} = new.{key}"  # noqa: S608 - names of our own models
             cursor.execute(statement, [_in_json(columns, rows)])
         else:
-            changes = ", ".join([*(f"{_quoted(column)} = %s" for column in columns[1:]), *times])
+            changes = ", ".join([*(f"{column.name} = %s" for column in columns[1:]), *times])
             statement = f"UPDATE {table} SET {changes} WHERE {key} = %s"  # noqa: S608
-            values = [[_prepared(column, row) for column in columns] for row in rows]
+            values = [[_prepared(column.field, row) for column in columns] for row in rows]
             cursor.executemany(statement, [[*new, pk] for pk, *new in values])
 
 
@@ -49,8 +53,8 @@ def insert_each(rows: Sequence[Model]) -> None:
     if connection.vendor != "postgresql":
         model._default_manager.bulk_create(rows)
         return
-    columns = [column for column in model._meta.concrete_fields if not column.primary_key]
-    names = ", ".join(map(_quoted, columns))
+    columns = _columns(model, tuple(one.name for one in model._meta.concrete_fields if not one.primary_key))
+    names = ", ".join(column.name for column in columns)
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -59,23 +63,42 @@ def insert_each(rows: Sequence[Model]) -> None:
         )
 
 
-def _given(columns: Sequence[Field[Any, Any]]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column as it stands in a statement: its quoted `name` and `type`."""
+
+    field: Field[Any, Any]
+    name: str
+    type: str
+    prepare: Callable[[Any], Any] | None
+
+
+@cache
+def _columns(model: type[Model], names: tuple[str, ...]) -> tuple[_Column, ...]:
+    """Asked once for each set of fields: a connection's answers cost more than the rows of a small batch."""
+    fields: list[Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
+    return tuple(
+        _Column(
+            field, _quoted(field), str(field.db_type(connection)),
+            None if isinstance(field, AS_THEY_ARE) else field.get_prep_value,
+        )
+        for field in fields
+    )  # fmt: skip
+
+
+def _given(columns: Sequence[_Column]) -> str:
     """The rows as one parameter, whose text Python writes in C: arrays cost a call for each value."""
-    names = ", ".join(f"{_quoted(column)} {column.db_type(connection)}" for column in columns)
+    names = ", ".join(f"{column.name} {column.type}" for column in columns)
     return f"jsonb_to_recordset(%s::jsonb) AS new ({names})"
 
 
-def _in_json(columns: Sequence[Field[Any, Any]], rows: Sequence[Model]) -> str:
-    return json.dumps([_plain(columns, row) for row in rows], default=str)
+def _in_json(columns: Sequence[_Column], rows: Sequence[Model]) -> str:
+    parts = [(str(column.field.column), column.field.attname, column.prepare) for column in columns]
+    return json.dumps([_plain(parts, row.__dict__) for row in rows], default=str)
 
 
-def _plain(columns: Sequence[Field[Any, Any]], row: Model) -> dict[str, Any]:
-    values = row.__dict__
-    return {
-        str(column.column): value if isinstance(column, AS_THEY_ARE) else column.get_prep_value(value)
-        for column in columns
-        for value in (values[column.attname],)
-    }
+def _plain(parts: _Parts, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: values[name] if prepare is None else prepare(values[name]) for column, name, prepare in parts}
 
 
 def _prepared(column: Field[Any, Any], row: Model) -> Any:

@@ -48,6 +48,8 @@ def close(*codes: NoticeCode, not_seen_since: datetime | None = None) -> None:
     open_ = Notice.objects.filter(code__in=codes, closed_at=None)
     if not_seen_since is not None:
         open_ = open_.filter(last_seen_at__lt=not_seen_since)
+    if not open_.exists():  # as nearly always: one statement, and no transaction
+        return
     now = clock.now()
     with transaction.atomic(savepoint=False):
         if open_.update(closed_at=now):

@@ -322,9 +322,9 @@ def line(
 ) -> SandboxEvent:
     """An event that is not written yet."""
     return SandboxEvent(
-        sandbox=sandbox,
+        sandbox_id=sandbox.pk,
         owner=sandbox.owner_id,
-        operation=operation,
+        operation_id=operation.pk if operation is not None else None,
         kind=kind,
         at=at,
         text=cut(text, 500),

@@ -38,6 +38,7 @@ def test_rows_are_as_the_orm_reads_them() -> None:
         assert stored(reading.lock([box.pk])) == stored(Sandbox.objects.all())
     (found,) = reading.operations([], [box.pk])
     assert stored([found.row]) == stored(Operation.objects.all())
+    assert (found.row._state.adding, found.row._state.db) == (False, "default")
     assert found.row.intent_change is not None
     assert stored([found.row.intent_change]) == stored([change])
     assert abs(found.present - clock.now()) < timedelta(minutes=1)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandboxes import clock
+from sandboxes.core.codes import NoticeCode
 from sandboxes.core.facts import CallResult, FetchFailed
 from sandboxes.core.results import ResultKind
 from sandboxes.core.vocabulary import Action, OperationStatus, Status
 from sandboxes.models import Operation, Sandbox
-from sandboxes.services import lifecycle
+from sandboxes.services import lifecycle, notices
 from sandboxes.services.lifecycle import turns
 from tests.support import rows
 from tests.support.driving import ask, reload
@@ -91,6 +92,15 @@ def test_an_attempt_of_an_operation_that_has_ended_is_three_queries(
     with django_assert_num_queries(3):  # it has none to claim, and is not to be attempted later
         assert not lifecycle.attempt(ended.pk)
     assert not new_calls(world, before)
+
+
+@pytest.mark.django_db
+def test_a_condition_that_nobody_met_is_closed_by_one_query(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    """Every batch in which a call was accepted says that such conditions are over."""
+    with django_assert_num_queries(1):
+        notices.close(NoticeCode.ORG_SUSPENDED, NoticeCode.DAYTONA_UNAUTHORIZED)
 
 
 @pytest.mark.django_db(transaction=True)
