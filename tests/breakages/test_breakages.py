@@ -111,7 +111,7 @@ BREAKAGES = [
     ),
     Breakage(
         "a start on hold",
-        "sandboxes/core/decide.py",
+        "sandboxes/core/next_step.py",
         "if operation.action in STARTING and facts.on_hold:",
         "if False:",
         f"{SERVICES}/lifecycle/test_hold.py::test_a_start_that_waited_for_daytona_does_not_start_it",
