@@ -20,6 +20,7 @@ from sandboxes.admin.read_only import worker_badge
 from sandboxes.core.usage import QUOTA_OF, last_known
 from sandboxes.core.vocabulary import TO_RUNNING, Actor, EventKind, OperationStatus, Status
 from sandboxes.models import ConvexProjection, Operation, Sandbox, SandboxEvent, Sweep, WorkerHeartbeat
+from sandboxes.models.counting import numbers_by_status
 from sandboxes.services import projection, usage, usage_history
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
     if not request.user.has_perm("sandboxes.view_sandbox"):
         return {**frame, "may_view": False}
     now = clock.here()
-    counts = statuses()
+    counts = numbers_by_status()
     quota = last_quota(now)
     may_view_usage = request.user.has_perm("sandboxes.view_owner")
     workers = WorkerHeartbeat.objects.order_by("stopped_at", "-beat_at")[:TOP]
@@ -64,9 +65,9 @@ def context(request: HttpRequest, frame: dict[str, Any]) -> dict[str, Any]:
         **frame,
         "title": "Dashboard",
         "may_view": True,
-        "is_empty": not counts,
+        "is_empty": not any(number.value for number in counts.values()),
         "statuses": [
-            (status, html.status_badge(status), counts.get(status, 0), listed(status=status)) for status in Status
+            (status, html.status_badge(status), counts[status], listed(status=status)) for status in Status
         ],
         "tiles": [time_to_running(now), oldest_in_progress(), stuck(now), failures(now), convex_lag(now)],
         "quotas": in_use(now),
@@ -87,11 +88,6 @@ def listed(**filters: str) -> str:
 
 def operations_listed(**filters: str) -> str:
     return f"{reverse('admin:sandboxes_operation_changelist')}?{urlencode(filters)}"
-
-
-def statuses() -> dict[str, int]:
-    rows = Sandbox.objects.order_by().values_list("status").annotate(rows=Count("*"))
-    return dict(rows)
 
 
 def time_to_running(now: datetime) -> Tile:

@@ -18,16 +18,15 @@ from sandboxes.admin.fields import FormText, OwnerId
 from sandboxes.admin.verbs import actor_of
 from sandboxes.core.codes import NoticeCode, Refused
 from sandboxes.core.vocabulary import EventKind, Form
-from sandboxes.models import Delivery, Receiver, ServiceKey
+from sandboxes.models import Receiver, ServiceKey, counting
 from sandboxes.services import webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from django.db.models import QuerySet
     from django.http import HttpRequest, HttpResponse
 
-DEAD_SHOWN, MOST_COUNTED = 50, 10_000
+DEAD_SHOWN = 50
 INPUT = {"class": "sk-input", "autocomplete": "off"}
 
 
@@ -149,7 +148,7 @@ class WebhookAdmin(MirrorAdmin):
         dead = list(row.deliveries.dead().order_by("-died_at")[: DEAD_SHOWN + 1])
         return self.page(
             request, "sandboxes/webhook.html", title=str(row), row=row, state=badge(row), told=told(row),
-            dead=dead[:DEAD_SHOWN], more=len(dead) > DEAD_SHOWN, waiting=_counted(row.deliveries.pending()),
+            dead=dead[:DEAD_SHOWN], more=len(dead) > DEAD_SHOWN, waiting=counting.number(row.deliveries.pending()),
             may_change=request.user.has_perm("sandboxes.change_receiver"),
             may_delete=request.user.has_perm("sandboxes.delete_receiver"),
         )  # fmt: skip
@@ -250,11 +249,6 @@ def told(row: Receiver) -> str:
     if row.key is None:
         return f"notices, as {row.get_form_display().lower()}"
     return f"events of {row.owner or 'all owners'}, for the key “{row.key}”"
-
-
-def _counted(rows: QuerySet[Delivery]) -> str:
-    found = rows[: MOST_COUNTED + 1].count()
-    return f"more than {MOST_COUNTED:,}" if found > MOST_COUNTED else f"{found:,}"
 
 
 def badge(row: Receiver) -> str:

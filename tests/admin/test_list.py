@@ -229,7 +229,7 @@ def test_a_page_shows_as_many_rows_as_are_asked_for_and_says_how_many_there_are(
 
 
 def test_above_ten_thousand_the_total_is_about(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sandboxes.admin.paging.COUNTED", 20)
+    monkeypatch.setattr("sandboxes.models.counting.EXACT", 20)
     for number in range(30):
         rows.sandbox(f"box-{number:02}")
     assert re.search("1\u201325 of about [0-9]+", listing(admin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,8 @@ from django.utils import timezone
 from sandboxes.admin import search
 from sandboxes.admin.owner import OwnerAdmin
 from sandboxes.checks import parts_of_names_are_indexed
-from sandboxes.models import AuditEntry, ConvexProjection, Owner, Sandbox
+from sandboxes.core.vocabulary import Status
+from sandboxes.models import AuditEntry, ConvexProjection, Owner, Sandbox, counting
 from tests.api.callers import Api, problem, program
 from tests.support import rows
 
@@ -66,6 +68,33 @@ def test_an_index_leads_to_parts_of_names() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
     assert "sandbox_name_parts" in Sandbox.objects.filter(name__icontains="atlas").explain()
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_what_is_stuck_is_among_few() -> None:
+    for number in range(300):
+        rows.sandbox(f"box-{number}", status=Status.STOPPED)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE sandboxes_sandbox")
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    plan = Sandbox.objects.stuck(timezone.now()).explain()
+    assert "sandbox_deleting" in plan
+    assert "sandbox_live" not in plan
+
+
+@pytest.mark.postgres
+@pytest.mark.django_db
+def test_each_status_is_counted_in_the_index_and_no_further_than_it_is_exact() -> None:
+    with CaptureQueriesContext(connection) as queries, connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        counting.numbers_by_status()
+    counted = queries[-1]["sql"]
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN " + counted)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert re.search(r"Limit.*\n.*Index Only Scan using sandbox_status_created", plan), plan
 
 
 @pytest.mark.postgres
