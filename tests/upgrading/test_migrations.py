@@ -32,7 +32,9 @@ def migrate(target: tuple[str, str] | None = None) -> Any:
     """The models as they are at this migration, or at the latest."""
     executor = MigrationExecutor(connection)
     targets: list[tuple[str, str]] = [target] if target else executor.loader.graph.leaf_nodes("sandboxes")
-    return executor.migrate(targets).apps
+    state = executor.migrate(targets)
+    state.clear_delayed_apps_cache()  # an index of one model leaves those that refer to it with the former one
+    return state.apps
 
 
 @contextmanager
