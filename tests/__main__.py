@@ -173,7 +173,7 @@ def main() -> int:
     if FAST_ONLY:
         fast = pytest(
             "fast", *FAST, *(f"--ignore={place}" for place in NOT_FAST),
-            processes=3, without=["postgres", "browser"], environment={"TEST_DATABASE_URL": ""},
+            processes=5, without=["postgres", "browser"], environment={"TEST_DATABASE_URL": ""},
         )  # fmt: skip
         return 0 if fast.run() else 1
     absent = {
