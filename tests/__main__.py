@@ -84,6 +84,10 @@ def no_strip() -> str:
     return "" if shutil.which("strip") else "the size of the image: no strip (on Debian: apt install binutils)"
 
 
+def no_curl() -> str:
+    return "" if shutil.which("curl") else "the calls that the pages show: no curl (on Debian: apt install curl)"
+
+
 def no_promtool() -> str:
     return (
         "" if shutil.which("promtool") else "the alerts' own tests: no promtool (on Debian: apt install prometheus)"
@@ -183,6 +187,7 @@ def main() -> int:
         "node": no_node(),
         "nginx": no_nginx(),
         "pgbouncer": no_pgbouncer(),
+        "curl": no_curl(),
         "promtool": no_promtool(),
         "strip": no_strip(),
         "systemd": no_systemd(),

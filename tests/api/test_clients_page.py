@@ -58,6 +58,7 @@ def run(installation: Installation, folder: Path, *command: str) -> str:
     return done.stdout
 
 
+@pytest.mark.curl
 def test_the_tutorial(installation: Installation, tmp_path: Path) -> None:
     """Its Python is one program, and so is what it says without a client."""
     script = tmp_path / "tutorial.py"

@@ -37,6 +37,7 @@ def test_it_begins_with_two_targets_of_make() -> None:
     assert all(f"\n{target}:" in (ROOT / "Makefile").read_text() for target in told)
 
 
+@pytest.mark.curl
 @pytest.mark.django_db(transaction=True)
 def test_the_commands_and_the_call_work(installation: Installation) -> None:
     (installation.owner,) = set(re.findall(r"X-On-Behalf-Of: (\w+)", CURL))
